@@ -1,0 +1,2 @@
+//! The binary: parse, call, nothing else.
+fn main() {}

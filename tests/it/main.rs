@@ -1,0 +1,2 @@
+//! Integration tests, a module per subject.
+fn main() {}
