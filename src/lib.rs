@@ -1,1 +1,4 @@
-//! Map of the crate.
+//! Map of the crate; filled as the rooms are.
+pub mod api;
+pub mod engine;
+pub mod site;

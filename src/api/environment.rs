@@ -1,0 +1,204 @@
+//! `CloneEnvironment`: one way to clone one source to one clone.
+
+use super::clone_side::{CloneSide, Source};
+use super::devices::{Console, Storage, VirtualIoSpec};
+use super::options::{Freeze, Function, Logs, Timeouts, User};
+use crate::engine::journal::Phase;
+use crate::engine::time::Timestamp;
+use crate::site::Identity;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// One way to clone one source partition to one clone partition: devices, function, limits.
+#[derive(CustomResource, KubeSchema, Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "ibmiclone.dev",
+    version = "v1alpha1",
+    kind = "CloneEnvironment",
+    plural = "cloneenvironments",
+    shortname = "cenv",
+    category = "ibmi",
+    namespaced,
+    derive = "PartialEq",
+    status = "CloneEnvironmentStatus",
+    doc = "One way to clone one IBM i production partition to one clone partition.",
+    validation = Rule::new("size(self.metadata.name) <= 40").message("metadata.name: write at most 40 characters, names of runs, ConfigMaps and Leases are made from it"),
+    printcolumn(name = "Function", type_ = "string", json_path = ".spec.function"),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
+    printcolumn(name = "Last", type_ = "string", json_path = ".status.lastRun.phase"),
+    printcolumn(name = "Last OK", type_ = "string", json_path = ".status.lastSuccessTime"),
+    printcolumn(name = "Clone", type_ = "string", json_path = ".status.clone.state"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Source", type_ = "string", json_path = ".spec.source.partition.name", priority = 1),
+    printcolumn(name = "Target", type_ = "string", json_path = ".spec.clone.partition.name", priority = 1),
+    printcolumn(name = "Storage", type_ = "string", json_path = ".spec.storage.spectrumVirtualize.consistencyGroups[0]", priority = 1),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].reason", priority = 1)
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("self.function == 'USER' ? has(self.user) : !has(self.user)").message("user: function USER needs the block user: { programs: [ … ] }, and no other function may have it").field_path(".user"),
+    validation = Rule::new("!(self.source.partition.name == self.clone.partition.name && self.source.partition.managedSystem == self.clone.partition.managedSystem)").message("clone.partition: the clone must be another partition than the source; it is overwritten by every run").field_path(".clone.partition"),
+    validation = Rule::new("self.source.partition.name == oldSelf.source.partition.name").message("source.partition.name is immutable: create a new environment for another production partition").field_path(".source.partition.name"),
+    validation = Rule::new("self.clone.partition.name == oldSelf.clone.partition.name").message("clone.partition.name is immutable: create a new environment for another clone partition").field_path(".clone.partition.name")
+)]
+pub struct CloneEnvironmentSpec {
+    /// What the clone is for: HOLD or USER.
+    pub function: Function,
+    /// Production.
+    pub source: Source,
+    /// The clone.
+    pub clone: CloneSide,
+    /// The console of the clone, and of the source unless source.console is given.
+    pub console: Console,
+    /// How the clone's volumes reach it.
+    pub virtual_io: VirtualIoSpec,
+    /// The array and the target set.
+    pub storage: Storage,
+    /// How production is suspended.
+    #[serde(default)]
+    pub freeze: Freeze,
+    /// The program of function USER.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<User>,
+    /// Time limits.
+    #[serde(default)]
+    pub timeouts: Timeouts,
+    /// What is kept of the logs.
+    #[serde(default)]
+    pub logs: Logs,
+}
+
+/// What is known of an environment. Written by the operator only.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CloneEnvironmentStatus {
+    /// Generation that was verified last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Ready, LastRunSucceeded, SourceFrozen, VolumeDrift, GuestKitReady, InsecureTransport, Reconciling, Stalled.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+    /// The newest run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_run: Option<LastRun>,
+    /// End of the last run that succeeded (a Warning counts).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_success_time: Option<Timestamp>,
+    /// End of the last run that failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_failure_time: Option<Timestamp>,
+    /// Failed runs since the last success.
+    #[serde(default)]
+    pub consecutive_failures: i32,
+    /// Highest run number given out.
+    #[serde(default)]
+    pub last_run_number: i64,
+    /// Run that got `lastRunNumber`; a crash before its label was written is completed from here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opening: Option<String>,
+    /// Run that is open now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub active_run: Option<String>,
+    /// The clone's partition, as the console says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clone: Option<CloneObserved>,
+    /// The image on the target set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<ImageObserved>,
+    /// Who production is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<SourceObserved>,
+    /// Pinned partition UUIDs, as in the annotation.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub pins: BTreeMap<String, String>,
+    /// Number behind device names, unique per environment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_number: Option<i64>,
+    /// Volumes of production and of the target set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volumes: Option<VolumesObserved>,
+    /// When the devices were looked at last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_at: Option<Timestamp>,
+}
+
+/// The newest run in short.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LastRun {
+    /// Name of the run.
+    pub name: String,
+    /// Its number.
+    pub number: i64,
+    /// Its phase.
+    pub phase: Phase,
+    /// Start, after the queue.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
+    /// End.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<Timestamp>,
+    /// Duration in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_seconds: Option<i64>,
+    /// Messages collected.
+    #[serde(default)]
+    pub messages: i64,
+    /// Errors among them.
+    #[serde(default)]
+    pub errors: i64,
+}
+
+/// The clone's partition.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CloneObserved {
+    /// The console's word.
+    pub state: String,
+    /// System reference code.
+    #[serde(default)]
+    pub reference_code: String,
+}
+
+/// The image on the target set.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ImageObserved {
+    /// The array's word for the target set.
+    pub state: String,
+    /// Background copy, percent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress_percent: Option<i32>,
+    /// Point in time of the newest image, our clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_at: Option<Timestamp>,
+    /// Space used on the targets, percent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk_used_percent: Option<i32>,
+}
+
+/// Who production is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SourceObserved {
+    /// Learned or given identity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<Identity>,
+}
+
+/// Volumes, counted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct VolumesObserved {
+    /// Volumes production uses, found from outside.
+    pub source: i32,
+    /// Volumes with a map in the group.
+    pub mapped: i32,
+    /// UIDs that differ.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drift: Vec<String>,
+}

@@ -1,0 +1,288 @@
+//! `CloneRun`: one execution, one row of the history, the journal of what happened.
+
+use super::environment::CloneEnvironmentSpec;
+use crate::engine::journal::{Entry, Facts, Obligation, Phase, Verdict, WindowRecord};
+use crate::engine::time::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// One execution of an environment.
+#[derive(CustomResource, KubeSchema, Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[kube(
+    group = "ibmiclone.dev",
+    version = "v1alpha1",
+    kind = "CloneRun",
+    plural = "cloneruns",
+    shortname = "crun",
+    shortname = "history",
+    category = "ibmi",
+    namespaced,
+    derive = "PartialEq",
+    status = "CloneRunStatus",
+    selectable = ".spec.environment",
+    selectable = ".status.phase",
+    doc = "One execution of a clone environment: one row of the history.",
+    validation = Rule::new("!has(oldSelf.status) || !has(oldSelf.status.phase) || !(oldSelf.status.phase in ['Succeeded','Warning','Failed','Cancelled','Skipped']) || (has(self.status) && has(self.status.phase) && self.status.phase == oldSelf.status.phase)").message("status.phase: a final phase never changes; create a new CloneRun instead"),
+    printcolumn(name = "Number", type_ = "integer", json_path = ".status.number"),
+    printcolumn(name = "Started", type_ = "string", json_path = ".status.started"),
+    printcolumn(name = "Status", type_ = "string", json_path = ".status.state"),
+    printcolumn(name = "Step", type_ = "string", json_path = ".status.step"),
+    printcolumn(name = "Msg", type_ = "integer", json_path = ".status.messages"),
+    printcolumn(name = "Err", type_ = "integer", json_path = ".status.errors"),
+    printcolumn(name = "Prep prod", type_ = "string", json_path = ".status.prepareOnSource"),
+    printcolumn(name = "Prep clone", type_ = "string", json_path = ".status.prepareOnClone"),
+    printcolumn(name = "Save", type_ = "string", json_path = ".status.save"),
+    printcolumn(name = "Disk%", type_ = "integer", json_path = ".status.diskUsedPercent"),
+    printcolumn(name = "Environment", type_ = "string", json_path = ".spec.environment", priority = 1),
+    printcolumn(name = "Partition", type_ = "string", json_path = ".status.partitionActive", priority = 1),
+    printcolumn(name = "Flashcopy", type_ = "string", json_path = ".status.flashCopyActive", priority = 1),
+    printcolumn(name = "Function", type_ = "string", json_path = ".status.function", priority = 1),
+    printcolumn(name = "Trigger", type_ = "string", json_path = ".spec.trigger", priority = 1),
+    printcolumn(name = "Freeze", type_ = "integer", json_path = ".status.frozen.milliseconds", priority = 1),
+    printcolumn(name = "Duration", type_ = "string", json_path = ".status.duration", priority = 1),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.reason", priority = 1),
+    printcolumn(name = "Message", type_ = "string", json_path = ".status.message", priority = 1)
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self == oldSelf").message("the spec of a run is immutable: create a new CloneRun instead"))]
+pub struct CloneRunSpec {
+    /// Name of the CloneEnvironment in the same namespace.
+    #[schemars(
+        length(min = 1, max = 40),
+        regex(pattern = r"^[a-z0-9]([a-z0-9.\-]*[a-z0-9])?$")
+    )]
+    pub environment: String,
+    /// Clone, or Preflight (all checks, changes nothing). Default Clone.
+    #[serde(default)]
+    pub mode: RunMode,
+    /// Who asked for it: Manual, or External (a scheduler). Default Manual.
+    #[serde(default)]
+    pub trigger: Trigger,
+    /// Free text, shown as unverified. Default empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 128))]
+    pub requested_by: String,
+}
+
+/// What a run does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub enum RunMode {
+    /// The whole recipe.
+    #[default]
+    Clone,
+    /// Step 1 only.
+    Preflight,
+}
+
+/// Who asked for a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub enum Trigger {
+    /// A person.
+    #[default]
+    Manual,
+    /// Another scheduler.
+    External,
+}
+
+/// The journal and what people read of it. Written by the operator only.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CloneRunStatus {
+    /// Generation of the spec that was acted on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Phase; the last five are final.
+    #[serde(default)]
+    pub phase: Phase,
+    /// The history display's word: RUNNING, PREFLIGHT, HOLD, USER_END, END_FC, ERROR, CANCELLED, SKIPPED.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// Number within the environment, without gaps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<i64>,
+    /// HOLD or USER.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub function: Option<String>,
+    /// Current or last step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<String>,
+    /// Place in this run's own list: `7/15`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<String>,
+    /// Start as the history shows it: whole seconds, UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started: Option<String>,
+    /// Start of the first step, after the queue.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
+    /// The phase became final.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<Timestamp>,
+    /// startedAt → finishedAt, seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_seconds: Option<i64>,
+    /// The same for people: `31:37`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration: Option<String>,
+    /// The freeze in short.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frozen: Option<Frozen>,
+    /// Start → resume done: `1:37`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prepare_on_source: Option<String>,
+    /// Clone activated → ready.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prepare_on_clone: Option<String>,
+    /// The function's job active → ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub save: Option<String>,
+    /// How long the clone's partition was active, or `since 07:37Z`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partition_active: Option<String>,
+    /// How long the image lived, or `since 07:37Z`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flash_copy_active: Option<String>,
+    /// Messages collected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub messages: Option<i64>,
+    /// Errors among them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub errors: Option<i64>,
+    /// Space used on the targets, percent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk_used_percent: Option<i32>,
+    /// One word of a fixed list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What happened and what a person can do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Last error messages of the function's job.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failure_tail: Vec<String>,
+    /// ConfigMaps with this run's logs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub logs: Vec<LogRef>,
+    /// Where it waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<Queue>,
+    /// Succeeded, SourceResumed, LogsCollected, NeedsAttention, Reconciling, Stalled.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+    /// The environment as it was when the run opened; a digest once the run is final.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolved: Option<Resolved>,
+    /// The steps.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<Entry>,
+    /// The obligations.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub obligations: Vec<Obligation>,
+    /// The rest of the journal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub journal: Option<JournalRest>,
+}
+
+/// Parts of the journal that only the engine reads.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct JournalRest {
+    /// Name of the recipe.
+    #[serde(default)]
+    pub recipe: String,
+    /// Token of the run.
+    #[serde(default)]
+    pub run_token: String,
+    /// The window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<WindowRecord>,
+    /// The verdict.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
+    /// Warnings.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+    /// Notes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+    /// Our own revision.
+    #[serde(default)]
+    pub revision: i64,
+    /// Who wrote last.
+    #[serde(default)]
+    pub writer: String,
+}
+
+/// The freeze in short.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Frozen {
+    /// First suspend sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
+    /// Last resume answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Timestamp>,
+    /// Users were held that long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub milliseconds: Option<i64>,
+    /// Canary, Assumed or ForceWrite.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspension_proof: Option<String>,
+}
+
+/// One log of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LogRef {
+    /// steps, joblog, history, devices.
+    pub kind: String,
+    /// Name of the first ConfigMap; further ones count up.
+    pub config_map: String,
+    /// How many ConfigMaps.
+    pub parts: i32,
+    /// Lines kept.
+    pub lines: i64,
+}
+
+/// Where a queued run waits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Queue {
+    /// 1 = next.
+    pub position: i32,
+    /// `namespace/run` that holds the device, and the device.
+    pub blocked_by: String,
+}
+
+/// What the run is made from.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Resolved {
+    /// UID of the environment.
+    #[serde(default, rename = "environmentUID")]
+    pub environment_uid: String,
+    /// Its generation.
+    #[serde(default)]
+    pub generation: i64,
+    /// SHA-256 of the resolved spec as canonical JSON.
+    #[serde(default)]
+    pub sha256: String,
+    /// Number behind device names.
+    #[serde(default)]
+    pub device_number: i64,
+    /// Pins and learned identity at opening.
+    #[serde(default)]
+    pub pins: Facts,
+    /// The spec itself; dropped in the final write.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "open_object")]
+    pub spec: Option<CloneEnvironmentSpec>,
+}
+
+fn open_object(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({"type": "object", "x-kubernetes-preserve-unknown-fields": true, "nullable": true})
+}

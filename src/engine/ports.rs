@@ -1,0 +1,136 @@
+//! What the engine needs from outside besides the devices: a journal store, locks, a clock, a fence.
+
+use super::journal::{Journal, ObligationKind};
+use super::step::{LockKind, Step, StepContext};
+use crate::site::DeviceError;
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Why a journal could not be read or replaced.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// Somebody else changed the *journal* since we read it: this pass has lost and ends without doing anything.
+    #[error("the journal was changed by another writer")]
+    Conflict,
+    /// The run is gone.
+    #[error("the run does not exist any more")]
+    Gone,
+    /// The store cannot be reached; whether the write happened is unknown.
+    #[error("the journal cannot be written now: {0}")]
+    Lost(String),
+}
+
+/// Keeps one run's journal.
+#[async_trait]
+pub trait JournalStore: Send + Sync {
+    /// The journal as it is now, from the store itself, never from a cache.
+    async fn load(&self) -> Result<Journal, StoreError>;
+    /// Replaces `previous` by `next` if and only if the store still holds `previous` (own revision and writer). A change
+    /// of anything but the journal (a label) is merged by reading again; a changed journal is `Conflict` (rule 2).
+    async fn replace(&self, previous: &Journal, next: &Journal) -> Result<(), StoreError>;
+}
+
+/// Outcome of taking all locks of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Acquired {
+    /// All are held by this run.
+    All,
+    /// At least one is held by another; none was kept.
+    Queued {
+        /// 1 = next.
+        position: i32,
+        /// `namespace/run (device)`.
+        blocked_by: String,
+    },
+}
+
+/// The run's lock Leases. Taken all or none, in the order clone partition, target set, source.
+#[async_trait]
+pub trait Locks: Send + Sync {
+    /// Takes all locks, or gives back those taken.
+    async fn acquire(&self) -> Result<Acquired, StoreError>;
+    /// Whether this run holds this lock now, read from the store.
+    async fn holds(&self, kind: LockKind) -> Result<bool, StoreError>;
+    /// Gives one back. Called after the journal write that ends its span, only while no obligation needs it.
+    async fn release(&self, kind: LockKind) -> Result<(), StoreError>;
+    /// Records in the target set's lock that the image is this run's; returns the former owner (its row turns END_FC).
+    async fn own_image(&self) -> Result<Option<String>, StoreError>;
+    /// Closes the row of the run whose image is being ended (step `end-image`).
+    async fn close_image(&self) -> Result<(), StoreError>;
+}
+
+/// Clocks. Wall time for the journal, boot time for deadlines: a suspended or stepped machine must not stretch a freeze.
+#[async_trait]
+pub trait Clock: Send + Sync {
+    /// Wall clock.
+    fn now(&self) -> DateTime<Utc>;
+    /// CLOCK_BOOTTIME: counts on while the machine sleeps, never steps.
+    fn boot(&self) -> Duration;
+    /// Waits.
+    async fn sleep(&self, duration: Duration);
+}
+
+/// Whether this process may still start effects.
+pub trait Fence: Send + Sync {
+    /// Boot time until which leadership is certain; effects are sent only before it.
+    fn valid_until(&self) -> Option<Duration>;
+}
+
+/// What became of one try to meet an obligation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Met {
+    /// Met, and how.
+    Yes(String),
+    /// Not yet; the text is shown.
+    NotYet(String),
+}
+
+/// Meets obligations. Part of a recipe, because it knows the plan; it does not depend on the journal being writable.
+#[async_trait]
+pub trait Settle: Send + Sync {
+    /// One try. Must be harmless when repeated.
+    async fn meet(
+        &self,
+        kind: ObligationKind,
+        context: &StepContext<'_>,
+    ) -> Result<Met, DeviceError>;
+}
+
+/// How the window is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WindowPlan {
+    /// Suspend, or only force write.
+    pub suspend: bool,
+    /// SSPTIMOACN.
+    pub on_boundary_timeout: crate::site::OnBoundaryTimeout,
+    /// After the last refused suspend: copy after FRCWRT instead of failing.
+    pub fall_back_to_force_write: bool,
+    /// Further windows after a refused or timed-out suspend.
+    pub retries: i32,
+    /// SSPTIMO, seconds.
+    pub boundary_seconds: u32,
+    /// Hard cap, seconds.
+    pub max_seconds: u32,
+    /// Use the canary as proof.
+    pub canary: bool,
+    /// Wait of a take-over beyond `max_seconds` before it gives a verdict or frees a lock, seconds.
+    pub margin_seconds: u32,
+}
+
+/// The line of steps of one run, built by `recipe` from the frozen environment.
+pub struct Recipe {
+    /// Name, frozen in the run (rule 11): `hold-overwrite-v1`.
+    pub name: String,
+    /// In order. The three window steps stand together.
+    pub steps: Vec<Box<dyn Step>>,
+    /// How steps suspend-source, start-copy, resume-source are run; `None` in recipes without them.
+    pub window: Option<WindowPlan>,
+    /// Meets obligations.
+    pub settle: Arc<dyn Settle>,
+    /// Whole run, from its start.
+    pub run_limit: Duration,
+    /// Index from which on locks are needed (everything before changes nothing).
+    pub locks_from: usize,
+}

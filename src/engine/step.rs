@@ -1,0 +1,145 @@
+//! The contract of a step: observe, write the intent, act, observe (`architecture.md` § 3).
+
+use super::journal::{Entry, Facts, Journal, ObligationKind};
+use crate::site::{DeviceError, Site};
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use std::time::Duration;
+
+/// What a look at the devices says about a step. Never changes anything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Observation {
+    /// Proved: the effect is not there. Only then may it be sent.
+    Absent,
+    /// On its way (or the device cannot be asked now): look again after this long; the text is shown.
+    Underway {
+        /// When to look again.
+        again: Duration,
+        /// What it waits for, stabilised text.
+        message: String,
+    },
+    /// The goal is reached and differs from the baseline.
+    Done(Facts),
+    /// Proved: this run does not need the step.
+    NotNeeded(String),
+    /// Something is there that must not be: the step fails.
+    Broken(Failure),
+    /// The outcome cannot be told and waiting will not tell it: the run fails, nothing is repeated.
+    Unknown(Failure),
+}
+
+/// Why a step fails.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// One word of a fixed list, CamelCase, for events and metrics.
+    pub reason: &'static str,
+    /// What happened, where, and what a person can do.
+    pub message: String,
+}
+
+impl Failure {
+    /// Shorthand.
+    pub fn new(reason: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            reason,
+            message: message.into(),
+        }
+    }
+}
+
+impl Observation {
+    /// Done without facts.
+    pub fn done() -> Self {
+        Self::Done(Facts::new())
+    }
+    /// Shorthand.
+    pub fn underway(again: Duration, message: impl Into<String>) -> Self {
+        Self::Underway {
+            again,
+            message: message.into(),
+        }
+    }
+    /// Shorthand.
+    pub fn broken(reason: &'static str, message: impl Into<String>) -> Self {
+        Self::Broken(Failure::new(reason, message))
+    }
+    /// What an observation that met a device error becomes: a refusal breaks the step, all else is looked at again.
+    pub fn from_error(error: &DeviceError, again: Duration) -> Self {
+        match error {
+            DeviceError::Refused { .. } => Self::broken("DeviceRefused", error.to_string()),
+            DeviceError::Unreachable { .. }
+            | DeviceError::Busy { .. }
+            | DeviceError::Indeterminate { .. } => Self::underway(again, error.to_string()),
+        }
+    }
+}
+
+/// What a step sees besides the devices.
+pub struct StepContext<'a> {
+    /// The devices.
+    pub site: &'a Site,
+    /// The journal as it was written last.
+    pub journal: &'a Journal,
+    /// The operator's wall clock.
+    pub now: DateTime<Utc>,
+}
+
+impl StepContext<'_> {
+    /// The step's own entry.
+    pub fn entry(&self, step: &str) -> Entry {
+        self.journal.entry(step).cloned().unwrap_or_default()
+    }
+}
+
+/// Device locks a step's effect needs (`product.md` § 7.7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LockKind {
+    /// The clone's partition.
+    Clone,
+    /// The target set.
+    TargetSet,
+    /// Production.
+    Source,
+}
+
+/// How the engine moves a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StepKind {
+    /// observe / act.
+    Plain,
+    /// One of the three of the window; driven by `engine::window`, never by itself.
+    Window,
+}
+
+/// One step of a recipe. A step is small, knows its plan from construction and nothing else.
+#[async_trait]
+pub trait Step: Send + Sync {
+    /// Kebab verb, one of `product.md` § 4.
+    fn id(&self) -> &'static str;
+    /// Plain unless it belongs to the window.
+    fn kind(&self) -> StepKind {
+        StepKind::Plain
+    }
+    /// How long the step may stay unfinished after its start.
+    fn limit(&self) -> Duration;
+    /// Locks that must be held when the effect is sent (rule 10).
+    fn locks(&self) -> &'static [LockKind] {
+        &[]
+    }
+    /// Obligations recorded with the intent (rule 5).
+    fn incurs(&self) -> &'static [ObligationKind] {
+        &[]
+    }
+    /// Obligations that are met when the step is done (in the same write).
+    fn discharges(&self) -> &'static [ObligationKind] {
+        &[]
+    }
+    /// Looks; changes nothing.
+    async fn observe(&self, context: &StepContext<'_>) -> Observation;
+    /// Values of the device that the effect will change; read just before the intent is written.
+    async fn baseline(&self, _context: &StepContext<'_>) -> Result<Facts, DeviceError> {
+        Ok(Facts::new())
+    }
+    /// Starts the effect and returns, with a handle where the device gave one.
+    async fn act(&self, context: &StepContext<'_>) -> Result<Option<String>, DeviceError>;
+}

@@ -1,0 +1,284 @@
+//! The IBM i role, source or clone. The host key proves nothing (it is copied with the disks), so every connection
+//! starts with the identity probe, and commands need the proof that only the probe returns.
+
+use super::{DeviceError, Identity, JobName};
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// One proved connection. When the connection behind it is replaced, every use of it is `Unreachable`: prove again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// Counts connections of the driver; a method called with another number than the live one sends nothing.
+    pub number: u64,
+    /// What the probe read.
+    pub system: SystemStatus,
+}
+
+/// `QSYS2.SYSTEM_STATUS_INFO` and the SCPF entry time, read in one go (`ibmi.md` § 1.7, § 9).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SystemStatus {
+    /// Serial and partition id; a NULL column is an error that says what to grant, never an empty identity.
+    pub identity: Identity,
+    /// Name from disk; equal on source and fresh clone.
+    pub host_name: String,
+    /// Entry time of job 000000/QSYS/SCPF as the system prints it: changes with every IPL.
+    pub scpf_entry_time: String,
+    /// The system's own clock, UTC.
+    pub now: DateTime<Utc>,
+}
+
+/// A CL command, ready to be sent. Build it with [`ClCommand::new`] from checked names and [`cl_quote`]d values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClCommand(String);
+
+impl ClCommand {
+    /// Takes the whole command string; control characters are replaced by blanks, because the shell word must stay one line.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(
+            text.into()
+                .chars()
+                .map(|c| if c.is_control() { ' ' } else { c })
+                .collect(),
+        )
+    }
+    /// The command string.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Puts a value into CL's own quotes, doubling those inside.
+pub fn cl_quote(value: &str) -> String {
+    format!("'{}'", value.replace('\'', "''"))
+}
+
+/// One message of a command, a job log or the history log (`ibmi.md` § 8.1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// `CPF9801`; empty for impromptu messages.
+    pub id: String,
+    /// 0–99.
+    pub severity: u8,
+    /// `ESCAPE`, `DIAGNOSTIC`, `COMPLETION`, …
+    pub kind: String,
+    /// `EXCEPTION HANDLED` and the like, empty where the log has none.
+    pub subtype: String,
+    /// The system's own time stamp, as text.
+    pub timestamp: String,
+    /// First-level text.
+    pub text: String,
+    /// Second-level text, only fetched for severity ≥ 30.
+    pub second_level: String,
+    /// Qualified name of the job it belongs to.
+    pub job: String,
+}
+
+/// What a command left behind. `succeeded` comes from the command's own exit status, never from a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommandOutput {
+    /// Exit status 0 with nonce, end of file and clean close.
+    pub succeeded: bool,
+    /// Messages found on both streams, `MSGID: text`.
+    pub messages: Vec<Message>,
+    /// Standard output without the messages (spooled listings).
+    pub text: String,
+}
+
+/// A job to submit (`SBMJOB`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Submission {
+    /// Job name, ≤ 10 characters, unique for the run: looked for before it is submitted again (SBMJOB is not idempotent).
+    pub name: String,
+    /// Command the job runs.
+    pub command: ClCommand,
+    /// `LIB/QUEUE`.
+    pub job_queue: String,
+    /// User profile it runs under; `None` = the connection's.
+    pub user: Option<String>,
+}
+
+/// A job as `QSYS2.JOB_INFO` shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobStatus {
+    /// Qualified name.
+    pub name: JobName,
+    /// Where it is.
+    pub state: JobState,
+    /// Job entered the system, as the system prints it.
+    pub entered: String,
+    /// `JOB_ACTIVE_TIME` → `JOB_END_TIME` in milliseconds, when both exist: the SAVE column.
+    pub active_milliseconds: Option<i64>,
+}
+
+/// State of a submitted job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JobState {
+    /// On a job queue; `held` = it will not start by itself.
+    Queued,
+    /// Running.
+    Active,
+    /// Waits for a reply to a message; the text is what a person must answer.
+    MessageWait(String),
+    /// Ended and still known.
+    Ended {
+        /// Normal completion.
+        normal: bool,
+        /// `JOB_END_SEVERITY`.
+        severity: u8,
+    },
+}
+
+/// Which log to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LogSource {
+    /// Job log of a job, live or ended (spooled `QPJOBLOG`).
+    JobLog(JobName),
+    /// History log since a time of the *system's own* clock (text as the system printed it).
+    History {
+        /// Only entries at or after this time.
+        since: String,
+    },
+}
+
+/// One row of a query: column name (upper case) to text; SQL NULL is `None`.
+pub type Row = BTreeMap<String, Option<String>>;
+
+/// One IBM i, reached over the network. Bound to one host when opened.
+#[async_trait]
+pub trait IbmI: Send + Sync {
+    /// Address and port, for messages.
+    fn address(&self) -> String;
+    /// Connects (or re-uses the live connection) and probes who answers. Changes nothing.
+    async fn connect(&self) -> Result<Session, DeviceError>;
+    /// Effect or read: runs one CL command to its end. A refusal is `Ok` with `succeeded == false`.
+    async fn run(
+        &self,
+        session: &Session,
+        command: &ClCommand,
+    ) -> Result<CommandOutput, DeviceError>;
+    /// Read: rows of an SQL query; never during a suspension.
+    async fn query(&self, session: &Session, sql: &str) -> Result<Vec<Row>, DeviceError>;
+    /// Effect: submits a job.
+    async fn submit(&self, session: &Session, job: &Submission) -> Result<JobName, DeviceError>;
+    /// Read: the newest job of this name; `None` only when the system proves that there is none.
+    async fn job(&self, session: &Session, name: &str) -> Result<Option<JobStatus>, DeviceError>;
+    /// Read: messages, oldest first.
+    async fn messages(
+        &self,
+        session: &Session,
+        source: &LogSource,
+    ) -> Result<Vec<Message>, DeviceError>;
+    /// Effect: writes a stream file under a temporary name and renames it.
+    async fn put(&self, session: &Session, path: &str, content: &[u8]) -> Result<(), DeviceError>;
+    /// Read: a stream file; `None` only when the system says that it does not exist.
+    async fn get(&self, session: &Session, path: &str) -> Result<Option<Vec<u8>>, DeviceError>;
+    /// Effect: removes a stream file; not there = done.
+    async fn remove(&self, session: &Session, path: &str) -> Result<(), DeviceError>;
+    /// Ends the connection, politely where possible.
+    async fn disconnect(&self);
+}
+
+/// Why an identity was not accepted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ProofError {
+    /// The device could not be asked.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// The clone's address answers as production: stop at once.
+    #[error("{address} answers as production ({found}); no command was sent")]
+    IsProduction {
+        /// Address tried.
+        address: String,
+        /// Who answered.
+        found: Identity,
+    },
+    /// Neither the wanted system nor a production system.
+    #[error("{address} answers as {found}, expected {expected}; no command was sent")]
+    Stranger {
+        /// Address tried.
+        address: String,
+        /// Who answered.
+        found: Identity,
+        /// Who should have.
+        expected: String,
+    },
+}
+
+/// Proof that a connection leads to the clone: (serial, partition id) equals the console's pair and is no source's.
+#[derive(Debug, Clone)]
+pub struct ProvenClone(Session);
+
+impl ProvenClone {
+    /// The proved connection.
+    pub fn session(&self) -> &Session {
+        &self.0
+    }
+}
+
+/// Proof that a connection leads to production.
+#[derive(Debug, Clone)]
+pub struct ProvenSource(Session);
+
+impl ProvenSource {
+    /// The proved connection.
+    pub fn session(&self) -> &Session {
+        &self.0
+    }
+}
+
+/// The clone's IBM i: nothing is sent without a [`ProvenClone`].
+#[derive(Clone)]
+pub struct CloneSystem(pub Arc<dyn IbmI>);
+
+impl CloneSystem {
+    /// Connects and proves. `clone` is the console's pair for the clone partition, `sources` every pair of production.
+    pub async fn prove(
+        &self,
+        clone: &Identity,
+        sources: &[Identity],
+    ) -> Result<ProvenClone, ProofError> {
+        let session = self.0.connect().await?;
+        let found = session.system.identity.clone();
+        if sources.contains(&found) {
+            return Err(ProofError::IsProduction {
+                address: self.0.address(),
+                found,
+            });
+        }
+        if &found != clone {
+            return Err(ProofError::Stranger {
+                address: self.0.address(),
+                found,
+                expected: clone.to_string(),
+            });
+        }
+        Ok(ProvenClone(session))
+    }
+}
+
+/// Production's IBM i: only reading, force write, the parameter file and the freeze happen here.
+#[derive(Clone)]
+pub struct SourceSystem(pub Arc<dyn IbmI>);
+
+impl SourceSystem {
+    /// Connects and proves that production answers.
+    pub async fn prove(&self, sources: &[Identity]) -> Result<ProvenSource, ProofError> {
+        let session = self.0.connect().await?;
+        let found = session.system.identity.clone();
+        if sources.contains(&found) {
+            return Ok(ProvenSource(session));
+        }
+        let expected: Vec<String> = sources.iter().map(ToString::to_string).collect();
+        Err(ProofError::Stranger {
+            address: self.0.address(),
+            found,
+            expected: expected.join(" or "),
+        })
+    }
+    /// Connects and reports who answers, for the first verify of an environment that names no identity.
+    pub async fn learn(&self) -> Result<Identity, DeviceError> {
+        Ok(self.0.connect().await?.system.identity)
+    }
+}
