@@ -122,9 +122,10 @@ fn crds() -> Vec<CustomResourceDefinition> {
             .is_some_and(|extension| extension == "yaml")
     });
     paths.sort();
-    let parse = |path: &PathBuf| {
-        serde_saphyr::from_str(&std::fs::read_to_string(path).unwrap())
+    let parse = |path: &PathBuf| -> Vec<CustomResourceDefinition> {
+        let documents = std::fs::read_to_string(path).unwrap();
+        serde_saphyr::from_multiple(&documents)
             .unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     };
-    paths.iter().map(parse).collect()
+    paths.iter().flat_map(parse).collect()
 }
