@@ -51,7 +51,11 @@ impl Authority {
         params.subject_alt_names =
             CertificateParams::new(["localhost".to_owned(), "127.0.0.1".to_owned()])?
                 .subject_alt_names;
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        // Both: etcd uses its certificate also to call itself.
+        params.extended_key_usages = vec![
+            ExtendedKeyUsagePurpose::ServerAuth,
+            ExtendedKeyUsagePurpose::ClientAuth,
+        ];
         self.sign(params)
     }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::KubeStackError;
 use super::access::write_private;
-use super::certs::{Authority, service_account_key};
+use super::certs::{Authority, Pair, service_account_key};
 use super::process::Program;
 
 /// The executables a control plane and its user need.
@@ -88,7 +88,19 @@ impl Files {
         }
     }
 
-    /// Writes the certificates and keys of the servers.
+    /// Writes the certificates and keys of etcd and of its one client, and returns the latter.
+    pub fn write_store_keys(&self, authority: &Authority) -> Result<Pair, KubeStackError> {
+        let server = authority.server("etcd")?;
+        let client = authority.client("kube-apiserver", None)?;
+        write_private(&self.key("etcd-ca.crt"), authority.certificate())?;
+        write_private(&self.key("etcd.crt"), &server.certificate)?;
+        write_private(&self.key("etcd.key"), &server.key)?;
+        write_private(&self.key("etcd-client.crt"), &client.certificate)?;
+        write_private(&self.key("etcd-client.key"), &client.key)?;
+        Ok(client)
+    }
+
+    /// Writes the certificates and keys of the other servers.
     pub fn write_keys(&self, authority: &Authority) -> Result<(), KubeStackError> {
         let server = authority.server("kube-apiserver")?;
         let (service_account_public, service_account_private) = service_account_key()?;
@@ -109,20 +121,40 @@ impl Files {
     }
 
     pub fn etcd_arguments(&self, client_port: u16, peer_port: u16) -> Vec<String> {
-        let client = format!("http://127.0.0.1:{client_port}");
-        vec![
+        let client = format!("https://127.0.0.1:{client_port}");
+        let mut arguments = vec![
             format!("--data-dir={}", self.workdir.join("etcd").display()),
             format!("--listen-client-urls={client}"),
             format!("--advertise-client-urls={client}"),
-            format!("--listen-peer-urls=http://127.0.0.1:{peer_port}"),
+            format!("--listen-peer-urls=https://127.0.0.1:{peer_port}"),
             // Only a crash of the whole machine could lose something, and then nobody needs it any more.
             "--unsafe-no-fsync=true".to_owned(),
-        ]
+        ];
+        // Also for the port of other members, of which there are none: somebody could pretend to be one.
+        for prefix in ["", "peer-"] {
+            arguments.push(format!(
+                "--{prefix}cert-file={}",
+                self.key("etcd.crt").display()
+            ));
+            arguments.push(format!(
+                "--{prefix}key-file={}",
+                self.key("etcd.key").display()
+            ));
+            arguments.push(format!(
+                "--{prefix}trusted-ca-file={}",
+                self.key("etcd-ca.crt").display()
+            ));
+            arguments.push(format!("--{prefix}client-cert-auth=true"));
+        }
+        arguments
     }
 
     pub fn api_server_arguments(&self, etcd_port: u16, port: u16) -> Vec<String> {
         vec![
-            format!("--etcd-servers=http://127.0.0.1:{etcd_port}"),
+            format!("--etcd-servers=https://127.0.0.1:{etcd_port}"),
+            format!("--etcd-cafile={}", self.key("etcd-ca.crt").display()),
+            format!("--etcd-certfile={}", self.key("etcd-client.crt").display()),
+            format!("--etcd-keyfile={}", self.key("etcd-client.key").display()),
             "--bind-address=127.0.0.1".to_owned(),
             format!("--secure-port={port}"),
             // Without an address of its own it looks for the interface of the default route and fails on a machine

@@ -10,28 +10,29 @@
 
 mod access;
 mod certs;
+mod error;
 mod files;
 mod process;
 
 use std::fs::{File, TryLockError};
-use std::io;
 use std::path::{Path, PathBuf};
-use std::process::ExitStatus;
 use std::time::Duration;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Patch, PatchParams};
 use kube::runtime::wait::{await_condition, conditions};
 use kube::{Api, ResourceExt};
-use thiserror::Error;
 use tokio::time::timeout;
 
 pub use access::Access;
 use access::kubeconfig_name;
-use certs::Authority;
+use certs::{Authority, Pair};
+pub use error::KubeStackError;
 use files::{Files, LOCK};
 use process::{Probe, Process};
 
+/// How long a server may take to say whether it is ready.
+const PROBE_LIMIT: Duration = Duration::from_secs(5);
 /// How long the API server may take to serve a new custom resource definition; usually well under 1 s.
 const CRD_LIMIT: Duration = Duration::from_secs(60);
 
@@ -51,94 +52,6 @@ pub struct KubeStack {
     _lock: File,
 }
 
-/// Why a control plane did not start or did not do what it was asked for.
-#[derive(Debug, Error)]
-pub enum KubeStackError {
-    /// The directory of binaries lacks one.
-    #[error("there is no {name} in {}; `make kube` builds it", directory.display())]
-    BinaryMissing {
-        /// The missing executable.
-        name: &'static str,
-        /// Where it was looked for.
-        directory: PathBuf,
-    },
-    /// Another control plane runs in the same working directory.
-    #[error("another control plane runs in {}", workdir.display())]
-    InUse {
-        /// The working directory of both.
-        workdir: PathBuf,
-    },
-    /// A file or directory cannot be made.
-    #[error("cannot {action} {}", path.display())]
-    File {
-        /// What was tried.
-        action: &'static str,
-        /// With which file or directory.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// No free port was found.
-    #[error("cannot find a free port on loopback")]
-    Port(#[source] io::Error),
-    /// A key or certificate cannot be made.
-    #[error("cannot make a certificate")]
-    Certificate(#[from] rcgen::Error),
-    /// The HTTP client that asks for readiness cannot be made.
-    #[error("cannot set up HTTPS to the API server")]
-    Http(#[source] reqwest::Error),
-    /// A server cannot be started at all.
-    #[error("cannot run {name}")]
-    Spawn {
-        /// The server.
-        name: &'static str,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// A server ended before it was ready.
-    #[error("{name} ended before it was ready ({status}); the end of its log:\n{log}")]
-    Ended {
-        /// The server.
-        name: &'static str,
-        /// How it ended.
-        status: ExitStatus,
-        /// The last lines it wrote.
-        log: String,
-    },
-    /// A server runs but does not get ready.
-    #[error("{name} is not ready after {seconds} s ({last}); the end of its log:\n{log}")]
-    NotReady {
-        /// The server.
-        name: &'static str,
-        /// How long it was waited for.
-        seconds: u64,
-        /// What the last question for readiness was answered.
-        last: String,
-        /// The last lines it wrote.
-        log: String,
-    },
-    /// The kubeconfig just written cannot be read.
-    #[error("cannot read the kubeconfig of the control plane")]
-    Kubeconfig(#[source] kube::config::KubeconfigError),
-    /// The API server refused a request, or no client could be made for it.
-    #[error("request to the API server of the control plane failed")]
-    Client(#[source] Box<kube::Error>),
-    /// A custom resource definition was accepted but is not served.
-    #[error("the API server does not serve {crd} after {seconds} s")]
-    CrdNotServed {
-        /// Name of the definition.
-        crd: String,
-        /// How long it was waited for.
-        seconds: u64,
-    },
-}
-
-impl KubeStackError {
-    fn client(source: kube::Error) -> Self {
-        Self::Client(Box::new(source))
-    }
-}
-
 impl KubeStack {
     /// Starts etcd and kube-apiserver and returns when the API is ready, usually after 3 to 5 s.
     ///
@@ -154,12 +67,18 @@ impl KubeStack {
         let lock = files.lock()?;
         let authority = Authority::new()?;
         files.write_keys(&authority)?;
-        let http = http_client(authority.certificate()).map_err(KubeStackError::Http)?;
+        // etcd asks nobody for permission, so it has an authority of its own and the API server is its only client. The
+        // certificates also prove that it is our etcd which answers, not one that got the port before ours.
+        let store_authority = Authority::new()?;
+        let store_client = files.write_store_keys(&store_authority)?;
+        let http = http_client(authority.certificate(), None).map_err(KubeStackError::Http)?;
+        let store_http = http_client(store_authority.certificate(), Some(&store_client))
+            .map_err(KubeStackError::Http)?;
 
         let (etcd, [etcd_port, _]) = Process::start(&files.program("etcd"), |[client, peer]| {
             let probe = Probe {
-                http: http.clone(),
-                url: format!("http://127.0.0.1:{client}/health"),
+                http: store_http.clone(),
+                url: format!("https://127.0.0.1:{client}/health"),
             };
             (files.etcd_arguments(client, peer), probe)
         })
@@ -322,13 +241,15 @@ impl KubeStack {
     /// When it does not get ready, or its port was taken by somebody else meanwhile.
     pub async fn restart_api_server(&mut self) -> Result<(), KubeStackError> {
         self.api_server.kill();
-        let arguments = self
-            .files
-            .api_server_arguments(self.etcd_port, self.api_port);
-        self.api_server = Process::spawn(&self.files.program("kube-apiserver"), &arguments)?;
-        self.api_server
-            .wait_ready(&api_probe(&self.http, self.api_port))
-            .await
+        let program = self.files.program("kube-apiserver");
+        (self.api_server, []) = Process::start(&program, |[]: [u16; 0]| {
+            let arguments = self
+                .files
+                .api_server_arguments(self.etcd_port, self.api_port);
+            (arguments, api_probe(&self.http, self.api_port))
+        })
+        .await?;
+        Ok(())
     }
 
     /// Kills all processes and waits for their end. The working directory stays, with the objects in it.
@@ -349,11 +270,15 @@ fn api_probe(http: &reqwest::Client, port: u16) -> Probe {
     }
 }
 
-fn http_client(authority: &str) -> Result<reqwest::Client, reqwest::Error> {
+fn http_client(authority: &str, user: Option<&Pair>) -> Result<reqwest::Client, reqwest::Error> {
     let root = reqwest::Certificate::from_pem(authority.as_bytes())?;
-    reqwest::Client::builder()
+    let mut builder = reqwest::Client::builder()
         .tls_certs_only([root])
         .no_proxy()
-        .timeout(Duration::from_secs(5))
-        .build()
+        .timeout(PROBE_LIMIT);
+    if let Some(user) = user {
+        let pem = format!("{}{}", user.key, user.certificate);
+        builder = builder.identity(reqwest::Identity::from_pem(pem.as_bytes())?);
+    }
+    builder.build()
 }

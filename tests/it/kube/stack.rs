@@ -119,7 +119,7 @@ async fn other_users_may_do_what_roles_allow() {
 #[tokio::test]
 async fn the_api_can_be_lost_and_come_back() {
     let Some(mut stack) = own().await else { return };
-    let (client, _) = namespace(&stack).await;
+    let (client, name) = namespace(&stack).await;
     let api: Api<ConfigMap> = Api::default_namespaced(client);
     api.create(&PostParams::default(), &config_map("before"))
         .await
@@ -140,6 +140,10 @@ async fn the_api_can_be_lost_and_come_back() {
     );
     stack.stop();
     assert!(!KubeStack::runs_in(&workdir));
+
+    let again = KubeStack::start(&binaries, &workdir).await.unwrap();
+    let api: Api<ConfigMap> = Api::namespaced(again.client().unwrap(), &name);
+    api.get("before").await.unwrap();
 }
 
 #[tokio::test]
