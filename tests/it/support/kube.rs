@@ -10,23 +10,23 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use ibmi_clone_operator::commands::kube_stack::KubeStack;
+use ibmi_clone_operator::commands::kube_stack::{KubeStack, KubeStackError};
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{Api, Client, ResourceExt};
 use tokio::sync::OnceCell;
 
 /// A static is never dropped: the servers end with this process because their stdin does.
-static SHARED: OnceCell<KubeStack> = OnceCell::const_new();
+static SHARED: OnceCell<Result<KubeStack, KubeStackError>> = OnceCell::const_new();
 
 /// The control plane all tests share, or nothing when the test is to be skipped.
 pub async fn shared() -> Option<&'static KubeStack> {
     let binaries = binaries()?;
-    Some(
-        SHARED
-            .get_or_init(async || start(&binaries, "shared").await)
-            .await,
-    )
+    // A failure is kept too: what does not start once does not start for each of the other tests either.
+    let stack = SHARED
+        .get_or_init(async || start(&binaries, "shared").await)
+        .await;
+    Some(stack.as_ref().unwrap_or_else(|error| panic!("{error}")))
 }
 
 /// A control plane for one test that breaks it. It is killed when the test drops it.
@@ -35,7 +35,11 @@ pub async fn own() -> Option<KubeStack> {
         .name()
         .unwrap_or("unnamed")
         .replace("::", "-");
-    Some(start(&binaries()?, &name).await)
+    Some(
+        start(&binaries()?, &name)
+            .await
+            .unwrap_or_else(|error| panic!("{error}")),
+    )
 }
 
 /// Makes a namespace nobody else uses, and a client whose default it is. Nobody waits for its end: that takes 5 s.
@@ -82,16 +86,11 @@ pub fn binaries() -> Option<PathBuf> {
 }
 
 /// The definitions come before the controller manager, which would notice later ones only after 30 s.
-async fn start(binaries: &Path, name: &str) -> KubeStack {
-    let mut stack = KubeStack::start(binaries, &workdir(name))
-        .await
-        .unwrap_or_else(|error| panic!("{error}"));
-    stack.install_crds(&crds()).await.unwrap();
-    stack
-        .start_controller_manager()
-        .await
-        .unwrap_or_else(|error| panic!("{error}"));
-    stack
+async fn start(binaries: &Path, name: &str) -> Result<KubeStack, KubeStackError> {
+    let mut stack = KubeStack::start(binaries, &workdir(name)).await?;
+    stack.install_crds(&crds()).await?;
+    stack.start_controller_manager().await?;
+    Ok(stack)
 }
 
 /// A new directory below the build directory. It stays after the run, for its logs, and is removed by the next run.
