@@ -108,7 +108,6 @@ typedef void (ProgramOfFour)(char *, char *, char *, char *);
 static int identity(char *serial, char *part, char *scpf, char *clock)
 {
    ProgramOfFour *clnid;
-   volatile int failed = 0;
    char p1[10];
    char p2[10];
    char p3[13];
@@ -120,15 +119,14 @@ static int identity(char *serial, char *part, char *scpf, char *clock)
                                    _AUTH_EXECUTE);
    clnid(p1, p2, p3, p4);
    #pragma disable_handler
-   if (failed) {
-noIdentity:
-      return -1;
-   }
    kitTrim(p1, 10, serial);
    kitTrim(p2, 10, part);
    kitTrim(p3, 13, scpf);
    kitTrim(p4, 20, clock);
    return 0;
+
+noIdentity:
+   return -1;
 }
 
 static void ownJob(char out[29])
