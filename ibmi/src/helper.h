@@ -1,6 +1,7 @@
 /*
- * helper.h - the parts of HELPER: the loop and CHGASPACT (helper.c), the
- * watchdog's space, job B and HELLO (helperwd.c). Two modules, one program.
+ * helper.h - the parts of HELPER: the loop and CHGASPACT (helper.c),
+ * HELLO and job B (hellojob.c), the watchdog (helpdog.c). Three modules,
+ * one program.
  */
 #ifndef HELPER_H
 #define HELPER_H

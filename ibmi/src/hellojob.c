@@ -1,5 +1,5 @@
 /*
- * helperwd.c - second module of HELPER: HELLO and job B.
+ * hellojob.c - second module of HELPER: HELLO and job B.
  *
  * What is allowed when: helperHello is slow and stands outside the freeze
  * window. canaryStart and canaryState touch only memory and a socket, and
