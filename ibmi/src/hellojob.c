@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <qusptrus.h>
+#include <qmhsndm.h>
 #include <miptrnam.h>
 
 volatile Space *space;
@@ -27,17 +28,21 @@ static long long beganAt;
 static long long endedAt;
 static char canaryId[8];
 
+/* By API: SNDPGMMSG is for CL programs only, system() may not run it. A
+   message that cannot be sent is not worth stopping for. */
 void helperSay(const char *id, const char *data, int operator)
 {
-   char command[300];
+   char     key[4];
+   KitError err;
 
+   kitErrorInit(&err);
    if (operator)
-      sprintf(command, "SNDPGMMSG MSGID(%s) MSGF(IBMICLONE/CLNMSGF) "
-              "MSGDTA('%s') TOMSGQ(*SYSOPR) MSGTYPE(*INFO)", id, data);
+      QMHSNDM((char *)id, "CLNMSGF   IBMICLONE ", (char *)data,
+              (int)strlen(data), "*INFO     ", "*SYSOPR             ", 1,
+              "                    ", key, &err);
    else
-      sprintf(command, "SNDPGMMSG MSGID(%s) MSGF(IBMICLONE/CLNMSGF) "
-              "MSGDTA('%s') MSGTYPE(*DIAG)", id, data);
-   system(command);
+      QMHSNDPM((char *)id, "CLNMSGF   IBMICLONE ", (char *)data,
+               (int)strlen(data), "*DIAG     ", "*         ", 0, key, &err);
 }
 
 int validAsp(const char *asp)
