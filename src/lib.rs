@@ -13,5 +13,6 @@
 pub mod api;
 pub mod commands;
 pub mod engine;
+pub mod recipe;
 pub mod simulators;
 pub mod site;

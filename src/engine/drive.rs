@@ -4,7 +4,7 @@ use super::decide::{Decision, decide};
 use super::journal::{EntryState, Facts, Journal, Phase, Verdict};
 use super::ports::{Acquired, Clock, Fence, JournalStore, Locks, Recipe, StoreError};
 use super::rules::{Rule, kept};
-use super::step::{Failure, LockKind, Step, StepContext, StepKind};
+use super::step::{Failure, LockKind, NOTE_FACT, Step, StepContext, StepKind, WARNING_FACT};
 use super::time::Timestamp;
 use crate::site::{DeviceError, Site};
 use std::time::Duration;
@@ -395,9 +395,9 @@ impl Engine<'_> {
         }
         let mut output = Facts::new();
         for (key, value) in facts {
-            if key.starts_with("warning") {
+            if key.starts_with(WARNING_FACT) {
                 next.warnings.push(value);
-            } else if key.starts_with("note") {
+            } else if key.starts_with(NOTE_FACT) {
                 next.notes.push(value);
             } else {
                 output.insert(key, value);

@@ -204,7 +204,7 @@ impl Engine<'_> {
             force_write,
             asps,
             baseline: &baseline,
-            cap: opened_boot + Duration::from_secs(u64::from(plan.max_seconds)),
+            cap: opened_boot + plan.cap,
         };
         let outcome = run.execute(session).await;
         self.closing_write(journal, outcome, force_write).await
