@@ -14,6 +14,8 @@ pub mod api;
 pub mod commands;
 pub mod drivers;
 pub mod engine;
+#[cfg(test)]
+mod matrix;
 pub mod recipe;
 pub mod simulators;
 pub mod site;
