@@ -11,6 +11,8 @@ pub mod queries;
 pub mod records;
 mod settle;
 pub mod steps;
+#[cfg(test)]
+mod tests;
 
 pub use log_sink::{LogKind, LogLine, LogSink, LogSummary};
 pub use pace::Pace;

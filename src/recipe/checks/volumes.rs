@@ -201,7 +201,7 @@ fn judge_pair(pair: &CopyPair, plan: &Plan, report: &mut SiteReport) {
         fatal(
             "SourceVolumeOffline",
             format!(
-                "volume {} of production is offline at the array: repair it first",
+                "map {map}: volume {} of production is offline at the array: repair it first",
                 volume(&pair.source)
             ),
         );
