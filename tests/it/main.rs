@@ -1,2 +1,5 @@
 //! Integration tests, a module per subject.
-fn main() {}
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod kube;
+mod support;

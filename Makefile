@@ -1,0 +1,55 @@
+# What a developer types. `make` alone lists it.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# Build results live outside the checkout: `git clean` costs nothing, and every checkout shares them.
+cache := $(HOME)/.cache/ibmi-clone-operator
+export CARGO_TARGET_DIR ?= $(cache)/target
+# kube-apiserver, kube-controller-manager, etcd and kubectl, built by `make kube`.
+export IBMICLONE_KUBE_BINARIES ?= $(cache)/kube
+
+.PHONY: help build test lint kube kube-if-go demo bench crds
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 10
+
+build: ## the program, optimised
+	cargo build --release --locked
+	@echo "built $$CARGO_TARGET_DIR/release/ibmi-clone"
+
+test: kube-if-go ## everything that must pass, with a real Kubernetes API when Go is installed
+	cargo test --locked
+
+lint: ## formatting, clippy without warnings, one TLS library
+	cargo fmt --check
+	cargo clippy --all-targets --locked -- -D warnings
+	.ci/one-tls-library
+	@if command -v gofmt >/dev/null; then \
+	    unformatted=$$(gofmt -l tools); \
+	    [ -z "$$unformatted" ] || { echo "gofmt would change: $$unformatted" >&2; exit 1; }; \
+	fi
+
+kube: ## kube-apiserver, etcd, kube-controller-manager and kubectl from source (5 minutes once, needs Go)
+	tools/kube/build.sh "$$IBMICLONE_KUBE_BINARIES"
+
+# Status 3 of the script: no Go. Where CI=true is set the tests that need it then fail instead of being skipped.
+kube-if-go:
+	@tools/kube/build.sh "$$IBMICLONE_KUBE_BINARIES" || { \
+	    status=$$?; \
+	    [ $$status -eq 3 ] || exit $$status; \
+	    echo "without Go the tests on a real Kubernetes API are skipped, unless an older build of it is there" >&2; \
+	}
+
+# A debug build: from nothing it is ready sooner than an optimised one, after `make test` at once, and simulated
+# devices need no speed.
+demo: kube ## a control plane, simulated devices and the operator at work; KEEP=1 leaves it running
+	cargo run --locked -- demo --kube-binaries "$$IBMICLONE_KUBE_BINARIES" $(if $(KEEP),--keep)
+
+bench: ## the measurements of benches/
+	cargo bench --locked
+
+crds: ## writes crds/ anew from the source
+	@mkdir -p crds
+	cargo run --locked --quiet -- crd >crds/.new
+	mv crds/.new crds/ibmiclone.dev.yaml

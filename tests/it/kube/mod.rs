@@ -1,0 +1,3 @@
+//! The real control plane the other tests stand on.
+
+mod stack;
