@@ -49,10 +49,8 @@ use serde::{Deserialize, Serialize};
 #[x_kube(validation = Rule::new("self == oldSelf").message("the spec of a run is immutable: create a new CloneRun instead"))]
 pub struct CloneRunSpec {
     /// Name of the CloneEnvironment in the same namespace.
-    #[schemars(
-        length(min = 1, max = 40),
-        regex(pattern = r"^[a-z0-9]([a-z0-9.\-]*[a-z0-9])?$")
-    )]
+    #[schemars(length(min = 1, max = 40))]
+    #[x_kube(validation = Rule::new(r"self.matches(r'^[a-z0-9]([a-z0-9.\-]*[a-z0-9])?$')").message("environment: write the name of a CloneEnvironment of this namespace"))]
     pub environment: String,
     /// Clone, or Preflight (all checks, changes nothing). Default Clone.
     #[serde(default)]
