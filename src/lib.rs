@@ -1,10 +1,13 @@
 //! Map of the crate.
 //!
+//! - [`site`]: the border to devices: five roles, four errors
+//! - [`engine`]: moves a run along its line of steps; knows no Kubernetes
 //! - [`api`]: the two kinds, their rules and generated definitions
-//! - [`site`]: the border to the devices
-//! - [`engine`]: moves a run along its line of steps
-//! - [`controllers`]: runs and environments on a Kubernetes API
-//! - [`observability`]: logging
+//! - [`recipe`]: the line of steps of each function
+//! - `drivers`: the real devices behind the roles
+//! - [`simulators`]: simulated devices, on real sockets and in process
+//! - [`controllers`]: environments and runs on a Kubernetes API
+//! - [`observability`]: logging and events
 //! - [`commands`]: the commands of the binary and the control plane they can start
 
 pub mod api;
@@ -12,4 +15,6 @@ pub mod commands;
 pub mod controllers;
 pub mod engine;
 pub mod observability;
+pub mod recipe;
+pub mod simulators;
 pub mod site;

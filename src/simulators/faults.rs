@@ -1,0 +1,101 @@
+//! Fault controls: what the next matching request of a device suffers.
+
+use serde::{Deserialize, Serialize};
+
+/// Which simulated device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Device {
+    /// The array's REST API.
+    Array,
+    /// The HMC's REST API.
+    Hmc,
+    /// VIOS commands (through the HMC's CLIRunner).
+    Vios,
+    /// IBM i over SSH.
+    IbmI,
+}
+
+/// What happens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum FaultKind {
+    /// Connection refused.
+    Refused,
+    /// The request is taken and never answered, without effect.
+    NoAnswer,
+    /// The effect happens, then the connection drops before the answer.
+    AnswerLost,
+    /// The device's own "busy" answer.
+    Busy,
+    /// The device says no, with this code and text, without effect.
+    Refuse {
+        /// Device code.
+        code: String,
+        /// Device text.
+        text: String,
+    },
+    /// The answer comes this much later (world milliseconds).
+    Delay {
+        /// World milliseconds.
+        milliseconds: u64,
+    },
+    /// A device-specific fault, by name (documented at the device).
+    Special(String),
+}
+
+/// One fault, waiting for its request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Fault {
+    /// Which device.
+    pub device: Device,
+    /// Name of the device instance (partition, array, console, VIOS); empty = any.
+    #[serde(default)]
+    pub name: String,
+    /// Beginning of the operation it waits for (`startfcconsistgrp`, `PUT PowerOn`, `CHGASPACT`); empty = any.
+    #[serde(default)]
+    pub operation: String,
+    /// What happens.
+    pub kind: FaultKind,
+    /// How many times.
+    #[serde(default = "once")]
+    pub times: u32,
+}
+
+fn once() -> u32 {
+    1
+}
+
+/// The faults that wait.
+#[derive(Debug, Clone, Default)]
+pub struct Faults {
+    waiting: Vec<Fault>,
+}
+
+impl Faults {
+    /// Adds one.
+    pub fn add(&mut self, fault: Fault) {
+        self.waiting.push(fault);
+    }
+    /// Removes all.
+    pub fn clear(&mut self) {
+        self.waiting.clear();
+    }
+    /// Takes the fault for this request, if one waits.
+    pub fn take(&mut self, device: Device, name: &str, operation: &str) -> Option<FaultKind> {
+        let at = self.waiting.iter().position(|f| {
+            f.device == device
+                && (f.name.is_empty() || f.name == name)
+                && operation.starts_with(&f.operation)
+                && f.times > 0
+        })?;
+        let fault = &mut self.waiting[at];
+        fault.times -= 1;
+        let kind = fault.kind.clone();
+        if fault.times == 0 {
+            self.waiting.remove(at);
+        }
+        Some(kind)
+    }
+}

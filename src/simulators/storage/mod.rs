@@ -1,0 +1,3 @@
+//! Simulated arrays.
+
+pub mod spectrum_virtualize;

@@ -1,0 +1,149 @@
+//! `world.yaml`: a world that a person can write. Each device's part is defined beside the device.
+
+use crate::simulators::{faults::Fault, hmc, ibmi, storage::spectrum_virtualize, vios};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+/// The whole file.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct WorldFile {
+    /// World time at the start; default the machine's.
+    #[serde(default)]
+    pub start: Option<DateTime<Utc>>,
+    /// Names of partitions that are production.
+    pub sources: Vec<String>,
+    /// Consoles, managed systems, partitions.
+    pub console: hmc::ConsoleFile,
+    /// VIOSes.
+    pub vioses: Vec<vios::ViosFile>,
+    /// The array.
+    pub array: spectrum_virtualize::ArrayFile,
+    /// IBM i systems, by the partition they run on at the start, with their disks (load source first).
+    pub systems: Vec<ibmi::SystemFile>,
+    /// Where the network's addresses are served: which system answers depends on who holds the address.
+    pub network: Vec<NetworkAddress>,
+    /// Timings and knobs.
+    #[serde(default)]
+    pub knobs: Knobs,
+    /// Faults from the start.
+    #[serde(default)]
+    pub faults: Vec<Fault>,
+}
+
+/// One IPv4 address of the simulated network and the real socket that stands for it (its SSH port).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NetworkAddress {
+    /// Address in the world, as in the interfaces of a system.
+    pub address: String,
+    /// Loopback socket; port 0 = a free one, told in the line printed when ready.
+    #[serde(default = "any_port")]
+    pub listen: String,
+}
+
+/// A free loopback port.
+pub fn any_port() -> String {
+    "127.0.0.1:0".to_owned()
+}
+
+/// A user of a console or array.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct UserFile {
+    /// Name.
+    pub name: String,
+    /// Password (simulated world: nothing secret).
+    pub password: String,
+    /// May only read.
+    #[serde(default)]
+    pub read_only: bool,
+}
+
+/// Timings (world milliseconds) and behaviours that the protocol pages mark as inferred.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Knobs {
+    /// Array: one command.
+    pub array_command_milliseconds: u64,
+    /// Array: `preparing` → `prepared`.
+    pub prepare_milliseconds: u64,
+    /// Array: answer of startfcconsistgrp.
+    pub start_copy_milliseconds: u64,
+    /// Array: `stopping` → `stopped` when sibling maps depend on it.
+    pub stopping_milliseconds: u64,
+    /// Array: error bodies as JSON (9.x) instead of text 500 (8.x).
+    pub array_errors_as_json: bool,
+    /// Array: an expired token is answered 401 (observed) instead of 403 (documented).
+    pub array_expired_is_401: bool,
+    /// HMC: one request.
+    pub hmc_request_milliseconds: u64,
+    /// HMC: a power or CLIRunner job is RUNNING that long.
+    pub hmc_job_milliseconds: u64,
+    /// Partition: immediate shutdown.
+    pub power_off_milliseconds: u64,
+    /// Partition: activation accepted → `running`.
+    pub activation_milliseconds: u64,
+    /// Partition: `running` → operating system up (start-up program called).
+    pub ipl_milliseconds: u64,
+    /// IBM i: personality of the kit, before its re-IPL.
+    pub personality_milliseconds: u64,
+    /// IBM i: SSH login.
+    pub login_milliseconds: u64,
+    /// IBM i: CHGASPACT *FRCWRT.
+    pub force_write_milliseconds: u64,
+    /// IBM i: CHGASPACT *SUSPEND.
+    pub suspend_milliseconds: u64,
+    /// IBM i: CHGASPACT *RESUME.
+    pub resume_milliseconds: u64,
+    /// IBM i: a submitted program without a time of its own.
+    pub program_milliseconds: u64,
+    /// RESUME when not suspended is an error instead of 0.
+    pub resume_when_running_fails: bool,
+    /// A second SUSPEND is an error.
+    pub suspend_when_suspended_fails: bool,
+    /// A new SSH exec on a suspended source hangs until the resume.
+    pub exec_hangs_while_suspended: bool,
+    /// Write-through of a prepared group makes FRCWRT this many times slower (1 = not).
+    pub write_through_factor: u64,
+    /// Sibling maps on one source: a stop goes to `stopping` first.
+    pub sibling_maps_stop_slowly: bool,
+    /// The console shows `not activated` for this long during a re-IPL (0 = stays `running`).
+    pub off_during_reipl_milliseconds: u64,
+    /// A suspended source resumes by itself after this long (0 = never).
+    pub self_resume_milliseconds: u64,
+    /// Guest kit's watchdog is honoured (off = it never fires, to test the proof without it).
+    pub watchdog_works: bool,
+}
+
+impl Default for Knobs {
+    fn default() -> Self {
+        Self {
+            array_command_milliseconds: 0,
+            prepare_milliseconds: 20_000,
+            start_copy_milliseconds: 1_000,
+            stopping_milliseconds: 60_000,
+            array_errors_as_json: false,
+            array_expired_is_401: true,
+            hmc_request_milliseconds: 0,
+            hmc_job_milliseconds: 1_000,
+            power_off_milliseconds: 20_000,
+            activation_milliseconds: 6_000,
+            ipl_milliseconds: 300_000,
+            personality_milliseconds: 60_000,
+            login_milliseconds: 0,
+            force_write_milliseconds: 3_000,
+            suspend_milliseconds: 2_000,
+            resume_milliseconds: 500,
+            program_milliseconds: 600_000,
+            resume_when_running_fails: false,
+            suspend_when_suspended_fails: true,
+            exec_hangs_while_suspended: true,
+            write_through_factor: 2,
+            sibling_maps_stop_slowly: true,
+            off_during_reipl_milliseconds: 0,
+            self_resume_milliseconds: 0,
+            watchdog_works: true,
+        }
+    }
+}
