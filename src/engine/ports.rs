@@ -117,6 +117,10 @@ pub struct WindowPlan {
     pub canary: bool,
     /// Wait of a take-over beyond `max_seconds` before it gives a verdict or frees a lock, seconds.
     pub margin_seconds: u32,
+    /// `max_seconds` on our clock: shorter by the time scale of tests and demo, whose devices have a faster one.
+    pub cap: Duration,
+    /// `margin_seconds` on our clock.
+    pub margin: Duration,
 }
 
 /// The line of steps of one run, built by `recipe` from the frozen environment.

@@ -6,6 +6,12 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use std::time::Duration;
 
+/// Facts of a done step whose key begins with this are things a person must read: the engine adds their values to the
+/// journal's warnings, once.
+pub const WARNING_FACT: &str = "warning.";
+/// Facts of a done step whose key begins with this become notes of the journal.
+pub const NOTE_FACT: &str = "note.";
+
 /// What a look at the devices says about a step. Never changes anything.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Observation {

@@ -1,0 +1,101 @@
+//! Where the logs of a run go. The recipes know lines; ConfigMaps, gzip and budgets are the controller's
+//! (`product.md` § 9).
+
+use crate::engine::ports::StoreError;
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+/// Which log of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LogKind {
+    /// Our own log of the steps.
+    Steps,
+    /// Job log of the function's job.
+    JobLog,
+    /// History log (DSPLOG) of the clone since the flash.
+    History,
+    /// Redacted transcript of the devices.
+    Devices,
+}
+
+impl LogKind {
+    /// As in names of ConfigMaps: `steps`, `joblog`, `history`, `devices`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            LogKind::Steps => "steps",
+            LogKind::JobLog => "joblog",
+            LogKind::History => "history",
+            LogKind::Devices => "devices",
+        }
+    }
+}
+
+/// One line of a log: one JSON object (`ibmi.md` § 8.2).
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct LogLine {
+    /// Time as the writer of the message printed it: its own clock, never compared with ours.
+    pub ts: String,
+    /// `operator`, `source`, `clone`, `hmc`, `vios`, `storage`.
+    pub part: String,
+    /// Qualified job name, or the step; empty where there is none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub job: String,
+    /// Message id; empty for impromptu messages.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub id: String,
+    /// Severity, 0–99.
+    pub sev: u8,
+    /// `ESCAPE`, `DIAGNOSTIC`, …; empty where there is none.
+    #[serde(default, rename = "type", skip_serializing_if = "String::is_empty")]
+    pub kind: String,
+    /// First-level text.
+    pub text: String,
+    /// Second-level text, only for severity 30 and above.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub second: String,
+}
+
+/// What was stored of one log.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LogSummary {
+    /// Name of the first ConfigMap; further ones count up.
+    pub config_map: String,
+    /// How many ConfigMaps.
+    pub parts: i32,
+    /// Lines kept.
+    pub lines: i64,
+    /// SHA-256 of the lines as given, lower-case hex.
+    pub digest: String,
+}
+
+/// Stores the logs of one run. Bound to the run when it is made.
+#[async_trait]
+pub trait LogSink: Send + Sync {
+    /// Stores a whole log under its deterministic name. The same lines again change nothing; other lines replace it.
+    async fn put(&self, kind: LogKind, lines: Vec<LogLine>) -> Result<LogSummary, StoreError>;
+    /// What is stored of a log now; `None` = proved absent.
+    async fn has(&self, kind: LogKind) -> Result<Option<LogSummary>, StoreError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_one_json_object_without_empty_fields() {
+        let line = LogLine {
+            ts: "2026-11-23-04.12.33.000000".into(),
+            part: "clone".into(),
+            id: "CPF9801".into(),
+            sev: 40,
+            kind: "ESCAPE".into(),
+            text: "Object not\nfound".into(),
+            ..LogLine::default()
+        };
+        let text = serde_json::to_string(&line).expect("a line is plain JSON");
+        assert_eq!(
+            text,
+            r#"{"ts":"2026-11-23-04.12.33.000000","part":"clone","id":"CPF9801","sev":40,"type":"ESCAPE","text":"Object not\nfound"}"#
+        );
+    }
+}

@@ -1,0 +1,115 @@
+//! Recipes: which steps a run takes, in which order, and why. A storage administrator could read the lists aloud.
+
+pub mod log_sink;
+pub mod pace;
+pub mod plan;
+mod settle;
+pub mod steps;
+
+pub use log_sink::{LogKind, LogLine, LogSink, LogSummary};
+pub use pace::Pace;
+pub use plan::{Mapping, Pins, Plan, PlanError, ResolvedFacts};
+
+use crate::api::options::Function;
+use crate::api::run::RunMode;
+use crate::engine::ports::Recipe;
+use crate::site::ArrayFamily;
+use std::sync::Arc;
+
+/// Step 1 only: changes nothing.
+const PREFLIGHT: &[&str] = &["verify-site"];
+
+/// `product.md` § 4 rows 1–4, 6–10, 17. The clone is off and unmapped before its old image is ended and the copy is
+/// prepared, because preparing already destroys the targets; everything slow happens before the source is suspended.
+const HOLD_OVERWRITE: &[&str] = &[
+    "verify-site",
+    "write-parameters",
+    "stop-clone",
+    "unmap-volumes",
+    "end-image",
+    "prepare-copy",
+    "suspend-source",
+    "start-copy",
+    "resume-source",
+    "settle",
+];
+
+/// Rows 1–4, 6–15, 17: as HOLD, then the clone is mapped, started, waited for, used and read.
+const USER_OVERWRITE: &[&str] = &[
+    "verify-site",
+    "write-parameters",
+    "stop-clone",
+    "unmap-volumes",
+    "end-image",
+    "prepare-copy",
+    "suspend-source",
+    "start-copy",
+    "resume-source",
+    "map-volumes",
+    "start-clone",
+    "await-clone",
+    "run-function",
+    "collect-logs",
+    "settle",
+];
+
+/// The list of steps; `None` where this version has no recipe.
+pub fn step_names(
+    function: Function,
+    mode: RunMode,
+    family: ArrayFamily,
+    mapping: Mapping,
+) -> Option<&'static [&'static str]> {
+    match (mode, family, mapping, function) {
+        (RunMode::Preflight, ArrayFamily::Overwrite, Mapping::Vscsi, _) => Some(PREFLIGHT),
+        (RunMode::Clone, ArrayFamily::Overwrite, Mapping::Vscsi, Function::Hold) => {
+            Some(HOLD_OVERWRITE)
+        }
+        (RunMode::Clone, ArrayFamily::Overwrite, Mapping::Vscsi, Function::User) => {
+            Some(USER_OVERWRITE)
+        }
+        (_, ArrayFamily::Snapshot, _, _) => None,
+    }
+}
+
+/// Name of the recipe, frozen in the run when it opens: a later operator finishes the run by this very list (rule 11).
+/// A change of a list gets a new number, and the old list stays.
+pub fn recipe_name(
+    function: Function,
+    mode: RunMode,
+    family: ArrayFamily,
+    mapping: Mapping,
+) -> String {
+    let what = match (mode, function) {
+        (RunMode::Preflight, _) => "preflight",
+        (RunMode::Clone, Function::Hold) => "hold",
+        (RunMode::Clone, Function::User) => "user",
+    };
+    let family = match family {
+        ArrayFamily::Overwrite => "overwrite",
+        ArrayFamily::Snapshot => "snapshot",
+    };
+    format!("{what}-{family}-{}-v1", mapping.as_str())
+}
+
+/// Builds the recipe of a run. Cheap: the controller builds it anew for every pass.
+pub fn build(plan: &Plan, log_sink: Arc<dyn LogSink>) -> Recipe {
+    let plan = Arc::new(plan.clone());
+    let (function, mode, family, mapping) = (plan.function, plan.mode, plan.family, plan.mapping);
+    let names = step_names(function, mode, family, mapping).unwrap_or(PREFLIGHT);
+    let steps = names
+        .iter()
+        .filter_map(|name| steps::step(name, &plan, &log_sink))
+        .collect();
+    Recipe {
+        name: recipe_name(function, mode, family, mapping),
+        steps,
+        window: match mode {
+            RunMode::Clone => Some(plan.window()),
+            RunMode::Preflight => None,
+        },
+        run_limit: plan.run_limit(),
+        locks_from: 1,
+        settle: Arc::new(settle::SettleRun::new(plan)),
+    }
+}

@@ -1,0 +1,447 @@
+//! The plan of one run: a pure value with everything the steps need, made once from the frozen environment.
+
+use super::pace::Pace;
+use crate::api::CloneEnvironmentSpec;
+use crate::api::clone_side::{IplSource, Network, Personality};
+use crate::api::devices::CopyKind;
+use crate::api::options::{Freeze, FreezeMode, Function, Logs, OnTimeout, Proof, UserProgram};
+use crate::api::run::RunMode;
+use crate::engine::journal::Facts;
+use crate::engine::ports::WindowPlan;
+use crate::site::{ArrayFamily, Identity, OnBoundaryTimeout, PartitionUuid, Uid, WantedVolume};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// How the clone's volumes reach its partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Mapping {
+    /// VIOS maps (vSCSI).
+    Vscsi,
+}
+
+impl Mapping {
+    /// As in names of recipes.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Mapping::Vscsi => "vscsi",
+        }
+    }
+}
+
+/// Partition UUIDs and identity that were seen first and must not change (annotation `ibmiclone.dev/pins`,
+/// `product.md` § 2).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Pins {
+    /// The source's partition.
+    pub source_partition: Option<PartitionUuid>,
+    /// The clone's partition.
+    pub clone_partition: Option<PartitionUuid>,
+    /// Identity of production learned by the first verify; only used while `source.identities` is empty.
+    pub source_identity: Option<Identity>,
+}
+
+const PIN_SOURCE: &str = "sourcePartition";
+const PIN_CLONE: &str = "clonePartition";
+const PIN_IDENTITY: &str = "sourceIdentity";
+
+impl Pins {
+    /// Reads the annotation's map; unknown keys are left alone. The identity is written `SERIAL/PARTITIONID`.
+    pub fn from_facts(facts: &Facts) -> Self {
+        let uuid = |key| facts.get(key).map(PartitionUuid::new);
+        Self {
+            source_partition: uuid(PIN_SOURCE),
+            clone_partition: uuid(PIN_CLONE),
+            source_identity: facts.get(PIN_IDENTITY).and_then(|t| parse_identity(t)),
+        }
+    }
+
+    /// The annotation's map.
+    pub fn to_facts(&self) -> Facts {
+        let mut facts = Facts::new();
+        if let Some(uuid) = &self.source_partition {
+            facts.insert(PIN_SOURCE.into(), uuid.to_string());
+        }
+        if let Some(uuid) = &self.clone_partition {
+            facts.insert(PIN_CLONE.into(), uuid.to_string());
+        }
+        if let Some(identity) = &self.source_identity {
+            facts.insert(PIN_IDENTITY.into(), identity_text(identity));
+        }
+        facts
+    }
+}
+
+/// `SERIAL/PARTITIONID`, as in the guest kit's files.
+pub fn identity_text(identity: &Identity) -> String {
+    format!("{}/{}", identity.serial_number, identity.partition_id)
+}
+
+/// Reads [`identity_text`].
+pub fn parse_identity(text: &str) -> Option<Identity> {
+    let (serial, id) = text.trim().split_once('/')?;
+    let id = id.trim().parse().ok()?;
+    (!serial.trim().is_empty()).then(|| Identity::new(serial, id))
+}
+
+/// What the controller knows besides the environment's spec.
+#[derive(Debug, Clone, Default)]
+pub struct ResolvedFacts {
+    /// Namespace of environment and run.
+    pub namespace: String,
+    /// Name of the environment.
+    pub environment: String,
+    /// Name of the run; empty for the environment's own verify.
+    pub run: String,
+    /// The whole recipe or the checks only.
+    pub mode: RunMode,
+    /// Token of the run, `[A-Z0-9]{8,32}`.
+    pub run_token: String,
+    /// Number of the run within the environment.
+    pub run_number: i64,
+    /// Number of the environment behind names on devices, unique in the cluster.
+    pub device_number: i64,
+    /// Pinned UUIDs and learned identity.
+    pub pins: Pins,
+    /// Pinned source partitions of all other environments: none of them may ever be this clone.
+    pub other_sources: BTreeSet<PartitionUuid>,
+    /// Id of this operator, as in the guest kit's `operator.lock`.
+    pub operator_id: String,
+    /// Polls, limits and cap.
+    pub pace: Pace,
+}
+
+/// Why no plan can be made. The environment must be changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// A union of the spec has no member that this version drives.
+    #[error("{field}: nothing this operator drives is configured; write {write}")]
+    Missing {
+        /// Field of the spec.
+        field: &'static str,
+        /// What to write.
+        write: &'static str,
+    },
+    /// A value that cannot be used.
+    #[error("{field}: {why}")]
+    Unusable {
+        /// Field of the spec, or fact of the controller.
+        field: &'static str,
+        /// Why, and what to write.
+        why: String,
+    },
+}
+
+/// Everything the steps of one run need.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Namespace of environment and run.
+    pub namespace: String,
+    /// Name of the environment.
+    pub environment: String,
+    /// Name of the run; empty for the environment's own verify.
+    pub run: String,
+    /// The whole recipe or the checks only.
+    pub mode: RunMode,
+    /// HOLD or USER.
+    pub function: Function,
+    /// Decides the order of the recipe.
+    pub family: ArrayFamily,
+    /// How volumes reach the clone.
+    pub mapping: Mapping,
+    /// Leave VIOS maps in place over the copy.
+    pub keep_mappings: bool,
+    /// Name of the consistency group, for messages.
+    pub copy_group: String,
+    /// Rate 0, or above.
+    pub copy_kind: CopyKind,
+    /// No run starts above this physical fill, percent.
+    pub refuse_above_percent: u8,
+    /// Loud above this physical fill, percent.
+    pub alarm_percent: u8,
+    /// Volumes of production that are knowingly left out.
+    pub allow_partial: BTreeSet<Uid>,
+    /// Managed system and name of the source's partition.
+    pub source_partition: (String, String),
+    /// Managed system and name of the clone's partition.
+    pub clone_partition: (String, String),
+    /// Profile for the start; `None` = the partition's default one.
+    pub profile: Option<String>,
+    /// Where the LIC is loaded from: `a` or `b`.
+    pub ipl_source: char,
+    /// Whether the clone can reach production's users.
+    pub network: Network,
+    /// What the clone becomes.
+    pub personality: Personality,
+    /// VIOS and vhost of every adapter, for messages and checks.
+    pub adapters: Vec<(String, String)>,
+    /// Every identity under which production may live: given ones, or the learned one.
+    pub source_identities: Vec<Identity>,
+    /// Whether the identities were given in the spec.
+    pub identities_given: bool,
+    /// Pinned UUIDs and learned identity.
+    pub pins: Pins,
+    /// Pinned source partitions of all other environments.
+    pub other_sources: BTreeSet<PartitionUuid>,
+    /// Token of the run.
+    pub run_token: String,
+    /// Number of the run.
+    pub run_number: i64,
+    /// Number of the environment behind names on devices.
+    pub device_number: i64,
+    /// Id of this operator.
+    pub operator_id: String,
+    /// How production is suspended.
+    pub freeze: Freeze,
+    /// The program of function USER.
+    pub program: Option<UserProgram>,
+    /// What is kept and counted of the logs.
+    pub logs: Logs,
+    /// Whole run, seconds of device time.
+    pub run_seconds: u64,
+    /// Activation → ready, seconds of device time.
+    pub ipl_seconds: u64,
+    /// The function, seconds of device time.
+    pub function_seconds: u64,
+    /// Polls, limits and cap.
+    pub pace: Pace,
+}
+
+/// Wait beyond the cap for watchdog and take-over, seconds (`ibmi/CONTRACT.md` § 4 recommends 30).
+const MARGIN_SECONDS: u32 = 30;
+
+impl Plan {
+    /// Makes the plan; refuses what the guest kit or a device could not take.
+    pub fn new(spec: &CloneEnvironmentSpec, facts: ResolvedFacts) -> Result<Self, PlanError> {
+        let storage = spec
+            .storage
+            .spectrum_virtualize
+            .as_ref()
+            .ok_or(PlanError::Missing {
+                field: "storage",
+                write: "spectrumVirtualize: { endpoint, credentials, consistencyGroups }",
+            })?;
+        let vscsi = spec.virtual_io.vscsi.as_ref().ok_or(PlanError::Missing {
+            field: "virtualIo",
+            write: "vscsi: { adapters }",
+        })?;
+        let plan = Self {
+            mode: facts.mode,
+            function: spec.function,
+            family: ArrayFamily::Overwrite,
+            mapping: Mapping::Vscsi,
+            keep_mappings: vscsi.keep_mappings,
+            copy_group: storage
+                .consistency_groups
+                .first()
+                .cloned()
+                .unwrap_or_default(),
+            copy_kind: storage.copy.kind,
+            refuse_above_percent: percent(storage.pool.refuse_above_percent),
+            alarm_percent: percent(storage.pool.alarm_percent),
+            allow_partial: spec.storage.allow_partial.iter().map(Uid::new).collect(),
+            source_partition: (
+                spec.source.partition.managed_system.clone(),
+                spec.source.partition.name.clone(),
+            ),
+            clone_partition: (
+                spec.clone.partition.managed_system.clone(),
+                spec.clone.partition.name.clone(),
+            ),
+            profile: spec.clone.partition.profile.clone(),
+            ipl_source: match spec.clone.partition.ipl_source {
+                IplSource::A => 'a',
+                IplSource::B => 'b',
+            },
+            network: spec.clone.network,
+            personality: spec.clone.personality.clone(),
+            adapters: vscsi
+                .adapters
+                .iter()
+                .map(|a| (a.server.clone(), a.vhost.clone()))
+                .collect(),
+            source_identities: identities(spec, &facts.pins),
+            identities_given: !spec.source.identities.is_empty(),
+            pins: facts.pins,
+            other_sources: facts.other_sources,
+            namespace: facts.namespace,
+            environment: facts.environment,
+            run: facts.run,
+            run_token: facts.run_token,
+            run_number: facts.run_number,
+            device_number: facts.device_number,
+            operator_id: facts.operator_id,
+            freeze: spec.freeze.clone(),
+            program: spec.user.as_ref().and_then(|u| u.programs.first().cloned()),
+            logs: spec.logs.clone(),
+            run_seconds: seconds(spec.timeouts.run_seconds),
+            ipl_seconds: seconds(spec.timeouts.ipl_seconds),
+            function_seconds: seconds(spec.timeouts.function_seconds),
+            pace: facts.pace,
+        };
+        plan.check()?;
+        Ok(plan)
+    }
+
+    /// Limits that a schema cannot hold, or that only a device knows.
+    fn check(&self) -> Result<(), PlanError> {
+        let token = &self.run_token;
+        let good = (8..=32).contains(&token.len())
+            && token
+                .bytes()
+                .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
+        // The environment's own verify has no run and so no token.
+        if !(good || (self.run.is_empty() && token.is_empty())) {
+            return Err(unusable("run token", "8 to 32 characters of A-Z and 0-9"));
+        }
+        if self.job_name().len() > 10 {
+            return Err(unusable(
+                "device number",
+                "environment and run number together need more than 10 characters in a job name",
+            ));
+        }
+        if self.function == Function::User && self.program.is_none() {
+            return Err(PlanError::Missing {
+                field: "user",
+                write: "programs: [ { program: LIB/PROGRAM } ]",
+            });
+        }
+        if self.personality.start_subsystems.len() > 16 {
+            return Err(unusable(
+                "clone.personality.startSubsystems",
+                "the guest kit takes at most 16",
+            ));
+        }
+        if self.personality.routes.len() > 16 {
+            return Err(unusable(
+                "clone.personality.routes",
+                "the guest kit takes at most 16",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether this recipe starts the clone.
+    pub fn starts_clone(&self) -> bool {
+        match self.function {
+            Function::Hold => false,
+            Function::User => true,
+        }
+    }
+
+    /// `C` + environment, `_`, run, both in base 36: at most 10 characters, unique for the run. The `_` keeps
+    /// environment 1 run 11 apart from environment 11 run 1.
+    pub fn job_name(&self) -> String {
+        format!("{}_{}", self.device_prefix(), base36(self.run_number))
+    }
+
+    /// Name of the virtual target device of the volume at this place in the group: `C1_V00`. It holds no run number: the
+    /// same volume of an environment has the same device in every run, so that a map left from an earlier run is
+    /// recognised by a person too. (Steps recognise it by storage UID.)
+    pub fn vtd_name(&self, place: usize) -> String {
+        format!("{}_V{place:02}", self.device_prefix())
+    }
+
+    fn device_prefix(&self) -> String {
+        format!("C{}", base36(self.device_number))
+    }
+
+    /// Target volumes with their places, from their UIDs in the array's order of maps: the first map is the load source.
+    pub fn wanted(&self, targets: &[Uid]) -> Vec<WantedVolume> {
+        targets
+            .iter()
+            .enumerate()
+            .map(|(place, uid)| WantedVolume {
+                uid: uid.clone(),
+                vtd: self.vtd_name(place),
+            })
+            .collect()
+    }
+
+    /// How the window is run. Seconds are the devices' own; `cap` and `margin` are the same on our clock.
+    pub fn window(&self) -> WindowPlan {
+        let max_seconds = self.freeze.max_seconds.unsigned_abs();
+        WindowPlan {
+            suspend: match self.freeze.mode {
+                FreezeMode::Suspend => true,
+                FreezeMode::ForceWrite => false,
+            },
+            on_boundary_timeout: match self.freeze.on_timeout {
+                OnTimeout::Abort | OnTimeout::ForceWrite => OnBoundaryTimeout::Abort,
+                OnTimeout::KeepSuspended => OnBoundaryTimeout::KeepSuspended,
+            },
+            fall_back_to_force_write: match self.freeze.on_timeout {
+                OnTimeout::ForceWrite => true,
+                OnTimeout::Abort | OnTimeout::KeepSuspended => false,
+            },
+            retries: self.freeze.retries,
+            boundary_seconds: self.freeze.commit_boundary_seconds.unsigned_abs(),
+            max_seconds,
+            canary: match self.freeze.proof {
+                Proof::Canary => true,
+                Proof::Assumed => false,
+            },
+            margin_seconds: MARGIN_SECONDS,
+            cap: self.pace.seconds(max_seconds.into()),
+            margin: self.pace.seconds(MARGIN_SECONDS.into()),
+        }
+    }
+
+    /// Limit of the whole run on our clock.
+    pub fn run_limit(&self) -> Duration {
+        self.pace.seconds(self.run_seconds)
+    }
+
+    /// The clone for messages: `CLONE1 on P10-PARIS`.
+    pub fn clone_label(&self) -> String {
+        format!("{} on {}", self.clone_partition.1, self.clone_partition.0)
+    }
+
+    /// The source for messages.
+    pub fn source_label(&self) -> String {
+        format!("{} on {}", self.source_partition.1, self.source_partition.0)
+    }
+}
+
+fn unusable(field: &'static str, why: &str) -> PlanError {
+    PlanError::Unusable {
+        field,
+        why: why.to_owned(),
+    }
+}
+
+fn identities(spec: &CloneEnvironmentSpec, pins: &Pins) -> Vec<Identity> {
+    if spec.source.identities.is_empty() {
+        return pins.source_identity.iter().cloned().collect();
+    }
+    let given = spec.source.identities.iter();
+    // Blanks and case in a hand-written serial must not make production look like a stranger.
+    given
+        .map(|i| Identity::new(&i.serial_number, i.partition_id))
+        .collect()
+}
+
+fn percent(value: i32) -> u8 {
+    u8::try_from(value.clamp(0, 100)).unwrap_or(100)
+}
+
+fn seconds(value: i32) -> u64 {
+    u64::from(value.unsigned_abs())
+}
+
+fn base36(number: i64) -> String {
+    let mut rest = number.unsigned_abs();
+    let mut digits = Vec::new();
+    loop {
+        let digit = u8::try_from(rest % 36).unwrap_or(0);
+        digits.push(if digit < 10 {
+            b'0' + digit
+        } else {
+            b'A' + digit - 10
+        });
+        rest /= 36;
+        if rest == 0 {
+            break;
+        }
+    }
+    digits.iter().rev().map(|d| char::from(*d)).collect()
+}
