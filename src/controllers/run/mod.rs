@@ -1,0 +1,3 @@
+//! Runs: from the opened object to the final row.
+
+pub mod status;
