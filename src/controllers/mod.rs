@@ -4,6 +4,7 @@
 //! store and the lock Leases are here because only this room knows Kubernetes (`architecture.md` § 8).
 
 pub mod conditions;
+pub mod events;
 pub mod ports;
 pub mod run;
 pub mod secrets;
