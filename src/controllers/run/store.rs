@@ -81,18 +81,9 @@ impl KubeStore {
         let before = run.status.clone().unwrap_or_default();
         object.status = Some(build(&before, next, &row_facts(run)));
         object.metadata.managed_fields = None;
-        let written = tokio::time::timeout(
-            CALL,
-            self.api.replace_status(
-                &self.name,
-                &PostParams {
-                    field_manager: Some(crate::api::FIELD_MANAGER.to_owned()),
-                    ..PostParams::default()
-                },
-                &object,
-            ),
-        );
-        match written.await {
+        let parameters = writes_as_us();
+        let request = self.api.replace_status(&self.name, &parameters, &object);
+        match tokio::time::timeout(CALL, request).await {
             Ok(Ok(run)) => {
                 self.remember(Some(run));
                 Ok(true)
@@ -107,6 +98,14 @@ impl KubeStore {
         if let Ok(mut events) = self.events.lock() {
             events.extend(transitions(previous, next));
         }
+    }
+}
+
+/// Our field manager on every write.
+pub fn writes_as_us() -> PostParams {
+    PostParams {
+        field_manager: Some(crate::api::FIELD_MANAGER.to_owned()),
+        ..PostParams::default()
     }
 }
 
@@ -162,8 +161,9 @@ impl JournalStore for KubeStore {
 
     async fn replace(&self, previous: &Journal, next: &Journal) -> Result<(), StoreError> {
         let until = Instant::now() + REPLACE;
-        let mut known = self.last();
-        let mut trouble = StoreError::Conflict;
+        let mut known = self
+            .last()
+            .filter(|run| same_writer(&journal_of_run(run), previous));
         // After a lost answer the write may have happened: only then our own `next` in the store counts as success.
         let mut sent_blindly = false;
         loop {
@@ -171,7 +171,7 @@ impl JournalStore for KubeStore {
                 Some(run) => Ok(run),
                 None => self.read().await,
             };
-            match read {
+            let trouble = match read {
                 Ok(run) => {
                     let stored = journal_of_run(&run);
                     if sent_blindly && same_writer(&stored, next) {
@@ -186,21 +186,21 @@ impl JournalStore for KubeStore {
                             self.accepted(previous, next);
                             return Ok(());
                         }
-                        Ok(false) => trouble = StoreError::Conflict,
+                        Ok(false) => StoreError::Conflict,
                         Err(StoreError::Gone) => return Err(StoreError::Gone),
                         Err(error) => {
                             sent_blindly = true;
-                            trouble = error;
+                            error
                         }
                     }
                 }
                 Err(StoreError::Gone) => return Err(StoreError::Gone),
-                Err(error) => trouble = error,
-            }
+                Err(error) => error,
+            };
             if Instant::now() >= until {
                 self.remember(None);
                 return Err(match trouble {
-                    // Ten times per second somebody touches the object: as good as lost.
+                    // Somebody touches the object all the time: as good as lost.
                     StoreError::Conflict => {
                         StoreError::Lost("the run object changes all the time".to_owned())
                     }
