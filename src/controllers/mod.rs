@@ -5,6 +5,7 @@
 
 pub mod conditions;
 pub mod events;
+pub mod locks;
 pub mod ports;
 pub mod run;
 pub mod secrets;
