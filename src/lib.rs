@@ -4,7 +4,7 @@
 //! - [`engine`]: moves a run along its line of steps; knows no Kubernetes
 //! - [`api`]: the two kinds
 //! - `recipe`: the line of steps of each function
-//! - `drivers`: the real devices behind the roles
+//! - [`drivers`]: the real devices behind the roles
 //! - [`simulators`]: simulated devices, on real sockets and in process
 //! - `controllers`: environments and runs on a Kubernetes API
 //! - `observability`: logging and events
@@ -12,6 +12,7 @@
 
 pub mod api;
 pub mod commands;
+pub mod drivers;
 pub mod engine;
 pub mod recipe;
 pub mod simulators;

@@ -1,0 +1,3 @@
+//! How bytes reach a device.
+
+pub mod ssh;
