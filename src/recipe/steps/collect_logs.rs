@@ -72,7 +72,7 @@ impl CollectLogs {
             .handle
             .as_deref()
             .and_then(|text| serde_json::from_str(text).ok());
-        let mut stored = entry.state == EntryState::Intended;
+        let mut stored = !gate::unsent(&entry);
         for kind in self.kinds(context) {
             stored &= self.sink.has(kind).await.map_err(store_error)?.is_some();
         }
@@ -335,6 +335,9 @@ impl Step for CollectLogs {
         self.look(context)
             .await
             .unwrap_or_else(|stop| stop.observed(again))
+    }
+    async fn baseline(&self, context: &StepContext<'_>) -> Result<Facts, DeviceError> {
+        Ok(gate::stamp(context.now))
     }
     async fn act(&self, context: &StepContext<'_>) -> Result<Option<String>, DeviceError> {
         let counts = self.collect(context).await.map_err(Stop::refused)?;

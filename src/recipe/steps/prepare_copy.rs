@@ -3,7 +3,7 @@
 
 use super::end_image::{empty, suspended};
 use super::gate::{self, Stop};
-use crate::engine::journal::{Entry, EntryState, Facts, ObligationKind};
+use crate::engine::journal::{Entry, Facts, ObligationKind};
 use crate::engine::step::{Failure, LockKind, Observation, Step, StepContext};
 use crate::recipe::plan::Plan;
 use crate::recipe::queries::{self, LOCAL_TIME};
@@ -33,7 +33,7 @@ impl PrepareCopy {
         if let Some(map) = state.deviating.iter().find(|m| m.contains("suspended")) {
             return Ok(suspended(group, &format!("map {map}")));
         }
-        let nobodys = entry.state == EntryState::Pending;
+        let nobodys = gate::unsent(&entry);
         Ok(match state.phase {
             CopyPhase::Empty => empty(group),
             CopyPhase::Suspended => suspended(group, "the group"),
@@ -49,7 +49,7 @@ impl PrepareCopy {
             CopyPhase::Stopping => {
                 Observation::underway(poll, format!("consistency group {group} is stopping"))
             }
-            CopyPhase::Stopped if entry.handle.as_deref() == Some(SENT) && entry.attempts >= 2 => {
+            CopyPhase::Stopped if gate::given(&entry) == Some(SENT) && entry.attempts >= 2 => {
                 Observation::broken(
                     "FlushFailed",
                     format!(
@@ -88,6 +88,7 @@ impl PrepareCopy {
             ));
         }
         self.same_group(context).await?;
+        gate::clone_off(context.site, &self.plan, self.plan.keep_mappings).await?;
         let poll = self.plan.pace.array();
         Ok(gate::retry_gate(
             entry,
@@ -202,19 +203,20 @@ impl Step for PrepareCopy {
         {
             Ok(rows) => rows,
             // Without it the history log begins at the clone's last IPL; no reason to fail a run.
-            Err(DeviceError::Refused { .. }) => return Ok(Facts::new()),
+            Err(DeviceError::Refused { .. }) => Vec::new(),
             Err(error) => return Err(error),
         };
         let clock = rows.first().map(|row| queries::column(row, "LOCAL_TIME"));
-        Ok(clock
-            .filter(|text| queries::local_time(text).is_some())
-            .map(|text| gate::facts([(SOURCE_CLOCK, text.to_owned())]))
-            .unwrap_or_default())
+        let mut baseline = gate::stamp(context.now);
+        if let Some(text) = clock.filter(|text| queries::local_time(text).is_some()) {
+            baseline.insert(SOURCE_CLOCK.to_owned(), text.to_owned());
+        }
+        Ok(baseline)
     }
     async fn act(&self, context: &StepContext<'_>) -> Result<Option<String>, DeviceError> {
         self.prepare(context)
             .await
-            .map(|()| Some(SENT.to_owned()))
+            .map(|()| Some(gate::handle(SENT, context.now)))
             .map_err(Stop::refused)
     }
 }

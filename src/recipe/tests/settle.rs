@@ -62,7 +62,7 @@ async fn a_key_that_cannot_be_turned_is_a_warning_not_a_failure() {
     entry(&mut journal, "settle").handle = handle;
     let facts = facts_of(world.look(&*step, &journal).await);
     assert!(facts["warning.key"].contains("CMMVC0000E"));
-    entry(&mut journal, "settle").handle = Some("job-key".into());
+    entry(&mut journal, "settle").handle = Some("job-key@2026-11-23T02:00:00.000Z".into());
     world.set().power_job = PowerJobState::Failed {
         code: "HSCL350B".into(),
         text: "no authority".into(),
