@@ -3,17 +3,21 @@
 //! - [`site`]: the border to devices: five roles, four errors
 //! - [`engine`]: moves a run along its line of steps; knows no Kubernetes
 //! - [`api`]: the two kinds
-//! - `recipe`: the line of steps of each function
+//! - [`recipe`]: the line of steps of each function
 //! - [`drivers`]: the real devices behind the roles
 //! - [`simulators`]: simulated devices, on real sockets and in process
-//! - `controllers`: environments and runs on a Kubernetes API
-//! - `observability`: logging and events
+//! - [`controllers`]: environments and runs on a Kubernetes API
+//! - [`observability`]: logging and events
 //! - [`commands`]: the commands of the binary and the control plane they can start
 
 pub mod api;
 pub mod commands;
+pub mod controllers;
 pub mod drivers;
 pub mod engine;
+#[cfg(test)]
+mod matrix;
+pub mod observability;
 pub mod recipe;
 pub mod simulators;
 pub mod site;

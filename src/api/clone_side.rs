@@ -41,7 +41,8 @@ pub struct SourcePartition {
 #[serde(rename_all = "camelCase")]
 pub struct Host {
     /// Name or address.
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[A-Za-z0-9.:_\-]+$"))]
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = Rule::new(r"self.matches(r'^[A-Za-z0-9.:_\-]+$')").message("address: write a host name or an IP address, without port and without user"))]
     pub address: String,
     /// SSH port. Default 22.
     #[serde(default = "ssh_port")]
@@ -52,13 +53,8 @@ pub struct Host {
     /// Pinned host keys, `SHA256:…` as `ssh-keygen -lf` prints them. The clone's default to the source's: they are
     /// copied with the disks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(
-        length(max = 8),
-        inner(
-            length(min = 50, max = 60),
-            regex(pattern = r"^SHA256:[A-Za-z0-9+/]{43}$")
-        )
-    )]
+    #[schemars(length(max = 8), inner(length(min = 50, max = 60)))]
+    #[x_kube(validation = Rule::new(r"self.all(x, x.matches(r'^SHA256:[A-Za-z0-9+/]{43}$'))").message("hostKeys: write each key as SHA256: and 43 characters, as `ssh-keygen -lf` prints it"))]
     pub host_keys: Vec<String>,
 }
 
@@ -125,10 +121,8 @@ pub enum Network {
 #[serde(rename_all = "camelCase")]
 pub struct Personality {
     /// System name (CHGNETA SYSNAME).
-    #[schemars(
-        length(min = 1, max = 8),
-        regex(pattern = r"^[A-Z$#@][A-Z0-9$#@]{0,7}$")
-    )]
+    #[schemars(length(min = 1, max = 8))]
+    #[x_kube(validation = Rule::new(r"self.matches(r'^[A-Z$#@][A-Z0-9$#@]{0,7}$')").message("systemName: write 1 to 8 upper-case letters, digits, $, # or @, not beginning with a digit"))]
     pub system_name: String,
     /// Exactly these IPv4 interfaces: all others are removed before TCP starts.
     #[schemars(length(min = 1, max = 16))]
@@ -138,10 +132,8 @@ pub struct Personality {
     #[schemars(length(max = 32))]
     pub routes: Vec<Route>,
     /// TCP/IP host name.
-    #[schemars(
-        length(min = 1, max = 63),
-        regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9\-]*$")
-    )]
+    #[schemars(length(min = 1, max = 63))]
+    #[x_kube(validation = Rule::new(r"self.matches(r'^[A-Za-z0-9][A-Za-z0-9\-]*$')").message("hostName: write the host name without domain: letters, digits and hyphens"))]
     pub host_name: String,
     /// TCP/IP domain. Default unchanged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -149,20 +141,13 @@ pub struct Personality {
     pub domain: Option<String>,
     /// `LIB/PROGRAM`, called last by the guard. Default none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        length(min = 3, max = 21),
-        regex(pattern = r"^[A-Z$#@][A-Z0-9$#@_.]{0,9}/[A-Z$#@][A-Z0-9$#@_.]{0,9}$")
-    )]
+    #[schemars(length(min = 3, max = 21))]
+    #[x_kube(validation = Rule::new(r"self.matches(r'^[A-Z$#@][A-Z0-9$#@_.]{0,9}/[A-Z$#@][A-Z0-9$#@_.]{0,9}$')").message("startupProgram: write LIBRARY/PROGRAM in upper case"))]
     pub startup_program: Option<String>,
     /// Subsystems to start, `NAME` or `LIB/NAME`; none else is. Default none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(
-        length(max = 32),
-        inner(
-            length(min = 1, max = 21),
-            regex(pattern = r"^([A-Z$#@][A-Z0-9$#@_.]{0,9}/)?[A-Z$#@][A-Z0-9$#@_.]{0,9}$")
-        )
-    )]
+    #[schemars(length(max = 32), inner(length(min = 1, max = 21)))]
+    #[x_kube(validation = Rule::new(r"self.all(x, x.matches(r'^([A-Z$#@][A-Z0-9$#@_.]{0,9}/)?[A-Z$#@][A-Z0-9$#@_.]{0,9}$'))").message("startSubsystems: write each as SUBSYSTEM or LIBRARY/SUBSYSTEM in upper case"))]
     pub start_subsystems: Vec<String>,
     /// Whether job schedule entries are held. Default Hold.
     #[serde(default)]
@@ -191,30 +176,21 @@ pub enum ScheduledJobs {
 #[serde(rename_all = "camelCase")]
 pub struct Interface {
     /// IPv4 address.
-    #[schemars(
-        regex(
-            pattern = r"^(25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])(\.(25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])){3}$"
-        ),
-        length(max = 15)
-    )]
+    #[schemars(length(max = 15))]
+    #[x_kube(validation = Rule::new(r"self.matches(r'^(25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])(\.(25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])){3}$')").message("address: write an IPv4 address such as 10.0.8.21"))]
     pub address: String,
     /// Subnet mask.
-    #[schemars(
-        regex(
-            pattern = r"^(25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])(\.(25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])){3}$"
-        ),
-        length(max = 15)
-    )]
+    #[schemars(length(max = 15))]
+    #[x_kube(validation = Rule::new(r"self.matches(r'^(25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])(\.(25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])){3}$')").message("netmask: write an IPv4 mask such as 255.255.255.0"))]
     pub netmask: String,
     /// Line description.
-    #[schemars(
-        length(min = 1, max = 10),
-        regex(pattern = r"^[A-Z$#@][A-Z0-9$#@_.]{0,9}$")
-    )]
+    #[schemars(length(min = 1, max = 10))]
+    #[x_kube(validation = Rule::new(r"self.matches(r'^[A-Z$#@][A-Z0-9$#@_.]{0,9}$')").message("lineDescription: write the name of a line description, at most 10 characters, upper case"))]
     pub line_description: String,
     /// Communications resource of the clone's adapter; default the line's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 10), regex(pattern = r"^[A-Z][A-Z0-9]{0,9}$"))]
+    #[schemars(length(min = 1, max = 10))]
+    #[x_kube(validation = Rule::new(r"self.matches(r'^[A-Z][A-Z0-9]{0,9}$')").message("resource: write a communications resource such as CMN03"))]
     pub resource: Option<String>,
 }
 
@@ -223,12 +199,11 @@ pub struct Interface {
 #[serde(rename_all = "camelCase")]
 pub struct Route {
     /// `*DFTROUTE` or a network `address/mask`.
-    #[schemars(
-        length(min = 7, max = 31),
-        regex(pattern = r"^(\*DFTROUTE|[0-9.]+/[0-9.]+)$")
-    )]
+    #[schemars(length(min = 7, max = 31))]
+    #[x_kube(validation = Rule::new(r"self.matches(r'^(\*DFTROUTE|[0-9.]+/[0-9.]+)$')").message("destination: write *DFTROUTE or NETWORK/MASK such as 10.1.0.0/255.255.0.0"))]
     pub destination: String,
     /// IPv4 address of the next hop.
-    #[schemars(regex(pattern = r"^[0-9]{1,3}(\.[0-9]{1,3}){3}$"), length(max = 15))]
+    #[schemars(length(max = 15))]
+    #[x_kube(validation = Rule::new(r"self.matches(r'^(25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])(\.(25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])){3}$')").message("nextHop: write an IPv4 address such as 10.0.8.1"))]
     pub next_hop: String,
 }

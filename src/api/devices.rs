@@ -49,10 +49,8 @@ pub struct Console {
 #[serde(rename_all = "camelCase")]
 pub struct Hmc {
     /// `https://host[:port]`; the second is used when the first cannot be reached. Without a port: 443, then 12443.
-    #[schemars(
-        length(min = 1, max = 2),
-        inner(length(min = 9, max = 300), regex(pattern = r"^https://[^/]+$"))
-    )]
+    #[schemars(length(min = 1, max = 2), inner(length(min = 9, max = 300)))]
+    #[x_kube(validation = Rule::new(r"self.all(x, x.matches(r'^https://[^/]+$'))").message("endpoints: write https://HOST or https://HOST:PORT, without a path"))]
     pub endpoints: Vec<String>,
     /// Secret of type kubernetes.io/basic-auth.
     pub credentials: ObjectName,
@@ -91,7 +89,8 @@ pub struct VscsiAdapter {
     #[schemars(length(min = 1, max = 47))]
     pub server: String,
     /// Server adapter on that VIOS.
-    #[schemars(regex(pattern = r"^vhost[0-9]{1,4}$"))]
+    #[schemars(length(min = 6, max = 9))]
+    #[x_kube(validation = Rule::new(r"self.matches(r'^vhost[0-9]{1,4}$')").message("vhost: write the server adapter as the VIOS names it, such as vhost3"))]
     pub vhost: String,
     /// Array names of the target volumes behind this adapter, or `*` for all. Default all.
     #[serde(default = "all_volumes")]
@@ -122,7 +121,8 @@ pub struct Storage {
 #[serde(rename_all = "camelCase")]
 pub struct SpectrumVirtualize {
     /// `https://host:7443`.
-    #[schemars(length(min = 9, max = 300), regex(pattern = r"^https://[^/]+$"))]
+    #[schemars(length(min = 9, max = 300))]
+    #[x_kube(validation = Rule::new(r"self.matches(r'^https://[^/]+$')").message("endpoint: write https://HOST:7443, without a path"))]
     pub endpoint: String,
     /// Secret of type kubernetes.io/basic-auth.
     pub credentials: ObjectName,
@@ -130,13 +130,8 @@ pub struct SpectrumVirtualize {
     #[serde(default)]
     pub tls: Tls,
     /// FlashCopy consistency group with one map per volume of production; made by the storage administrator.
-    #[schemars(
-        length(min = 1, max = 1),
-        inner(
-            length(min = 1, max = 63),
-            regex(pattern = r"^[A-Za-z_][A-Za-z0-9_.\-]*$")
-        )
-    )]
+    #[schemars(length(min = 1, max = 1), inner(length(min = 1, max = 63)))]
+    #[x_kube(validation = Rule::new(r"self.all(x, x.matches(r'^[A-Za-z_][A-Za-z0-9_.\-]*$'))").message("consistencyGroups: write the name of one FlashCopy consistency group as the array shows it"))]
     pub consistency_groups: Vec<String>,
     /// What the maps must be like.
     #[serde(default)]

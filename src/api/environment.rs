@@ -41,6 +41,8 @@ use std::collections::BTreeMap;
 #[x_kube(
     validation = Rule::new("self.function == 'USER' ? has(self.user) : !has(self.user)").message("user: function USER needs the block user: { programs: [ … ] }, and no other function may have it").field_path(".user"),
     validation = Rule::new("!(self.source.partition.name == self.clone.partition.name && self.source.partition.managedSystem == self.clone.partition.managedSystem)").message("clone.partition: the clone must be another partition than the source; it is overwritten by every run").field_path(".clone.partition"),
+    validation = Rule::new("self.source.host.address != self.clone.host.address").message("clone.host.address: write the address the clone has after its personality; this one is production's").field_path(".clone.host.address"),
+    validation = Rule::new("self.clone.personality.interfaces.all(i, i.address != self.source.host.address)").message("clone.personality.interfaces: the address of source.host may not be an interface of the clone; write addresses that only the clone has").field_path(".clone.personality.interfaces"),
     validation = Rule::new("self.source.partition.name == oldSelf.source.partition.name").message("source.partition.name is immutable: create a new environment for another production partition").field_path(".source.partition.name"),
     validation = Rule::new("self.clone.partition.name == oldSelf.clone.partition.name").message("clone.partition.name is immutable: create a new environment for another clone partition").field_path(".clone.partition.name")
 )]

@@ -11,6 +11,10 @@ pub mod run;
 pub use environment::{CloneEnvironment, CloneEnvironmentSpec, CloneEnvironmentStatus};
 pub use run::{CloneRun, CloneRunSpec, CloneRunStatus};
 
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::CustomResourceExt;
+use serde_json::Value;
+
 /// API group of both kinds.
 pub const GROUP: &str = "ibmiclone.dev";
 /// Annotation on an environment: pinned partition UUIDs as JSON (`product.md` § 2).
@@ -29,3 +33,56 @@ pub const CREDENTIALS_LABEL: &str = "ibmiclone.dev/credentials";
 pub const FINALIZER: &str = "ibmiclone.dev/run";
 /// Field manager of everything we write.
 pub const FIELD_MANAGER: &str = "ibmi-clone-operator";
+
+/// Both definitions as `(file name, YAML)`, as the command `crd` prints them and `crds/` keeps them.
+///
+/// Bounds are written as whole numbers: the schema generator gives `1.0`, which reads badly in a diff.
+pub fn crds() -> Vec<(String, String)> {
+    [CloneEnvironment::crd(), CloneRun::crd()]
+        .iter()
+        .map(|crd| {
+            let name = format!("{}.yaml", crd.metadata.name.as_deref().unwrap_or_default());
+            (name, yaml(crd))
+        })
+        .collect()
+}
+
+fn yaml(crd: &CustomResourceDefinition) -> String {
+    // Both conversions are of a type that is made of maps, lists and scalars only; the test on `crds/` would see it.
+    let value = serde_json::to_value(crd).unwrap_or_default();
+    serde_saphyr::to_string(&whole_numbers(value)).unwrap_or_default()
+}
+
+fn whole_numbers(value: Value) -> Value {
+    match value {
+        Value::Number(n) => match n.as_f64() {
+            Some(f) if n.is_f64() && f.fract() == 0.0 && f.abs() < 1e15 => Value::from(f as i64),
+            Some(_) | None => Value::Number(n),
+        },
+        Value::Array(items) => items.into_iter().map(whole_numbers).collect(),
+        Value::Object(map) => map
+            .into_iter()
+            .map(|(k, v)| (k, whole_numbers(v)))
+            .collect(),
+        Value::Null | Value::Bool(_) | Value::String(_) => value,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn definitions_in_the_tree_are_the_generated_ones() {
+        let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("crds");
+        for (name, yaml) in super::crds() {
+            let path = directory.join(&name);
+            if std::env::var_os("UPDATE_CRDS").is_some() {
+                std::fs::write(&path, &yaml).expect("crds/ is writable");
+            }
+            let kept = std::fs::read_to_string(&path).unwrap_or_default();
+            assert!(
+                kept == yaml,
+                "{name} differs from the code: `make crds` writes it anew"
+            );
+        }
+    }
+}

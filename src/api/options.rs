@@ -140,10 +140,8 @@ pub struct User {
 #[serde(rename_all = "camelCase")]
 pub struct UserProgram {
     /// `LIB/PROGRAM`.
-    #[schemars(
-        length(min = 3, max = 21),
-        regex(pattern = r"^[A-Z$#@][A-Z0-9$#@_.]{0,9}/[A-Z$#@][A-Z0-9$#@_.]{0,9}$")
-    )]
+    #[schemars(length(min = 3, max = 21))]
+    #[x_kube(validation = Rule::new(r"self.matches(r'^[A-Z$#@][A-Z0-9$#@_.]{0,9}/[A-Z$#@][A-Z0-9$#@_.]{0,9}$')").message("program: write LIBRARY/PROGRAM in upper case, such as CLNLIB/MYSAVE"))]
     pub program: String,
     /// Character parameters, in order. Default none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -151,17 +149,13 @@ pub struct UserProgram {
     pub parameters: Vec<String>,
     /// `LIB/QUEUE`. Default QSYS/QSYSNOMAX (QBATCH is not started on a clone).
     #[serde(default = "default_queue")]
-    #[schemars(
-        length(min = 3, max = 21),
-        regex(pattern = r"^[A-Z$#@][A-Z0-9$#@_.]{0,9}/[A-Z$#@][A-Z0-9$#@_.]{0,9}$")
-    )]
+    #[schemars(length(min = 3, max = 21))]
+    #[x_kube(validation = Rule::new(r"self.matches(r'^[A-Z$#@][A-Z0-9$#@_.]{0,9}/[A-Z$#@][A-Z0-9$#@_.]{0,9}$')").message("jobQueue: write LIBRARY/QUEUE in upper case, such as QSYS/QSYSNOMAX"))]
     pub job_queue: String,
     /// User profile the job runs under; default the one of the connection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        length(min = 1, max = 10),
-        regex(pattern = r"^[A-Z$#@][A-Z0-9$#@_.]{0,9}$")
-    )]
+    #[schemars(length(min = 1, max = 10))]
+    #[x_kube(validation = Rule::new(r"self.matches(r'^[A-Z$#@][A-Z0-9$#@_.]{0,9}$')").message("user: write a user profile, at most 10 characters, upper case"))]
     pub user: Option<String>,
     /// Messages of this severity or above count as errors and make the run a Warning. Default 30.
     #[serde(default = "thirty")]
@@ -236,13 +230,8 @@ pub struct Logs {
     pub error_severity: i32,
     /// Message ids that are never errors. Default none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(
-        length(max = 256),
-        inner(
-            length(min = 7, max = 7),
-            regex(pattern = r"^[A-Z][A-Z0-9]{2}[0-9A-F]{4}$")
-        )
-    )]
+    #[schemars(length(max = 256), inner(length(min = 7, max = 7)))]
+    #[x_kube(validation = Rule::new(r"self.all(x, x.matches(r'^[A-Z][A-Z0-9]{2}[0-9A-F]{4}$'))").message("ignore: write message ids of 7 characters such as CPF3770"))]
     pub ignore: Vec<String>,
 }
 

@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
     selectable = ".spec.environment",
     selectable = ".status.phase",
     doc = "One execution of a clone environment: one row of the history.",
+    validation = Rule::new("size(self.metadata.name) <= 63").message("metadata.name: write at most 63 characters, names and labels of its logs are made from it"),
     validation = Rule::new("!has(oldSelf.status) || !has(oldSelf.status.phase) || !(oldSelf.status.phase in ['Succeeded','Warning','Failed','Cancelled','Skipped']) || (has(self.status) && has(self.status.phase) && self.status.phase == oldSelf.status.phase)").message("status.phase: a final phase never changes; create a new CloneRun instead"),
     printcolumn(name = "Number", type_ = "integer", json_path = ".status.number"),
     printcolumn(name = "Started", type_ = "string", json_path = ".status.started"),
@@ -49,10 +50,8 @@ use serde::{Deserialize, Serialize};
 #[x_kube(validation = Rule::new("self == oldSelf").message("the spec of a run is immutable: create a new CloneRun instead"))]
 pub struct CloneRunSpec {
     /// Name of the CloneEnvironment in the same namespace.
-    #[schemars(
-        length(min = 1, max = 40),
-        regex(pattern = r"^[a-z0-9]([a-z0-9.\-]*[a-z0-9])?$")
-    )]
+    #[schemars(length(min = 1, max = 40))]
+    #[x_kube(validation = Rule::new(r"self.matches(r'^[a-z0-9]([a-z0-9.\-]*[a-z0-9])?$')").message("environment: write the name of a CloneEnvironment of this namespace"))]
     pub environment: String,
     /// Clone, or Preflight (all checks, changes nothing). Default Clone.
     #[serde(default)]

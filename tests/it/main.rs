@@ -1,5 +1,6 @@
 //! Integration tests, a module per subject.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod crd_rules;
 mod kube;
 mod support;

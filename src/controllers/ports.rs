@@ -1,0 +1,106 @@
+//! What the controllers need from outside: opened devices and a few settings.
+
+use super::secrets::{SecretError, SiteSecrets};
+use crate::api::CloneEnvironmentSpec;
+use crate::site::{DeviceError, Site};
+use async_trait::async_trait;
+
+/// Opens the devices of one environment. The binary gives the drivers, tests give fakes.
+#[async_trait]
+pub trait SiteFactory: Send + Sync {
+    /// Opens every role that the environment names. Called once per (environment spec, credentials) and cached; a changed
+    /// Secret opens a new site. May be slow, must not change anything on a device.
+    async fn open(
+        &self,
+        namespace: &str,
+        spec: &CloneEnvironmentSpec,
+        secrets: &SiteSecrets,
+    ) -> Result<Site, OpenError>;
+}
+
+/// Why the devices of an environment could not be opened.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum OpenError {
+    /// Something a person must change: a wrong name, a certificate that cannot be read. Tried again when it changes.
+    #[error("{message}")]
+    Settings {
+        /// One word of a fixed list, CamelCase.
+        reason: &'static str,
+        /// What is wrong, where, and what to do.
+        message: String,
+    },
+    /// A Secret or ConfigMap is missing or not usable.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// A device that has to be asked while opening did not answer as hoped.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+}
+
+impl OpenError {
+    /// One word of a fixed list, for conditions and events.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Settings { reason, .. } => reason,
+            Self::Secret(error) => error.reason(),
+            Self::Device(error) => match error.code() {
+                Some("LoginFailed") => "LoginFailed",
+                Some(_) | None => error.reason(),
+            },
+        }
+    }
+    /// Whether waiting alone may cure it (a device that is down), as opposed to something a person must change.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Settings { .. } | Self::Secret(_) => false,
+            Self::Device(error) => match error {
+                DeviceError::Unreachable { .. }
+                | DeviceError::Busy { .. }
+                | DeviceError::Indeterminate { .. } => true,
+                DeviceError::Refused { .. } => false,
+            },
+        }
+    }
+}
+
+/// Settings of the operator.
+#[derive(Debug, Clone)]
+pub struct OperatorConfig {
+    /// Namespace of lock and number Leases.
+    pub lease_namespace: String,
+    /// Namespaces whose environments and runs are served; empty = all.
+    pub namespaces: Vec<String>,
+    /// Divides every wait of the operator (polls, back-offs); 1 in production, larger in tests and demo, where the
+    /// devices' clocks run faster by the same factor.
+    pub pace: f64,
+    /// Unique per process; written into journals and Leases.
+    pub writer: String,
+}
+
+impl OperatorConfig {
+    /// Production settings for a process that keeps its Leases in `lease_namespace` and serves all namespaces.
+    pub fn new(lease_namespace: impl Into<String>, writer: impl Into<String>) -> Self {
+        Self {
+            lease_namespace: lease_namespace.into(),
+            namespaces: Vec::new(),
+            pace: 1.0,
+            writer: writer.into(),
+        }
+    }
+}
+
+/// Why the operator could not run.
+#[derive(Debug, thiserror::Error)]
+pub enum OperatorError {
+    /// A kind is not installed or may not be read.
+    #[error(
+        "{kind} cannot be listed: {source}; install the definitions with `ibmi-clone crd | kubectl apply -f -` and check the operator's role"
+    )]
+    Kind {
+        /// Plural name of the kind.
+        kind: &'static str,
+        /// The API server's answer.
+        #[source]
+        source: Box<kube::Error>,
+    },
+}

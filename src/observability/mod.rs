@@ -1,0 +1,3 @@
+//! Logging. Metrics and health come with the issue on monitoring.
+
+pub mod logging;

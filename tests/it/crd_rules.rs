@@ -1,0 +1,318 @@
+//! The definitions on the real API server: what is refused at `kubectl apply`, with which words, and what is accepted.
+
+use crate::support::kube::{namespace, shared};
+use ibmi_clone_operator::api::{CloneEnvironment, CloneRun, CloneRunStatus};
+use ibmi_clone_operator::engine::journal::Phase;
+use kube::api::{DynamicObject, Patch, PatchParams, PostParams, ValidationDirective};
+use kube::core::{ApiResource, GroupVersionKind};
+use kube::{Api, Client, ResourceExt};
+use serde_json::{Value, json};
+
+/// A USER environment with nothing left out that has no default.
+pub fn environment(name: &str) -> Value {
+    json!({
+        "apiVersion": "ibmiclone.dev/v1alpha1", "kind": "CloneEnvironment",
+        "metadata": {"name": name},
+        "spec": {
+            "function": "USER",
+            "source": {
+                "partition": {"managedSystem": "P10-PARIS", "name": "PROD"},
+                "host": {"address": "prod.example.com", "credentials": {"name": "prod-ssh"}},
+            },
+            "clone": {
+                "partition": {"managedSystem": "P10-PARIS", "name": "CLONE1"},
+                "host": {"address": "clone1.example.com", "credentials": {"name": "clone-ssh"}},
+                "personality": {
+                    "systemName": "CLONE1", "hostName": "clone1",
+                    "interfaces": [{"address": "10.0.8.21", "netmask": "255.255.255.0", "lineDescription": "ETHLINE"}],
+                },
+            },
+            "console": {"hmc": {"endpoints": ["https://hmc1.example.com"], "credentials": {"name": "hmc"}}},
+            "virtualIo": {"vscsi": {"adapters": [{"server": "VIOS1", "vhost": "vhost3"}]}},
+            "storage": {"spectrumVirtualize": {
+                "endpoint": "https://svc.example.com:7443", "credentials": {"name": "svc"}, "consistencyGroups": ["CLONE1"],
+            }},
+            "user": {"programs": [{"program": "CLNLIB/MYSAVE"}]},
+        },
+    })
+}
+
+/// Sends an object as `kubectl apply` does: unknown fields are refused.
+async fn create(
+    client: &Client,
+    namespace: &str,
+    object: &Value,
+) -> Result<DynamicObject, kube::Error> {
+    let kind = object["kind"].as_str().unwrap();
+    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("ibmiclone.dev", "v1alpha1", kind));
+    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource);
+    let parameters = PatchParams {
+        field_validation: Some(ValidationDirective::Strict),
+        field_manager: Some("test".to_owned()),
+        ..PatchParams::default()
+    };
+    let name = object["metadata"]["name"].as_str().unwrap();
+    api.patch(name, &parameters, &Patch::Apply(object)).await
+}
+
+/// Sets `pointer` of a good environment to `value` (`null` removes it) and gives the API server's refusal.
+async fn refusal(client: &Client, namespace: &str, pointer: &str, value: Value) -> String {
+    let mut object = environment("bad");
+    set(&mut object, pointer, value);
+    match create(client, namespace, &object).await {
+        Err(kube::Error::Api(status)) => status.message,
+        other => panic!("{pointer} must be refused: {other:?}"),
+    }
+}
+
+fn set(object: &mut Value, pointer: &str, value: Value) {
+    let (parent, key) = pointer.rsplit_once('/').unwrap();
+    let parent = object
+        .pointer_mut(parent)
+        .unwrap_or_else(|| panic!("{pointer} has no parent"));
+    match parent {
+        Value::Object(map) if value.is_null() => drop(map.remove(key).unwrap()),
+        Value::Object(map) => drop(map.insert(key.to_owned(), value)),
+        Value::Array(items) => items[key.parse::<usize>().unwrap()] = value,
+        other => panic!("{pointer}: {other} has no members"),
+    }
+}
+
+#[tokio::test]
+async fn a_bad_environment_is_refused_with_field_and_remedy() {
+    let Some(stack) = shared().await else { return };
+    let (client, ns) = namespace(stack).await;
+    #[rustfmt::skip]
+    let cases = [
+        ("/metadata/name", json!("a".repeat(41)), "metadata.name", "at most 40 characters"),
+        ("/spec/function", json!("BRMS"), "spec.function", "\"HOLD\", \"USER\""),
+        ("/spec/function", json!("HOLD"), "spec.user", "no other function may have it"),
+        ("/spec/user", Value::Null, "spec.user", "needs the block user: { programs"),
+        ("/spec/schedule", json!({"cron": ["0 0 * * *"]}), "spec.schedule", "field not declared"),
+        ("/spec/clone/partition/name", json!("PROD"), "spec.clone.partition", "another partition than the source"),
+        ("/spec/clone/host/address", json!("prod.example.com"), "clone.host.address", "after its personality"),
+        ("/spec/clone/host/address", json!("root@clone1"), "spec.clone.host.address", "write a host name or an IP address"),
+        ("/spec/clone/personality/interfaces", json!([]), "spec.clone.personality.interfaces", "at least 1 items"),
+        ("/spec/clone/personality/interfaces/0/address", json!("10.0.8.321"), "interfaces[0].address", "write an IPv4 address"),
+        ("/spec/clone/personality/systemName", json!("clone1"), "spec.clone.personality.systemName", "upper-case letters"),
+        ("/spec/clone/personality/startupProgram", json!("CLONEUP"), "spec.clone.personality.startupProgram", "write LIBRARY/PROGRAM"),
+        ("/spec/console", json!({}), "spec.console", "write exactly one console"),
+        ("/spec/console/hmc/endpoints", json!(["http://hmc1"]), "spec.console.hmc.endpoints", "write https://HOST"),
+        ("/spec/virtualIo", json!({}), "spec.virtualIo", "write exactly one of virtualIo"),
+        ("/spec/virtualIo/vscsi/adapters/0/vhost", json!("host3"), "adapters[0].vhost", "such as vhost3"),
+        ("/spec/storage", json!({}), "spec.storage", "write exactly one of storage"),
+        ("/spec/storage/spectrumVirtualize/endpoint", json!("https://svc:7443/rest"), "spec.storage.spectrumVirtualize.endpoint", "without a path"),
+        ("/spec/storage/spectrumVirtualize/consistencyGroups", json!(["A", "B"]), "spec.storage.spectrumVirtualize.consistencyGroups", "at most 1 item"),
+        ("/spec/storage/spectrumVirtualize/pool", json!({"refuseAbovePercent": 95}), "spec.storage.spectrumVirtualize.pool", "not be above alarmPercent"),
+        ("/spec/freeze", json!({"maxSeconds": 900}), "spec.freeze.maxSeconds", "less than or equal to 600"),
+        ("/spec/freeze", json!({"maxSeconds": 60}), "spec.freeze", "commitBoundarySeconds must be below maxSeconds"),
+        ("/spec/user/programs/0/program", json!("mysave"), "programs[0].program", "write LIBRARY/PROGRAM"),
+        ("/spec/source/host/hostKeys", json!(["SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="]), "spec.source.host.hostKeys", "ssh-keygen -lf"),
+        ("/spec/logs", json!({"ignore": ["cpf3770"]}), "spec.logs.ignore", "such as CPF3770"),
+        ("/spec/timeouts", json!({"runSeconds": 5}), "spec.timeouts.runSeconds", "greater than or equal to 60"),
+    ];
+    for (pointer, value, field, remedy) in cases {
+        let message = refusal(&client, &ns, pointer, value).await;
+        assert!(
+            message.contains(field) && message.contains(remedy),
+            "{pointer}: {message}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_short_environment_gets_its_defaults_from_the_schema() {
+    let Some(stack) = shared().await else { return };
+    let (client, ns) = namespace(stack).await;
+    create(&client, &ns, &environment("user")).await.unwrap();
+    let mut hold = environment("hold");
+    set(&mut hold, "/spec/function", json!("HOLD"));
+    set(&mut hold, "/spec/user", Value::Null);
+    create(&client, &ns, &hold).await.unwrap();
+
+    let api: Api<CloneEnvironment> = Api::namespaced(client, &ns);
+    let spec = api.get("user").await.unwrap().spec;
+    let raw = serde_json::to_value(&spec).unwrap();
+    for (pointer, value) in [
+        ("/freeze/mode", json!("Suspend")),
+        ("/freeze/commitBoundarySeconds", json!(60)),
+        ("/freeze/maxSeconds", json!(120)),
+        ("/freeze/proof", json!("Assumed")),
+        ("/source/host/port", json!(22)),
+        ("/clone/partition/iplSource", json!("B")),
+        ("/clone/personality/varyOnAsps", json!(true)),
+        (
+            "/storage/spectrumVirtualize/pool/refuseAbovePercent",
+            json!(85),
+        ),
+        ("/user/programs/0/jobQueue", json!("QSYS/QSYSNOMAX")),
+        ("/timeouts/iplSeconds", json!(7200)),
+        ("/logs/retainRuns", json!(5)),
+    ] {
+        assert_eq!(raw.pointer(pointer), Some(&value), "{pointer}");
+    }
+    // A default that lives only in the code would be lost on the next reader.
+    let stored: Value = serde_json::to_value(
+        Api::<DynamicObject>::namespaced_with(
+            api.into_client(),
+            &ns,
+            &ApiResource::erase::<CloneEnvironment>(&()),
+        )
+        .get("user")
+        .await
+        .unwrap(),
+    )
+    .unwrap();
+    assert_eq!(
+        stored.pointer("/spec/freeze/retries"),
+        Some(&json!(2)),
+        "{stored}"
+    );
+}
+
+#[tokio::test]
+async fn partition_names_are_immutable_and_managed_systems_are_not() {
+    let Some(stack) = shared().await else { return };
+    let (client, ns) = namespace(stack).await;
+    create(&client, &ns, &environment("moved")).await.unwrap();
+    for side in ["source", "clone"] {
+        let mut renamed = environment("moved");
+        set(
+            &mut renamed,
+            &format!("/spec/{side}/partition/name"),
+            json!("OTHER"),
+        );
+        let error = create(&client, &ns, &renamed).await.unwrap_err();
+        let wanted = format!("{side}.partition.name is immutable");
+        assert!(error.to_string().contains(&wanted), "{error}");
+        let mut moved = environment("moved");
+        set(
+            &mut moved,
+            &format!("/spec/{side}/partition/managedSystem"),
+            json!("P10-LYON"),
+        );
+        create(&client, &ns, &moved).await.unwrap();
+    }
+}
+
+fn run(name: &str) -> Value {
+    json!({
+        "apiVersion": "ibmiclone.dev/v1alpha1", "kind": "CloneRun",
+        "metadata": {"name": name}, "spec": {"environment": "nightly"},
+    })
+}
+
+#[tokio::test]
+async fn a_bad_run_is_refused_with_field_and_remedy() {
+    let Some(stack) = shared().await else { return };
+    let (client, ns) = namespace(stack).await;
+    #[rustfmt::skip]
+    let cases = [
+        ("/metadata/name", json!("r".repeat(64)), "metadata.name", "at most 63 characters"),
+        ("/spec/environment", json!("Nightly"), "spec.environment", "write the name of a CloneEnvironment"),
+        ("/spec/environment", Value::Null, "spec.environment", "Required value"),
+        ("/spec/mode", json!("StartHeld"), "spec.mode", "\"Clone\", \"Preflight\""),
+        ("/spec/trigger", json!("Schedule"), "spec.trigger", "\"Manual\", \"External\""),
+        ("/spec/cancel", json!("Abort"), "spec.cancel", "field not declared"),
+    ];
+    for (pointer, value, field, remedy) in cases {
+        let mut object = run("bad");
+        set(&mut object, pointer, value);
+        let message = create(&client, &ns, &object).await.unwrap_err().to_string();
+        assert!(
+            message.contains(field) && message.contains(remedy),
+            "{pointer}: {message}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_spec_of_a_run_is_immutable() {
+    let Some(stack) = shared().await else { return };
+    let (client, ns) = namespace(stack).await;
+    create(&client, &ns, &run("fixed")).await.unwrap();
+    let api: Api<CloneRun> = Api::namespaced(client, &ns);
+    let merged = json!({"spec": {"mode": "Preflight"}});
+    let error = api
+        .patch("fixed", &PatchParams::default(), &Patch::Merge(&merged))
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("create a new CloneRun instead"));
+    let labelled = json!({"metadata": {"labels": {"team": "night"}}});
+    api.patch("fixed", &PatchParams::default(), &Patch::Merge(&labelled))
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_final_phase_never_changes_even_when_the_whole_status_is_removed() {
+    let Some(stack) = shared().await else { return };
+    let (client, ns) = namespace(stack).await;
+    create(&client, &ns, &run("done")).await.unwrap();
+    let api: Api<CloneRun> = Api::namespaced(client, &ns);
+    let mut object = api.get("done").await.unwrap();
+    for phase in [Phase::Running, Phase::Failed] {
+        object.status = Some(CloneRunStatus {
+            phase,
+            ..CloneRunStatus::default()
+        });
+        object = api
+            .replace_status("done", &PostParams::default(), &object)
+            .await
+            .unwrap();
+    }
+    let version = object.resource_version();
+    let parameters = PatchParams::default();
+    let removed = json!([{"op": "remove", "path": "/status"}]);
+    for attempt in [
+        api.patch_status(
+            "done",
+            &parameters,
+            &Patch::Json::<()>(serde_json::from_value(removed).unwrap()),
+        )
+        .await,
+        api.patch_status("done", &parameters, &Patch::Merge(&json!({"status": null})))
+            .await,
+        api.patch_status(
+            "done",
+            &parameters,
+            &Patch::Merge(&json!({"status": {"phase": "Succeeded"}})),
+        )
+        .await,
+    ] {
+        let error = attempt.expect_err("a final phase is final");
+        assert!(
+            error.to_string().contains("a final phase never changes"),
+            "{error}"
+        );
+    }
+    assert_eq!(api.get("done").await.unwrap().resource_version(), version);
+    let note = json!({"status": {"state": "END_FC"}});
+    api.patch_status("done", &parameters, &Patch::Merge(&note))
+        .await
+        .expect("the words of a final row may still change");
+}
+
+#[tokio::test]
+async fn open_runs_can_be_selected_by_phase() {
+    let Some(stack) = shared().await else { return };
+    let (client, ns) = namespace(stack).await;
+    create(&client, &ns, &run("open")).await.unwrap();
+    create(&client, &ns, &run("closed")).await.unwrap();
+    let api: Api<CloneRun> = Api::namespaced(client, &ns);
+    let mut closed = api.get("closed").await.unwrap();
+    closed.status = Some(CloneRunStatus {
+        phase: Phase::Skipped,
+        ..CloneRunStatus::default()
+    });
+    api.replace_status("closed", &PostParams::default(), &closed)
+        .await
+        .unwrap();
+    let fields = "spec.environment=nightly,status.phase!=Skipped,status.phase!=Failed";
+    let found = api
+        .list(&kube::api::ListParams::default().fields(fields))
+        .await
+        .unwrap();
+    let names: Vec<String> = found.iter().map(ResourceExt::name_any).collect();
+    assert_eq!(names, ["open"]);
+}
