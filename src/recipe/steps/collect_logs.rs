@@ -208,11 +208,11 @@ impl CollectLogs {
 pub(super) fn history_since(context: &StepContext<'_>) -> Option<String> {
     let prepare = context.journal.entry("prepare-copy")?;
     let clock = prepare.baseline.get(prepare_copy::SOURCE_CLOCK)?;
+    let read = gate::first_sent(prepare)?;
     let window = context.journal.window.as_ref();
     let passed = window
         .and_then(|w| w.started_at)
-        .zip(prepare.start)
-        .map_or(0, |(opened, begun)| opened.since(begun).max(0));
+        .map_or(0, |opened| (opened.utc() - read).num_milliseconds().max(0));
     let time = local_time(clock)?.checked_add_signed(TimeDelta::milliseconds(passed))?;
     Some(local_text(time))
 }

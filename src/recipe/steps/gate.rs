@@ -229,6 +229,15 @@ fn instant(time: DateTime<Utc>) -> String {
     Timestamp::new(time).to_string()
 }
 
+/// When the effect was first sent: the time of the baseline.
+pub(super) fn first_sent(entry: &Entry) -> Option<DateTime<Utc>> {
+    read(entry.baseline.get(SENT_AT)?)
+}
+
+fn read(text: &str) -> Option<DateTime<Utc>> {
+    DateTime::parse_from_rfc3339(text).ok().map(|t| t.to_utc())
+}
+
 /// After a try whose effect cannot be seen, the next one has to wait: `spacing` after an accepted one; after tries whose
 /// answers were lost or that never got out, `spacing` for each of them since the first.
 pub(super) fn retry_gate(
@@ -241,13 +250,12 @@ pub(super) fn retry_gate(
     if unsent(entry) {
         return Observation::Absent;
     }
-    let read = |text: &str| DateTime::parse_from_rfc3339(text).ok().map(|t| t.to_utc());
     let accepted = entry
         .handle
         .as_deref()
         .and_then(|h| h.rsplit_once('@'))
         .and_then(|(_, time)| read(time));
-    let first = entry.baseline.get(SENT_AT).and_then(|t| read(t));
+    let first = first_sent(entry);
     let (since, tries) = match accepted {
         Some(time) => (Some(time), 1),
         None => (first.or(entry.start.map(Timestamp::utc)), entry.attempts),
