@@ -2,6 +2,7 @@
 //! verdict on the function. Clone and image stay as they are.
 
 use super::gate::{self, Stop, facts, state_word};
+use super::map_volumes::image_is_this_runs;
 use super::{collect_logs, run_function, stop_clone};
 use crate::engine::journal::{EntryState, Facts};
 use crate::engine::step::{LockKind, NOTE_FACT, Observation, Step, StepContext, WARNING_FACT};
@@ -57,6 +58,8 @@ impl SettleStep {
         if let Some(failed) = self.function_failed(context) {
             return Ok(failed);
         }
+        // The last look: what this run calls its image must still be it.
+        image_is_this_runs(context).await?;
         let mut out = self.measured(context, &status).await?;
         if let Key::Left(why) = key {
             out.insert(format!("{WARNING_FACT}key"), why);

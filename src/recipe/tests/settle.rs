@@ -145,3 +145,16 @@ async fn space_that_cannot_be_told_is_a_note_and_a_silent_array_is_asked_again()
     world.set().usage = Err(silent());
     waiting(world.look(&*step, &journal()).await);
 }
+
+#[tokio::test]
+async fn a_run_whose_image_was_replaced_meanwhile_does_not_succeed() {
+    let world = world();
+    let step = step("HOLD", "settle", &world);
+    let mut journal = journal();
+    done(&mut journal, "start-copy", &[("started", "map0=9,map1=9")]);
+    world.act(&*step, &journal).await.expect("step log stored");
+    assert_eq!(
+        broken(world.look(&*step, &journal).await).0,
+        "ImageReplaced"
+    );
+}
