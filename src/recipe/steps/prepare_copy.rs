@@ -18,6 +18,9 @@ pub(super) const SOURCE_CLOCK: &str = "sourceClock";
 /// A force write that took longer than this is followed by a new look and a new intent before the group is armed:
 /// leadership may have changed meanwhile. The second force write finds little to do.
 const LONG_FORCE_WRITE: Duration = Duration::from_secs(5);
+/// After so many tries the pages of production have been forced often enough: the next one arms the group at once. A
+/// force write only shortens the suspend, which writes again.
+const FORCED_TRIES: i32 = 2;
 const SENT: &str = "prepared";
 
 pub(super) struct PrepareCopy {
@@ -53,7 +56,7 @@ impl PrepareCopy {
                 Observation::broken(
                     "FlushFailed",
                     format!(
-                        "consistency group {group} went back to stopped twice while it was preparing: the array could not flush production's volumes; look at its event log"
+                        "consistency group {group} went back to stopped while it was preparing, and another try is over: the array could not flush production's volumes; look at its event log"
                     ),
                 )
             }
@@ -127,19 +130,26 @@ impl PrepareCopy {
     }
 
     async fn prepare(&self, context: &StepContext<'_>) -> Result<(), Stop> {
+        if context.entry(ID).attempts <= FORCED_TRIES {
+            self.force_all(context).await?;
+        }
+        gate::clone_off(context.site, &self.plan, self.plan.keep_mappings).await?;
+        Ok(context.site.copy.prepare().await?)
+    }
+
+    async fn force_all(&self, context: &StepContext<'_>) -> Result<(), Stop> {
         let began = Instant::now();
         let proof = gate::prove_source(context.site, &self.plan).await?;
         for asp in context.site.freeze.asps().await? {
             force_write(context.site, &proof, &asp, &self.plan).await?;
         }
-        if began.elapsed() > LONG_FORCE_WRITE {
-            return Err(Stop::Device(DeviceError::busy(
-                format!("source {}", self.plan.source_label()),
-                "the force write took long; the group is armed after another look",
-            )));
+        if began.elapsed() <= LONG_FORCE_WRITE {
+            return Ok(());
         }
-        gate::clone_off(context.site, &self.plan, self.plan.keep_mappings).await?;
-        Ok(context.site.copy.prepare().await?)
+        Err(Stop::Device(DeviceError::busy(
+            format!("source {}", self.plan.source_label()),
+            "the force write took long; the group is armed after another look",
+        )))
     }
 }
 

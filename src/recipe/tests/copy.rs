@@ -288,3 +288,19 @@ async fn hold_on_unmapped_volumes_does_not_care_what_the_partition_does() {
     let kept = step_of(&Arc::new(kept), "prepare-copy", &world);
     assert!(world.act(&*kept, &journal()).await.is_err());
 }
+
+/// On a large system every force write takes long: the group must get armed all the same.
+#[tokio::test]
+async fn the_third_try_arms_the_group_without_another_force_write() {
+    let world = world();
+    off(&world);
+    phase(&world, CopyPhase::Stopped);
+    let step = step("USER", "prepare-copy", &world);
+    let mut journal = journal();
+    intended(&mut journal, "prepare-copy", 2);
+    world.act(&*step, &journal).await.expect("accepted");
+    assert_eq!(world.sent().len(), 3);
+    intended(&mut journal, "prepare-copy", 3);
+    world.act(&*step, &journal).await.expect("accepted");
+    assert_eq!(world.sent()[3..], ["prepare"]);
+}
