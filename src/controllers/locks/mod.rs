@@ -147,7 +147,7 @@ impl Locks for KubeLocks {
         for lock in self.of(kind) {
             any = true;
             let found = call(self.leases.get_opt(&lock.lease)).await?;
-            if !found.is_some_and(|l| lease::holder(&l).as_deref() == Some(&self.me.uid)) {
+            if found.is_none_or(|l| lease::holder(&l).as_deref() != Some(&self.me.uid)) {
                 return Ok(false);
             }
         }

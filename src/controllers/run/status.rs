@@ -428,5 +428,6 @@ pub fn end_image(status: &mut CloneRunStatus, now: Timestamp) {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 #[path = "status_tests.rs"]
 mod tests;
