@@ -2,10 +2,12 @@
 
 pub mod checks;
 #[cfg(test)]
-mod fakes;
+pub(crate) mod fakes;
 pub mod log_sink;
+mod names;
 pub mod pace;
 pub mod parameters;
+pub mod pins;
 pub mod plan;
 pub mod queries;
 pub mod records;
