@@ -218,3 +218,23 @@ async fn a_clone_that_is_anothers_source_is_refused() {
     let refused = |e: &_| ready(e) == Some(("False".to_owned(), "CloneIsASource".to_owned()));
     field.environment_until("reversed", refused).await;
 }
+
+#[tokio::test]
+async fn a_changed_secret_opens_a_new_site() {
+    let Some(field) = Field::new().await else {
+        return;
+    };
+    field.environment("nightly", |_| {}).await;
+    let _operator = field.operator();
+    field.run("one", "nightly").await;
+    field.ended("one").await;
+    assert_eq!(field.world.sites_opened(), 1);
+    field.change_secret("hmc").await;
+    // Credentials are read again after 30 s, here one.
+    field.world.hold("run-function");
+    field.run("two", "nightly").await;
+    field.until_opened(2).await;
+    field.world.let_go("run-function");
+    field.ended("two").await;
+    assert_eq!(field.world.sites_opened(), 2);
+}
