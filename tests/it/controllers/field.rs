@@ -72,6 +72,13 @@ impl Field {
         api.patch(name, &Default::default(), &patch).await.unwrap();
     }
 
+    pub async fn remove_secrets(&self) {
+        let api = Api::<Secret>::namespaced(self.client.clone(), &self.namespace);
+        api.delete_collection(&Default::default(), &ListParams::default())
+            .await
+            .unwrap();
+    }
+
     /// Waits until that many sites were opened.
     pub async fn until_opened(&self, count: usize) {
         let until = tokio::time::Instant::now() + LIMIT;
