@@ -1,7 +1,16 @@
 //! Moves a run along its line of steps. Knows no Kubernetes, and devices only through `site`.
+//!
+//! [`drive`] is one pass; [`decide`] the pure table behind it; [`window`] and `freeze_run` the freeze; [`obligations`]
+//! what is met whatever happens; [`journal`] the memory; [`step`] and [`ports`] the borders; [`rules`] the fourteen rules.
 
+pub mod clock;
+pub mod decide;
 pub mod drive;
+mod freeze_run;
 pub mod journal;
+pub mod obligations;
 pub mod ports;
+pub mod rules;
 pub mod step;
 pub mod time;
+pub mod window;

@@ -1,0 +1,81 @@
+//! Obligations: met before the verdict, for ever, with backoff; never waiting for the journal.
+
+use super::drive::Engine;
+use super::journal::{Journal, ObligationKind};
+use super::ports::Met;
+use super::step::StepContext;
+use super::time::Timestamp;
+use std::time::Duration;
+
+/// Order in which obligations are tried: production first.
+const ORDER: [ObligationKind; 4] = [
+    ObligationKind::ResumeSource,
+    ObligationKind::LeavePrepared,
+    ObligationKind::StopWatchdog,
+    ObligationKind::RemoveParameters,
+];
+
+/// How often an obligation that is not met is tried again: 1 s, doubling to 30 s. The resume stays at one second: users hang.
+pub fn backoff(kind: ObligationKind, attempts: i32) -> Duration {
+    let doublings = u32::try_from(attempts.clamp(0, 5)).unwrap_or_default();
+    match kind {
+        ObligationKind::ResumeSource => Duration::from_secs(1),
+        ObligationKind::LeavePrepared
+        | ObligationKind::StopWatchdog
+        | ObligationKind::RemoveParameters => Duration::from_secs(2u64.pow(doublings).min(30)),
+    }
+}
+
+impl Engine<'_> {
+    /// Tries every open obligation once and notes the outcome in `journal` (not written yet).
+    /// Returns when to try again, or `None` when nothing is owed.
+    ///
+    /// Sending a resume without a journal write is the one exception to rule 1: resuming twice is harmless, waiting is not.
+    pub(super) async fn try_obligations(&self, journal: &mut Journal) -> Option<Duration> {
+        self.try_these(journal, &ORDER).await
+    }
+
+    /// As [`Self::try_obligations`], for some kinds only.
+    pub(super) async fn try_these(
+        &self,
+        journal: &mut Journal,
+        kinds: &[ObligationKind],
+    ) -> Option<Duration> {
+        let mut again: Option<Duration> = None;
+        for kind in kinds.iter().copied() {
+            if !journal.owes(kind) {
+                continue;
+            }
+            let outcome = {
+                let context = StepContext {
+                    site: self.site,
+                    journal,
+                    now: self.clock.now(),
+                };
+                self.recipe.settle.meet(kind, &context).await
+            };
+            let now = Timestamp::new(self.clock.now());
+            let text = match outcome {
+                Ok(Met::Yes(how)) => {
+                    journal.meet(kind, now, &how);
+                    continue;
+                }
+                Ok(Met::NotYet(why)) => why,
+                Err(error) => error.to_string(),
+            };
+            let mut attempts = 0;
+            for open in journal
+                .obligations
+                .iter_mut()
+                .filter(|o| o.kind == kind && o.met.is_none())
+            {
+                open.attempts += 1;
+                open.message = Some(text.clone());
+                attempts = open.attempts;
+            }
+            let wait = backoff(kind, attempts);
+            again = Some(again.map_or(wait, |a| a.min(wait)));
+        }
+        again
+    }
+}
