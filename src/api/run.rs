@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
     selectable = ".spec.environment",
     selectable = ".status.phase",
     doc = "One execution of a clone environment: one row of the history.",
+    validation = Rule::new("size(self.metadata.name) <= 63").message("metadata.name: write at most 63 characters, names and labels of its logs are made from it"),
     validation = Rule::new("!has(oldSelf.status) || !has(oldSelf.status.phase) || !(oldSelf.status.phase in ['Succeeded','Warning','Failed','Cancelled','Skipped']) || (has(self.status) && has(self.status.phase) && self.status.phase == oldSelf.status.phase)").message("status.phase: a final phase never changes; create a new CloneRun instead"),
     printcolumn(name = "Number", type_ = "integer", json_path = ".status.number"),
     printcolumn(name = "Started", type_ = "string", json_path = ".status.started"),

@@ -3,8 +3,13 @@
 //! Devices are reached only through [`SiteFactory`], so that tests use fakes and the binary the drivers; the journal's
 //! store and the lock Leases are here because only this room knows Kubernetes (`architecture.md` § 8).
 
+pub mod conditions;
+pub mod events;
+pub mod locks;
 pub mod ports;
+pub mod run;
 pub mod secrets;
+pub mod text;
 
 pub use ports::{OpenError, OperatorConfig, OperatorError, SiteFactory};
 

@@ -1,10 +1,18 @@
 //! Recipes: which steps a run takes, in which order, and why. A storage administrator could read the lists aloud.
 
+pub mod checks;
+#[cfg(test)]
+mod fakes;
 pub mod log_sink;
 pub mod pace;
+pub mod parameters;
 pub mod plan;
+pub mod queries;
+pub mod records;
 mod settle;
 pub mod steps;
+#[cfg(test)]
+mod tests;
 
 pub use log_sink::{LogKind, LogLine, LogSink, LogSummary};
 pub use pace::Pace;

@@ -208,6 +208,7 @@ async fn a_bad_run_is_refused_with_field_and_remedy() {
     let (client, ns) = namespace(stack).await;
     #[rustfmt::skip]
     let cases = [
+        ("/metadata/name", json!("r".repeat(64)), "metadata.name", "at most 63 characters"),
         ("/spec/environment", json!("Nightly"), "spec.environment", "write the name of a CloneEnvironment"),
         ("/spec/environment", Value::Null, "spec.environment", "Required value"),
         ("/spec/mode", json!("StartHeld"), "spec.mode", "\"Clone\", \"Preflight\""),

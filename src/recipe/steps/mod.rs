@@ -1,15 +1,63 @@
 //! One file per step; each step is small, knows its plan from construction and nothing else.
 
+mod await_clone;
+mod collect_logs;
+mod end_image;
+pub(super) mod gate;
+mod map_volumes;
+pub(super) mod prepare_copy;
+mod resume_source;
+mod run_function;
+mod settle;
+mod start_clone;
+mod start_copy;
+pub(super) mod stop_clone;
+mod suspend_source;
+mod unmap_volumes;
+mod verify_site;
+mod write_parameters;
+
+pub use collect_logs::step_lines;
+
 use super::log_sink::LogSink;
 use super::plan::Plan;
 use crate::engine::step::Step;
 use std::sync::Arc;
 
+/// Words with which a waiting step's message begins when a person should look (condition NeedsAttention): a reply is
+/// waited for, the clone is up but silent, the clone shows an attention code.
+pub const ATTENTION: [&str; 3] = ["NeedsReply", "CloneUpButSilent", "CloneNeedsAttention"];
+
+/// The word of [`ATTENTION`] with which a step's message begins, if any.
+pub fn attention(message: &str) -> Option<&'static str> {
+    let word = message.split(':').next()?;
+    ATTENTION.into_iter().find(|a| *a == word)
+}
+
 /// The step of this name.
 pub(super) fn step(
-    _name: &str,
-    _plan: &Arc<Plan>,
-    _log_sink: &Arc<dyn LogSink>,
+    name: &str,
+    plan: &Arc<Plan>,
+    log_sink: &Arc<dyn LogSink>,
 ) -> Option<Box<dyn Step>> {
-    None
+    let plan = Arc::clone(plan);
+    let sink = Arc::clone(log_sink);
+    Some(match name {
+        verify_site::ID => Box::new(verify_site::VerifySite { plan }),
+        write_parameters::ID => Box::new(write_parameters::WriteParameters { plan }),
+        stop_clone::ID => Box::new(stop_clone::StopClone { plan }),
+        unmap_volumes::ID => Box::new(unmap_volumes::UnmapVolumes { plan }),
+        end_image::ID => Box::new(end_image::EndImage { plan }),
+        prepare_copy::ID => Box::new(prepare_copy::PrepareCopy { plan }),
+        suspend_source::ID => Box::new(suspend_source::SuspendSource { plan }),
+        start_copy::ID => Box::new(start_copy::StartCopy { plan }),
+        resume_source::ID => Box::new(resume_source::ResumeSource { plan }),
+        map_volumes::ID => Box::new(map_volumes::MapVolumes { plan }),
+        start_clone::ID => Box::new(start_clone::StartClone { plan }),
+        await_clone::ID => Box::new(await_clone::AwaitClone { plan }),
+        run_function::ID => Box::new(run_function::RunFunction { plan }),
+        collect_logs::ID => Box::new(collect_logs::CollectLogs { plan, sink }),
+        settle::ID => Box::new(settle::SettleStep { plan, sink }),
+        _ => return None,
+    })
 }

@@ -1,0 +1,191 @@
+//! Lock Leases: what no conditional write on one object can protect, a device shared by two runs
+//! (`architecture.md` § 8, `product.md` § 7.7).
+//!
+//! One Lease per device identity, in the operator's namespace, without ownerReferences: deleting a run or a namespace
+//! cannot free a device. The holder is the run's UID. A lock outlives its run until somebody needs it and finds the
+//! holder final; the image's owner stays recorded on the target set's Lease.
+
+pub mod lease;
+pub mod names;
+
+pub use names::{DeviceLock, device_locks};
+
+use crate::api::CloneRun;
+use crate::controllers::run::status::end_image;
+use crate::controllers::run::store::{call, writes_as_us};
+use crate::engine::ports::{Acquired, Locks, StoreError};
+use crate::engine::step::LockKind;
+use crate::engine::time::Timestamp;
+use async_trait::async_trait;
+use chrono::Utc;
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::{Api, Client, ResourceExt};
+use lease::{Holder, ImageOwner, Taken};
+use std::time::Duration;
+
+/// A run's locks.
+pub struct KubeLocks {
+    client: Client,
+    leases: Api<Lease>,
+    me: Holder,
+    locks: Vec<DeviceLock>,
+    /// How long the lock of a vanished run is respected: longer than the longest window and its watchdog.
+    grace: Duration,
+}
+
+impl KubeLocks {
+    /// Locks of one run, in the order in which they are taken.
+    pub fn new(
+        client: Client,
+        lease_namespace: &str,
+        run: &CloneRun,
+        locks: Vec<DeviceLock>,
+        grace: Duration,
+    ) -> Self {
+        Self {
+            leases: Api::namespaced(client.clone(), lease_namespace),
+            client,
+            me: Holder {
+                uid: run.uid().unwrap_or_default(),
+                namespace: run.namespace().unwrap_or_default(),
+                run: run.name_any(),
+            },
+            locks,
+            grace,
+        }
+    }
+
+    fn of(&self, kind: LockKind) -> impl Iterator<Item = &DeviceLock> {
+        self.locks.iter().filter(move |l| l.kind == kind)
+    }
+
+    /// After the verdict: nothing is held and nowhere is waited any more. The image's owner stays.
+    pub async fn let_go(&self) -> Result<(), StoreError> {
+        for lock in &self.locks {
+            lease::release(&self.leases, lock, &self.me).await?;
+        }
+        Ok(())
+    }
+
+    async fn give_back(&self, taken: &[&DeviceLock]) -> Result<(), StoreError> {
+        for lock in taken.iter().rev() {
+            lease::release(&self.leases, lock, &self.me).await?;
+        }
+        Ok(())
+    }
+
+    async fn target_set(&self) -> Result<Option<(Lease, Option<ImageOwner>)>, StoreError> {
+        let Some(lock) = self.of(LockKind::TargetSet).next() else {
+            return Ok(None);
+        };
+        let found = call(self.leases.get_opt(&lock.lease)).await?;
+        Ok(found.map(|lease| {
+            let owner = lease::image_owner(&lease);
+            (lease, owner)
+        }))
+    }
+
+    /// Writes the row of a former owner. A row that is gone or is another object by now needs nothing.
+    async fn close_row(&self, owner: &ImageOwner) -> Result<(), StoreError> {
+        let runs: Api<CloneRun> = Api::namespaced(self.client.clone(), &owner.namespace);
+        loop {
+            let found = call(runs.get_opt(&owner.run)).await?;
+            let Some(mut run) = found.filter(|r| r.uid().as_deref() == Some(&owner.uid)) else {
+                return Ok(());
+            };
+            let Some(status) = run.status.as_mut() else {
+                return Ok(());
+            };
+            let before = status.clone();
+            end_image(status, Timestamp::new(Utc::now()));
+            if *status == before {
+                return Ok(());
+            }
+            run.metadata.managed_fields = None;
+            let parameters = writes_as_us();
+            match runs.replace_status(&owner.run, &parameters, &run).await {
+                Ok(_) => return Ok(()),
+                Err(kube::Error::Api(status)) if status.is_conflict() => {}
+                Err(error) => return Err(StoreError::Lost(error.to_string())),
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Locks for KubeLocks {
+    async fn acquire(&self) -> Result<Acquired, StoreError> {
+        let mut taken: Vec<&DeviceLock> = Vec::new();
+        for lock in &self.locks {
+            match lease::take(&self.client, &self.leases, lock, &self.me, self.grace).await {
+                Ok(Taken::Mine) => taken.push(lock),
+                Ok(Taken::Waits {
+                    position,
+                    blocked_by,
+                }) => {
+                    self.give_back(&taken).await?;
+                    return Ok(Acquired::Queued {
+                        position,
+                        blocked_by,
+                    });
+                }
+                Err(error) => {
+                    self.give_back(&taken).await?;
+                    return Err(error);
+                }
+            }
+        }
+        Ok(Acquired::All)
+    }
+
+    async fn holds(&self, kind: LockKind) -> Result<bool, StoreError> {
+        let mut any = false;
+        for lock in self.of(kind) {
+            any = true;
+            let found = call(self.leases.get_opt(&lock.lease)).await?;
+            if !found.is_some_and(|l| lease::holder(&l).as_deref() == Some(&self.me.uid)) {
+                return Ok(false);
+            }
+        }
+        Ok(any)
+    }
+
+    async fn release(&self, kind: LockKind) -> Result<(), StoreError> {
+        for lock in self.of(kind) {
+            lease::release(&self.leases, lock, &self.me).await?;
+        }
+        Ok(())
+    }
+
+    async fn own_image(&self) -> Result<Option<String>, StoreError> {
+        loop {
+            let Some((mut object, owner)) = self.target_set().await? else {
+                return Err(StoreError::Lost("the target set's lock is gone".to_owned()));
+            };
+            if owner.as_ref().is_some_and(|o| o.uid == self.me.uid) {
+                return Ok(None);
+            }
+            lease::set_image_owner(&mut object, Some(&self.me));
+            if lease::replace(&self.leases, &object).await? {
+                return Ok(owner.map(|o| format!("{}/{}", o.namespace, o.run)));
+            }
+        }
+    }
+
+    async fn close_image(&self) -> Result<(), StoreError> {
+        loop {
+            let Some((mut object, Some(owner))) = self.target_set().await? else {
+                return Ok(());
+            };
+            if owner.uid == self.me.uid {
+                return Ok(());
+            }
+            // The row first: a crash in between closes it again instead of never.
+            self.close_row(&owner).await?;
+            lease::set_image_owner(&mut object, None);
+            if lease::replace(&self.leases, &object).await? {
+                return Ok(());
+            }
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Which Leases protect an environment's devices. Named by hash, because identities hold characters no name may have;
+//! what the hash stands for is in an annotation.
+
+use crate::api::CloneEnvironmentSpec;
+use crate::engine::step::LockKind;
+use crate::recipe::Pins;
+use crate::site::Identity;
+use sha2::{Digest, Sha256};
+
+/// One Lease.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceLock {
+    /// What it protects.
+    pub kind: LockKind,
+    /// Name of the Lease.
+    pub lease: String,
+    /// The device in words a person knows.
+    pub device: String,
+}
+
+/// The locks of a run, in the order in which they are taken: clone partition, target set, source. Production may live
+/// under several identities (LPM): each has its own Lease, so that two environments that know different ones of them
+/// still meet.
+pub fn device_locks(spec: &CloneEnvironmentSpec, pins: &Pins) -> Vec<DeviceLock> {
+    let mut locks = Vec::new();
+    let clone = &spec.clone.partition;
+    // Without a pin (first verify still to come) the name stands in; verify pins before any run opens.
+    let identity = pins.clone_partition.as_ref().map_or_else(
+        || format!("{}/{}", clone.managed_system, clone.name),
+        ToString::to_string,
+    );
+    let device = format!("clone partition {}/{}", clone.managed_system, clone.name);
+    locks.push(lock(LockKind::Clone, "clone", &identity, device));
+    if let Some(array) = &spec.storage.spectrum_virtualize {
+        let host = host(&array.endpoint);
+        for group in &array.consistency_groups {
+            let device = format!("target set {group} on {host}");
+            let identity = format!("{host}/{group}");
+            locks.push(lock(LockKind::TargetSet, "target", &identity, device));
+        }
+    }
+    for identity in source_identities(spec, pins) {
+        let device = format!("source {} ({identity})", spec.source.partition.name);
+        let text = format!("{}/{}", identity.serial_number, identity.partition_id);
+        locks.push(lock(LockKind::Source, "source", &text, device));
+    }
+    locks
+}
+
+/// Every identity under which production may live, sorted: two runs take them in the same order.
+fn source_identities(spec: &CloneEnvironmentSpec, pins: &Pins) -> Vec<Identity> {
+    let mut all: Vec<Identity> = spec
+        .source
+        .identities
+        .iter()
+        .map(|i| Identity::new(&i.serial_number, i.partition_id))
+        .collect();
+    if all.is_empty() {
+        all.extend(pins.source_identity.clone());
+    }
+    all.sort();
+    all.dedup();
+    all
+}
+
+fn host(endpoint: &str) -> String {
+    let bare = endpoint.trim_start_matches("https://");
+    bare.split(['/', ':'])
+        .next()
+        .unwrap_or(bare)
+        .to_ascii_lowercase()
+}
+
+fn lock(kind: LockKind, word: &str, identity: &str, device: String) -> DeviceLock {
+    let digest = Sha256::digest(format!("{word}\n{}", identity.to_ascii_uppercase()));
+    let hash: String = digest.iter().take(10).map(|b| format!("{b:02x}")).collect();
+    DeviceLock {
+        kind,
+        lease: format!("ibmi-clone-lock-{word}-{hash}"),
+        device,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::site::PartitionUuid;
+
+    fn spec(name: &str) -> CloneEnvironmentSpec {
+        let yaml = include_str!("../testdata/environment.yaml");
+        let mut spec: CloneEnvironmentSpec = serde_saphyr::from_str(yaml).unwrap();
+        spec.clone.partition.name = name.to_owned();
+        spec
+    }
+
+    #[test]
+    fn locks_are_taken_in_one_order_and_named_by_identity() {
+        let pins = Pins {
+            clone_partition: Some(PartitionUuid::new("1111-aaaa")),
+            source_identity: Some(Identity::new("78ABCD0", 3)),
+            ..Pins::default()
+        };
+        let locks = device_locks(&spec("CLONE1"), &pins);
+        let kinds: Vec<LockKind> = locks.iter().map(|l| l.kind).collect();
+        assert_eq!(
+            kinds,
+            [LockKind::Clone, LockKind::TargetSet, LockKind::Source]
+        );
+        let renamed = device_locks(&spec("RENAMED"), &pins);
+        assert_eq!(
+            locks[0].lease, renamed[0].lease,
+            "the UUID counts, not the name"
+        );
+        assert!(locks.iter().all(|l| l.lease.len() <= 63));
+    }
+
+    #[test]
+    fn two_environments_with_one_identity_in_common_meet() {
+        let mut left = spec("A");
+        left.source.identities = vec![Identity::new("78ABCD0", 3), Identity::new("78FFFF0", 9)];
+        let mut right = spec("B");
+        right.source.identities = vec![Identity::new(" 78ffff0", 9)];
+        let names = |s: &CloneEnvironmentSpec| -> Vec<String> {
+            let locks = device_locks(s, &Pins::default());
+            let source = locks.into_iter().filter(|l| l.kind == LockKind::Source);
+            source.map(|l| l.lease).collect()
+        };
+        assert_eq!(names(&left).len(), 2);
+        assert!(names(&left).contains(&names(&right)[0]));
+    }
+}

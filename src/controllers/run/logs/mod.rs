@@ -1,0 +1,225 @@
+//! The logs of a run in ConfigMaps, in the format of `product.md` § 9: `<run>-log-<kind>-<nnn>`, immutable, gzip members
+//! of at most 512 KiB cut on lines, owned by the run. Names are deterministic, so that collecting twice changes nothing.
+
+pub mod pack;
+pub mod read;
+mod retain;
+
+pub use read::{LogReadError, read_logs};
+pub use retain::forget_old_logs;
+
+use crate::api::run::LogRef;
+use crate::api::{CloneRun, ENVIRONMENT_LABEL, NUMBER_LABEL};
+use crate::controllers::run::store::{call, writes_as_us};
+use crate::engine::journal::Journal;
+use crate::engine::ports::StoreError;
+use crate::recipe::{LogKind, LogLine, LogSink, LogSummary};
+use async_trait::async_trait;
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use kube::api::{DeleteParams, ListParams};
+use kube::{Api, Client, Resource, ResourceExt};
+use pack::Packed;
+use std::collections::BTreeMap;
+
+/// Label: name of the run.
+pub const RUN_LABEL: &str = "ibmiclone.dev/run";
+/// Label: kind of the log.
+pub const LOG_LABEL: &str = "ibmiclone.dev/log";
+/// Key of the gzip member in `binaryData`.
+pub const LOG_KEY: &str = "log.jsonl.gz";
+pub(super) const DIGEST: &str = "ibmiclone.dev/log-digest";
+pub(super) const SHA256: &str = "ibmiclone.dev/sha256";
+pub(super) const PARTS: &str = "ibmiclone.dev/log-parts";
+pub(super) const LINES: &str = "ibmiclone.dev/log-lines";
+const FROM: &str = "ibmiclone.dev/log-from";
+const TO: &str = "ibmiclone.dev/log-to";
+
+/// Every kind, in the order in which they are shown.
+pub const KINDS: [LogKind; 4] = [
+    LogKind::Steps,
+    LogKind::JobLog,
+    LogKind::History,
+    LogKind::Devices,
+];
+
+/// `<run>-log-<kind>-<nnn>`, counting from 1.
+pub fn part_name(run: &str, kind: LogKind, part: usize) -> String {
+    format!("{run}-log-{}-{part:03}", kind.as_str())
+}
+
+/// The log sink of one run.
+pub struct RunLogs {
+    maps: Api<ConfigMap>,
+    run: String,
+    owner: Option<OwnerReference>,
+    labels: BTreeMap<String, String>,
+    max_bytes: usize,
+}
+
+impl RunLogs {
+    /// Bound to one run. `max_bytes` is `logs.maxBytesPerRun` of its environment: compressed bytes of all kinds.
+    pub fn new(client: Client, run: &CloneRun, number: Option<i64>, max_bytes: i32) -> Self {
+        let namespace = run.namespace().unwrap_or_default();
+        let mut labels = BTreeMap::from([
+            (RUN_LABEL.to_owned(), run.name_any()),
+            (ENVIRONMENT_LABEL.to_owned(), run.spec.environment.clone()),
+        ]);
+        labels.extend(number.map(|n| (NUMBER_LABEL.to_owned(), n.to_string())));
+        Self {
+            maps: Api::namespaced(client, &namespace),
+            run: run.name_any(),
+            owner: run.controller_owner_ref(&()),
+            labels,
+            max_bytes: usize::try_from(max_bytes).unwrap_or_default(),
+        }
+    }
+
+    /// Share of one kind in the run's budget: fixed, so that the same lines give the same objects whatever was stored
+    /// before.
+    fn budget(&self, kind: LogKind) -> usize {
+        match kind {
+            LogKind::JobLog => self.max_bytes / 2,
+            LogKind::History => self.max_bytes / 4,
+            LogKind::Steps | LogKind::Devices => self.max_bytes / 8,
+        }
+    }
+
+    /// The whole record of the run as its `steps` log, before the final row drops it.
+    ///
+    /// # Errors
+    /// When the API server does not take it; the verdict does not wait for that.
+    pub async fn put_record(&self, journal: &Journal) -> Result<LogSummary, StoreError> {
+        self.put(LogKind::Steps, pack::record(journal)).await
+    }
+
+    /// What is stored now, for `status.logs`.
+    ///
+    /// # Errors
+    /// When the API server cannot be asked.
+    pub async fn stored(&self) -> Result<Vec<LogRef>, StoreError> {
+        let mut refs = Vec::new();
+        for kind in KINDS {
+            if let Some(summary) = self.has(kind).await? {
+                refs.push(LogRef {
+                    kind: kind.as_str().to_owned(),
+                    config_map: summary.config_map,
+                    parts: summary.parts,
+                    lines: summary.lines,
+                });
+            }
+        }
+        Ok(refs)
+    }
+
+    fn map(&self, kind: LogKind, part: usize, packed: &Packed) -> ConfigMap {
+        let member = &packed.members[part];
+        let mut labels = self.labels.clone();
+        labels.insert(LOG_LABEL.to_owned(), kind.as_str().to_owned());
+        let annotations = BTreeMap::from([
+            (DIGEST.to_owned(), packed.digest.clone()),
+            (SHA256.to_owned(), member.sha256.clone()),
+            (PARTS.to_owned(), packed.members.len().to_string()),
+            (LINES.to_owned(), packed.lines.to_string()),
+            (FROM.to_owned(), member.from.clone()),
+            (TO.to_owned(), member.to.clone()),
+        ]);
+        ConfigMap {
+            metadata: ObjectMeta {
+                name: Some(part_name(&self.run, kind, part + 1)),
+                labels: Some(labels),
+                annotations: Some(annotations),
+                owner_references: self.owner.clone().map(|o| vec![o]),
+                ..ObjectMeta::default()
+            },
+            binary_data: Some(BTreeMap::from([(
+                LOG_KEY.to_owned(),
+                ByteString(member.gzip.clone()),
+            )])),
+            immutable: Some(true),
+            ..ConfigMap::default()
+        }
+    }
+
+    /// Removes what is stored of a kind, the first part first: without it the log counts as absent.
+    async fn remove(&self, kind: LogKind) -> Result<(), StoreError> {
+        let selector = format!("{RUN_LABEL}={},{LOG_LABEL}={}", self.run, kind.as_str());
+        let found = call(
+            self.maps
+                .list_metadata(&ListParams::default().labels(&selector)),
+        )
+        .await?;
+        let mut names: Vec<String> = found.iter().map(ResourceExt::name_any).collect();
+        names.sort();
+        for name in names {
+            match call(self.maps.delete(&name, &DeleteParams::default())).await {
+                Ok(_) | Err(StoreError::Gone) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn summary_of(map: &ConfigMap) -> Option<LogSummary> {
+    let notes = map.annotations();
+    Some(LogSummary {
+        config_map: map.name_any(),
+        parts: notes.get(PARTS)?.parse().ok()?,
+        lines: notes.get(LINES)?.parse().ok()?,
+        digest: notes.get(DIGEST)?.clone(),
+    })
+}
+
+#[async_trait]
+impl LogSink for RunLogs {
+    async fn put(&self, kind: LogKind, lines: Vec<LogLine>) -> Result<LogSummary, StoreError> {
+        let packed = pack::pack(&lines, self.budget(kind));
+        if let Some(stored) = self.has(kind).await? {
+            if stored.digest == packed.digest {
+                return Ok(stored);
+            }
+            self.remove(kind).await?;
+        }
+        // The first part last: its presence says that the log is whole.
+        for part in (0..packed.members.len()).rev() {
+            let map = self.map(kind, part, &packed);
+            let parameters = writes_as_us();
+            let request = self.maps.create(&parameters, &map);
+            let answer = tokio::time::timeout(std::time::Duration::from_secs(10), request).await;
+            match answer {
+                Ok(Ok(_)) => {}
+                // Left by an earlier try that was stopped half-way: made of the same or of older lines.
+                Ok(Err(kube::Error::Api(status))) if status.is_already_exists() => {
+                    let name = map.name_any();
+                    call(self.maps.delete(&name, &DeleteParams::default())).await?;
+                    call(self.maps.create(&writes_as_us(), &map)).await?;
+                }
+                Ok(Err(error)) => return Err(StoreError::Lost(error.to_string())),
+                Err(_) => return Err(StoreError::Lost("the API server did not answer".into())),
+            }
+        }
+        Ok(LogSummary {
+            config_map: part_name(&self.run, kind, 1),
+            parts: i32::try_from(packed.members.len()).unwrap_or(i32::MAX),
+            lines: packed.lines,
+            digest: packed.digest,
+        })
+    }
+
+    async fn has(&self, kind: LogKind) -> Result<Option<LogSummary>, StoreError> {
+        let name = part_name(&self.run, kind, 1);
+        let found = call(self.maps.get_opt(&name)).await?;
+        // A map of an earlier run of the same name is about to be collected: it is not this run's log.
+        let uid = self.owner.as_ref().map(|o| o.uid.as_str());
+        Ok(found
+            .filter(|m| {
+                m.owner_references()
+                    .iter()
+                    .any(|o| Some(o.uid.as_str()) == uid)
+            })
+            .as_ref()
+            .and_then(summary_of))
+    }
+}

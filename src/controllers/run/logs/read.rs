@@ -1,0 +1,99 @@
+//! Reading logs back, for the command `logs`.
+
+use super::{KINDS, LOG_KEY, PARTS, SHA256, pack::hex, part_name};
+use crate::recipe::LogKind;
+use flate2::read::MultiGzDecoder;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::{Api, Client, ResourceExt};
+use sha2::{Digest, Sha256};
+use std::io::Read;
+
+/// Why a log could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum LogReadError {
+    /// The API server did not give a part.
+    #[error("log part {name} cannot be read: {source}")]
+    Api {
+        /// Name of the ConfigMap.
+        name: String,
+        /// The API server's answer.
+        #[source]
+        source: Box<kube::Error>,
+    },
+    /// A part is missing.
+    #[error("log part {name} is missing: it was deleted, or the log is just being written")]
+    Missing {
+        /// Name of the ConfigMap.
+        name: String,
+    },
+    /// A part is not what was stored.
+    #[error("log part {name} is damaged: {why}")]
+    Damaged {
+        /// Name of the ConfigMap.
+        name: String,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+/// Logs of a run: kind and text (one JSON object per line). `kind` = `None` reads all that are there; a kind that was
+/// not stored is left out.
+///
+/// # Errors
+/// When a part that must be there cannot be read or is damaged.
+pub async fn read_logs(
+    client: &Client,
+    namespace: &str,
+    run: &str,
+    kind: Option<LogKind>,
+) -> Result<Vec<(LogKind, String)>, LogReadError> {
+    let maps: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
+    let mut logs = Vec::new();
+    for wanted in KINDS
+        .into_iter()
+        .filter(|k| kind.is_none_or(|only| only == *k))
+    {
+        let Some(first) = get(&maps, &part_name(run, wanted, 1)).await? else {
+            continue;
+        };
+        let parts = first.annotations().get(PARTS).and_then(|n| n.parse().ok());
+        let mut text = content(&first)?;
+        for part in 2..=parts.unwrap_or(1_usize) {
+            let name = part_name(run, wanted, part);
+            let next = get(&maps, &name).await?;
+            text.push_str(&content(&next.ok_or(LogReadError::Missing { name })?)?);
+        }
+        logs.push((wanted, text));
+    }
+    Ok(logs)
+}
+
+async fn get(maps: &Api<ConfigMap>, name: &str) -> Result<Option<ConfigMap>, LogReadError> {
+    maps.get_opt(name)
+        .await
+        .map_err(|source| LogReadError::Api {
+            name: name.to_owned(),
+            source: Box::new(source),
+        })
+}
+
+fn content(map: &ConfigMap) -> Result<String, LogReadError> {
+    let damaged = |why: &str| LogReadError::Damaged {
+        name: map.name_any(),
+        why: why.to_owned(),
+    };
+    let bytes = map
+        .binary_data
+        .as_ref()
+        .and_then(|d| d.get(LOG_KEY))
+        .ok_or_else(|| damaged("the key with the log is missing"))?;
+    let mut text = String::new();
+    MultiGzDecoder::new(bytes.0.as_slice())
+        .read_to_string(&mut text)
+        .map_err(|e| damaged(&format!("it does not unpack: {e}")))?;
+    let wanted = map.annotations().get(SHA256).map(String::as_str);
+    if wanted != Some(hex(&Sha256::digest(&text)).as_str()) {
+        return Err(damaged("its SHA-256 differs from the recorded one"));
+    }
+    Ok(text)
+}

@@ -1,0 +1,432 @@
+//! One function builds everything a person sees of a run from its journal; nothing else writes these fields.
+
+use crate::api::options::Function;
+use crate::api::run::{CloneRunStatus, Frozen, JournalRest, Queue, RunMode};
+use crate::controllers::conditions::{self, Truth};
+use crate::controllers::text::{cut, duration, since, stable};
+use crate::engine::journal::{
+    Entry, EntryState, Facts, Journal, Obligation, ObligationKind, Phase, WindowRecord,
+};
+use crate::engine::time::Timestamp;
+
+/// Longest message of a row, bytes.
+const MESSAGE: usize = 900;
+/// Longest message of a step or an obligation while the run is open, bytes.
+const NOTE: usize = 400;
+
+/// What the status says besides the journal.
+#[derive(Debug, Clone, Copy)]
+pub struct RowFacts {
+    /// Generation of the run object.
+    pub generation: Option<i64>,
+    /// What the run does.
+    pub mode: RunMode,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// The journal inside a status.
+pub fn journal_of(status: &CloneRunStatus) -> Journal {
+    let rest = status.journal.clone().unwrap_or_default();
+    Journal {
+        phase: status.phase,
+        recipe: rest.recipe,
+        run_token: rest.run_token,
+        steps: status.steps.clone(),
+        obligations: status.obligations.clone(),
+        window: rest.window,
+        verdict: rest.verdict,
+        warnings: rest.warnings,
+        notes: rest.notes,
+        started_at: status.started_at,
+        finished_at: status.finished_at,
+        revision: rest.revision,
+        writer: rest.writer,
+    }
+}
+
+/// The whole status: journal and what people read of it. `previous` keeps what no journal holds (number, function,
+/// environment, logs, transition times) and what a final row has dropped.
+pub fn build(previous: &CloneRunStatus, journal: &Journal, facts: &RowFacts) -> CloneRunStatus {
+    let mut status = previous.clone();
+    put_journal(&mut status, journal);
+    status.observed_generation = facts.generation;
+    status.state = Some(state_word(previous, journal, facts.mode).to_owned());
+    put_progress(&mut status, journal);
+    put_times(&mut status, journal);
+    put_results(&mut status, journal);
+    put_words(&mut status, journal);
+    put_conditions(&mut status, journal, facts);
+    if journal.phase.is_final() {
+        slim(&mut status);
+    }
+    status
+}
+
+fn put_journal(status: &mut CloneRunStatus, journal: &Journal) {
+    status.phase = journal.phase;
+    status.steps = journal.steps.clone();
+    status.obligations = journal.obligations.clone();
+    status.started_at = journal.started_at;
+    status.finished_at = journal.finished_at;
+    status.journal = Some(JournalRest {
+        recipe: journal.recipe.clone(),
+        run_token: journal.run_token.clone(),
+        window: journal.window.clone(),
+        verdict: journal.verdict.clone(),
+        warnings: journal.warnings.clone(),
+        notes: journal.notes.clone(),
+        revision: journal.revision,
+        writer: journal.writer.clone(),
+    });
+}
+
+/// Word of the history display (`product.md` § 3).
+fn state_word(previous: &CloneRunStatus, journal: &Journal, mode: RunMode) -> &'static str {
+    match journal.phase {
+        Phase::Pending | Phase::Queued | Phase::Running | Phase::Cancelling => "RUNNING",
+        Phase::Failed => "ERROR",
+        Phase::Cancelled => "CANCELLED",
+        Phase::Skipped => "SKIPPED",
+        Phase::Succeeded | Phase::Warning => {
+            if previous.state.as_deref() == Some(IMAGE_ENDED) {
+                return IMAGE_ENDED;
+            }
+            let user = previous.function.as_deref() == Some(Function::User.as_str());
+            match mode {
+                RunMode::Preflight => "PREFLIGHT",
+                RunMode::Clone if user => "USER_END",
+                RunMode::Clone => "HOLD",
+            }
+        }
+    }
+}
+
+/// The image of this row's run is gone.
+pub const IMAGE_ENDED: &str = "END_FC";
+
+fn put_progress(status: &mut CloneRunStatus, journal: &Journal) {
+    let total = journal.steps.len();
+    if total == 0 {
+        return;
+    }
+    let failed = journal
+        .steps
+        .iter()
+        .position(|e| e.state == EntryState::Failed);
+    let at = failed.or(journal.current()).unwrap_or(total - 1);
+    status.step = journal.steps.get(at).map(|e| e.name.clone());
+    status.progress = Some(format!("{}/{total}", at + 1));
+}
+
+fn put_times(status: &mut CloneRunStatus, journal: &Journal) {
+    status.started = journal.started_at.map(Timestamp::to_seconds_text);
+    if let (Some(start), Some(end)) = (journal.started_at, journal.finished_at) {
+        let length = end.since(start);
+        status.duration_seconds = Some(length.max(0) / 1000);
+        status.duration = Some(duration(length));
+    }
+    if let Some(window) = &journal.window {
+        status.frozen = Some(frozen(window));
+    }
+    let done = |step| journal.entry(step).filter(|e| e.state == EntryState::Done);
+    let span = |from: Option<Timestamp>, to: Option<Timestamp>| {
+        from.zip(to).map(|(from, to)| duration(to.since(from)))
+    };
+    if let Some(resumed) = done("resume-source") {
+        status.prepare_on_source = span(journal.started_at, resumed.end);
+    }
+    let started = done("start-clone");
+    if let (Some(started), Some(ready)) = (started, done("await-clone")) {
+        status.prepare_on_clone = span(started.start, ready.end);
+    }
+    if let Some(function) = done("run-function") {
+        let reported = number(&function.output, "saveMilliseconds").map(duration);
+        status.save = reported
+            .or(status.save.take())
+            .or_else(|| span(function.start, function.end));
+    }
+    keep_counting(&mut status.partition_active, started.and_then(|e| e.end));
+    let copied = done("start-copy").and_then(|e| e.end);
+    keep_counting(&mut status.flash_copy_active, copied);
+}
+
+/// `since …` until something closed it: a length that has stopped never starts again.
+fn keep_counting(field: &mut Option<String>, from: Option<Timestamp>) {
+    let closed = field.as_ref().is_some_and(|t| !t.starts_with("since"));
+    if let (false, Some(from)) = (closed, from) {
+        *field = Some(since(from));
+    }
+}
+
+fn frozen(window: &WindowRecord) -> Frozen {
+    Frozen {
+        started_at: window.started_at,
+        ended_at: window.ended_at,
+        milliseconds: window.milliseconds,
+        suspension_proof: window.suspension_proof.clone(),
+    }
+}
+
+fn put_results(status: &mut CloneRunStatus, journal: &Journal) {
+    let fact = |key: &str| {
+        let outputs = journal.steps.iter().map(|e| &e.output);
+        outputs.filter_map(|o| number(o, key)).next_back()
+    };
+    status.messages = fact("messages").or(status.messages);
+    status.errors = fact("errors").or(status.errors);
+    let disk = fact("diskUsedPercent").and_then(|n| i32::try_from(n).ok());
+    status.disk_used_percent = disk.or(status.disk_used_percent);
+    if let Some(tail) = journal.output("collect-logs", "failureTail") {
+        status.failure_tail = tail.lines().take(5).map(|l| cut(l, 200)).collect();
+    }
+}
+
+fn number(facts: &Facts, key: &str) -> Option<i64> {
+    facts.get(key)?.parse().ok()
+}
+
+/// Reason, message and place in the queue.
+fn put_words(status: &mut CloneRunStatus, journal: &Journal) {
+    status.queue = None;
+    let unmet = journal
+        .open_obligations()
+        .find(|o| o.attempts > 0 && o.message.is_some());
+    let (reason, message) = if let Some(verdict) = &journal.verdict {
+        (verdict.reason.clone(), verdict.message.clone())
+    } else if journal.phase == Phase::Queued {
+        status.queue = queue(journal);
+        let text = status.queue.as_ref().map(|q| {
+            format!(
+                "waits as number {} for {}; it goes on by itself",
+                q.position, q.blocked_by
+            )
+        });
+        ("Queued".to_owned(), text.unwrap_or_default())
+    } else {
+        let at = journal.current().and_then(|at| journal.steps.get(at));
+        let text = at.and_then(|e| e.message.clone()).unwrap_or_default();
+        (String::new(), text)
+    };
+    let message = match unmet {
+        Some(o) => format!(
+            "{} is still owed and tried again: {}. {message}",
+            obligation_words(o.kind),
+            o.message.as_deref().unwrap_or_default()
+        ),
+        None => message,
+    };
+    let kept = |text: String, old: Option<String>| match (text.is_empty(), journal.phase) {
+        // A final row's verdict is slim; the words written with it stay.
+        (true, phase) if phase.is_final() => old,
+        (true, _) => None,
+        (false, _) => Some(text),
+    };
+    status.reason = kept(reason, status.reason.take());
+    status.message = kept(stable(&message, MESSAGE), status.message.take());
+}
+
+fn queue(journal: &Journal) -> Option<Queue> {
+    let notes = journal.steps.iter().filter_map(|e| e.message.as_deref());
+    notes
+        .filter_map(|note| note.split_once('|'))
+        .find_map(|(position, by)| {
+            Some(Queue {
+                position: position.parse().ok()?,
+                blocked_by: by.to_owned(),
+            })
+        })
+}
+
+fn obligation_words(kind: ObligationKind) -> &'static str {
+    match kind {
+        ObligationKind::ResumeSource => "resuming production",
+        ObligationKind::StopWatchdog => "ending the watchdog on production",
+        ObligationKind::LeavePrepared => "disarming the prepared copy",
+        ObligationKind::RemoveParameters => "removing the parameter file from production",
+    }
+}
+
+fn put_conditions(status: &mut CloneRunStatus, journal: &Journal, facts: &RowFacts) {
+    let mut list = std::mem::take(&mut status.conditions);
+    let message = status.message.clone().unwrap_or_default();
+    let reason = status.reason.clone().unwrap_or_default();
+    let phase = phase_word(journal.phase);
+    let mut set = |kind: &str, truth, reason: &str, message: &str| {
+        conditions::set(
+            &mut list,
+            kind,
+            truth,
+            reason,
+            &cut(message, NOTE),
+            facts.generation,
+            facts.now,
+        );
+    };
+    let outcome = match journal.phase {
+        Phase::Pending | Phase::Queued | Phase::Running | Phase::Cancelling => Truth::Unknown,
+        Phase::Succeeded | Phase::Warning => Truth::True,
+        Phase::Failed | Phase::Cancelled | Phase::Skipped => Truth::False,
+    };
+    let why = if reason.is_empty() { phase } else { &reason };
+    set("Succeeded", outcome, why, &message);
+    if let Some(resume) = last(&journal.obligations, ObligationKind::ResumeSource) {
+        let how = resume.message.as_deref().unwrap_or_default();
+        match resume.met {
+            Some(_) => set("SourceResumed", Truth::True, "Resumed", how),
+            None => set("SourceResumed", Truth::False, "MayBeSuspended", how),
+        }
+    }
+    if let Some(logs) = journal.entry("collect-logs") {
+        let (truth, why) = match (logs.state, journal.phase.is_final()) {
+            (EntryState::Done, _) => (Truth::True, "Collected"),
+            (EntryState::Failed, _) | (_, true) => (Truth::False, "NotCollected"),
+            (EntryState::Pending | EntryState::Intended | EntryState::Skipped, false) => {
+                (Truth::Unknown, "NotYet")
+            }
+        };
+        set("LogsCollected", truth, why, "");
+    }
+    let attention = attention(journal);
+    match &attention {
+        Some((why, text)) => set("NeedsAttention", Truth::True, why, text),
+        None => set("NeedsAttention", Truth::False, "NothingToDo", ""),
+    }
+    kstatus(&mut list, journal, why, &message, facts);
+    status.conditions = list;
+}
+
+/// kstatus: `Reconciling` while open, `Stalled` when failed; absent otherwise.
+fn kstatus(
+    list: &mut Vec<k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition>,
+    journal: &Journal,
+    why: &str,
+    message: &str,
+    facts: &RowFacts,
+) {
+    let text = cut(message, NOTE);
+    let wanted = [
+        ("Reconciling", !journal.phase.is_final()),
+        ("Stalled", journal.phase == Phase::Failed),
+    ];
+    for (kind, holds) in wanted {
+        if holds {
+            let (generation, now) = (facts.generation, facts.now);
+            conditions::set(list, kind, Truth::True, why, &text, generation, now);
+        } else {
+            conditions::clear(list, kind);
+        }
+    }
+}
+
+/// What a person has to do, if anything: an obligation that is not met at the first try, or a step that waits for a
+/// person. Steps begin such a message with one CamelCase word and a colon.
+fn attention(journal: &Journal) -> Option<(String, String)> {
+    if let Some(owed) = journal.open_obligations().find(|o| o.attempts > 0) {
+        let text = owed.message.clone().unwrap_or_default();
+        let text = stable(&format!("{}: {text}", obligation_words(owed.kind)), NOTE);
+        return Some(("ObligationUnmet".to_owned(), text));
+    }
+    if journal.phase.is_final() {
+        return None;
+    }
+    let entry = journal.steps.get(journal.current()?)?;
+    let message = entry.message.as_deref()?;
+    ["NeedsReply", "CloneUpButSilent"]
+        .into_iter()
+        .find(|word| message.contains(word))
+        .map(|word| (word.to_owned(), stable(message, NOTE)))
+}
+
+fn last(obligations: &[Obligation], kind: ObligationKind) -> Option<&Obligation> {
+    obligations.iter().rev().find(|o| o.kind == kind)
+}
+
+/// The phase as written.
+pub fn phase_word(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Pending => "Pending",
+        Phase::Queued => "Queued",
+        Phase::Running => "Running",
+        Phase::Cancelling => "Cancelling",
+        Phase::Succeeded => "Succeeded",
+        Phase::Warning => "Warning",
+        Phase::Failed => "Failed",
+        Phase::Cancelled => "Cancelled",
+        Phase::Skipped => "Skipped",
+    }
+}
+
+/// What a finished row keeps: 10,000 of them live in etcd and in the API server's memory (`product.md` § 3). The whole
+/// record is the `steps` log.
+fn slim(status: &mut CloneRunStatus) {
+    for entry in &mut status.steps {
+        *entry = Entry {
+            name: std::mem::take(&mut entry.name),
+            state: entry.state,
+            attempts: entry.attempts,
+            start: entry.start,
+            end: entry.end,
+            ..Entry::default()
+        };
+    }
+    status.message = status.message.as_deref().map(|m| cut(m, 400));
+    for line in &mut status.failure_tail {
+        *line = cut(line, 60);
+    }
+    for owed in &mut status.obligations {
+        owed.message = None;
+    }
+    if let Some(resolved) = &mut status.resolved {
+        resolved.spec = None;
+        resolved.pins.clear();
+    }
+    if let Some(journal) = &mut status.journal {
+        journal.window = None;
+        journal.notes.clear();
+        let mut room = 300_usize;
+        journal.warnings.retain_mut(|warning| {
+            *warning = stable(warning, 150);
+            let fits = warning.len() <= room;
+            room = room.saturating_sub(warning.len());
+            fits
+        });
+        if let Some(verdict) = &mut journal.verdict {
+            // The row's own message says the same.
+            verdict.message = String::new();
+        }
+    }
+    for condition in &mut status.conditions {
+        // The row's own message says it once.
+        condition.message = String::new();
+    }
+}
+
+/// Closes the row of a run whose image is gone: by the run that takes its target set, whatever environment it is of.
+/// ERROR and CANCELLED keep their word but stop counting too.
+pub fn end_image(status: &mut CloneRunStatus, now: Timestamp) {
+    if matches!(status.phase, Phase::Succeeded | Phase::Warning)
+        && status.state.as_deref() != Some("PREFLIGHT")
+    {
+        status.state = Some(IMAGE_ENDED.to_owned());
+    }
+    let end_of = |step: &str| {
+        let entry = status.steps.iter().find(|e| e.name == step)?;
+        entry.end.filter(|_| entry.state == EntryState::Done)
+    };
+    let (started, copied) = (end_of("start-clone"), end_of("start-copy"));
+    for (field, from) in [
+        (&mut status.partition_active, started),
+        (&mut status.flash_copy_active, copied),
+    ] {
+        if let (Some(text), Some(from)) = (field.as_mut(), from)
+            && text.starts_with("since")
+        {
+            *text = duration(now.since(from));
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "status_tests.rs"]
+mod tests;

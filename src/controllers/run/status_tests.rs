@@ -1,0 +1,290 @@
+use super::*;
+use crate::api::run::Resolved;
+use crate::engine::journal::{Verdict, WindowPart};
+use chrono::{TimeDelta, TimeZone, Utc};
+
+const USER: &[&str] = &[
+    "verify-site",
+    "write-parameters",
+    "stop-clone",
+    "unmap-volumes",
+    "end-image",
+    "prepare-copy",
+    "suspend-source",
+    "start-copy",
+    "resume-source",
+    "map-volumes",
+    "start-clone",
+    "await-clone",
+    "run-function",
+    "collect-logs",
+    "settle",
+];
+
+fn at(seconds: i64) -> Timestamp {
+    let start = Utc.with_ymd_and_hms(2026, 11, 23, 7, 36, 0).unwrap();
+    Timestamp::new(start + TimeDelta::seconds(seconds))
+}
+
+fn facts(seconds: i64) -> RowFacts {
+    RowFacts {
+        generation: Some(1),
+        mode: RunMode::Clone,
+        now: at(seconds),
+    }
+}
+
+fn opened() -> CloneRunStatus {
+    CloneRunStatus {
+        number: Some(412),
+        function: Some("USER".to_owned()),
+        resolved: Some(Resolved {
+            environment_uid: "0b7cfa0a-6c9e-4b0a-9b53-6f1d0fbb5c11".to_owned(),
+            generation: 7,
+            sha256: "ab".repeat(32),
+            device_number: 3,
+            pins: Facts::from([("clonePartition".to_owned(), "U".repeat(36))]),
+            spec: None,
+        }),
+        ..CloneRunStatus::default()
+    }
+}
+
+/// A run whose first `done` steps took 60 s each.
+fn journal(done: usize) -> Journal {
+    let mut journal = Journal::open("user-overwrite-vscsi-v1", "TOKEN123", USER);
+    journal.phase = Phase::Running;
+    journal.started_at = Some(at(0));
+    for (n, entry) in journal.steps.iter_mut().take(done).enumerate() {
+        let n = i64::try_from(n).unwrap();
+        entry.state = EntryState::Done;
+        entry.attempts = 1;
+        entry.start = Some(at(n * 60));
+        entry.end = Some(at(n * 60 + 60));
+    }
+    journal
+}
+
+fn finish(journal: &mut Journal, phase: Phase, seconds: i64) {
+    journal.phase = phase;
+    journal.finished_at = Some(at(seconds));
+    journal.verdict = Some(Verdict {
+        phase,
+        reason: "Completed".to_owned(),
+        message: "the function ended normally".to_owned(),
+        at: at(seconds),
+    });
+}
+
+#[test]
+fn the_journal_survives_the_status() {
+    let mut journal = journal(8);
+    journal.incur(ObligationKind::ResumeSource, "suspend-source", at(400));
+    journal.window = Some(WindowRecord {
+        token: "once".to_owned(),
+        opened: Some(at(400)),
+        parts: vec![WindowPart {
+            what: "start copy".to_owned(),
+            microseconds: 5,
+            device_milliseconds: None,
+        }],
+        ..WindowRecord::default()
+    });
+    journal.warnings.push("a warning".to_owned());
+    journal.notes.push("a note".to_owned());
+    journal.revision = 17;
+    journal.writer = "writer".to_owned();
+    let status = build(&opened(), &journal, &facts(500));
+    assert_eq!(journal_of(&status), journal);
+    let text = serde_json::to_string(&status).unwrap();
+    let back: CloneRunStatus = serde_json::from_str(&text).unwrap();
+    assert_eq!(journal_of(&back), journal, "also over the wire");
+}
+
+#[test]
+fn an_open_run_shows_step_place_and_lengths() {
+    let mut journal = journal(12);
+    journal.steps[12].message = Some("job queued on QSYSNOMAX".to_owned());
+    let status = build(&opened(), &journal, &facts(720));
+    assert_eq!(status.state.as_deref(), Some("RUNNING"));
+    assert_eq!(status.step.as_deref(), Some("run-function"));
+    assert_eq!(status.progress.as_deref(), Some("13/15"));
+    assert_eq!(status.started.as_deref(), Some("2026-11-23T07:36:00Z"));
+    assert_eq!(status.prepare_on_source.as_deref(), Some("9:00"));
+    assert_eq!(status.prepare_on_clone.as_deref(), Some("2:00"));
+    assert_eq!(status.flash_copy_active.as_deref(), Some("since 07:44Z"));
+    assert_eq!(status.partition_active.as_deref(), Some("since 07:47Z"));
+    assert_eq!(status.message.as_deref(), Some("job queued on QSYSNOMAX"));
+    assert!(conditions::is_true(&status.conditions, "Reconciling"));
+    assert_eq!(
+        conditions::get(&status.conditions, "Succeeded")
+            .unwrap()
+            .status,
+        "Unknown"
+    );
+}
+
+#[test]
+fn a_queued_run_shows_where_it_waits() {
+    let mut journal = journal(1);
+    journal.phase = Phase::Queued;
+    journal.steps[1].message = Some("2|ibmi/nightly-1 (target set CLONE1)".to_owned());
+    let status = build(&opened(), &journal, &facts(60));
+    let queue = status.queue.clone().unwrap();
+    assert_eq!(
+        (queue.position, queue.blocked_by.as_str()),
+        (2, "ibmi/nightly-1 (target set CLONE1)")
+    );
+    assert_eq!(status.reason.as_deref(), Some("Queued"));
+    journal.phase = Phase::Running;
+    journal.steps[1].message = None;
+    assert_eq!(build(&status, &journal, &facts(61)).queue, None);
+}
+
+#[test]
+fn words_of_the_history_display() {
+    for (phase, mode, function, word) in [
+        (Phase::Succeeded, RunMode::Clone, "USER", "USER_END"),
+        (Phase::Warning, RunMode::Clone, "HOLD", "HOLD"),
+        (Phase::Succeeded, RunMode::Preflight, "USER", "PREFLIGHT"),
+        (Phase::Failed, RunMode::Preflight, "USER", "ERROR"),
+        (Phase::Cancelled, RunMode::Clone, "USER", "CANCELLED"),
+        (Phase::Skipped, RunMode::Clone, "USER", "SKIPPED"),
+    ] {
+        let mut journal = journal(15);
+        finish(&mut journal, phase, 900);
+        let mut before = opened();
+        before.function = Some(function.to_owned());
+        let facts = RowFacts { mode, ..facts(900) };
+        let status = build(&before, &journal, &facts);
+        assert_eq!(status.state.as_deref(), Some(word));
+        assert_eq!(
+            conditions::is_true(&status.conditions, "Stalled"),
+            phase == Phase::Failed
+        );
+        assert!(conditions::get(&status.conditions, "Reconciling").is_none());
+    }
+}
+
+#[test]
+fn the_row_of_an_ended_image_stops_counting_and_stays_ended() {
+    let mut journal = journal(15);
+    finish(&mut journal, Phase::Succeeded, 900);
+    let mut status = build(&opened(), &journal, &facts(900));
+    end_image(&mut status, at(480 + 28_355));
+    assert_eq!(status.state.as_deref(), Some("END_FC"));
+    assert_eq!(status.flash_copy_active.as_deref(), Some("7:52:35"));
+    assert_eq!(status.partition_active.as_deref(), Some("7:49:35"));
+    let closed = status.clone();
+    end_image(&mut status, at(99_999));
+    assert_eq!(status, closed, "ending twice changes nothing");
+    let again = build(&status, &journal_of(&status), &facts(99_999));
+    assert_eq!(again.state.as_deref(), Some("END_FC"));
+    assert_eq!(again.flash_copy_active.as_deref(), Some("7:52:35"));
+
+    let mut failed = build(
+        &opened(),
+        &{
+            let mut j = self::journal(11);
+            finish(&mut j, Phase::Failed, 700);
+            j
+        },
+        &facts(700),
+    );
+    end_image(&mut failed, at(2_000));
+    assert_eq!(failed.state.as_deref(), Some("ERROR"));
+    assert_eq!(failed.flash_copy_active.as_deref(), Some("25:20"));
+}
+
+#[test]
+fn an_unmet_obligation_is_loud() {
+    let mut journal = journal(6);
+    journal.incur(ObligationKind::ResumeSource, "suspend-source", at(360));
+    let quiet = build(&opened(), &journal, &facts(361));
+    assert!(!conditions::is_true(&quiet.conditions, "NeedsAttention"));
+    assert_eq!(
+        conditions::get(&quiet.conditions, "SourceResumed")
+            .unwrap()
+            .status,
+        "False"
+    );
+    journal.obligations[0].attempts = 3;
+    journal.obligations[0].message = Some("PROD cannot be reached".to_owned());
+    let loud = build(&quiet, &journal, &facts(380));
+    assert!(conditions::is_true(&loud.conditions, "NeedsAttention"));
+    assert!(
+        loud.message
+            .unwrap()
+            .contains("resuming production is still owed")
+    );
+    journal.meet(ObligationKind::ResumeSource, at(400), "RESUME returned 0");
+    let met = build(&quiet, &journal, &facts(401));
+    assert!(conditions::is_true(&met.conditions, "SourceResumed"));
+    assert!(!conditions::is_true(&met.conditions, "NeedsAttention"));
+}
+
+#[test]
+fn results_survive_the_slimming() {
+    let mut journal = journal(15);
+    journal.steps[12]
+        .output
+        .insert("saveMilliseconds".into(), "1897000".into());
+    journal.steps[13]
+        .output
+        .insert("messages".into(), "1204".into());
+    journal.steps[13].output.insert("errors".into(), "3".into());
+    journal.steps[13]
+        .output
+        .insert("failureTail".into(), "CPF3770 a\nCPF3771 b".into());
+    journal.steps[14]
+        .output
+        .insert("diskUsedPercent".into(), "12".into());
+    finish(&mut journal, Phase::Warning, 900);
+    let row = build(&opened(), &journal, &facts(900));
+    assert!(row.steps.iter().all(|e| e.output.is_empty()));
+    let again = build(&row, &journal_of(&row), &facts(950));
+    for status in [&row, &again] {
+        assert_eq!(status.save.as_deref(), Some("31:37"));
+        assert_eq!(
+            (status.messages, status.errors, status.disk_used_percent),
+            (Some(1204), Some(3), Some(12))
+        );
+        assert_eq!(status.failure_tail, ["CPF3770 a", "CPF3771 b"]);
+        assert_eq!(
+            status.message.as_deref(),
+            Some("the function ended normally")
+        );
+        assert_eq!(status.reason.as_deref(), Some("Completed"));
+        assert_eq!(status.duration.as_deref(), Some("15:00"));
+    }
+    assert_eq!(row, again, "a final row is the same whenever it is built");
+}
+
+#[test]
+fn the_worst_final_row_is_small() {
+    let mut journal = journal(15);
+    let long = "ä very long text of a device ".repeat(100);
+    for entry in &mut journal.steps {
+        entry.message = Some(long.clone());
+        entry.output.insert("targets".into(), "6".repeat(4000));
+    }
+    for kind in [
+        ObligationKind::ResumeSource,
+        ObligationKind::StopWatchdog,
+        ObligationKind::LeavePrepared,
+        ObligationKind::RemoveParameters,
+    ] {
+        journal.incur(kind, "suspend-source", at(1));
+        journal.meet(kind, at(2), &long);
+    }
+    journal.warnings = vec![long.clone(); 20];
+    journal.notes = vec![long.clone(); 20];
+    journal.steps[13]
+        .output
+        .insert("failureTail".into(), vec![long.clone(); 9].join("\n"));
+    finish(&mut journal, Phase::Failed, 900);
+    journal.verdict.as_mut().unwrap().message = long;
+    let row = build(&opened(), &journal, &facts(900));
+    let size = serde_json::to_vec(&row).unwrap().len();
+    assert!(size <= 4_900, "{size} bytes, metadata not counted");
+}

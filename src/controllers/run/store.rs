@@ -1,0 +1,216 @@
+//! The journal in `CloneRun.status`: replaced conditionally, with the resourceVersion that was read.
+//!
+//! Rule 2 of `architecture.md` § 4: on a conflict we read again; if the journal is still the one we left (own revision
+//! and writer; somebody touched a label) we replace with the fresh resourceVersion, otherwise we have lost. The closing
+//! write of a window must not lose its evidence to a label.
+
+use super::status::{RowFacts, build, journal_of};
+use crate::api::{CloneRun, CloneRunStatus};
+use crate::controllers::events::{Transition, transitions};
+use crate::engine::journal::Journal;
+use crate::engine::ports::{JournalStore, StoreError};
+use crate::engine::time::Timestamp;
+use async_trait::async_trait;
+use chrono::Utc;
+use kube::api::PostParams;
+use kube::{Api, ResourceExt};
+use std::future::Future;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+/// Longest wait for one answer: kube's client has no read time-out of its own (`rust-dependencies.md` § 5).
+const CALL: Duration = Duration::from_secs(5);
+/// Longest time spent on one replace, all tries together.
+const REPLACE: Duration = Duration::from_secs(20);
+/// Between tries after a lost answer.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// One run's journal on the API server.
+pub struct KubeStore {
+    api: Api<CloneRun>,
+    name: String,
+    uid: String,
+    /// The object as it was read or written last: its resourceVersion makes the next write conditional.
+    last: Mutex<Option<CloneRun>>,
+    events: Mutex<Vec<Transition>>,
+}
+
+impl KubeStore {
+    /// Bound to this very object: a run of the same name with another UID is another run.
+    pub fn new(api: Api<CloneRun>, run: &CloneRun) -> Self {
+        Self {
+            api,
+            name: run.name_any(),
+            uid: run.uid().unwrap_or_default(),
+            last: Mutex::new(None),
+            events: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// What changed in the accepted writes since the last call, for events: sent after the pass, never inside a window.
+    pub fn take_events(&self) -> Vec<Transition> {
+        self.events
+            .lock()
+            .map(|mut list| std::mem::take(&mut *list))
+            .unwrap_or_default()
+    }
+
+    /// The object as it was read or written last.
+    pub fn last(&self) -> Option<CloneRun> {
+        self.last.lock().ok()?.clone()
+    }
+
+    fn remember(&self, run: Option<CloneRun>) {
+        if let Ok(mut last) = self.last.lock() {
+            *last = run;
+        }
+    }
+
+    async fn read(&self) -> Result<CloneRun, StoreError> {
+        let run = call(self.api.get_opt(&self.name))
+            .await?
+            .filter(|run| run.uid().as_deref() == Some(self.uid.as_str()))
+            .ok_or(StoreError::Gone)?;
+        self.remember(Some(run.clone()));
+        Ok(run)
+    }
+
+    /// One conditional write. `Ok(false)` = somebody else wrote in between, read again.
+    async fn write(&self, run: &CloneRun, next: &Journal) -> Result<bool, StoreError> {
+        let mut object = run.clone();
+        let before = run.status.clone().unwrap_or_default();
+        object.status = Some(build(&before, next, &row_facts(run)));
+        object.metadata.managed_fields = None;
+        let parameters = writes_as_us();
+        let request = self.api.replace_status(&self.name, &parameters, &object);
+        match tokio::time::timeout(CALL, request).await {
+            Ok(Ok(run)) => {
+                self.remember(Some(run));
+                Ok(true)
+            }
+            Ok(Err(kube::Error::Api(status))) if status.is_conflict() => Ok(false),
+            Ok(Err(error)) => Err(lost(error)),
+            Err(_) => Err(StoreError::Lost(no_answer())),
+        }
+    }
+
+    fn accepted(&self, previous: &Journal, next: &Journal) {
+        if let Ok(mut events) = self.events.lock() {
+            events.extend(transitions(previous, next));
+        }
+    }
+}
+
+/// Our field manager on every write.
+pub fn writes_as_us() -> PostParams {
+    PostParams {
+        field_manager: Some(crate::api::FIELD_MANAGER.to_owned()),
+        ..PostParams::default()
+    }
+}
+
+fn row_facts(run: &CloneRun) -> RowFacts {
+    RowFacts {
+        generation: run.metadata.generation,
+        mode: run.spec.mode,
+        now: Timestamp::new(Utc::now()),
+    }
+}
+
+/// The journal of a run object; an empty one when it was never opened.
+pub fn journal_of_run(run: &CloneRun) -> Journal {
+    run.status.as_ref().map(journal_of).unwrap_or_default()
+}
+
+/// Whether the run was opened by an operator: it has a journal.
+pub fn is_open(status: Option<&CloneRunStatus>) -> bool {
+    status.is_some_and(|s| s.journal.is_some())
+}
+
+fn same_writer(a: &Journal, b: &Journal) -> bool {
+    a.revision == b.revision && a.writer == b.writer
+}
+
+fn lost(error: kube::Error) -> StoreError {
+    match error {
+        kube::Error::Api(status) if status.is_not_found() => StoreError::Gone,
+        other => StoreError::Lost(other.to_string()),
+    }
+}
+
+fn no_answer() -> String {
+    format!("the API server did not answer within {} s", CALL.as_secs())
+}
+
+/// A call with a time limit.
+pub async fn call<T>(
+    request: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<T, StoreError> {
+    match tokio::time::timeout(CALL, request).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(error)) => Err(lost(error)),
+        Err(_) => Err(StoreError::Lost(no_answer())),
+    }
+}
+
+#[async_trait]
+impl JournalStore for KubeStore {
+    async fn load(&self) -> Result<Journal, StoreError> {
+        Ok(journal_of_run(&self.read().await?))
+    }
+
+    async fn replace(&self, previous: &Journal, next: &Journal) -> Result<(), StoreError> {
+        let until = Instant::now() + REPLACE;
+        let mut known = self
+            .last()
+            .filter(|run| same_writer(&journal_of_run(run), previous));
+        // After a lost answer the write may have happened: only then our own `next` in the store counts as success.
+        let mut sent_blindly = false;
+        loop {
+            let read = match known.take() {
+                Some(run) => Ok(run),
+                None => self.read().await,
+            };
+            let trouble = match read {
+                Ok(run) => {
+                    let stored = journal_of_run(&run);
+                    if sent_blindly && same_writer(&stored, next) {
+                        self.accepted(previous, next);
+                        return Ok(());
+                    }
+                    if !same_writer(&stored, previous) {
+                        return Err(StoreError::Conflict);
+                    }
+                    match self.write(&run, next).await {
+                        Ok(true) => {
+                            self.accepted(previous, next);
+                            return Ok(());
+                        }
+                        Ok(false) => StoreError::Conflict,
+                        Err(StoreError::Gone) => return Err(StoreError::Gone),
+                        Err(error) => {
+                            sent_blindly = true;
+                            error
+                        }
+                    }
+                }
+                Err(StoreError::Gone) => return Err(StoreError::Gone),
+                Err(error) => error,
+            };
+            if Instant::now() >= until {
+                self.remember(None);
+                return Err(match trouble {
+                    // Somebody touches the object all the time: as good as lost.
+                    StoreError::Conflict => {
+                        StoreError::Lost("the run object changes all the time".to_owned())
+                    }
+                    StoreError::Gone => StoreError::Gone,
+                    StoreError::Lost(text) => StoreError::Lost(text),
+                });
+            }
+            if trouble != StoreError::Conflict {
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}

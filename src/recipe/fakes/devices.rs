@@ -1,0 +1,226 @@
+//! The roles of the fake site: each answers what the test has set and notes what was sent.
+
+use super::{SystemFake, World, silent};
+use crate::engine::ports::StoreError;
+use crate::recipe::log_sink::{LogKind, LogLine, LogSink, LogSummary};
+use crate::recipe::records::digest;
+use crate::site::*;
+use async_trait::async_trait;
+
+pub(super) struct SourceSide(pub(super) World);
+
+#[async_trait]
+impl PartitionView for SourceSide {
+    async fn status(&self) -> Result<PartitionStatus, DeviceError> {
+        self.0.set().source.clone()
+    }
+    async fn attachments(&self) -> Result<Vec<Attachment>, DeviceError> {
+        self.0.set().attachments.clone()
+    }
+}
+
+#[async_trait]
+impl PartitionView for World {
+    async fn status(&self) -> Result<PartitionStatus, DeviceError> {
+        self.set().clone.clone()
+    }
+    async fn attachments(&self) -> Result<Vec<Attachment>, DeviceError> {
+        Ok(Vec::new())
+    }
+}
+
+#[async_trait]
+impl PartitionControl for World {
+    async fn profiles(&self) -> Result<Vec<String>, DeviceError> {
+        Ok(self.set().profiles.clone())
+    }
+    async fn power_off(&self) -> Result<PowerJob, DeviceError> {
+        self.send("power off");
+        Ok(PowerJob("job-off".into()))
+    }
+    async fn activate(&self, how: &Activation) -> Result<PowerJob, DeviceError> {
+        self.send(format!(
+            "activate {:?} {} {:?}",
+            how.profile, how.ipl_source, how.keylock
+        ));
+        Ok(PowerJob("job-on".into()))
+    }
+    async fn set_keylock(&self, to: Keylock) -> Result<PowerJob, DeviceError> {
+        self.set().keylock_answer.clone()?;
+        self.send(format!("key {to:?}"));
+        Ok(PowerJob("job-key".into()))
+    }
+    async fn job(&self, _job: &PowerJob) -> Result<PowerJobState, DeviceError> {
+        Ok(self.set().power_job.clone())
+    }
+}
+
+#[async_trait]
+impl VirtualIo for World {
+    async fn observe(&self, _volumes: &[WantedVolume]) -> Result<VirtualIoState, DeviceError> {
+        self.set().virtual_io.clone()
+    }
+    async fn unmap(&self, volumes: &[WantedVolume]) -> Result<(), DeviceError> {
+        self.send(format!("unmap {}", volumes.len()));
+        Ok(())
+    }
+    async fn map(&self, volumes: &[WantedVolume]) -> Result<(), DeviceError> {
+        let names: Vec<&str> = volumes.iter().map(|v| v.vtd.as_str()).collect();
+        self.send(format!("map {}", names.join(" ")));
+        Ok(())
+    }
+}
+
+impl World {
+    fn becomes(&self, what: &str) -> Result<(), DeviceError> {
+        let mut inner = self.set();
+        inner.sent.push(what.into());
+        if let (Some(phase), Ok(copy)) = (inner.copy_after, &mut inner.copy) {
+            copy.phase = phase;
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl CopyServices for World {
+    fn family(&self) -> ArrayFamily {
+        ArrayFamily::Overwrite
+    }
+    async fn inventory(&self) -> Result<Inventory, DeviceError> {
+        self.set().inventory.clone()
+    }
+    async fn volumes_of_ports(&self, _ports: &[Wwpn]) -> Result<Vec<Volume>, DeviceError> {
+        Ok(self.set().port_volumes.clone())
+    }
+    async fn observe(&self) -> Result<CopyState, DeviceError> {
+        self.set().copy.clone()
+    }
+    async fn dependants(&self) -> Result<Vec<String>, DeviceError> {
+        Ok(self.set().dependants.clone())
+    }
+    async fn prepare(&self) -> Result<(), DeviceError> {
+        self.becomes("prepare")
+    }
+    async fn start(&self) -> Result<(), DeviceError> {
+        self.becomes("start copy")
+    }
+    async fn end(&self) -> Result<(), DeviceError> {
+        self.becomes("end copy")
+    }
+    async fn usage(&self) -> Result<Usage, DeviceError> {
+        self.set().usage.clone()
+    }
+}
+
+#[async_trait]
+impl SourceFreeze for World {
+    async fn open(&self, _plan: &FreezePlan) -> Result<Box<dyn FreezeSession>, DeviceError> {
+        Err(silent())
+    }
+    async fn asps(&self) -> Result<Vec<AspName>, DeviceError> {
+        Ok(self.set().asps.clone())
+    }
+    async fn resume_anyway(&self, asps: &[AspName]) -> Result<(), DeviceError> {
+        let names: Vec<&str> = asps.iter().map(AspName::as_str).collect();
+        self.send(format!("resume {}", names.join(" ")));
+        self.set().resume.clone()
+    }
+    async fn disarm_watchdog(&self, token: &str) -> Result<Watchdog, DeviceError> {
+        self.send(format!("disarm {token}"));
+        Ok(self.set().watchdog)
+    }
+}
+
+pub(super) struct Host(pub(super) World, pub(super) &'static str);
+
+#[async_trait]
+impl IbmI for Host {
+    fn address(&self) -> String {
+        format!("{}.example.com:22", self.1)
+    }
+    async fn connect(&self) -> Result<Session, DeviceError> {
+        self.with(|s| s.session.clone())
+    }
+    async fn run(&self, _: &Session, command: &ClCommand) -> Result<CommandOutput, DeviceError> {
+        self.0.send(format!("{}: {}", self.1, command.as_str()));
+        self.with(|s| Ok(s.run.clone()))
+    }
+    async fn query(&self, _: &Session, sql: &str) -> Result<Vec<Row>, DeviceError> {
+        self.with(|s| s.rows.get(sql).cloned().unwrap_or_else(|| Ok(Vec::new())))
+    }
+    async fn submit(&self, _: &Session, job: &Submission) -> Result<JobName, DeviceError> {
+        self.0.send(format!(
+            "{}: submit {} {} {}",
+            self.1,
+            job.name,
+            job.job_queue,
+            job.command.as_str()
+        ));
+        Ok(JobName::new(format!("123456/CLN/{}", job.name)))
+    }
+    async fn job(&self, _: &Session, _name: &str) -> Result<Option<JobStatus>, DeviceError> {
+        self.with(|s| Ok(s.job.clone()))
+    }
+    async fn messages(&self, _: &Session, log: &LogSource) -> Result<Vec<Message>, DeviceError> {
+        self.with(|s| match log {
+            LogSource::JobLog(_) => s.job_log.clone(),
+            LogSource::History { since } => {
+                s.since = Some(since.clone());
+                Ok(s.history.clone())
+            }
+        })
+    }
+    async fn put(&self, _: &Session, path: &str, content: &[u8]) -> Result<(), DeviceError> {
+        self.0.send(format!("{}: put {path}", self.1));
+        self.with(|s| {
+            s.files.insert(path.into(), content.to_vec());
+            Ok(())
+        })
+    }
+    async fn get(&self, _: &Session, path: &str) -> Result<Option<Vec<u8>>, DeviceError> {
+        self.with(|s| Ok(s.files.get(path).cloned()))
+    }
+    async fn remove(&self, _: &Session, path: &str) -> Result<(), DeviceError> {
+        self.0.send(format!("{}: remove {path}", self.1));
+        self.with(|s| {
+            s.files.remove(path);
+            Ok(())
+        })
+    }
+    async fn disconnect(&self) {}
+}
+
+impl Host {
+    fn with<T>(
+        &self,
+        use_: impl FnOnce(&mut SystemFake) -> Result<T, DeviceError>,
+    ) -> Result<T, DeviceError> {
+        use_(
+            self.0
+                .set()
+                .systems
+                .get_mut(self.1)
+                .expect("source or clone"),
+        )
+    }
+}
+
+#[async_trait]
+impl LogSink for World {
+    async fn put(&self, kind: LogKind, lines: Vec<LogLine>) -> Result<LogSummary, StoreError> {
+        self.set().logs.insert(kind, lines);
+        self.has(kind)
+            .await
+            .map(|found| found.expect("just stored"))
+    }
+    async fn has(&self, kind: LogKind) -> Result<Option<LogSummary>, StoreError> {
+        let inner = self.set();
+        Ok(inner.logs.get(&kind).map(|lines| LogSummary {
+            config_map: format!("run-log-{}-001", kind.as_str()),
+            parts: 1,
+            lines: i64::try_from(lines.len()).unwrap_or(0),
+            digest: digest(format!("{lines:?}").as_bytes()),
+        }))
+    }
+}

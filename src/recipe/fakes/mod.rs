@@ -1,0 +1,480 @@
+//! Hand-written devices for the tests of steps and checks: they answer what a test puts in and count what was sent.
+
+mod devices;
+
+use super::log_sink::{LogKind, LogLine, LogSink};
+use super::pace::Pace;
+use super::plan::{Pins, Plan, ResolvedFacts};
+use super::records::RecordText;
+use crate::api::CloneEnvironmentSpec;
+use crate::engine::journal::{Entry, EntryState, Facts, Journal, WindowRecord};
+use crate::engine::step::{Observation, Step, StepContext};
+use crate::engine::time::Timestamp;
+use crate::site::*;
+use chrono::{DateTime, TimeZone, Utc};
+use devices::{Host, SourceSide};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+pub(crate) const TOKEN: &str = "RUN00000001";
+pub(crate) const SOURCE_SCPF: &str = "2026-11-20-01.00.00.000000";
+
+/// Everything a test may set, and what the code under test has sent.
+pub(crate) struct Inner {
+    pub(crate) clone: Result<PartitionStatus, DeviceError>,
+    pub(crate) source: Result<PartitionStatus, DeviceError>,
+    pub(crate) attachments: Result<Vec<Attachment>, DeviceError>,
+    pub(crate) profiles: Vec<String>,
+    pub(crate) power_job: PowerJobState,
+    pub(crate) keylock_answer: Result<(), DeviceError>,
+    pub(crate) virtual_io: Result<VirtualIoState, DeviceError>,
+    pub(crate) inventory: Result<Inventory, DeviceError>,
+    pub(crate) port_volumes: Vec<Volume>,
+    pub(crate) copy: Result<CopyState, DeviceError>,
+    /// What the copy becomes when it is ended or prepared.
+    pub(crate) copy_after: Option<CopyPhase>,
+    pub(crate) dependants: Vec<String>,
+    pub(crate) usage: Result<Usage, DeviceError>,
+    pub(crate) asps: Vec<AspName>,
+    pub(crate) resume: Result<(), DeviceError>,
+    pub(crate) watchdog: Watchdog,
+    pub(crate) systems: BTreeMap<&'static str, SystemFake>,
+    pub(crate) logs: BTreeMap<LogKind, Vec<LogLine>>,
+    /// Effects, in order.
+    pub(crate) sent: Vec<String>,
+}
+
+/// One IBM i.
+pub(crate) struct SystemFake {
+    pub(crate) session: Result<Session, DeviceError>,
+    pub(crate) files: BTreeMap<String, Vec<u8>>,
+    pub(crate) rows: BTreeMap<String, Result<Vec<Row>, DeviceError>>,
+    pub(crate) run: CommandOutput,
+    pub(crate) job: Option<JobStatus>,
+    pub(crate) history: Vec<Message>,
+    pub(crate) job_log: Result<Vec<Message>, DeviceError>,
+    /// Where the history log was asked from.
+    pub(crate) since: Option<String>,
+}
+
+#[derive(Clone)]
+pub(crate) struct World(pub(crate) Arc<Mutex<Inner>>);
+
+pub(crate) fn identity(n: i32) -> Identity {
+    Identity::new("78ABCD0", n)
+}
+
+fn partition(name: &str, id: i32) -> PartitionStatus {
+    PartitionStatus {
+        uuid: PartitionUuid::new(format!("UUID-{name}")),
+        name: name.into(),
+        managed_system: "P10-PARIS".into(),
+        identity: identity(id),
+        is_ibm_i: true,
+        state: PartitionState::Running,
+        reference_code: "00000000".into(),
+        keylock: "normal".into(),
+        operation_in_progress: false,
+        migration_state: "Not_Migrating".into(),
+    }
+}
+
+pub(crate) fn volume(name: &str, capacity: u64) -> Volume {
+    Volume {
+        name: name.into(),
+        uid: Uid::new(format!("UID-{name}")),
+        capacity_bytes: capacity,
+        hosts: Vec::new(),
+        status: "online".into(),
+    }
+}
+
+pub(crate) fn pair(n: u32) -> CopyPair {
+    CopyPair {
+        name: format!("map{n}"),
+        source: volume(&format!("prod{n}"), 1000),
+        target: volume(&format!("clone{n}"), 1000),
+        phase: CopyPhase::Stopped,
+        progress: 0,
+        copy_rate: 0,
+        auto_delete: false,
+        remote_controlled: false,
+        target_is_source_of: Vec::new(),
+    }
+}
+
+pub(crate) fn path(vios: &str, n: u32, mapped: bool) -> VolumePath {
+    VolumePath {
+        vios: vios.into(),
+        uid: volume(&format!("clone{n}"), 0).uid,
+        disks: vec![format!("hdisk{n}")],
+        mapped_as: mapped.then(|| format!("C1_V0{n}")),
+        mapped_elsewhere: Vec::new(),
+    }
+}
+
+pub(crate) fn paths(mapped: bool) -> VirtualIoState {
+    VirtualIoState {
+        paths: [("VIOS1", 0), ("VIOS1", 1), ("VIOS2", 0), ("VIOS2", 1)]
+            .map(|(v, n)| path(v, n, mapped))
+            .to_vec(),
+        foreign: Vec::new(),
+    }
+}
+
+pub(crate) fn copy_state(phase: CopyPhase, time: &str) -> CopyState {
+    CopyState {
+        phase,
+        started: vec![("map0".into(), time.into()), ("map1".into(), time.into())],
+        deviating: Vec::new(),
+        progress: 0,
+    }
+}
+
+fn system(id: i32, scpf: &str) -> SystemFake {
+    SystemFake {
+        session: Ok(Session {
+            number: 1,
+            system: SystemStatus {
+                identity: identity(id),
+                host_name: "PROD".into(),
+                scpf_entry_time: scpf.into(),
+                now: Utc.with_ymd_and_hms(2026, 11, 23, 3, 0, 0).unwrap(),
+            },
+        }),
+        files: BTreeMap::new(),
+        rows: BTreeMap::new(),
+        run: CommandOutput {
+            succeeded: true,
+            messages: Vec::new(),
+            text: String::new(),
+        },
+        job: None,
+        history: Vec::new(),
+        job_log: Ok(Vec::new()),
+        since: None,
+    }
+}
+
+/// A healthy site: production runs, the clone runs an old image, the group has two maps.
+pub(crate) fn world() -> World {
+    let mut source = system(3, SOURCE_SCPF);
+    source.run.text = check_record(&[]);
+    source
+        .files
+        .insert("/ibmiclone/version".into(), b"1.0.0\n".to_vec());
+    World(Arc::new(Mutex::new(Inner {
+        clone: Ok(partition("CLONE1", 7)),
+        source: Ok(partition("PROD", 3)),
+        attachments: Ok([0, 1]
+            .map(|n| Attachment::Volume {
+                vios: "VIOS1".into(),
+                uid: Some(pair(n).source.uid),
+                disk: format!("hdisk{n}"),
+            })
+            .to_vec()),
+        profiles: vec!["CLONE_PRF".into()],
+        power_job: PowerJobState::Running,
+        keylock_answer: Ok(()),
+        virtual_io: Ok(paths(true)),
+        inventory: Ok(Inventory {
+            pairs: vec![pair(0), pair(1)],
+            phase: CopyPhase::Copying,
+            pool_fill: Some(("Pool0".into(), 40)),
+            level: "8.6.0.0".into(),
+        }),
+        port_volumes: Vec::new(),
+        copy: Ok(copy_state(CopyPhase::Copying, "1")),
+        copy_after: None,
+        dependants: Vec::new(),
+        usage: Ok(Usage {
+            disk_used_percent: Some(17),
+            progress: 0,
+        }),
+        asps: vec![AspName::new("IASP1"), AspName::new("*SYSBAS")],
+        resume: Ok(()),
+        watchdog: Watchdog::Ended,
+        systems: [
+            ("source", source),
+            ("clone", system(7, "2026-11-23-05.00.00.000000")),
+        ]
+        .into(),
+        logs: BTreeMap::new(),
+        sent: Vec::new(),
+    })))
+}
+
+/// A good `check` record with some values changed.
+pub(crate) fn check_record(changes: &[(&str, &str)]) -> String {
+    let mut values: BTreeMap<&str, &str> = [
+        ("kit", "1.0.0"),
+        ("serial", "78ABCD0"),
+        ("partition", "3"),
+        ("clock", "2026-11-23T03:00:00Z"),
+        ("startup", "QGPL/CLNSTRUP"),
+        ("original", "QSYS/QSTRUP"),
+        ("strtcp", "No"),
+        ("identities", "78ABCD0/3"),
+        ("missing", "-"),
+        ("canary", "Yes"),
+        ("qpmlpmgt", "Yes"),
+        ("jobctl", "Yes"),
+        ("sshd", "Yes"),
+        ("leftovers", "-"),
+    ]
+    .into();
+    values.extend(changes.iter().copied());
+    let mut text = RecordText::default();
+    text.line("version", "1");
+    text.line("kind", "check");
+    for (key, value) in values {
+        text.line(key, value);
+    }
+    text.close().expect("plain characters")
+}
+
+/// A record of the kit from pairs.
+pub(crate) fn record(pairs: &[(&str, &str)]) -> Vec<u8> {
+    let mut text = RecordText::default();
+    text.line("version", "1");
+    for (key, value) in pairs {
+        text.line(key, value);
+    }
+    text.close().expect("plain characters").into_bytes()
+}
+
+pub(crate) fn row(cells: &[(&str, &str)]) -> Row {
+    cells
+        .iter()
+        .map(|(k, v)| ((*k).to_owned(), Some((*v).to_owned())))
+        .collect()
+}
+
+pub(crate) fn message(id: &str, severity: u8, time: &str, job: &str, text: &str) -> Message {
+    Message {
+        id: id.into(),
+        severity,
+        kind: "DIAGNOSTIC".into(),
+        subtype: String::new(),
+        timestamp: time.into(),
+        text: text.into(),
+        second_level: "more".into(),
+        job: job.into(),
+    }
+}
+
+pub(crate) fn silent() -> DeviceError {
+    DeviceError::unreachable("device", "no route")
+}
+
+pub(crate) fn no() -> DeviceError {
+    DeviceError::refused("device", "CMMVC0000E", "no")
+}
+
+pub(crate) fn start() -> DateTime<Utc> {
+    Utc.with_ymd_and_hms(2026, 11, 23, 2, 0, 0).unwrap()
+}
+
+impl World {
+    pub(crate) fn set(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().expect("no test panics while holding it")
+    }
+    pub(crate) fn clone_state(&self, state: PartitionState, code: &str) {
+        let mut inner = self.set();
+        let clone = inner.clone.as_mut().expect("set to an answer");
+        clone.state = state;
+        clone.reference_code = code.into();
+    }
+    pub(crate) fn system(&self, name: &'static str, change: impl FnOnce(&mut SystemFake)) {
+        change(self.set().systems.get_mut(name).expect("source or clone"));
+    }
+    pub(crate) fn sent(&self) -> Vec<String> {
+        self.set().sent.clone()
+    }
+    fn send(&self, what: impl Into<String>) {
+        self.set().sent.push(what.into());
+    }
+    pub(crate) fn site(&self) -> Site {
+        let me = || Arc::new(self.clone());
+        Site {
+            clone_partition: me(),
+            source_partition: Arc::new(SourceSide(self.clone())),
+            virtual_io: me(),
+            copy: me(),
+            source: SourceSystem(Arc::new(Host(self.clone(), "source"))),
+            clone: CloneSystem(Arc::new(Host(self.clone(), "clone"))),
+            freeze: me(),
+        }
+    }
+    pub(crate) fn sink(&self) -> Arc<dyn LogSink> {
+        Arc::new(self.clone())
+    }
+    /// Looks with one step.
+    pub(crate) async fn look(&self, step: &dyn Step, journal: &Journal) -> Observation {
+        self.look_at(step, journal, start()).await
+    }
+    pub(crate) async fn look_at(
+        &self,
+        step: &dyn Step,
+        journal: &Journal,
+        now: DateTime<Utc>,
+    ) -> Observation {
+        let site = self.site();
+        let context = StepContext {
+            site: &site,
+            journal,
+            now,
+        };
+        step.observe(&context).await
+    }
+    pub(crate) async fn act(
+        &self,
+        step: &dyn Step,
+        journal: &Journal,
+    ) -> Result<Option<String>, DeviceError> {
+        let site = self.site();
+        let context = StepContext {
+            site: &site,
+            journal,
+            now: start(),
+        };
+        step.act(&context).await
+    }
+}
+
+/// A plan of the sample environment.
+pub(crate) fn plan(function: &str) -> Plan {
+    let (spec, facts) = sample(function);
+    Plan::new(&spec, facts).expect("the sample can be planned")
+}
+
+/// The sample environment and what the controller knows.
+pub(crate) fn sample(function: &str) -> (CloneEnvironmentSpec, ResolvedFacts) {
+    let mut json = serde_json::json!({
+        "function": function,
+        "source": {
+            "partition": {"managedSystem": "P10-PARIS", "name": "PROD"},
+            "host": {"address": "prod.example.com", "credentials": {"name": "prod-ssh"}},
+            "identities": [{"serialNumber": "78ABCD0", "partitionId": 3}]
+        },
+        "clone": {
+            "partition": {"managedSystem": "P10-PARIS", "name": "CLONE1", "profile": "CLONE_PRF"},
+            "host": {"address": "clone1.example.com", "credentials": {"name": "clone-ssh"}},
+            "personality": {
+                "systemName": "CLONE1", "hostName": "clone1", "domain": "example.com",
+                "interfaces": [{"address": "10.0.8.21", "netmask": "255.255.255.0", "lineDescription": "ETHLINE", "resource": "CMN03"}],
+                "routes": [{"destination": "*DFTROUTE", "nextHop": "10.0.8.1"}],
+                "startSubsystems": ["QSYSWRK"]
+            }
+        },
+        "console": {"hmc": {"endpoints": ["https://hmc1.example.com"], "credentials": {"name": "hmc"}}},
+        "virtualIo": {"vscsi": {"adapters": [{"server": "VIOS1", "vhost": "vhost3"}, {"server": "VIOS2", "vhost": "vhost3"}]}},
+        "storage": {"spectrumVirtualize": {
+            "endpoint": "https://svc.example.com:7443", "credentials": {"name": "svc"}, "consistencyGroups": ["CLONE1"]
+        }}
+    });
+    if function == "USER" {
+        json["user"] = serde_json::json!({"programs": [{"program": "CLNLIB/MYSAVE", "parameters": ["it's", "B"]}]});
+    }
+    let spec = serde_json::from_value(json).expect("a valid environment");
+    let facts = ResolvedFacts {
+        namespace: "ibmi".into(),
+        environment: "nightly".into(),
+        run: "nightly-1".into(),
+        run_token: TOKEN.into(),
+        run_number: 42,
+        device_number: 1,
+        pins: Pins::default(),
+        other_sources: BTreeSet::new(),
+        operator_id: "op1".into(),
+        pace: Pace::default(),
+        ..ResolvedFacts::default()
+    };
+    (spec, facts)
+}
+
+/// A journal in which verify-site has found the two volumes, and a clean window has been closed.
+pub(crate) fn journal() -> Journal {
+    let names = [
+        "verify-site",
+        "write-parameters",
+        "stop-clone",
+        "unmap-volumes",
+        "end-image",
+        "prepare-copy",
+        "suspend-source",
+        "start-copy",
+        "resume-source",
+        "map-volumes",
+        "start-clone",
+        "await-clone",
+        "run-function",
+        "collect-logs",
+        "settle",
+    ];
+    let mut journal = Journal::open("user-overwrite-vscsi-v1", TOKEN, &names);
+    done(
+        &mut journal,
+        "verify-site",
+        &[("targets", "UID-CLONE0,UID-CLONE1")],
+    );
+    let at = Timestamp::new(start());
+    journal.window = Some(WindowRecord {
+        opened: Some(at),
+        closed: Some(at),
+        asps: vec!["IASP1".into(), "*SYSBAS".into()],
+        ..WindowRecord::default()
+    });
+    journal
+}
+
+pub(crate) fn done(journal: &mut Journal, step: &str, output: &[(&str, &str)]) {
+    let entry = entry(journal, step);
+    entry.state = EntryState::Done;
+    entry.output = pairs(output);
+}
+
+/// Marks a step as sent `attempts` times, beginning at [`start`].
+pub(crate) fn intended(journal: &mut Journal, step: &str, attempts: i32) {
+    let entry = entry(journal, step);
+    entry.state = EntryState::Intended;
+    entry.attempts = attempts;
+    entry.start = Some(Timestamp::new(start()));
+}
+
+pub(crate) fn entry<'a>(journal: &'a mut Journal, step: &str) -> &'a mut Entry {
+    journal
+        .entry_mut(step)
+        .expect("a step of the sample journal")
+}
+
+pub(crate) fn pairs(pairs: &[(&str, &str)]) -> Facts {
+    pairs
+        .iter()
+        .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+        .collect()
+}
+
+/// Reason and message of a failing observation.
+pub(crate) fn broken(seen: Observation) -> (&'static str, String) {
+    match seen {
+        Observation::Broken(f) | Observation::Unknown(f) => (f.reason, f.message),
+        other => panic!("expected a failure, got {other:?}"),
+    }
+}
+
+/// Message of a waiting observation.
+pub(crate) fn waiting(seen: Observation) -> String {
+    match seen {
+        Observation::Underway { message, .. } => message,
+        other => panic!("expected a wait, got {other:?}"),
+    }
+}
+
+/// Facts of a done observation.
+pub(crate) fn facts_of(seen: Observation) -> Facts {
+    match seen {
+        Observation::Done(facts) => facts,
+        other => panic!("expected done, got {other:?}"),
+    }
+}

@@ -1,0 +1,343 @@
+//! Step 15: logs leave the clone before it can vanish: our own steps, the function's job log, the history log since the
+//! flash. Counting follows `ibmi.md` § 8.3.
+
+use super::gate::{self, Stop, facts};
+use super::prepare_copy;
+use super::run_function;
+use crate::api::options::JobLogs;
+use crate::engine::journal::{EntryState, Facts, Journal};
+use crate::engine::ports::StoreError;
+use crate::engine::step::{LockKind, NOTE_FACT, Observation, Step, StepContext};
+use crate::recipe::log_sink::{LogKind, LogLine, LogSink};
+use crate::recipe::plan::Plan;
+use crate::recipe::queries::{local_text, local_time};
+use crate::site::{DeviceError, JobName, LogSource, Message, ProvenClone};
+use async_trait::async_trait;
+use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(super) const ID: &str = "collect-logs";
+/// Output: messages recorded, the MSG column.
+const MESSAGES: &str = "messages";
+/// Output: errors among them, the ERR column.
+const ERRORS: &str = "errors";
+/// Output: errors in the function's own job log.
+pub(super) const JOB_ERRORS: &str = "jobErrors";
+/// Output: last error messages of the function's job, one per line.
+pub(super) const FAILURE_TAIL: &str = "failureTail";
+const TAIL_LINES: usize = 5;
+const TAIL_CHARACTERS: usize = 200;
+
+pub(super) struct CollectLogs {
+    pub(super) plan: Arc<Plan>,
+    pub(super) sink: Arc<dyn LogSink>,
+}
+
+/// What one collection counted; it is the step's handle, so that a restarted operator need not read the logs again.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Counts {
+    messages: i64,
+    errors: i64,
+    job_errors: i64,
+    tail: Vec<String>,
+    notes: Vec<String>,
+}
+
+impl CollectLogs {
+    fn kinds(&self, context: &StepContext<'_>) -> Vec<LogKind> {
+        let mut kinds = vec![LogKind::Steps, LogKind::History];
+        if self.wants_job_log(context) {
+            kinds.push(LogKind::JobLog);
+        }
+        kinds
+    }
+
+    fn wants_job_log(&self, context: &StepContext<'_>) -> bool {
+        match self.plan.logs.job_logs {
+            JobLogs::All => true,
+            JobLogs::Failed => {
+                context
+                    .journal
+                    .output(run_function::ID, run_function::RESULT)
+                    != Some("ok")
+            }
+        }
+    }
+
+    async fn look(&self, context: &StepContext<'_>) -> Result<Observation, Stop> {
+        let entry = context.entry(ID);
+        let counts: Option<Counts> = entry
+            .handle
+            .as_deref()
+            .and_then(|text| serde_json::from_str(text).ok());
+        let mut stored = entry.state == EntryState::Intended;
+        for kind in self.kinds(context) {
+            stored &= self.sink.has(kind).await.map_err(store_error)?.is_some();
+        }
+        if let (true, Some(counts)) = (stored, counts) {
+            return Ok(Observation::Done(output(&counts)));
+        }
+        Ok(gate::retry_gate(
+            &entry,
+            context.now,
+            self.plan.pace.short_retry(),
+            self.plan.pace.short_retry(),
+            || "the logs are being fetched from the clone".to_owned(),
+        ))
+    }
+
+    async fn collect(&self, context: &StepContext<'_>) -> Result<Counts, Stop> {
+        let mut counts = Counts::default();
+        self.put(LogKind::Steps, step_lines(context.journal))
+            .await?;
+        let status = context.site.clone_partition.status().await?;
+        let proof = gate::prove_clone(context.site, &self.plan, &status.identity).await?;
+        if self.wants_job_log(context) {
+            self.job_log(context, &proof, &mut counts).await?;
+        }
+        self.history(context, &proof, &mut counts).await?;
+        Ok(counts)
+    }
+
+    async fn job_log(
+        &self,
+        context: &StepContext<'_>,
+        proof: &ProvenClone,
+        counts: &mut Counts,
+    ) -> Result<(), Stop> {
+        let Some(job) = context.journal.output(run_function::ID, run_function::JOB) else {
+            return self.put(LogKind::JobLog, Vec::new()).await;
+        };
+        let source = LogSource::JobLog(JobName::new(job));
+        let messages = match context
+            .site
+            .clone
+            .0
+            .messages(proof.session(), &source)
+            .await
+        {
+            Ok(messages) => messages,
+            // A job that is gone with its spooled files has no log any more; the run does not fail for it.
+            Err(error @ DeviceError::Refused { .. }) => {
+                counts
+                    .notes
+                    .push(format!("the job log of {job} could not be read: {error}"));
+                Vec::new()
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let limit = self.plan.program.as_ref().map_or(30, |p| p.error_severity);
+        let kept = self.kept(messages);
+        let errors: Vec<&Message> = kept.iter().filter(|m| self.is_error(m, limit)).collect();
+        counts.job_errors = count(errors.len());
+        counts.tail = errors
+            .iter()
+            .rev()
+            .take(TAIL_LINES)
+            .rev()
+            .map(|m| cut(&format!("{} {}", m.id, m.text)))
+            .collect();
+        counts.messages += count(kept.len());
+        counts.errors += count(errors.len());
+        self.put(LogKind::JobLog, kept.iter().map(line).collect())
+            .await
+    }
+
+    async fn history(
+        &self,
+        context: &StepContext<'_>,
+        proof: &ProvenClone,
+        counts: &mut Counts,
+    ) -> Result<(), Stop> {
+        let since = history_since(context).unwrap_or_else(|| {
+            counts.notes.push(
+                "the source's clock was not readable before the flash: the history log begins at the clone's last IPL".to_owned(),
+            );
+            proof.session().system.scpf_entry_time.clone()
+        });
+        // Before the flash the clone's history log is production's: the disks are the same.
+        let from = local_time(&since);
+        let source = LogSource::History { since };
+        let messages = context
+            .site
+            .clone
+            .0
+            .messages(proof.session(), &source)
+            .await?;
+        let ours = messages
+            .into_iter()
+            .filter(|m| match (from, local_time(&m.timestamp)) {
+                (Some(from), Some(at)) => at >= from,
+                (Some(_) | None, Some(_) | None) => true,
+            })
+            .collect();
+        let kept = self.kept(ours);
+        let limit = self.plan.logs.error_severity;
+        counts.messages += count(kept.len());
+        counts.errors += count(kept.iter().filter(|m| self.is_error(m, limit)).count());
+        self.put(LogKind::History, kept.iter().map(line).collect())
+            .await
+    }
+
+    fn kept(&self, messages: Vec<Message>) -> Vec<Message> {
+        let least = self.plan.logs.min_severity;
+        messages
+            .into_iter()
+            .filter(|m| i32::from(m.severity) >= least)
+            .collect()
+    }
+
+    /// Severity at or above the limit, not ignored, not an exception that the program handled.
+    fn is_error(&self, message: &Message, limit: i32) -> bool {
+        i32::from(message.severity) >= limit
+            && !self.plan.logs.ignore.contains(&message.id)
+            && !message.subtype.eq_ignore_ascii_case("EXCEPTION HANDLED")
+    }
+
+    async fn put(&self, kind: LogKind, lines: Vec<LogLine>) -> Result<(), Stop> {
+        self.sink.put(kind, lines).await.map_err(store_error)?;
+        Ok(())
+    }
+}
+
+/// From when on the clone's history log is of this run, by the clock the clone inherited: the source's local time read
+/// just before prepare-copy, plus what passed on our clock until the window opened. Only a length is added; the two
+/// clocks are never compared.
+pub(super) fn history_since(context: &StepContext<'_>) -> Option<String> {
+    let prepare = context.journal.entry("prepare-copy")?;
+    let clock = prepare.baseline.get(prepare_copy::SOURCE_CLOCK)?;
+    let window = context.journal.window.as_ref();
+    let passed = window
+        .and_then(|w| w.started_at)
+        .zip(prepare.start)
+        .map_or(0, |(opened, begun)| opened.since(begun).max(0));
+    let time = local_time(clock)?.checked_add_signed(TimeDelta::milliseconds(passed))?;
+    Some(local_text(time))
+}
+
+/// Our own log of the steps: the full record of a run whose object is slimmed in its last write. Also used by whoever
+/// stores the log once more at the very end.
+pub fn step_lines(journal: &Journal) -> Vec<LogLine> {
+    let operator = |ts: String, job: &str, id: &str, sev: u8, text: String| LogLine {
+        ts,
+        part: "operator".into(),
+        job: job.into(),
+        id: id.into(),
+        sev,
+        text,
+        ..LogLine::default()
+    };
+    let mut lines = Vec::new();
+    for entry in &journal.steps {
+        let time = |t: Option<crate::engine::time::Timestamp>| {
+            t.map(|t| t.to_string()).unwrap_or_default()
+        };
+        if entry.state == EntryState::Pending {
+            continue;
+        }
+        let sev = if entry.state == EntryState::Failed {
+            40
+        } else {
+            0
+        };
+        let text = serde_json::to_string(entry).unwrap_or_default();
+        lines.push(operator(
+            time(entry.end.or(entry.start)),
+            &entry.name,
+            "STEP",
+            sev,
+            text,
+        ));
+    }
+    for owed in &journal.obligations {
+        let at = owed.met.unwrap_or(owed.since).to_string();
+        let sev = if owed.met.is_some() { 0 } else { 40 };
+        let text = serde_json::to_string(owed).unwrap_or_default();
+        lines.push(operator(at, &owed.step, "OBLIGATION", sev, text));
+    }
+    if let Some(window) = &journal.window {
+        let at = window.opened.map(|t| t.to_string()).unwrap_or_default();
+        let text = serde_json::to_string(window).unwrap_or_default();
+        lines.push(operator(at, "suspend-source", "WINDOW", 0, text));
+    }
+    for text in &journal.warnings {
+        lines.push(operator(String::new(), "", "WARNING", 20, text.clone()));
+    }
+    for text in &journal.notes {
+        lines.push(operator(String::new(), "", "NOTE", 0, text.clone()));
+    }
+    lines
+}
+
+fn line(message: &Message) -> LogLine {
+    LogLine {
+        ts: message.timestamp.clone(),
+        part: "clone".into(),
+        job: message.job.clone(),
+        id: message.id.clone(),
+        sev: message.severity,
+        kind: message.kind.clone(),
+        text: message.text.clone(),
+        second: if message.severity >= 30 {
+            message.second_level.clone()
+        } else {
+            String::new()
+        },
+    }
+}
+
+fn output(counts: &Counts) -> Facts {
+    let mut out = facts([
+        (MESSAGES, counts.messages.to_string()),
+        (ERRORS, counts.errors.to_string()),
+        (JOB_ERRORS, counts.job_errors.to_string()),
+        (FAILURE_TAIL, counts.tail.join("\n")),
+    ]);
+    for (n, note) in counts.notes.iter().enumerate() {
+        out.insert(format!("{NOTE_FACT}logs{n}"), note.clone());
+    }
+    out
+}
+
+fn cut(text: &str) -> String {
+    text.chars().take(TAIL_CHARACTERS).collect()
+}
+
+fn count(n: usize) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+/// A store that cannot be reached is asked again; a run that is gone needs no logs.
+pub(super) fn store_error(error: StoreError) -> Stop {
+    let device = "the log store";
+    Stop::Device(match error {
+        StoreError::Lost(text) => DeviceError::unreachable(device, text),
+        StoreError::Conflict => DeviceError::busy(device, error),
+        StoreError::Gone => DeviceError::refused(device, "Gone", error),
+    })
+}
+
+#[async_trait]
+impl Step for CollectLogs {
+    fn id(&self) -> &'static str {
+        ID
+    }
+    fn limit(&self) -> Duration {
+        self.plan.pace.seconds(30 * 60)
+    }
+    fn locks(&self) -> &'static [LockKind] {
+        &[LockKind::Clone]
+    }
+    async fn observe(&self, context: &StepContext<'_>) -> Observation {
+        let again = self.plan.pace.short_retry();
+        self.look(context)
+            .await
+            .unwrap_or_else(|stop| stop.observed(again))
+    }
+    async fn act(&self, context: &StepContext<'_>) -> Result<Option<String>, DeviceError> {
+        let counts = self.collect(context).await.map_err(Stop::refused)?;
+        Ok(serde_json::to_string(&counts).ok())
+    }
+}

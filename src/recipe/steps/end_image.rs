@@ -1,0 +1,123 @@
+//! Step 6: the previous copy of this target set is stopped, never with force: others may depend on it.
+//!
+//! When this step is done the engine closes the history row of the run whose image it was.
+
+use super::gate::{self, Stop};
+use crate::engine::step::{LockKind, Observation, Step, StepContext};
+use crate::recipe::plan::Plan;
+use crate::site::{CopyPhase, DeviceError};
+use async_trait::async_trait;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(super) const ID: &str = "end-image";
+
+pub(super) struct EndImage {
+    pub(super) plan: Arc<Plan>,
+}
+
+impl EndImage {
+    async fn look(&self, context: &StepContext<'_>) -> Result<Observation, Stop> {
+        let state = context.site.copy.observe().await?;
+        let poll = self.plan.pace.array();
+        let group = &self.plan.copy_group;
+        if let Some(map) = state.deviating.iter().find(|m| m.contains("suspended")) {
+            return Ok(suspended(group, &format!("map {map}")));
+        }
+        Ok(match state.phase {
+            CopyPhase::Idle | CopyPhase::Stopped => Observation::done(),
+            // An armed group that no run owns is disarmed too: the flush has to be of this run.
+            CopyPhase::Copying | CopyPhase::Prepared => gate::retry_gate(
+                &context.entry(ID),
+                context.now,
+                self.plan.pace.short_retry(),
+                poll,
+                || format!("consistency group {group} was told to stop and has not begun to"),
+            ),
+            CopyPhase::Preparing => Observation::underway(
+                poll,
+                format!(
+                    "consistency group {group} is preparing although no run is: waiting until it can be stopped"
+                ),
+            ),
+            CopyPhase::Stopping => self.stopping(context).await,
+            CopyPhase::Empty => empty(group),
+            CopyPhase::Suspended => suspended(group, "the group"),
+        })
+    }
+
+    async fn stopping(&self, context: &StepContext<'_>) -> Observation {
+        let group = &self.plan.copy_group;
+        let names = match context.site.copy.dependants().await {
+            Ok(names) => names,
+            // The names are only for the message.
+            Err(error) => return Observation::underway(self.plan.pace.array(), error.to_string()),
+        };
+        let waits_for = if names.is_empty() {
+            "the array cleans up".to_owned()
+        } else {
+            format!(
+                "data is copied for the maps that depend on it: {}",
+                names.join(", ")
+            )
+        };
+        Observation::underway(
+            self.plan.pace.array(),
+            format!(
+                "consistency group {group} is stopping: {waits_for}; this can take hours and is never forced"
+            ),
+        )
+    }
+
+    async fn stop(&self, context: &StepContext<'_>) -> Result<(), Stop> {
+        // Ending an image under a running clone takes its disks away.
+        gate::clone_off(context.site, &self.plan, self.plan.keep_mappings).await?;
+        Ok(context.site.copy.end().await?)
+    }
+}
+
+/// The administrator has to make the maps.
+pub(super) fn empty(group: &str) -> Observation {
+    Observation::broken(
+        "GroupEmpty",
+        format!(
+            "consistency group {group} has no map: create one map per volume of production in it"
+        ),
+    )
+}
+
+/// Storage trouble that no run can solve.
+pub(super) fn suspended(group: &str, what: &str) -> Observation {
+    Observation::broken(
+        "CopySuspended",
+        format!(
+            "consistency group {group}: {what} is suspended, it lost access to its bitmap or storage: repair the array, then stop the group by hand"
+        ),
+    )
+}
+
+#[async_trait]
+impl Step for EndImage {
+    fn id(&self) -> &'static str {
+        ID
+    }
+    fn limit(&self) -> Duration {
+        // Cleaning for dependants can take hours: only the run's own limit bounds it.
+        self.plan.run_limit()
+    }
+    fn locks(&self) -> &'static [LockKind] {
+        &[LockKind::TargetSet]
+    }
+    async fn observe(&self, context: &StepContext<'_>) -> Observation {
+        let again = self.plan.pace.array();
+        self.look(context)
+            .await
+            .unwrap_or_else(|stop| stop.observed(again))
+    }
+    async fn act(&self, context: &StepContext<'_>) -> Result<Option<String>, DeviceError> {
+        self.stop(context)
+            .await
+            .map(|()| None)
+            .map_err(Stop::refused)
+    }
+}

@@ -1,0 +1,253 @@
+//! What several steps must ask before they act: is this really the clone, is it off, may the effect be sent again?
+
+use crate::engine::journal::{Entry, EntryState, Facts};
+use crate::engine::step::{Failure, Observation, StepContext};
+use crate::recipe::plan::Plan;
+use crate::site::{
+    DeviceError, Identity, PartitionState, PartitionStatus, ProofError, ProvenClone, ProvenSource,
+    Site, Uid, VirtualIoState,
+};
+use chrono::{DateTime, Utc};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Why a device may not be touched.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// It could not be asked.
+    Device(DeviceError),
+    /// It was asked, and the answer forbids the step.
+    Failure(Failure),
+}
+
+impl From<DeviceError> for Stop {
+    fn from(error: DeviceError) -> Self {
+        Stop::Device(error)
+    }
+}
+
+impl From<ProofError> for Stop {
+    fn from(error: ProofError) -> Self {
+        match error {
+            ProofError::Device(error) => Stop::Device(error),
+            stranger @ (ProofError::IsProduction { .. } | ProofError::Stranger { .. }) => {
+                Stop::Failure(Failure::new(
+                    identity_reason(&stranger),
+                    stranger.to_string(),
+                ))
+            }
+        }
+    }
+}
+
+impl Stop {
+    /// As an observation.
+    pub(super) fn observed(self, again: Duration) -> Observation {
+        match self {
+            Stop::Device(error) => Observation::from_error(&error, again),
+            Stop::Failure(failure) => Observation::Broken(failure),
+        }
+    }
+
+    /// As the answer of an act: nothing was sent.
+    pub(super) fn refused(self) -> DeviceError {
+        match self {
+            Stop::Device(error) => error,
+            Stop::Failure(f) => DeviceError::refused("the operator", f.reason, f.message),
+        }
+    }
+}
+
+fn identity_reason(error: &ProofError) -> &'static str {
+    match error {
+        ProofError::IsProduction { .. } => "CloneIsProduction",
+        ProofError::Stranger { .. } => "IdentityUnexpected",
+        ProofError::Device(_) => "DeviceRefused",
+    }
+}
+
+/// Whether the partition that the console offers as the clone may be switched: it must be no one's production
+/// (`product.md` § 7.2). `source` is `None` where the console does not show the source; then only serial and partition
+/// id can be compared.
+pub(crate) fn judge_clone(
+    clone: &PartitionStatus,
+    source: Option<&PartitionStatus>,
+    plan: &Plan,
+) -> Result<(), Failure> {
+    let production = source.is_some_and(|s| s.uuid == clone.uuid)
+        || plan.pins.source_partition.as_ref() == Some(&clone.uuid)
+        || plan.other_sources.contains(&clone.uuid)
+        || plan.source_identities.contains(&clone.identity);
+    if production {
+        return Err(Failure::new(
+            "CloneIsProduction",
+            format!(
+                "partition {} ({}, UUID {}) is a source of an environment; it is never switched or overwritten: name another partition in clone.partition",
+                plan.clone_label(),
+                clone.identity,
+                clone.uuid
+            ),
+        ));
+    }
+    match &plan.pins.clone_partition {
+        Some(pin) if pin != &clone.uuid => Err(Failure::new(
+            "PinnedPartitionChanged",
+            format!(
+                "partition {} has UUID {}, pinned is {pin}: if it was re-created on purpose, remove annotation ibmiclone.dev/pins from the environment",
+                plan.clone_label(),
+                clone.uuid
+            ),
+        )),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Reads clone and source at the console and compares them, before anything is sent to the clone's partition.
+pub(super) async fn clone_for_power(site: &Site, plan: &Plan) -> Result<PartitionStatus, Stop> {
+    let clone = site.clone_partition.status().await?;
+    let source = match site.source_partition.status().await {
+        Ok(status) => Some(status),
+        // The console answered that it has no such partition: the comparison by identity remains.
+        Err(DeviceError::Refused { .. }) if !plan.source_identities.is_empty() => None,
+        Err(error) => return Err(error.into()),
+    };
+    judge_clone(&clone, source.as_ref(), plan).map_err(Stop::Failure)?;
+    Ok(clone)
+}
+
+/// Whether this run has to have the clone switched off while its volumes change: always when it starts the clone later,
+/// and always while volumes stay mapped. A HOLD on unmapped volumes does not care what the partition does.
+fn needs_clone_off(plan: &Plan) -> bool {
+    plan.starts_clone() || plan.keep_mappings
+}
+
+/// Proves that nothing can write to the targets. `mapped` = a target is mapped to the clone now.
+pub(super) async fn clone_off(site: &Site, plan: &Plan, mapped: bool) -> Result<(), Stop> {
+    if !mapped && !needs_clone_off(plan) {
+        return Ok(());
+    }
+    let clone = site.clone_partition.status().await?;
+    match &clone.state {
+        PartitionState::NotActivated => Ok(()),
+        state @ (PartitionState::Starting
+        | PartitionState::Running
+        | PartitionState::ShuttingDown
+        | PartitionState::Error
+        | PartitionState::NotAvailable
+        | PartitionState::Other(_)) => Err(Stop::Failure(Failure::new(
+            "CloneStartedByOthers",
+            format!(
+                "clone {} is {} although this run has switched it off: somebody else switched it on; switch it off and run again",
+                plan.clone_label(),
+                state_word(state)
+            ),
+        ))),
+    }
+}
+
+/// The console's word.
+pub(crate) fn state_word(state: &PartitionState) -> &str {
+    match state {
+        PartitionState::NotActivated => "not activated",
+        PartitionState::Starting => "starting",
+        PartitionState::Running => "running",
+        PartitionState::ShuttingDown => "shutting down",
+        PartitionState::Error => "in error",
+        PartitionState::NotAvailable => "not available",
+        PartitionState::Other(word) => word,
+    }
+}
+
+/// The console's pair for the clone, read now, and the proof that the clone answers.
+pub(super) async fn prove_clone(
+    site: &Site,
+    plan: &Plan,
+    clone: &Identity,
+) -> Result<ProvenClone, ProofError> {
+    site.clone.prove(clone, &plan.source_identities).await
+}
+
+/// The proof that production answers.
+pub(crate) async fn prove_source(site: &Site, plan: &Plan) -> Result<ProvenSource, Stop> {
+    Ok(site.source.prove(&plan.source_identities).await?)
+}
+
+/// Targets of this run, as verify-site found them: the set does not change under way.
+pub(super) fn targets(context: &StepContext<'_>) -> Result<Vec<Uid>, Stop> {
+    match context.journal.output("verify-site", "targets") {
+        Some(text) if !text.is_empty() => Ok(text.split(',').map(Uid::new).collect()),
+        Some(_) | None => Err(Stop::Failure(Failure::new(
+            "JournalIncomplete",
+            "the journal holds no output of verify-site, so the volumes of this run are not known: start a new run",
+        ))),
+    }
+}
+
+/// Time since the step began.
+pub(super) fn elapsed(entry: &Entry, now: DateTime<Utc>) -> Duration {
+    entry
+        .start
+        .and_then(|start| (now - start.utc()).to_std().ok())
+        .unwrap_or_default()
+}
+
+/// After a try whose effect cannot be seen: waits `spacing` per try before the effect may be sent again.
+pub(super) fn retry_gate(
+    entry: &Entry,
+    now: DateTime<Utc>,
+    spacing: Duration,
+    poll: Duration,
+    message: impl FnOnce() -> String,
+) -> Observation {
+    if entry.state == EntryState::Pending {
+        return Observation::Absent;
+    }
+    let tries = u32::try_from(entry.attempts.max(1)).unwrap_or(1);
+    let until = spacing.saturating_mul(tries);
+    match until.checked_sub(elapsed(entry, now)) {
+        Some(rest) if !rest.is_zero() => Observation::underway(rest.min(poll), message()),
+        Some(_) | None => Observation::Absent,
+    }
+}
+
+/// A volume in the hands of somebody else, or twice on one VIOS: never ours to touch (`product.md` § 4 rows 4, 11).
+pub(crate) fn volume_conflict(state: &VirtualIoState) -> Option<Failure> {
+    for path in &state.paths {
+        if let Some(vhost) = path.mapped_elsewhere.first() {
+            return Some(Failure::new(
+                "VolumeMappedElsewhere",
+                format!(
+                    "VIOS {}: volume {} is mapped to {vhost}, which is not an adapter of the clone: remove that map, or take the volume out of the group",
+                    path.vios, path.uid
+                ),
+            ));
+        }
+        if path.disks.len() > 1 {
+            return Some(Failure::new(
+                "DiskTwice",
+                format!(
+                    "VIOS {}: volume {} appears as {}: remove the stale disk with rmdev and check multipathing",
+                    path.vios,
+                    path.uid,
+                    path.disks.join(" and ")
+                ),
+            ));
+        }
+    }
+    None
+}
+
+/// `2 on VIOS1, 2 on VIOS2`.
+pub(super) fn per_vios<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for name in names {
+        *counts.entry(name).or_default() += 1;
+    }
+    let parts: Vec<String> = counts.iter().map(|(v, n)| format!("{n} on {v}")).collect();
+    parts.join(", ")
+}
+
+/// Facts from pairs.
+pub(super) fn facts<const N: usize>(pairs: [(&str, String); N]) -> Facts {
+    pairs.into_iter().map(|(k, v)| (k.to_owned(), v)).collect()
+}

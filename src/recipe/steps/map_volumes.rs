@@ -1,0 +1,124 @@
+//! Step 11: the new image is mapped to the clone, by storage UID, on every VIOS, in the order of the group's maps.
+
+use super::gate::{self, Stop, facts};
+use super::start_copy;
+use crate::engine::step::{Failure, LockKind, Observation, Step, StepContext};
+use crate::recipe::plan::Plan;
+use crate::site::{DeviceError, VirtualIoState};
+use async_trait::async_trait;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(super) const ID: &str = "map-volumes";
+
+pub(super) struct MapVolumes {
+    pub(super) plan: Arc<Plan>,
+}
+
+impl MapVolumes {
+    async fn look(&self, context: &StepContext<'_>) -> Result<Observation, Stop> {
+        image_is_this_runs(context).await?;
+        let wanted = self.plan.wanted(&gate::targets(context)?);
+        let state = context.site.virtual_io.observe(&wanted).await?;
+        if let Some(failure) = gate::volume_conflict(&state).or_else(|| foreign(&state)) {
+            return Ok(Observation::Broken(failure));
+        }
+        if state.all_mapped() {
+            return Ok(Observation::Done(facts([(
+                "volumes",
+                wanted.len().to_string(),
+            )])));
+        }
+        if self.plan.keep_mappings {
+            return Ok(Observation::broken(
+                "MappingMissing",
+                format!(
+                    "keepMappings is true, but volumes are not mapped to the clone: {}; map them once by hand, or set keepMappings: false",
+                    missing(&state)
+                ),
+            ));
+        }
+        gate::clone_off(context.site, &self.plan, true).await?;
+        Ok(gate::retry_gate(
+            &context.entry(ID),
+            context.now,
+            self.plan.pace.retry(),
+            self.plan.pace.virtual_io(),
+            || format!("volumes not mapped to the clone yet: {}", missing(&state)),
+        ))
+    }
+
+    async fn map(&self, context: &StepContext<'_>) -> Result<(), Stop> {
+        gate::clone_off(context.site, &self.plan, true).await?;
+        let wanted = self.plan.wanted(&gate::targets(context)?);
+        Ok(context.site.virtual_io.map(&wanted).await?)
+    }
+}
+
+/// An image copied outside a proven suspension, or one that has been replaced since, is never mapped or started
+/// (`product.md` § 4).
+pub(super) async fn image_is_this_runs(context: &StepContext<'_>) -> Result<(), Stop> {
+    if !context.journal.image_clean() {
+        return Err(Stop::Failure(Failure::new(
+            "ImageNotClean",
+            "the copy was not taken inside a proven suspension: it is neither mapped nor started; run again",
+        )));
+    }
+    let state = context.site.copy.observe().await?;
+    let taken = context.journal.output(start_copy::ID, start_copy::MARK);
+    if state.exists() && taken.is_none_or(|mark| mark == state.mark()) {
+        return Ok(());
+    }
+    Err(Stop::Failure(Failure::new(
+        "ImageReplaced",
+        "the copy on the array is not the one this run took: somebody stopped or started the consistency group since; run again",
+    )))
+}
+
+fn foreign(state: &VirtualIoState) -> Option<Failure> {
+    if state.foreign.is_empty() {
+        return None;
+    }
+    Some(Failure::new(
+        "ForeignMapping",
+        format!(
+            "the clone's adapters map devices that are none of this run's volumes: {}; remove them there (rmvdev -vtd), or add the volume to the group",
+            state.foreign.join(", ")
+        ),
+    ))
+}
+
+fn missing(state: &VirtualIoState) -> String {
+    gate::per_vios(
+        state
+            .paths
+            .iter()
+            .filter(|p| p.mapped_as.is_none() || p.disks.len() != 1)
+            .map(|p| p.vios.as_str()),
+    )
+}
+
+#[async_trait]
+impl Step for MapVolumes {
+    fn id(&self) -> &'static str {
+        ID
+    }
+    fn limit(&self) -> Duration {
+        self.plan.pace.seconds(30 * 60)
+    }
+    fn locks(&self) -> &'static [LockKind] {
+        &[LockKind::Clone, LockKind::TargetSet]
+    }
+    async fn observe(&self, context: &StepContext<'_>) -> Observation {
+        let again = self.plan.pace.silence();
+        self.look(context)
+            .await
+            .unwrap_or_else(|stop| stop.observed(again))
+    }
+    async fn act(&self, context: &StepContext<'_>) -> Result<Option<String>, DeviceError> {
+        self.map(context)
+            .await
+            .map(|()| None)
+            .map_err(Stop::refused)
+    }
+}

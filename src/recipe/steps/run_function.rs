@@ -1,0 +1,247 @@
+//! Step 14: the program of function USER, as a submitted job that does not depend on our connection.
+//!
+//! A job that ended badly is `Done` with result `failed`: its logs are collected next, and `settle` fails the run.
+
+use super::collect_logs;
+use super::gate::{self, Stop, facts};
+use crate::engine::journal::{Entry, EntryState, Facts};
+use crate::engine::step::{Failure, LockKind, Observation, Step, StepContext};
+use crate::recipe::plan::Plan;
+use crate::recipe::queries::local_time;
+use crate::site::{
+    ClCommand, DeviceError, JobState, JobStatus, LogSource, Message, PartitionState, ProofError,
+    ProvenClone, Submission, cl_quote,
+};
+use async_trait::async_trait;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(super) const ID: &str = "run-function";
+/// Output: `ok` or `failed`.
+pub(super) const RESULT: &str = "result";
+/// Output: qualified job name.
+pub(super) const JOB: &str = "jobName";
+/// Output: JOB_END_SEVERITY, or the end code of the history log.
+pub(super) const END_SEVERITY: &str = "endSeverity";
+/// Output: the SAVE column.
+const MILLISECONDS: &str = "saveMilliseconds";
+/// History messages of a job's start and end (`ibmi.md` § 6).
+const JOB_STARTED: &str = "CPF1124";
+const JOB_ENDED: &str = "CPF1164";
+
+pub(super) struct RunFunction {
+    pub(super) plan: Arc<Plan>,
+}
+
+impl RunFunction {
+    async fn look(&self, context: &StepContext<'_>) -> Result<Observation, Stop> {
+        let entry = context.entry(ID);
+        let poll = self.plan.pace.job(gate::elapsed(&entry, context.now));
+        let status = context.site.clone_partition.status().await?;
+        let proof = match gate::prove_clone(context.site, &self.plan, &status.identity).await {
+            Ok(proof) => proof,
+            Err(ProofError::Device(error)) => {
+                self.still_up(&status.state, &status.reference_code)?;
+                return Err(Stop::Device(error));
+            }
+            Err(other) => return Err(other.into()),
+        };
+        let name = self.plan.job_name();
+        match context.site.clone.0.job(proof.session(), &name).await? {
+            Some(job) => Ok(self.judge(&job, poll)),
+            None if entry.state == EntryState::Pending => Ok(Observation::Absent),
+            None => self.vanished(context, &entry, &proof, poll).await,
+        }
+    }
+
+    /// A clone that went down takes its function with it; waiting for the time limit would only hide that.
+    fn still_up(&self, state: &PartitionState, code: &str) -> Result<(), Stop> {
+        let clone = self.plan.clone_label();
+        match state {
+            PartitionState::NotActivated => Err(Stop::Failure(Failure::new(
+                "CloneWentDown",
+                format!(
+                    "clone {clone} is not activated while the function runs: somebody switched it off; run again"
+                ),
+            ))),
+            PartitionState::Starting
+            | PartitionState::Running
+            | PartitionState::ShuttingDown
+            | PartitionState::Error
+            | PartitionState::NotAvailable
+            | PartitionState::Other(_) => {
+                if code.trim().starts_with('B') {
+                    return Err(Stop::Failure(Failure::new(
+                        "CloneError",
+                        format!(
+                            "clone {clone} stopped with code {code} while the function ran: look it up at the console"
+                        ),
+                    )));
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn judge(&self, job: &JobStatus, poll: Duration) -> Observation {
+        let name = job.name.as_str();
+        match &job.state {
+            JobState::Queued => Observation::underway(
+                poll,
+                format!(
+                    "job {name} waits on its job queue {}: if it stays there, look whether the queue is held or its subsystem is not started",
+                    self.job_queue()
+                ),
+            ),
+            JobState::Active => Observation::underway(poll, format!("job {name} runs")),
+            JobState::MessageWait(text) => Observation::underway(
+                poll,
+                format!(
+                    "NeedsReply: job {name} waits for an answer to: {text}; answer it on the clone (WRKJOB, or DSPMSG QSYSOPR)"
+                ),
+            ),
+            JobState::Ended { normal, severity } => {
+                let mut out = facts([
+                    (JOB, name.to_owned()),
+                    (RESULT, result_word(*normal)),
+                    (END_SEVERITY, severity.to_string()),
+                ]);
+                if let Some(time) = job.active_milliseconds {
+                    out.insert(MILLISECONDS.into(), time.to_string());
+                }
+                Observation::Done(out)
+            }
+        }
+    }
+
+    fn job_queue(&self) -> &str {
+        self.plan
+            .program
+            .as_ref()
+            .map_or("", |p| p.job_queue.as_str())
+    }
+
+    /// A job that is gone from JOB_INFO has left its start and its end in the history log; one that has left neither
+    /// never ran.
+    async fn vanished(
+        &self,
+        context: &StepContext<'_>,
+        entry: &Entry,
+        proof: &ProvenClone,
+        poll: Duration,
+    ) -> Result<Observation, Stop> {
+        let since = collect_logs::history_since(context)
+            .unwrap_or_else(|| proof.session().system.scpf_entry_time.clone());
+        let log = LogSource::History { since };
+        let messages = context.site.clone.0.messages(proof.session(), &log).await?;
+        let name = self.plan.job_name();
+        let of_job = |id: &str| {
+            messages
+                .iter()
+                .rev()
+                .find(|m| m.id == id && m.job.rsplit('/').next() == Some(name.as_str()))
+        };
+        match (of_job(JOB_STARTED), of_job(JOB_ENDED)) {
+            (started, Some(ended)) => Ok(Observation::Done(from_history(started, ended))),
+            (Some(started), None) => Ok(Observation::Unknown(Failure::new(
+                "FunctionVanished",
+                format!(
+                    "job {} started on the clone and is gone without an end in the history log: look there what it did; it is not started again",
+                    started.job
+                ),
+            ))),
+            (None, None) => Ok(gate::retry_gate(
+                entry,
+                context.now,
+                self.plan.pace.short_retry(),
+                poll,
+                || format!("job {name} was submitted and is not to be seen yet"),
+            )),
+        }
+    }
+
+    async fn submit(&self, context: &StepContext<'_>) -> Result<Option<String>, Stop> {
+        let status = context.site.clone_partition.status().await?;
+        let proof = gate::prove_clone(context.site, &self.plan, &status.identity).await?;
+        let name = self.plan.job_name();
+        // SBMJOB is not idempotent: looked for once more on this very connection.
+        if let Some(job) = context.site.clone.0.job(proof.session(), &name).await? {
+            return Ok(Some(job.name.to_string()));
+        }
+        let Some(program) = &self.plan.program else {
+            return Err(Stop::Failure(Failure::new(
+                "NoProgram",
+                "user.programs is empty: name a program",
+            )));
+        };
+        let job = Submission {
+            name,
+            command: call(&program.program, &program.parameters),
+            job_queue: program.job_queue.clone(),
+            user: program.user.clone(),
+        };
+        let submitted = context.site.clone.0.submit(proof.session(), &job).await?;
+        Ok(Some(submitted.to_string()))
+    }
+}
+
+/// `CALL PGM(LIB/PGM) PARM('…' '…')`.
+fn call(program: &str, parameters: &[String]) -> ClCommand {
+    let quoted: Vec<String> = parameters.iter().map(|p| cl_quote(p)).collect();
+    let parm = if quoted.is_empty() {
+        String::new()
+    } else {
+        format!(" PARM({})", quoted.join(" "))
+    };
+    ClCommand::new(format!("CALL PGM({program}){parm}"))
+}
+
+fn result_word(normal: bool) -> String {
+    if normal { "ok" } else { "failed" }.to_owned()
+}
+
+/// The end of a job as CPF1164 tells it: `… end code 0 .`; the end code is the last number of the text in every
+/// language seen so far (`ibmi.md` § 6 [I]).
+fn from_history(started: Option<&Message>, ended: &Message) -> Facts {
+    let code = ended
+        .text
+        .split(|c: char| !c.is_ascii_digit())
+        .rfind(|part| !part.is_empty())
+        .unwrap_or("?")
+        .to_owned();
+    let mut out = facts([
+        (JOB, ended.job.clone()),
+        (RESULT, result_word(code.parse() == Ok(0))),
+        (END_SEVERITY, code),
+    ]);
+    let length = started
+        .and_then(|s| local_time(&s.timestamp))
+        .zip(local_time(&ended.timestamp))
+        .map(|(from, to)| (to - from).num_milliseconds());
+    if let Some(length) = length {
+        out.insert(MILLISECONDS.into(), length.to_string());
+    }
+    out
+}
+
+#[async_trait]
+impl Step for RunFunction {
+    fn id(&self) -> &'static str {
+        ID
+    }
+    fn limit(&self) -> Duration {
+        self.plan.pace.seconds(self.plan.function_seconds)
+    }
+    fn locks(&self) -> &'static [LockKind] {
+        &[LockKind::Clone]
+    }
+    async fn observe(&self, context: &StepContext<'_>) -> Observation {
+        let again = self.plan.pace.silence();
+        self.look(context)
+            .await
+            .unwrap_or_else(|stop| stop.observed(again))
+    }
+    async fn act(&self, context: &StepContext<'_>) -> Result<Option<String>, DeviceError> {
+        self.submit(context).await.map_err(Stop::refused)
+    }
+}

@@ -1,0 +1,235 @@
+//! Step 17: the last look, and what a run leaves behind: the clone's key at Manual after HOLD, the step log, and the
+//! verdict on the function. Clone and image stay as they are.
+
+use super::gate::{self, Stop, facts, state_word};
+use super::{collect_logs, run_function, stop_clone};
+use crate::engine::journal::{EntryState, Facts};
+use crate::engine::step::{LockKind, NOTE_FACT, Observation, Step, StepContext, WARNING_FACT};
+use crate::recipe::log_sink::{LogKind, LogSink};
+use crate::recipe::plan::Plan;
+use crate::site::{DeviceError, Keylock, PartitionState, PartitionStatus, PowerJob, PowerJobState};
+use async_trait::async_trait;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(super) const ID: &str = "settle";
+/// A key that cannot be set is a warning after so many tries: the copy itself is good.
+const KEY_TRIES: i32 = 3;
+/// Begins a handle that is no console job: the console refused to turn the key.
+const REFUSED: &str = "refused: ";
+
+pub(super) struct SettleStep {
+    pub(super) plan: Arc<Plan>,
+    pub(super) sink: Arc<dyn LogSink>,
+}
+
+/// What is still to be done about the key.
+enum Key {
+    Fine,
+    Turn,
+    Turning,
+    Left(String),
+}
+
+impl SettleStep {
+    async fn look(&self, context: &StepContext<'_>) -> Result<Observation, Stop> {
+        let entry = context.entry(ID);
+        let stored = self
+            .sink
+            .has(LogKind::Steps)
+            .await
+            .map_err(collect_logs::store_error)?;
+        let status = context.site.clone_partition.status().await?;
+        let key = self.key(context, &status).await?;
+        let wait = self.plan.pace.short_retry();
+        if matches!(key, Key::Turning) {
+            return Ok(Observation::underway(
+                wait,
+                "the console sets the clone's key to manual",
+            ));
+        }
+        if stored.is_none() || matches!(key, Key::Turn) {
+            let poll = self.plan.pace.power(gate::elapsed(&entry, context.now));
+            return Ok(gate::retry_gate(&entry, context.now, wait, poll, || {
+                "step log and key of the clone are being set".to_owned()
+            }));
+        }
+        if let Some(failed) = self.function_failed(context) {
+            return Ok(failed);
+        }
+        let mut out = self.measured(context, &status).await?;
+        if let Key::Left(why) = key {
+            out.insert(format!("{WARNING_FACT}key"), why);
+        }
+        Ok(Observation::Done(out))
+    }
+
+    /// After HOLD the clone must not start by itself: a person starts it, at the console only (`product.md` § 5.1).
+    async fn key(&self, context: &StepContext<'_>, status: &PartitionStatus) -> Result<Key, Stop> {
+        let off = matches!(status.state, PartitionState::NotActivated);
+        let ours = context
+            .journal
+            .entry(stop_clone::ID)
+            .is_some_and(|e| e.state == EntryState::Done);
+        // A partition that was left alone, because none of our volumes is attached to it, keeps its key.
+        if self.plan.starts_clone() || !ours || !off || status.keylock == "manual" {
+            return Ok(Key::Fine);
+        }
+        let entry = context.entry(ID);
+        if let Some(why) = entry
+            .handle
+            .as_deref()
+            .and_then(|h| h.strip_prefix(REFUSED))
+        {
+            return Ok(Key::Left(format!(
+                "the key of clone {} could not be set to manual: {why}; set it at the console",
+                self.plan.clone_label()
+            )));
+        }
+        if let Some(handle) = &entry.handle {
+            match context
+                .site
+                .clone_partition
+                .job(&PowerJob(handle.clone()))
+                .await?
+            {
+                PowerJobState::Running => return Ok(Key::Turning),
+                PowerJobState::Failed { code, text } => {
+                    return Ok(Key::Left(format!(
+                        "the key of clone {} could not be set to manual: {code} {text}; set it at the console",
+                        self.plan.clone_label()
+                    )));
+                }
+                PowerJobState::Ended | PowerJobState::Forgotten => {}
+            }
+        }
+        if entry.attempts >= KEY_TRIES {
+            return Ok(Key::Left(format!(
+                "the key of clone {} stays {} although it was set to manual: set it at the console",
+                self.plan.clone_label(),
+                status.keylock
+            )));
+        }
+        Ok(Key::Turn)
+    }
+
+    fn function_failed(&self, context: &StepContext<'_>) -> Option<Observation> {
+        let journal = context.journal;
+        if journal.output(run_function::ID, run_function::RESULT)? != "failed" {
+            return None;
+        }
+        let job = journal
+            .output(run_function::ID, run_function::JOB)
+            .unwrap_or("?");
+        let severity = journal
+            .output(run_function::ID, run_function::END_SEVERITY)
+            .unwrap_or("?");
+        let tail = journal
+            .output(collect_logs::ID, collect_logs::FAILURE_TAIL)
+            .unwrap_or_default();
+        let last = tail
+            .lines()
+            .last()
+            .unwrap_or("no error message in its job log");
+        Some(Observation::broken(
+            "FunctionFailed",
+            format!(
+                "job {job} ended abnormally with severity {severity}: {last}; read log joblog of this run, the clone is left as it is"
+            ),
+        ))
+    }
+
+    async fn measured(
+        &self,
+        context: &StepContext<'_>,
+        status: &PartitionStatus,
+    ) -> Result<Facts, Stop> {
+        let mut out = facts([
+            ("cloneState", state_word(&status.state).to_owned()),
+            ("referenceCode", status.reference_code.clone()),
+        ]);
+        match context.site.copy.usage().await {
+            Ok(usage) => {
+                out.insert("copyProgress".into(), usage.progress.to_string());
+                if let Some(used) = usage.disk_used_percent {
+                    out.insert("diskUsedPercent".into(), used.to_string());
+                }
+            }
+            Err(error @ DeviceError::Refused { .. }) => {
+                out.insert(
+                    format!("{NOTE_FACT}usage"),
+                    format!("space used is not known: {error}"),
+                );
+            }
+            Err(error) => return Err(error.into()),
+        }
+        let errors = context
+            .journal
+            .output(collect_logs::ID, collect_logs::JOB_ERRORS)
+            .and_then(|n| n.parse::<i64>().ok())
+            .unwrap_or(0);
+        if errors > 0 {
+            out.insert(
+                format!("{WARNING_FACT}errors"),
+                format!("{errors} messages of the function's job reach errorSeverity: read log joblog of this run"),
+            );
+        }
+        Ok(out)
+    }
+
+    async fn leave(&self, context: &StepContext<'_>) -> Result<Option<String>, Stop> {
+        let stored = self
+            .sink
+            .has(LogKind::Steps)
+            .await
+            .map_err(collect_logs::store_error)?;
+        if stored.is_none() {
+            let lines = collect_logs::step_lines(context.journal);
+            self.sink
+                .put(LogKind::Steps, lines)
+                .await
+                .map_err(collect_logs::store_error)?;
+        }
+        let status = gate::clone_for_power(context.site, &self.plan).await?;
+        match self.key(context, &status).await? {
+            Key::Turn => {
+                match context
+                    .site
+                    .clone_partition
+                    .set_keylock(Keylock::Manual)
+                    .await
+                {
+                    Ok(job) => Ok(Some(job.0)),
+                    // The copy is good; a key that cannot be turned is for a person to read, not a failed run.
+                    Err(error @ DeviceError::Refused { .. }) => {
+                        Ok(Some(format!("{REFUSED}{error}")))
+                    }
+                    Err(error) => Err(error.into()),
+                }
+            }
+            Key::Fine | Key::Turning | Key::Left(_) => Ok(None),
+        }
+    }
+}
+
+#[async_trait]
+impl Step for SettleStep {
+    fn id(&self) -> &'static str {
+        ID
+    }
+    fn limit(&self) -> Duration {
+        self.plan.pace.seconds(30 * 60)
+    }
+    fn locks(&self) -> &'static [LockKind] {
+        &[LockKind::Clone]
+    }
+    async fn observe(&self, context: &StepContext<'_>) -> Observation {
+        let again = self.plan.pace.silence();
+        self.look(context)
+            .await
+            .unwrap_or_else(|stop| stop.observed(again))
+    }
+    async fn act(&self, context: &StepContext<'_>) -> Result<Option<String>, DeviceError> {
+        self.leave(context).await.map_err(Stop::refused)
+    }
+}

@@ -1,0 +1,188 @@
+//! Step 12: the clone is activated. An off partition has no IPL time to compare, so the proof that the clone runs *this*
+//! image is that it was read as not activated after the copy: that reading is the baseline.
+
+use super::gate::{self, Stop, facts, state_word};
+use super::map_volumes::image_is_this_runs;
+use super::stop_clone::migration_allows;
+use crate::engine::journal::{Entry, EntryState, Facts};
+use crate::engine::step::{LockKind, Observation, Step, StepContext};
+use crate::recipe::plan::Plan;
+use crate::site::{
+    Activation, DeviceError, Keylock, PartitionState, PartitionStatus, PowerJob, PowerJobState,
+};
+use async_trait::async_trait;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(super) const ID: &str = "start-clone";
+const STATE: &str = "state";
+const OFF: &str = "not activated";
+/// Codes of a power-on job that mean "on already": the state decides (`hmc.md` § 1.11).
+const STATE_DECIDES: [&str; 3] = ["HSCL3681", "PVME01042026", "HSCL05DF"];
+
+pub(super) struct StartClone {
+    pub(super) plan: Arc<Plan>,
+}
+
+impl StartClone {
+    async fn look(&self, context: &StepContext<'_>) -> Result<Observation, Stop> {
+        let entry = context.entry(ID);
+        let status = gate::clone_for_power(context.site, &self.plan).await?;
+        let poll = self.plan.pace.power(gate::elapsed(&entry, context.now));
+        let clone = self.plan.clone_label();
+        let off_after_copy = entry.baseline.get(STATE).is_some_and(|s| s == OFF);
+        match &status.state {
+            PartitionState::NotActivated => {
+                image_is_this_runs(context).await?;
+                self.still_off(context, &entry, &status, poll).await
+            }
+            PartitionState::Running if off_after_copy => {
+                Ok(Observation::Done(facts([(STATE, "running".into())])))
+            }
+            PartitionState::Starting if off_after_copy => Ok(Observation::underway(
+                poll,
+                format!("clone {clone} is starting, code {}", status.reference_code),
+            )),
+            state @ (PartitionState::Running
+            | PartitionState::Starting
+            | PartitionState::ShuttingDown
+            | PartitionState::Error
+            | PartitionState::NotAvailable
+            | PartitionState::Other(_)) => Ok(self.unexpected(&entry, state, &status, poll)),
+        }
+    }
+
+    fn unexpected(
+        &self,
+        entry: &Entry,
+        state: &PartitionState,
+        status: &PartitionStatus,
+        poll: Duration,
+    ) -> Observation {
+        let clone = self.plan.clone_label();
+        let words = format!(
+            "clone {clone} is {}, code {}",
+            state_word(state),
+            status.reference_code
+        );
+        let on = matches!(state, PartitionState::Running | PartitionState::Starting);
+        if entry.state == EntryState::Pending && on {
+            return Observation::broken(
+                "CloneStartedByOthers",
+                format!(
+                    "{words}, and this run has not started it: somebody switched it on while its disks were overwritten; switch it off and run again"
+                ),
+            );
+        }
+        if status.reference_code.starts_with('B') {
+            return Observation::broken(
+                "CloneError",
+                format!(
+                    "{words}: look the code up at the console; clone and image are left as they are"
+                ),
+            );
+        }
+        Observation::underway(poll, words)
+    }
+
+    async fn still_off(
+        &self,
+        context: &StepContext<'_>,
+        entry: &Entry,
+        status: &PartitionStatus,
+        poll: Duration,
+    ) -> Result<Observation, Stop> {
+        let clone = self.plan.clone_label();
+        if let Some(handle) = &entry.handle {
+            match context
+                .site
+                .clone_partition
+                .job(&PowerJob(handle.clone()))
+                .await?
+            {
+                PowerJobState::Running => {
+                    return Ok(Observation::underway(
+                        poll,
+                        format!("the console activates clone {clone}"),
+                    ));
+                }
+                PowerJobState::Failed { code, text } if !STATE_DECIDES.contains(&code.as_str()) => {
+                    return Ok(Observation::broken(
+                        "ActivationRefused",
+                        format!("the console could not activate clone {clone}: {code} {text}"),
+                    ));
+                }
+                PowerJobState::Failed { .. } | PowerJobState::Ended | PowerJobState::Forgotten => {}
+            }
+        }
+        if !migration_allows(&status.migration_state) {
+            return Ok(Observation::broken(
+                "CloneMigrating",
+                format!(
+                    "clone {clone} is in migration state {}: finish or recover the migration first",
+                    status.migration_state
+                ),
+            ));
+        }
+        if status.operation_in_progress {
+            return Ok(Observation::underway(
+                poll,
+                format!("another console operation holds clone {clone}"),
+            ));
+        }
+        Ok(gate::retry_gate(
+            entry,
+            context.now,
+            self.plan.pace.retry(),
+            poll,
+            || format!("clone {clone} was told to start and is still not activated"),
+        ))
+    }
+
+    async fn start(&self, context: &StepContext<'_>) -> Result<Option<String>, Stop> {
+        image_is_this_runs(context).await?;
+        let clone = gate::clone_for_power(context.site, &self.plan).await?;
+        match clone.state {
+            PartitionState::NotActivated => {}
+            // A late answer to an earlier try: the next look judges it.
+            PartitionState::Running
+            | PartitionState::Starting
+            | PartitionState::ShuttingDown
+            | PartitionState::Error
+            | PartitionState::NotAvailable
+            | PartitionState::Other(_) => return Ok(None),
+        }
+        let how = Activation {
+            profile: self.plan.profile.clone(),
+            ipl_source: self.plan.ipl_source,
+            keylock: Keylock::Normal,
+        };
+        Ok(Some(context.site.clone_partition.activate(&how).await?.0))
+    }
+}
+
+#[async_trait]
+impl Step for StartClone {
+    fn id(&self) -> &'static str {
+        ID
+    }
+    fn limit(&self) -> Duration {
+        self.plan.pace.seconds(30 * 60)
+    }
+    fn locks(&self) -> &'static [LockKind] {
+        &[LockKind::Clone, LockKind::TargetSet]
+    }
+    async fn observe(&self, context: &StepContext<'_>) -> Observation {
+        let again = self.plan.pace.silence();
+        self.look(context)
+            .await
+            .unwrap_or_else(|stop| stop.observed(again))
+    }
+    async fn baseline(&self, context: &StepContext<'_>) -> Result<Facts, DeviceError> {
+        let status = context.site.clone_partition.status().await?;
+        Ok(facts([(STATE, state_word(&status.state).to_owned())]))
+    }
+    async fn act(&self, context: &StepContext<'_>) -> Result<Option<String>, DeviceError> {
+        self.start(context).await.map_err(Stop::refused)
+    }
+}

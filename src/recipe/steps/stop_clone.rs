@@ -1,0 +1,178 @@
+//! Step 3: the clone is switched off, and nothing else ever is. Only `not activated` is off (`hmc.md` § 1.8).
+
+use super::gate::{self, Stop, facts, state_word};
+use crate::engine::journal::{Entry, EntryState};
+use crate::engine::step::{LockKind, Observation, Step, StepContext};
+use crate::recipe::plan::Plan;
+use crate::site::{DeviceError, PartitionState, PartitionStatus, PowerJob, PowerJobState};
+use async_trait::async_trait;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(super) const ID: &str = "stop-clone";
+
+/// Codes of a power-off job that mean "off already" or "not in this state": the partition's state decides, not they
+/// (`hmc.md` § 1.11).
+const STATE_DECIDES: [&str; 4] = ["HSCL1558", "PVME04000005", "PVME01050901", "HSCL05DF"];
+
+pub(super) struct StopClone {
+    pub(super) plan: Arc<Plan>,
+}
+
+impl StopClone {
+    async fn look(&self, context: &StepContext<'_>) -> Result<Observation, Stop> {
+        let entry = context.entry(ID);
+        let status = gate::clone_for_power(context.site, &self.plan).await?;
+        let poll = self.plan.pace.power(gate::elapsed(&entry, context.now));
+        let clone = self.plan.clone_label();
+        match &status.state {
+            PartitionState::NotActivated => {
+                return Ok(Observation::Done(facts([(
+                    "state",
+                    "not activated".into(),
+                )])));
+            }
+            PartitionState::Running
+            | PartitionState::Starting
+            | PartitionState::ShuttingDown
+            | PartitionState::Error
+            | PartitionState::NotAvailable
+            | PartitionState::Other(_) => {}
+        }
+        if entry.state == EntryState::Pending && self.not_attached(context).await? {
+            return Ok(Observation::NotNeeded(format!(
+                "no volume of this run is attached to clone {clone}, which is {}",
+                state_word(&status.state)
+            )));
+        }
+        match &status.state {
+            PartitionState::Running | PartitionState::Starting => {
+                self.still_on(context, &entry, &status, poll).await
+            }
+            PartitionState::ShuttingDown | PartitionState::NotActivated => Ok(
+                Observation::underway(poll, format!("clone {clone} is shutting down")),
+            ),
+            state @ (PartitionState::Error
+            | PartitionState::NotAvailable
+            | PartitionState::Other(_)) => Ok(Observation::underway(
+                poll,
+                format!(
+                    "the console shows clone {clone} as {}, code {}: that is not off; look at the partition there and switch it off by hand",
+                    state_word(state),
+                    status.reference_code
+                ),
+            )),
+        }
+    }
+
+    /// Only a run that does not start the clone may leave it alone.
+    async fn not_attached(&self, context: &StepContext<'_>) -> Result<bool, Stop> {
+        if self.plan.starts_clone() {
+            return Ok(false);
+        }
+        let wanted = self.plan.wanted(&gate::targets(context)?);
+        Ok(context
+            .site
+            .virtual_io
+            .observe(&wanted)
+            .await?
+            .all_unmapped())
+    }
+
+    async fn still_on(
+        &self,
+        context: &StepContext<'_>,
+        entry: &Entry,
+        status: &PartitionStatus,
+        poll: Duration,
+    ) -> Result<Observation, Stop> {
+        let clone = self.plan.clone_label();
+        if let Some(handle) = &entry.handle {
+            let job = PowerJob(handle.clone());
+            match context.site.clone_partition.job(&job).await? {
+                PowerJobState::Running => {
+                    return Ok(Observation::underway(
+                        poll,
+                        format!("the console switches clone {clone} off"),
+                    ));
+                }
+                PowerJobState::Failed { code, text } if !STATE_DECIDES.contains(&code.as_str()) => {
+                    return Ok(Observation::broken(
+                        "PowerOffRefused",
+                        format!("the console could not switch clone {clone} off: {code} {text}"),
+                    ));
+                }
+                PowerJobState::Failed { .. } | PowerJobState::Ended | PowerJobState::Forgotten => {}
+            }
+        }
+        if !migration_allows(&status.migration_state) {
+            return Ok(Observation::broken(
+                "CloneMigrating",
+                format!(
+                    "clone {clone} is in migration state {}: finish or recover the migration first",
+                    status.migration_state
+                ),
+            ));
+        }
+        if status.operation_in_progress {
+            return Ok(Observation::underway(
+                poll,
+                format!("another console operation holds clone {clone}"),
+            ));
+        }
+        Ok(gate::retry_gate(
+            entry,
+            context.now,
+            self.plan.pace.retry(),
+            poll,
+            || {
+                format!(
+                    "clone {clone} was told to switch off and is still {}",
+                    state_word(&status.state)
+                )
+            },
+        ))
+    }
+}
+
+/// `Not_Migrating` is the only state in which we act; a console level without the field shows nothing.
+pub(crate) fn migration_allows(state: &str) -> bool {
+    state.trim().is_empty() || state.trim().eq_ignore_ascii_case("Not_Migrating")
+}
+
+#[async_trait]
+impl Step for StopClone {
+    fn id(&self) -> &'static str {
+        ID
+    }
+    fn limit(&self) -> Duration {
+        self.plan.pace.seconds(30 * 60)
+    }
+    fn locks(&self) -> &'static [LockKind] {
+        &[LockKind::Clone]
+    }
+    async fn observe(&self, context: &StepContext<'_>) -> Observation {
+        let again = self.plan.pace.silence();
+        self.look(context)
+            .await
+            .unwrap_or_else(|stop| stop.observed(again))
+    }
+    async fn act(&self, context: &StepContext<'_>) -> Result<Option<String>, DeviceError> {
+        // The comparison with every source is repeated here, because this is what must never hit production.
+        let clone = gate::clone_for_power(context.site, &self.plan)
+            .await
+            .map_err(Stop::refused)?;
+        match clone.state {
+            PartitionState::NotActivated => Ok(None),
+            PartitionState::Running
+            | PartitionState::Starting
+            | PartitionState::ShuttingDown
+            | PartitionState::Error
+            | PartitionState::NotAvailable
+            | PartitionState::Other(_) => {
+                let job = context.site.clone_partition.power_off().await?;
+                Ok(Some(job.0))
+            }
+        }
+    }
+}

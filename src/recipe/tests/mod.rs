@@ -1,0 +1,29 @@
+//! The rules of the recipes, each with a test of its name.
+
+mod await_clone;
+mod checks;
+mod copy;
+mod function;
+mod lists;
+mod logs;
+mod obligations;
+mod parameters;
+mod power;
+mod settle;
+mod verify;
+mod virtual_io;
+mod window;
+
+use super::fakes::{World, plan};
+use super::steps;
+use crate::engine::step::Step;
+use std::sync::Arc;
+
+/// One step of the sample plan.
+fn step(function: &str, name: &str, world: &World) -> Box<dyn Step> {
+    step_of(&Arc::new(plan(function)), name, world)
+}
+
+fn step_of(plan: &Arc<super::Plan>, name: &str, world: &World) -> Box<dyn Step> {
+    steps::step(name, plan, &world.sink()).expect("a step of this name")
+}
