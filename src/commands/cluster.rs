@@ -33,8 +33,7 @@ impl KubeFlags {
             .namespace
             .clone()
             .unwrap_or_else(|| config.default_namespace.clone());
-        let client =
-            Client::try_from(config).map_err(|e| CommandError::Unavailable(chain(&e)))?;
+        let client = Client::try_from(config).map_err(|e| CommandError::Unavailable(chain(&e)))?;
         Ok(Cluster { client, namespace })
     }
 

@@ -136,7 +136,10 @@ impl CommandError {
         match error {
             kube::Error::Api(status) if status.code == 404 => Self::NotFound(format!(
                 "{what}: {}",
-                if status.message.contains("could not find the requested resource") {
+                if status
+                    .message
+                    .contains("could not find the requested resource")
+                {
                     "the kinds are not installed; `ibmi-clone crd | kubectl apply -f -` installs them"
                 } else {
                     &status.message

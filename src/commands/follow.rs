@@ -64,7 +64,10 @@ async fn until_final(
             }
             Err(error) => {
                 if !silent {
-                    progress.say(&format!("no word of the run now, waiting: {}", chain(&error)));
+                    progress.say(&format!(
+                        "no word of the run now, waiting: {}",
+                        chain(&error)
+                    ));
                 }
                 silent = true;
             }

@@ -1,14 +1,11 @@
 //! `logs`: what a run left behind, from its ConfigMaps (`product.md` § 9).
 
-use super::cluster::Cluster;
 use super::{CommandError, Exit, KubeFlags, text};
 use crate::api::CloneRun;
-use crate::api::run::LogRef;
-use crate::recipe::LogLine;
-use flate2::read::MultiGzDecoder;
-use k8s_openapi::api::core::v1::ConfigMap;
-use kube::{Api, ResourceExt};
-use std::io::{Read, Write};
+use crate::controllers::run::logs::{KINDS, LogReadError, read_logs};
+use crate::recipe::{LogKind, LogLine};
+use kube::ResourceExt;
+use std::io::Write;
 
 /// Arguments of `logs`.
 #[derive(Debug, clap::Args)]
@@ -16,9 +13,9 @@ pub struct Arguments {
     /// Name of the run, or ENV/NUMBER as the history shows it.
     #[arg(value_name = "RUN")]
     run: String,
-    /// Only this log: steps, joblog, history, devices.
-    #[arg(long, value_name = "KIND")]
-    kind: Option<String>,
+    /// Only this log: steps, joblog, history (DSPLOG of the clone), devices.
+    #[arg(long, value_name = "KIND", value_parser = parse_kind)]
+    kind: Option<LogKind>,
     /// json: the lines as they are kept, one JSON object each.
     #[arg(short, long, value_enum)]
     output: Option<Output>,
@@ -31,17 +28,29 @@ enum Output {
     Json,
 }
 
+fn parse_kind(text: &str) -> Result<LogKind, String> {
+    let names = KINDS.map(LogKind::as_str).join(", ");
+    KINDS
+        .into_iter()
+        .find(|kind| kind.as_str() == text)
+        .ok_or_else(|| format!("`{text}` is no kind of log: write one of {names}"))
+}
+
 /// Reads and prints.
 pub async fn execute(kube: &KubeFlags, arguments: &Arguments) -> Result<Exit, CommandError> {
     let cluster = kube.connect().await?;
     let run = cluster.run(&arguments.run).await?;
-    let wanted = wanted(&run, arguments.kind.as_deref())?;
-    let several = wanted.len() > 1;
-    for log in wanted {
-        let lines = read(&cluster, log).await?;
+    let name = run.name_any();
+    let read = read_logs(&cluster.client, &cluster.namespace, &name, arguments.kind);
+    let logs = read.await.map_err(unreadable)?;
+    if logs.is_empty() {
+        return Err(none_there(&run, arguments.kind));
+    }
+    let several = logs.len() > 1;
+    for (kind, lines) in logs {
         let mut shown = String::new();
         if several && arguments.output.is_none() {
-            shown.push_str(&format!("==> {} ({} lines) <==\n", log.kind, log.lines));
+            shown.push_str(&format!("==> {} <==\n", kind.as_str()));
         }
         for line in lines.lines() {
             match arguments.output {
@@ -58,68 +67,36 @@ pub async fn execute(kube: &KubeFlags, arguments: &Arguments) -> Result<Exit, Co
     Ok(Exit::Done)
 }
 
-/// The logs to print, or an error that names those that are there.
-fn wanted<'a>(run: &'a CloneRun, kind: Option<&str>) -> Result<Vec<&'a LogRef>, CommandError> {
-    let status = run.status.as_ref();
-    let all: &[LogRef] = status.map_or(&[], |s| &s.logs);
-    let found: Vec<&LogRef> = all
-        .iter()
-        .filter(|log| kind.is_none_or(|kind| log.kind == kind))
-        .collect();
-    if !found.is_empty() {
-        return Ok(found);
-    }
-    let name = run.name_any();
-    let final_phase = status.is_some_and(|s| s.phase.is_final());
-    let why = match (all.is_empty(), final_phase) {
-        (false, _) => {
-            let kinds: Vec<&str> = all.iter().map(|log| log.kind.as_str()).collect();
-            format!("it has {}", kinds.join(", "))
+fn unreadable(error: LogReadError) -> CommandError {
+    match error {
+        LogReadError::Api { name, source } => {
+            CommandError::kube(format!("log part {name}"), &source)
         }
-        (true, false) => "logs are kept at its end; `kubectl describe crun` shows it now".into(),
-        (true, true) => "none were kept: see spec.logs of its environment".into(),
+        LogReadError::Missing { .. } => CommandError::NotFound(error.to_string()),
+        LogReadError::Damaged { .. } => CommandError::Other(error.to_string()),
+    }
+}
+
+/// Why there is nothing to show.
+fn none_there(run: &CloneRun, kind: Option<LogKind>) -> CommandError {
+    let status = run.status.as_ref();
+    let kinds: Vec<&str> = status
+        .iter()
+        .flat_map(|s| s.logs.iter().map(|log| log.kind.as_str()))
+        .collect();
+    let ended = status.is_some_and(|s| s.phase.is_final());
+    let why = match (kinds.is_empty(), ended) {
+        (false, _) => format!("it has kept {}", kinds.join(", ")),
+        (true, false) => {
+            "logs are kept towards its end; `kubectl describe history` shows where it is".to_owned()
+        }
+        (true, true) => {
+            "none were kept, or newer runs took their place (logs.retainRuns of the environment)"
+                .to_owned()
+        }
     };
-    let what = kind.map_or("logs".to_owned(), |kind| format!("log {kind}"));
-    Err(CommandError::NotFound(format!("run {name} has no {what}: {why}")))
-}
-
-/// The text of one log, from all its ConfigMaps.
-async fn read(cluster: &Cluster, log: &LogRef) -> Result<String, CommandError> {
-    let api: Api<ConfigMap> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
-    let mut text = Vec::new();
-    for name in names(log) {
-        let part = api.get(&name).await;
-        let part = part.map_err(|e| CommandError::kube(format!("log {name}"), &e))?;
-        unpack(&part, &mut text).map_err(|e| CommandError::io(format!("unpack log {name}"), e))?;
-    }
-    Ok(String::from_utf8_lossy(&text).into_owned())
-}
-
-/// Names of the parts: the first one ends in a number, the others count up in the same width.
-fn names(log: &LogRef) -> Vec<String> {
-    let digits = log.config_map.len()
-        - log
-            .config_map
-            .trim_end_matches(|c: char| c.is_ascii_digit())
-            .len();
-    let (stem, number) = log.config_map.split_at(log.config_map.len() - digits);
-    match number.parse::<u32>() {
-        Ok(first) => (0..u32::try_from(log.parts.max(1)).unwrap_or(1))
-            .map(|n| format!("{stem}{:0digits$}", first + n))
-            .collect(),
-        Err(_) => vec![log.config_map.clone()],
-    }
-}
-
-/// Members in `binaryData` are gzip, texts in `data` are plain.
-fn unpack(part: &ConfigMap, text: &mut Vec<u8>) -> std::io::Result<()> {
-    for packed in part.binary_data.iter().flat_map(|data| data.values()) {
-        MultiGzDecoder::new(packed.0.as_slice()).read_to_end(text)?;
-    }
-    for plain in part.data.iter().flat_map(|data| data.values()) {
-        text.extend_from_slice(plain.as_bytes());
-    }
-    Ok(())
+    let what = kind.map_or("logs".to_owned(), |kind| format!("log {}", kind.as_str()));
+    CommandError::NotFound(format!("run {} has no {what}: {why}", run.name_any()))
 }
 
 /// A kept line as a person reads it: time, who, id and severity, text.
@@ -143,78 +120,39 @@ fn readable(line: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::run::{CloneRunSpec, CloneRunStatus, RunMode, Trigger};
+    use crate::api::run::{CloneRunStatus, LogRef};
+    use crate::commands::samples;
     use crate::engine::journal::Phase;
-    use flate2::Compression;
-    use flate2::write::GzEncoder;
-    use k8s_openapi::ByteString;
-
-    fn log(kind: &str, config_map: &str, parts: i32) -> LogRef {
-        LogRef {
-            kind: kind.into(),
-            config_map: config_map.into(),
-            parts,
-            lines: 1,
-        }
-    }
-
-    fn run(logs: Vec<LogRef>) -> CloneRun {
-        let mut run = CloneRun::new(
-            "nightly-1",
-            CloneRunSpec {
-                environment: "nightly".into(),
-                mode: RunMode::Clone,
-                trigger: Trigger::Manual,
-                requested_by: String::new(),
-            },
-        );
-        run.status = Some(CloneRunStatus {
-            phase: Phase::Succeeded,
-            logs,
-            ..CloneRunStatus::default()
-        });
-        run
-    }
 
     #[test]
-    fn parts_of_a_log_count_up_from_the_first() {
+    fn a_missing_log_is_answered_with_those_that_were_kept() {
+        let mut run = samples::run("nightly-1");
+        run.status = Some(CloneRunStatus {
+            phase: Phase::Succeeded,
+            logs: vec![LogRef {
+                kind: "steps".into(),
+                config_map: "nightly-1-log-steps-001".into(),
+                parts: 1,
+                lines: 20,
+            }],
+            ..CloneRunStatus::default()
+        });
+        let error = none_there(&run, Some(LogKind::JobLog));
+        assert_eq!(error.exit(), Exit::NotFound);
         assert_eq!(
-            names(&log("joblog", "nightly-1-log-joblog-009", 3)),
-            [
-                "nightly-1-log-joblog-009",
-                "nightly-1-log-joblog-010",
-                "nightly-1-log-joblog-011"
-            ]
+            error.to_string(),
+            "run nightly-1 has no log joblog: it has kept steps"
         );
-        assert_eq!(names(&log("steps", "odd", 2)), ["odd"]);
     }
 
     #[test]
     fn a_wrong_kind_is_answered_with_the_kinds_there_are() {
-        let run = run(vec![log("steps", "a-0", 1), log("joblog", "b-0", 1)]);
-        let error = wanted(&run, Some("brms")).expect_err("there is no such log");
-        assert_eq!(error.exit(), Exit::NotFound);
-        assert!(error.to_string().contains("it has steps, joblog"));
-        assert_eq!(wanted(&run, None).map(|l| l.len()).ok(), Some(2));
-    }
-
-    #[test]
-    fn several_gzip_members_and_plain_text_are_unpacked() {
-        let pack = |text: &str| {
-            let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-            encoder.write_all(text.as_bytes()).expect("memory");
-            encoder.finish().expect("memory")
-        };
-        let mut members = pack("one\n");
-        members.extend(pack("two\n"));
-        let part = ConfigMap {
-            binary_data: Some([("log.gz".to_owned(), ByteString(members))].into()),
-            data: Some([("tail".to_owned(), "three\n".to_owned())].into()),
-            ..ConfigMap::default()
-        };
-        let mut text = Vec::new();
-        unpack(&part, &mut text).expect("is gzip");
-        assert_eq!(text, b"one\ntwo\nthree\n");
+        assert_eq!(parse_kind("joblog"), Ok(LogKind::JobLog));
+        let refusal = parse_kind("brms").expect_err("is no kind");
+        assert!(
+            refusal.ends_with("steps, joblog, history, devices"),
+            "{refusal}"
+        );
     }
 
     #[test]

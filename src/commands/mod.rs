@@ -12,7 +12,10 @@ mod operator;
 mod outcome;
 mod progress;
 mod run;
+#[cfg(test)]
+mod samples;
 mod simulate;
+mod simulated_site;
 mod source_status;
 mod table;
 mod text;

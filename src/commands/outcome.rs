@@ -48,14 +48,19 @@ mod tests {
         assert_eq!(code(Phase::Failed), Some(2));
         assert_eq!(code(Phase::Cancelled), Some(4));
         assert_eq!(code(Phase::Skipped), Some(5));
-        for open in [Phase::Pending, Phase::Queued, Phase::Running, Phase::Cancelling] {
+        for open in [
+            Phase::Pending,
+            Phase::Queued,
+            Phase::Running,
+            Phase::Cancelling,
+        ] {
             assert!(code(open).is_none() && !open.is_final());
         }
     }
 
     #[test]
     fn the_last_line_says_how_it_ended_and_how_long_users_were_held() {
-        let mut run = CloneRun::new("nightly-x7k2p", Default::default());
+        let mut run = crate::commands::samples::run("nightly-x7k2p");
         run.status = Some(CloneRunStatus {
             phase: Phase::Warning,
             state: Some("USER_END".into()),

@@ -25,9 +25,9 @@ enum Display {
     Lines(Mutex<BTreeMap<String, String>>),
 }
 
-impl Progress {
+impl Default for Progress {
     /// Bars when standard error is a terminal.
-    pub fn new() -> Self {
+    fn default() -> Self {
         let display = if std::io::stderr().is_terminal() {
             Display::Bars {
                 all: MultiProgress::new(),
@@ -38,7 +38,9 @@ impl Progress {
         };
         Self { display }
     }
+}
 
+impl Progress {
     /// Shows where a run stands now.
     pub fn show(&self, run: &CloneRun) {
         let name = run.name_any();
@@ -82,9 +84,10 @@ impl Progress {
 fn new_bar(all: &MultiProgress, name: &str) -> ProgressBar {
     let bar = all.add(ProgressBar::new(1));
     // The template is ours and right; the plain bar would do too.
-    let style = ProgressStyle::with_template("{prefix} [{bar:20}] {pos}/{len} {elapsed} {wide_msg}")
-        .map(|style| style.progress_chars("=> "))
-        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    let style =
+        ProgressStyle::with_template("{prefix} [{bar:20}] {pos}/{len} {elapsed} {wide_msg}")
+            .map(|style| style.progress_chars("=> "))
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
     bar.set_style(style);
     bar.set_prefix(name.to_owned());
     bar.enable_steady_tick(Duration::from_millis(500));

@@ -49,7 +49,7 @@ pub async fn execute(kube: &KubeFlags, arguments: &Arguments) -> Result<Exit, Co
     if !arguments.wait {
         return Ok(Exit::Done);
     }
-    let ended = follow(&cluster, &name, arguments.timeout, &Progress::new()).await?;
+    let ended = follow(&cluster, &name, arguments.timeout, &Progress::default()).await?;
     Ok(report(&name, &ended))
 }
 

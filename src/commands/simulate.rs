@@ -82,6 +82,5 @@ fn json(value: &impl Serialize) -> Result<String, CommandError> {
 }
 
 fn write(path: &Path, text: &str) -> Result<(), CommandError> {
-    std::fs::write(path, text)
-        .map_err(|e| CommandError::io(format!("write {}", path.display()), e))
+    std::fs::write(path, text).map_err(|e| CommandError::io(format!("write {}", path.display()), e))
 }

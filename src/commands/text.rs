@@ -1,6 +1,7 @@
 //! Words and numbers as people read and type them.
 
 use crate::api::options::Function;
+use crate::controllers::text::duration;
 use chrono::{DateTime, Utc};
 use std::time::Duration;
 
@@ -16,13 +17,7 @@ pub fn one_line(text: &str) -> String {
 
 /// Seconds as the history shows them: `0:07`, `1:37`, `7:52:35`.
 pub fn clock(seconds: i64) -> String {
-    let seconds = seconds.max(0);
-    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    if hours > 0 {
-        format!("{hours}:{minutes:02}:{seconds:02}")
-    } else {
-        format!("{minutes}:{seconds:02}")
-    }
+    duration(seconds.saturating_mul(1000))
 }
 
 /// Milliseconds of a freeze: `480 ms`, `12.3 s`.

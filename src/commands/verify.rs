@@ -1,12 +1,14 @@
 //! `verify`: a Preflight run of an environment, waited for, with its findings.
 
+use super::cluster::Cluster;
 use super::follow::{Followed, follow};
 use super::progress::Progress;
 use super::run::{create, report};
 use super::{CommandError, Exit, KubeFlags, text};
-use crate::api::run::{CloneRunStatus, RunMode, Trigger};
+use crate::api::run::{RunMode, Trigger};
 use crate::api::{CloneEnvironment, CloneRunSpec};
-use crate::engine::journal::EntryState;
+use crate::controllers::run::logs::read_logs;
+use crate::recipe::{LogKind, LogLine};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use std::time::Duration;
 
@@ -31,26 +33,55 @@ pub async fn execute(kube: &KubeFlags, arguments: &Arguments) -> Result<Exit, Co
         requested_by: String::new(),
     };
     let name = create(&cluster, spec).await?;
-    let ended = follow(&cluster, &name, Some(arguments.timeout), &Progress::new()).await?;
-    if let Followed::Final(run) = &ended {
+    let ended = follow(
+        &cluster,
+        &name,
+        Some(arguments.timeout),
+        &Progress::default(),
+    )
+    .await?;
+    if let Followed::Final(_) = &ended {
         let environment = cluster.environment(&arguments.environment).await?;
-        let status = run.status.clone().unwrap_or_default();
-        for line in findings(&status, &environment) {
+        for line in findings(&record(&cluster, &name).await, &environment) {
             println!("{line}");
         }
     }
     Ok(report(&name, &ended))
 }
 
-/// What a person must or may read, worst first.
-fn findings(status: &CloneRunStatus, environment: &CloneEnvironment) -> Vec<String> {
-    let mut lines = Vec::new();
-    for step in &status.steps {
-        if step.state == EntryState::Failed {
-            let why = step.message.clone().unwrap_or_default();
-            lines.push(format!("failed   {}: {}", step.name, text::one_line(&why)));
+/// The run's own record. Its row has only the verdict; a record that cannot be read must not hide that.
+async fn record(cluster: &Cluster, run: &str) -> Vec<LogLine> {
+    let read = read_logs(
+        &cluster.client,
+        &cluster.namespace,
+        run,
+        Some(LogKind::Steps),
+    );
+    match read.await {
+        Ok(logs) => logs
+            .iter()
+            .flat_map(|(_, text)| text.lines())
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect(),
+        Err(error) => {
+            eprintln!(
+                "the record of the run: {}",
+                text::one_line(&error.to_string())
+            );
+            Vec::new()
         }
     }
+}
+
+/// What a person must or may read, worst first.
+fn findings(record: &[LogLine], environment: &CloneEnvironment) -> Vec<String> {
+    let said = |word: &str, wanted: fn(&LogLine) -> bool| -> Vec<String> {
+        let lines = record.iter().filter(|line| wanted(line));
+        lines
+            .map(|line| format!("{word:<8} {}", text::one_line(&line.text)))
+            .collect()
+    };
+    let mut lines = said("failed", |line| line.sev >= 30);
     let conditions = environment.status.as_ref().map(|s| s.conditions.as_slice());
     for condition in conditions.unwrap_or_default() {
         if is_bad(condition) {
@@ -63,16 +94,8 @@ fn findings(status: &CloneRunStatus, environment: &CloneEnvironment) -> Vec<Stri
             ));
         }
     }
-    if let Some(journal) = &status.journal {
-        let said = |word: &str, texts: &[String]| -> Vec<String> {
-            texts
-                .iter()
-                .map(|t| format!("{word:<8} {}", text::one_line(t)))
-                .collect()
-        };
-        lines.extend(said("warning", &journal.warnings));
-        lines.extend(said("note", &journal.notes));
-    }
+    lines.extend(said("warning", |line| line.job == "warning"));
+    lines.extend(said("note", |line| line.job == "note"));
     lines
 }
 
@@ -91,8 +114,7 @@ fn is_bad(condition: &Condition) -> bool {
 mod tests {
     use super::*;
     use crate::api::CloneEnvironmentStatus;
-    use crate::api::run::JournalRest;
-    use crate::engine::journal::{Entry, Phase};
+    use crate::commands::samples;
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
     use k8s_openapi::jiff::Timestamp;
 
@@ -107,9 +129,18 @@ mod tests {
         }
     }
 
+    fn line(job: &str, sev: u8, text: &str) -> LogLine {
+        LogLine {
+            job: job.into(),
+            sev,
+            text: text.into(),
+            ..LogLine::default()
+        }
+    }
+
     #[test]
     fn findings_begin_with_what_failed_and_leave_out_what_is_good() {
-        let mut environment = crate::commands::examples::environment();
+        let mut environment = samples::environment();
         environment.status = Some(CloneEnvironmentStatus {
             conditions: vec![
                 condition("Ready", "True"),
@@ -119,27 +150,20 @@ mod tests {
             ],
             ..CloneEnvironmentStatus::default()
         });
-        let status = CloneRunStatus {
-            phase: Phase::Failed,
-            steps: vec![Entry {
-                name: "verify-site".into(),
-                state: EntryState::Failed,
-                message: Some("group CLONE1 is empty".into()),
-                ..Entry::default()
-            }],
-            journal: Some(JournalRest {
-                warnings: vec!["a PTF would apply".into()],
-                ..JournalRest::default()
-            }),
-            ..CloneRunStatus::default()
-        };
+        let record = [
+            line("note", 0, "source lock held elsewhere"),
+            line("warning", 20, "a PTF would apply"),
+            line("verify-site", 40, "Failed; group CLONE1 is empty"),
+            line("verdict", 0, "Failed StepFailed"),
+        ];
         assert_eq!(
-            findings(&status, &environment),
+            findings(&record, &environment),
             [
-                "failed   verify-site: group CLONE1 is empty",
+                "failed   Failed; group CLONE1 is empty",
                 "state    VolumeDrift Because: what to do",
                 "state    GuestKitReady Because: what to do",
                 "warning  a PTF would apply",
+                "note     source lock held elsewhere",
             ]
         );
     }

@@ -81,8 +81,18 @@ async fn play(arguments: &Arguments, workdir: &Path) -> Result<Exit, CommandErro
         }
     };
     println!();
-    print!("{}", history::table_of_all(&stage.cluster.runs().list(&Default::default()).await
-        .map_err(|e| CommandError::kube("list runs", &e))?.items));
+    print!(
+        "{}",
+        history::table_of_all(
+            &stage
+                .cluster
+                .runs()
+                .list(&Default::default())
+                .await
+                .map_err(|e| CommandError::kube("list runs", &e))?
+                .items
+        )
+    );
     let outcome = worst(&runs);
     if arguments.keep {
         show_violations(&stage.site.report());
@@ -90,7 +100,10 @@ async fn play(arguments: &Arguments, workdir: &Path) -> Result<Exit, CommandErro
         let stopped = CancellationToken::new();
         cancel_on_signal(stopped).await;
     } else {
-        println!("kubeconfig (only with --keep, or KEEP=1 of make): {}", stage.stack.kubeconfig().display());
+        println!(
+            "kubeconfig (only with --keep, or KEEP=1 of make): {}",
+            stage.stack.kubeconfig().display()
+        );
     }
     let report = stage.close().await?;
     show_violations(&report);
@@ -103,13 +116,24 @@ async fn play(arguments: &Arguments, workdir: &Path) -> Result<Exit, CommandErro
 impl Stage {
     /// Control plane, devices, objects, operator.
     async fn set(arguments: &Arguments, workdir: &Path) -> Result<Self, CommandError> {
-        println!("SIMULATED: HMC, VIOS, array and IBM i of this demo are simulated; none of this has run on real devices.");
-        println!("Only the Kubernetes control plane is real. Devices run {} times as fast as real ones.", arguments.time_scale);
+        println!(
+            "SIMULATED: HMC, VIOS, array and IBM i of this demo are simulated; none of this has run on real devices."
+        );
+        println!(
+            "Only the Kubernetes control plane is real. Devices run {} times as fast as real ones.",
+            arguments.time_scale
+        );
         let mut stack = KubeStack::start(&arguments.kube_binaries, workdir)
             .await
             .map_err(|e| CommandError::other(&e))?;
-        stack.install_crds(&definitions()).await.map_err(|e| CommandError::other(&e))?;
-        stack.start_controller_manager().await.map_err(|e| CommandError::other(&e))?;
+        stack
+            .install_crds(&definitions())
+            .await
+            .map_err(|e| CommandError::other(&e))?;
+        stack
+            .start_controller_manager()
+            .await
+            .map_err(|e| CommandError::other(&e))?;
         println!("control plane: {}", stack.config().cluster_url);
 
         let world = parse_world(objects::WORLD)
@@ -126,7 +150,10 @@ impl Stage {
         let objects = objects::objects(objects::SITE, &values)
             .map_err(|why| CommandError::data(Path::new("examples/demo/site.yaml"), why))?;
         objects::apply(&client, NAMESPACE, &objects).await?;
-        println!("applied: {} objects in namespace {NAMESPACE}", objects.len());
+        println!(
+            "applied: {} objects in namespace {NAMESPACE}",
+            objects.len()
+        );
 
         let shutdown = CancellationToken::new();
         let config = OperatorConfig {
@@ -149,7 +176,7 @@ impl Stage {
 
     /// Both runs at once: the second waits in the queue for production, as it would on a site.
     async fn perform(&self) -> Result<Vec<CloneRun>, CommandError> {
-        let progress = Progress::new();
+        let progress = Progress::default();
         let mut names = Vec::new();
         for environment in ENVIRONMENTS {
             let spec = CloneRunSpec {
@@ -182,7 +209,9 @@ impl Stage {
                     )));
                 }
                 Followed::Interrupted => {
-                    return Err(CommandError::Other(format!("run {name} was not waited for")));
+                    return Err(CommandError::Other(format!(
+                        "run {name} was not waited for"
+                    )));
                 }
             }
         }
@@ -200,9 +229,14 @@ impl Stage {
     /// What to type now.
     fn invite(&self) {
         let kubeconfig = self.stack.kubeconfig().display();
-        println!("\nThe control plane, the simulated devices and the operator stay up until Ctrl-C. Try:");
+        println!(
+            "\nThe control plane, the simulated devices and the operator stay up until Ctrl-C. Try:"
+        );
         println!("  export KUBECONFIG={kubeconfig}");
-        println!("  {} -n {NAMESPACE} get cenv,history", self.stack.kubectl().display());
+        println!(
+            "  {} -n {NAMESPACE} get cenv,history",
+            self.stack.kubectl().display()
+        );
         println!("  ibmi-clone -n {NAMESPACE} run {} --wait", ENVIRONMENTS[1]);
     }
 
@@ -239,7 +273,10 @@ fn worst(runs: &[CloneRun]) -> Exit {
 }
 
 fn show_violations(report: &Report) {
-    println!("violations noticed by the simulated world: {}", report.violations.len());
+    println!(
+        "violations noticed by the simulated world: {}",
+        report.violations.len()
+    );
     for violation in &report.violations {
         println!("  {:?}: {}", violation.kind, violation.text);
     }

@@ -23,23 +23,28 @@ pub type Placeholders = BTreeMap<&'static str, Value>;
 /// When the world of the demo has not what its environments name.
 pub fn placeholders(site: &SimulatedSite) -> Result<Placeholders, CommandError> {
     let missing = |what: &str| CommandError::Other(format!("the demo's world has no {what}"));
-    let port = |address: &str| {
-        let found = site.endpoints.ssh.get(address).map(|a| json!(a.port()));
-        found.ok_or_else(|| missing(address))
-    };
-    let key = |partition: &str| {
-        let found = site.host_keys.get(partition).map(|k| json!(k));
-        found.ok_or_else(|| missing(&format!("host key of {partition}")))
-    };
-    Ok([
+    let key = site.host_keys.get("PROD");
+    let key = key.ok_or_else(|| missing("host key of PROD"))?;
+    let mut values = Placeholders::from([
         ("HMC_ENDPOINT", json!(site.endpoints.hmc.first())),
         ("ARRAY_ENDPOINT", json!(site.endpoints.array)),
-        ("PROD_SSH_PORT", port("10.0.8.20")?),
-        ("CLONE_SSH_PORT", port("10.0.8.21")?),
-        ("PROD_HOST_KEY", key("PROD")?),
+        ("PROD_HOST_KEY", json!(key)),
         ("CA_CERTIFICATE", json!(site.authority)),
-    ]
-    .into())
+    ]);
+    for (world, address, port) in [
+        ("10.0.8.20", "PROD_ADDRESS", "PROD_PORT"),
+        ("10.0.8.21", "CLONE1_ADDRESS", "CLONE1_PORT"),
+        ("10.0.8.22", "CLONE2_ADDRESS", "CLONE2_PORT"),
+    ] {
+        let socket = site
+            .endpoints
+            .ssh
+            .get(world)
+            .ok_or_else(|| missing(world))?;
+        values.insert(address, json!(socket.ip().to_string()));
+        values.insert(port, json!(socket.port()));
+    }
+    Ok(values)
 }
 
 /// Fills in the placeholders, each as one YAML value (JSON is YAML), and reads the objects.

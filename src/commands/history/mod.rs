@@ -43,15 +43,15 @@ enum Output {
 /// Reads and prints.
 pub async fn execute(kube: &KubeFlags, arguments: &Arguments) -> Result<Exit, CommandError> {
     let runs = fetch(kube, arguments).await?;
-    let groups = group(&runs, arguments, Utc::now());
+    let groups = group(&runs, arguments.function, arguments.limit, Utc::now());
     let shown = match arguments.output {
         Some(Output::Json) => {
             let rows: Vec<&Row> = groups.iter().flatten().collect();
             let json = serde_json::to_string_pretty(&rows).map_err(|e| CommandError::other(&e))?;
             format!("{json}\n")
         }
-        Some(Output::Wide) => tables(&groups, arguments, wide),
-        None => tables(&groups, arguments, narrow),
+        Some(Output::Wide) => tables(&groups, arguments.headings(), wide),
+        None => tables(&groups, arguments.headings(), narrow),
     };
     if groups.is_empty() && arguments.output != Some(Output::Json) {
         eprintln!("no runs; `ibmi-clone run ENV` starts one");
@@ -92,7 +92,12 @@ async fn fetch(kube: &KubeFlags, arguments: &Arguments) -> Result<Vec<CloneRun>,
 }
 
 /// Rows by environment, newest first; the environment that ran last comes first.
-fn group(runs: &[CloneRun], arguments: &Arguments, now: DateTime<Utc>) -> Vec<Vec<Row>> {
+fn group(
+    runs: &[CloneRun],
+    function: Option<Function>,
+    limit: Option<usize>,
+    now: DateTime<Utc>,
+) -> Vec<Vec<Row>> {
     let mut ordered: Vec<&CloneRun> = runs.iter().collect();
     // A run that has not opened has no number yet and is newer than all that have.
     ordered.sort_by_key(|run| {
@@ -103,10 +108,7 @@ fn group(runs: &[CloneRun], arguments: &Arguments, now: DateTime<Utc>) -> Vec<Ve
     let mut groups: Vec<Vec<Row>> = Vec::new();
     for run in ordered {
         let row = Row::new(run, now);
-        if arguments
-            .function
-            .is_some_and(|wanted| row.function.as_deref() != Some(wanted.as_str()))
-        {
+        if function.is_some_and(|wanted| row.function.as_deref() != Some(wanted.as_str())) {
             continue;
         }
         let same = |group: &&mut Vec<Row>| {
@@ -122,23 +124,54 @@ fn group(runs: &[CloneRun], arguments: &Arguments, now: DateTime<Utc>) -> Vec<Ve
     for group in &mut groups {
         // Within an environment the number is the order of opening; it outranks the time of creation.
         group.sort_by_key(|row| std::cmp::Reverse((row.number.is_none(), row.number)));
-        group.truncate(arguments.limit.unwrap_or(usize::MAX));
+        group.truncate(limit.unwrap_or(usize::MAX));
     }
     groups
 }
 
-/// One table per environment, with a line above it that names the environment when there may be several.
-fn tables(groups: &[Vec<Row>], arguments: &Arguments, table: fn(&[Row]) -> String) -> String {
+/// What stands above each table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Heading {
+    /// Nothing: there is one environment.
+    None,
+    /// Name of the environment.
+    Environment,
+    /// Namespace and name.
+    Namespace,
+}
+
+impl Arguments {
+    fn headings(&self) -> Heading {
+        match (self.all_namespaces, &self.environment) {
+            (true, _) => Heading::Namespace,
+            (false, None) => Heading::Environment,
+            (false, Some(_)) => Heading::None,
+        }
+    }
+}
+
+/// The default form of all runs given, one table per environment; for the end of the demo.
+pub fn table_of_all(runs: &[CloneRun]) -> String {
+    tables(
+        &group(runs, None, None, Utc::now()),
+        Heading::Environment,
+        narrow,
+    )
+}
+
+fn tables(groups: &[Vec<Row>], heading: Heading, table: fn(&[Row]) -> String) -> String {
     let mut text = String::new();
     for rows in groups {
         let Some(first) = rows.first() else { continue };
         if !text.is_empty() {
             text.push('\n');
         }
-        if arguments.all_namespaces {
-            text.push_str(&format!("{}/{}\n", first.namespace, first.environment));
-        } else if arguments.environment.is_none() {
-            text.push_str(&format!("{}\n", first.environment));
+        match heading {
+            Heading::None => {}
+            Heading::Environment => text.push_str(&format!("{}\n", first.environment)),
+            Heading::Namespace => {
+                text.push_str(&format!("{}/{}\n", first.namespace, first.environment));
+            }
         }
         text.push_str(&table(rows));
     }
@@ -199,10 +232,22 @@ fn wide(rows: &[Row]) -> String {
     let text = |value: fn(&Row) -> Option<String>| column(rows, value);
     columns.extend([
         Column::new("RUN", Side::Left, text(|r| Some(r.name.clone()))),
-        Column::new("PARTITION", Side::Right, text(|r| r.partition_active.clone())),
-        Column::new("FLASHCOPY", Side::Right, text(|r| r.flash_copy_active.clone())),
+        Column::new(
+            "PARTITION",
+            Side::Right,
+            text(|r| r.partition_active.clone()),
+        ),
+        Column::new(
+            "FLASHCOPY",
+            Side::Right,
+            text(|r| r.flash_copy_active.clone()),
+        ),
         Column::new("FUNCTION", Side::Left, text(|r| r.function.clone())),
-        Column::new("TRIGGER", Side::Left, text(|r| Some(format!("{:?}", r.trigger)))),
+        Column::new(
+            "TRIGGER",
+            Side::Left,
+            text(|r| Some(format!("{:?}", r.trigger))),
+        ),
         Column::new("FREEZE", Side::Right, text(|r| r.freeze.clone())),
         Column::new("DURATION", Side::Right, text(|r| r.duration.clone())),
         Column::new("REASON", Side::Left, text(|r| r.reason.clone())),
@@ -219,9 +264,16 @@ fn common(rows: &[Row], started: Started, step: usize) -> Vec<Column> {
     let text = |value: fn(&Row) -> Option<String>| column(rows, value);
     let started = rows
         .iter()
-        .map(|r| r.started.as_deref().map_or("-".into(), |t| started.shown(t)))
+        .map(|r| {
+            r.started
+                .as_deref()
+                .map_or("-".into(), |t| started.shown(t))
+        })
         .collect();
-    let (number, state) = (text(|r| r.number.map(|n| n.to_string())), text(|r| Some(r.state.clone())));
+    let (number, state) = (
+        text(|r| r.number.map(|n| n.to_string())),
+        text(|r| Some(r.state.clone())),
+    );
     vec![
         Column::new("NUMBER", Side::Right, number),
         Column::new("STARTED", Side::Left, started),
@@ -229,8 +281,18 @@ fn common(rows: &[Row], started: Started, step: usize) -> Vec<Column> {
         Column::new("STEP", Side::Left, text(|r| r.step.clone())).at_most(step),
         Column::new("MSG", Side::Right, text(|r| r.messages.map(count))),
         Column::new("ERR", Side::Right, text(|r| r.errors.map(count))),
-        Column::two_lines("PREP", "PROD", Side::Right, text(|r| r.prepare_on_source.clone())),
-        Column::two_lines("PREP", "CLONE", Side::Right, text(|r| r.prepare_on_clone.clone())),
+        Column::two_lines(
+            "PREP",
+            "PROD",
+            Side::Right,
+            text(|r| r.prepare_on_source.clone()),
+        ),
+        Column::two_lines(
+            "PREP",
+            "CLONE",
+            Side::Right,
+            text(|r| r.prepare_on_clone.clone()),
+        ),
         Column::new("SAVE", Side::Right, text(|r| r.save.clone())),
         Column::new(
             "DISK%",

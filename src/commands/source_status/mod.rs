@@ -45,7 +45,10 @@ fn without_cluster(environment: &str) -> String {
         "The environment {environment} cannot be read now. On its production partition, in this order:\n\
          \n{}{}\n\
          CHGASPACT OPTION(*RESUME) does no harm on a system that is not suspended; it may then end with an error.\n",
-        command("WRKCFGSTS CFGTYPE(*DEV) CFGD(*ASP)", "lists the independent ASPs"),
+        command(
+            "WRKCFGSTS CFGTYPE(*DEV) CFGD(*ASP)",
+            "lists the independent ASPs"
+        ),
         resume_commands(&[])
     )
 }
@@ -166,14 +169,23 @@ fn commands(
         ));
     }
     out.push(resume_commands(&asps));
-    out.push("RESUME does no harm on a system that is not suspended; it may then end with an error.".to_owned());
+    out.push(
+        "RESUME does no harm on a system that is not suspended; it may then end with an error."
+            .to_owned(),
+    );
     if owes(ObligationKind::StopWatchdog) {
         out.push("Only after that, on production:".to_owned());
-        out.push(command("WRKACTJOB JOB(CLNWDOG)", "option 4 ends the watchdog; by itself it resumes and ends"));
+        out.push(command(
+            "WRKACTJOB JOB(CLNWDOG)",
+            "option 4 ends the watchdog; by itself it resumes and ends",
+        ));
     }
     if owes(ObligationKind::RemoveParameters) {
         out.push("On production:".to_owned());
-        out.push(command("RMVLNK OBJLNK('/ibmiclone/run.parm')", "a copy taken later must not find it"));
+        out.push(command(
+            "RMVLNK OBJLNK('/ibmiclone/run.parm')",
+            "a copy taken later must not find it",
+        ));
     }
     if owes(ObligationKind::LeavePrepared)
         && let Some(array) = &environment.spec.storage.spectrum_virtualize
