@@ -2,9 +2,9 @@
 //!
 //! - [`site`]: the border to devices: five roles, four errors
 //! - [`engine`]: moves a run along its line of steps; knows no Kubernetes
-//! - [`api`]: the two kinds, their rules and generated definitions
+//! - [`api`]: the two kinds
 //! - [`recipe`]: the line of steps of each function
-//! - `drivers`: the real devices behind the roles
+//! - [`drivers`]: the real devices behind the roles
 //! - [`simulators`]: simulated devices, on real sockets and in process
 //! - [`controllers`]: environments and runs on a Kubernetes API
 //! - [`observability`]: logging and events
@@ -13,7 +13,10 @@
 pub mod api;
 pub mod commands;
 pub mod controllers;
+pub mod drivers;
 pub mod engine;
+#[cfg(test)]
+mod matrix;
 pub mod observability;
 pub mod recipe;
 pub mod simulators;

@@ -14,3 +14,6 @@ pub mod rules;
 pub mod step;
 pub mod time;
 pub mod window;
+
+#[cfg(test)]
+mod tests;

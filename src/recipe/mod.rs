@@ -2,7 +2,7 @@
 
 pub mod checks;
 #[cfg(test)]
-mod fakes;
+pub(crate) mod fakes;
 pub mod log_sink;
 pub mod pace;
 pub mod parameters;

@@ -150,6 +150,30 @@ pub async fn take(
     }
 }
 
+/// Whether an open run holds the lock; a final run's lock only waits for somebody to need it.
+///
+/// # Errors
+/// When the API server cannot be asked.
+pub async fn in_use(client: &Client, lease: &Lease) -> Result<bool, StoreError> {
+    let Some(uid) = holder(lease) else {
+        return Ok(false);
+    };
+    match life(client, &named(lease, uid)).await? {
+        Life::Open => Ok(true),
+        Life::Over | Life::Missing => Ok(false),
+    }
+}
+
+fn named(lease: &Lease, uid: String) -> Holder {
+    let name = lease.annotations().get(HOLDER).map(String::as_str);
+    let (namespace, run) = name.and_then(|n| n.split_once('/')).unwrap_or_default();
+    Holder {
+        uid,
+        namespace: namespace.to_owned(),
+        run: run.to_owned(),
+    }
+}
+
 enum Free {
     Yes,
     No(String),
@@ -167,16 +191,11 @@ async fn is_free(
     let Some(uid) = holder(lease) else {
         return Ok(Free::Yes);
     };
-    let named = lease.annotations().get(HOLDER).cloned().unwrap_or_default();
+    let who = named(lease, uid);
+    let named = format!("{}/{}", who.namespace, who.run);
     if lease.annotations().contains_key(PINNED) {
         return Ok(Free::No(format!("{named}, which is pinned")));
     }
-    let (namespace, run) = named.split_once('/').unwrap_or_default();
-    let who = Holder {
-        uid,
-        namespace: namespace.to_owned(),
-        run: run.to_owned(),
-    };
     match life(client, &who).await? {
         Life::Open => Ok(Free::No(named)),
         Life::Over => Ok(Free::Yes),

@@ -1,0 +1,134 @@
+//! Store, locks and clock of the matrix: in memory, at the mercy of the fault controls.
+
+use super::controls::{Controls, Injected, Point};
+use crate::engine::journal::Journal;
+use crate::engine::ports::{Acquired, Clock, JournalStore, Locks, StoreError};
+use crate::engine::rules::{Rule, kept};
+use crate::engine::step::LockKind;
+use crate::simulators::clock::SimulatedClock;
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// The API server's copy of the journal, shared by every leader.
+#[derive(Clone)]
+pub struct MemoryStore {
+    pub journal: Arc<Mutex<Journal>>,
+    pub controls: Controls,
+}
+
+impl MemoryStore {
+    pub fn new(journal: Journal, controls: Controls) -> Self {
+        Self {
+            journal: Arc::new(Mutex::new(journal)),
+            controls,
+        }
+    }
+    pub fn get(&self) -> Journal {
+        self.journal
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+#[async_trait]
+impl JournalStore for MemoryStore {
+    async fn load(&self) -> Result<Journal, StoreError> {
+        self.controls.api_call();
+        if self.controls.api_is_down() {
+            return Err(StoreError::Lost("connection refused".into()));
+        }
+        Ok(self.get())
+    }
+
+    async fn replace(&self, previous: &Journal, next: &Journal) -> Result<(), StoreError> {
+        self.controls.api_call();
+        let injected = self.controls.before(Point::Write, "write").await;
+        if self.controls.api_is_down() || injected == Some(Injected::NotSent) {
+            return Err(StoreError::Lost("connection refused".into()));
+        }
+        {
+            let mut stored = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
+            let ours = stored.revision == previous.revision && stored.writer == previous.writer;
+            if !ours && kept(Rule::ConditionalWrite) {
+                return Err(StoreError::Conflict);
+            }
+            *stored = next.clone();
+        }
+        self.controls.after(injected).await;
+        if injected == Some(Injected::AnswerLost) {
+            return Err(StoreError::Lost("connection reset".into()));
+        }
+        Ok(())
+    }
+}
+
+/// Lock Leases of one run; nobody else wants them here.
+#[derive(Clone, Default)]
+pub struct MemoryLocks {
+    pub held: Arc<Mutex<Vec<LockKind>>>,
+    pub denied: Arc<Mutex<bool>>,
+    pub owned: Arc<Mutex<bool>>,
+}
+
+#[async_trait]
+impl Locks for MemoryLocks {
+    async fn acquire(&self) -> Result<Acquired, StoreError> {
+        if *self.denied.lock().unwrap_or_else(PoisonError::into_inner) {
+            return Ok(Acquired::Queued {
+                position: 1,
+                blocked_by: "other/run (target set)".into(),
+            });
+        }
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) =
+            vec![LockKind::Clone, LockKind::TargetSet, LockKind::Source];
+        Ok(Acquired::All)
+    }
+    async fn holds(&self, kind: LockKind) -> Result<bool, StoreError> {
+        Ok(self
+            .held
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(&kind))
+    }
+    async fn release(&self, kind: LockKind) -> Result<(), StoreError> {
+        self.held
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|k| *k != kind);
+        Ok(())
+    }
+    async fn own_image(&self) -> Result<Option<String>, StoreError> {
+        *self.owned.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        Ok(None)
+    }
+    async fn close_image(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+/// The operator's clock is the world's: a wait moves the world on. A crashed process waits for ever.
+#[derive(Clone)]
+pub struct MatrixClock {
+    pub clock: SimulatedClock,
+    pub start: DateTime<Utc>,
+    pub controls: Controls,
+}
+
+#[async_trait]
+impl Clock for MatrixClock {
+    fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+    fn boot(&self) -> Duration {
+        (self.clock.now() - self.start).to_std().unwrap_or_default()
+    }
+    async fn sleep(&self, duration: Duration) {
+        if self.controls.crashed() {
+            std::future::pending::<()>().await;
+        }
+        self.clock.advance(duration);
+    }
+}
