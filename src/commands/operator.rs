@@ -3,7 +3,8 @@
 use super::{CommandError, Exit, KubeFlags};
 use crate::controllers::{OperatorConfig, SiteFactory, run_operator};
 use crate::observability::logging::{LogFormat, init};
-use kube::Client;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{Api, Client};
 use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -14,6 +15,10 @@ pub struct Arguments {
     /// Namespace of the Leases that lock devices; default the operator's own namespace.
     #[arg(long, env = "POD_NAMESPACE", value_name = "NAME")]
     lease_namespace: Option<String>,
+    /// Id of this installation in the guest kit's lock on production, where a second operator is refused; the same for all
+    /// its processes. Default UID of namespace kube-system and name of the Leases' namespace.
+    #[arg(long, value_name = "ID", value_parser = operator_id)]
+    operator_id: Option<String>,
     /// Serve only this namespace; may be given several times. Default all.
     #[arg(long, value_name = "NAME")]
     watch: Vec<String>,
@@ -55,16 +60,42 @@ pub async fn execute(kube: &KubeFlags, arguments: Arguments) -> Result<Exit, Com
     init(format, &arguments.log);
     let cluster = kube.connect().await?;
     let lease_namespace = arguments.lease_namespace.unwrap_or(cluster.namespace);
+    let operator = match arguments.operator_id {
+        Some(id) => id,
+        None => installation(&cluster.client, &lease_namespace).await?,
+    };
     let config = OperatorConfig {
         namespaces: arguments.watch,
         pace: arguments.simulated_time_scale,
-        ..OperatorConfig::new(lease_namespace, writer())
+        ..OperatorConfig::new(lease_namespace, writer(), operator)
     };
     let shutdown = CancellationToken::new();
     let stopping = tokio::spawn(cancel_on_signal(shutdown.clone()));
     let result = serve(cluster.client, config, shutdown).await;
     stopping.abort();
     result.map(|()| Exit::Done)
+}
+
+/// Id of the installation that keeps its Leases in this namespace of this cluster. Two that keep them in different
+/// namespaces do not see each other's locks, so they must not pass for one on the source.
+pub async fn installation(client: &Client, lease_namespace: &str) -> Result<String, CommandError> {
+    let spaces: Api<Namespace> = Api::all(client.clone());
+    let system = spaces
+        .get("kube-system")
+        .await
+        .map_err(|e| CommandError::kube("get namespace kube-system (or give --operator-id)", &e))?;
+    let uid = system.metadata.uid.unwrap_or_default();
+    Ok(format!("{uid}.{lease_namespace}"))
+}
+
+/// Characters that the guest kit's files take.
+fn operator_id(text: &str) -> Result<String, String> {
+    let good = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '-';
+    if (1..=100).contains(&text.len()) && text.chars().all(good) {
+        Ok(text.to_owned())
+    } else {
+        Err("write 1 to 100 letters, digits, hyphens and dots".to_owned())
+    }
 }
 
 /// The operator with the real drivers.

@@ -5,7 +5,7 @@ mod objects;
 use super::cluster::Cluster;
 use super::follow::{Followed, follow};
 use super::kube_stack::KubeStack;
-use super::operator::{cancel_on_signal, positive, serve, writer};
+use super::operator::{cancel_on_signal, installation, positive, serve, writer};
 use super::outcome::{exit_of, result_line};
 use super::progress::Progress;
 use super::run::create;
@@ -156,9 +156,10 @@ impl Stage {
         );
 
         let shutdown = CancellationToken::new();
+        let operator = installation(&client, NAMESPACE).await?;
         let config = OperatorConfig {
             pace: arguments.time_scale,
-            ..OperatorConfig::new(NAMESPACE, writer())
+            ..OperatorConfig::new(NAMESPACE, writer(), operator)
         };
         let operator = tokio::spawn(serve(client.clone(), config, shutdown.clone()));
         let cluster = Cluster {
