@@ -23,7 +23,7 @@ use kube::core::{DeserializeGuard, PartialObjectMeta};
 use kube::runtime::controller::{Config, Controller, Error as LoopError};
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher;
-use kube::runtime::{WatchStreamExt, reflector};
+use kube::runtime::{WatchStreamExt, predicates, reflector};
 use kube::{Api, Client, ResourceExt};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -141,7 +141,10 @@ async fn runs(context: Arc<Context>, scope: Option<String>, shutdown: Cancellati
         .default_backoff()
         .modify(forget_bookkeeping)
         .reflect(writer)
-        .touched_objects();
+        .applied_objects()
+        // Our own status writes must not start a pass: the requeue says when to look again, and devices punish clients
+        // that ask too often. Creation and deletion both change the generation.
+        .predicate_filter(predicates::generation, Default::default());
     Controller::for_stream(stream, reader)
         .with_config(Config::default().concurrency(RUNS))
         .graceful_shutdown_on(shutdown.cancelled_owned())
@@ -157,7 +160,8 @@ async fn environments(context: Arc<Context>, scope: Option<String>, shutdown: Ca
         .default_backoff()
         .modify(forget_bookkeeping)
         .reflect(writer)
-        .applied_objects();
+        .applied_objects()
+        .predicate_filter(predicates::generation, Default::default());
     Controller::for_stream(stream, reader)
         .with_config(Config::default().concurrency(VERIFIES))
         .graceful_shutdown_on(shutdown.cancelled_owned())

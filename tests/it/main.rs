@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod commands;
+mod controllers;
 mod crd_rules;
 mod kube;
 mod support;

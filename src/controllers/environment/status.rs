@@ -1,13 +1,13 @@
 //! The status of an environment, always by reading, changing and conditionally replacing: runs and the verify write it
 //! both.
 
-use crate::api::environment::LastRun;
+use crate::api::environment::{ImageObserved, LastRun};
 use crate::api::run::RunMode;
 use crate::api::{CloneEnvironment, CloneEnvironmentStatus, CloneRun, CloneRunStatus};
 use crate::controllers::conditions::{self, Truth};
 use crate::controllers::run::store::{call, writes_as_us};
 use crate::controllers::text::cut;
-use crate::engine::journal::Phase;
+use crate::engine::journal::{EntryState, Phase};
 use crate::engine::ports::StoreError;
 use crate::engine::time::Timestamp;
 use kube::{Api, ResourceExt};
@@ -70,6 +70,7 @@ pub fn record_run(
         return;
     }
     status.last_run = Some(last_run(run, row));
+    record_image(status, row);
     // Cancelled, Skipped and Preflight say nothing about the night's success.
     if run.spec.mode == RunMode::Preflight {
         return;
@@ -105,6 +106,22 @@ pub fn record_run(
         generation,
         now,
     );
+}
+
+/// Point in time of the newest image and its space, as its run saw them.
+fn record_image(status: &mut CloneEnvironmentStatus, row: &CloneRunStatus) {
+    let copied = row.steps.iter().find(|e| e.name == "start-copy");
+    let Some(taken) = copied.filter(|e| e.state == EntryState::Done) else {
+        return;
+    };
+    let image = status.image.get_or_insert_with(|| ImageObserved {
+        state: "copying".to_owned(),
+        progress_percent: None,
+        taken_at: None,
+        disk_used_percent: None,
+    });
+    image.taken_at = taken.end;
+    image.disk_used_percent = row.disk_used_percent;
 }
 
 fn last_run(run: &CloneRun, row: &CloneRunStatus) -> LastRun {

@@ -203,6 +203,38 @@ async fn is_free(
     }
 }
 
+/// Notes on a lock since when its holder's object has been missing.
+///
+/// # Errors
+/// When the API server cannot be asked.
+pub async fn notice_missing(
+    client: &Client,
+    leases: &Api<Lease>,
+    lock: &DeviceLock,
+) -> Result<(), StoreError> {
+    let Some(lease) = call(leases.get_opt(&lock.lease)).await? else {
+        return Ok(());
+    };
+    let Some(uid) = holder(&lease) else {
+        return Ok(());
+    };
+    let who = named(&lease, uid);
+    if !lease.annotations().contains_key(VANISHED)
+        && matches!(life(client, &who).await?, Life::Missing)
+    {
+        mark_missing(leases, &lease).await?;
+    }
+    Ok(())
+}
+
+async fn mark_missing(leases: &Api<Lease>, lease: &Lease) -> Result<(), StoreError> {
+    let mut marked = lease.clone();
+    let now = Utc::now().to_rfc3339();
+    marked.annotations_mut().insert(VANISHED.to_owned(), now);
+    // A conflict means that somebody else is looking too.
+    replace(leases, &marked).await.map(drop)
+}
+
 async fn missing(
     leases: &Api<Lease>,
     lease: &Lease,
@@ -215,10 +247,7 @@ async fn missing(
         .and_then(|t| t.parse::<DateTime<Utc>>().ok());
     match since {
         None => {
-            let mut marked = lease.clone();
-            let now = Utc::now().to_rfc3339();
-            marked.annotations_mut().insert(VANISHED.to_owned(), now);
-            replace(leases, &marked).await?;
+            mark_missing(leases, lease).await?;
             Ok(Free::Changed)
         }
         Some(since) if (Utc::now() - since).to_std().unwrap_or_default() >= grace => Ok(Free::Yes),

@@ -70,7 +70,8 @@ pub async fn report(context: &Context, invalid: &InvalidObject) -> Result<Action
         "CannotBeRead",
         format!("{FIELD_MANAGER} cannot read this run: {why}; correct or delete it"),
     )];
-    let mut next = Action::await_change();
+    // A hand that corrects the status changes no generation: looked at again by time.
+    let mut next = Action::requeue(context.pace().seconds(60));
     if owed.resume() {
         let outcome = resume(context, &namespace, &owed).await;
         let done = outcome.is_ok();
@@ -126,6 +127,7 @@ fn shell(object: &DynamicObject) -> CloneRun {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use serde_json::json;

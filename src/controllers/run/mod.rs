@@ -29,6 +29,7 @@ use order::PlanFailed;
 use std::sync::Arc;
 use std::time::Duration;
 use store::{KubeStore, call, is_open};
+use tracing::Instrument;
 
 /// Reconciles one run: opens it, or takes one pass over it, or closes its row.
 ///
@@ -64,7 +65,15 @@ pub async fn reconcile(
         opening::close(&context, &run, Phase::Failed, "Restored", message).await?;
         return Ok(Action::await_change());
     }
-    pass(&context, &run, &status).await
+    let span = tracing::info_span!(
+        "run",
+        run = run.name_any(),
+        namespace = run.namespace().unwrap_or_default(),
+        environment = run.spec.environment,
+        number = status.number,
+        step = status.step,
+    );
+    pass(&context, &run, &status).instrument(span).await
 }
 
 /// One pass over an open run.

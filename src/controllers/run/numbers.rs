@@ -50,6 +50,8 @@ pub async fn run_number(
         next.last_run_number = number;
         next.opening = Some(key.clone());
         next.active_run = Some(run.name_any());
+        next.pins = pins::facts(&now);
+        next.device_number = pins::device_number(&now);
         now.status = Some(next);
         now.metadata.managed_fields = None;
         let parameters = writes_as_us();

@@ -212,6 +212,17 @@ pub fn volumes_of_host(world: &World, host: &str) -> Vec<Uid> {
         .collect()
 }
 
+/// Whether a volume is the source of a prepared mapping: its writes go through the cache (`storage-virtualize.md`).
+pub fn is_prepared_source(world: &World, uid: &Uid) -> bool {
+    let array = &world.array;
+    array.maps.values().any(|m| {
+        matches!(
+            m.state,
+            model::MapState::Preparing | model::MapState::Prepared
+        ) && array.vdisks.get(&m.source).is_some_and(|v| &v.uid == uid)
+    })
+}
+
 /// Storage identity of a volume by the array's name.
 pub fn uid_of(world: &World, volume: &str) -> Option<Uid> {
     model::find(&world.array.vdisks, volume).map(|v| v.uid.clone())
