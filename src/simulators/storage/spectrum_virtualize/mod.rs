@@ -216,8 +216,10 @@ pub fn volumes_of_host(world: &World, host: &str) -> Vec<Uid> {
 pub fn is_prepared_source(world: &World, uid: &Uid) -> bool {
     let array = &world.array;
     array.maps.values().any(|m| {
-        matches!(m.state, model::MapState::Preparing | model::MapState::Prepared)
-            && array.vdisks.get(&m.source).is_some_and(|v| &v.uid == uid)
+        matches!(
+            m.state,
+            model::MapState::Preparing | model::MapState::Prepared
+        ) && array.vdisks.get(&m.source).is_some_and(|v| &v.uid == uid)
     })
 }
 
