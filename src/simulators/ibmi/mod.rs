@@ -16,9 +16,10 @@ pub mod kit;
 pub mod quiesce;
 pub mod record;
 pub mod role;
-pub mod server;
+
 pub mod shell;
 pub mod sql;
+pub mod ssh;
 pub mod system;
 
 mod check;
@@ -146,3 +147,6 @@ pub fn check_left_behind(world: &mut World) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
