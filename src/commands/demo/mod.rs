@@ -73,44 +73,22 @@ pub async fn execute(arguments: Arguments) -> Result<Exit, CommandError> {
 
 async fn play(arguments: &Arguments, workdir: &Path) -> Result<Exit, CommandError> {
     let stage = Stage::set(arguments, workdir).await?;
-    let runs = tokio::select! {
-        runs = stage.perform() => runs?,
-        _ = tokio::signal::ctrl_c() => {
-            stage.close().await?;
-            return Ok(Exit::Interrupted);
+    // Whatever happened, the operator is asked to end and waited for: it may be in a freeze.
+    match stage.perform(arguments.keep).await {
+        Ok(outcome) => {
+            let report = stage.close().await?;
+            show_violations(&report);
+            Ok(match report.violations.len() {
+                0 => outcome,
+                _ => Exit::Failed,
+            })
         }
-    };
-    println!();
-    print!(
-        "{}",
-        history::table_of_all(
-            &stage
-                .cluster
-                .runs()
-                .list(&Default::default())
-                .await
-                .map_err(|e| CommandError::kube("list runs", &e))?
-                .items
-        )
-    );
-    let outcome = worst(&runs);
-    if arguments.keep {
-        show_violations(&stage.site.report());
-        stage.invite();
-        let stopped = CancellationToken::new();
-        cancel_on_signal(stopped).await;
-    } else {
-        println!(
-            "kubeconfig (only with --keep, or KEEP=1 of make): {}",
-            stage.stack.kubeconfig().display()
-        );
+        Err(error) => {
+            // When the operator ended by itself, its own words say more.
+            stage.close().await?;
+            Err(error)
+        }
     }
-    let report = stage.close().await?;
-    show_violations(&report);
-    Ok(match report.violations.len() {
-        0 => outcome,
-        _ => Exit::Failed,
-    })
 }
 
 impl Stage {
@@ -175,8 +153,27 @@ impl Stage {
         })
     }
 
-    /// Both runs at once: the second waits in the queue for production, as it would on a site.
-    async fn perform(&self) -> Result<Vec<CloneRun>, CommandError> {
+    /// The runs, the history, and, when it is kept, the wait for Ctrl-C.
+    async fn perform(&self, keep: bool) -> Result<Exit, CommandError> {
+        let Some(runs) = self.runs().await? else {
+            return Ok(Exit::Interrupted);
+        };
+        let all = self.cluster.runs().list(&Default::default()).await;
+        let all = all.map_err(|e| CommandError::kube("list runs", &e))?;
+        println!("\n{}", history::table_of_all(&all.items));
+        let kubeconfig = self.stack.kubeconfig().display();
+        if keep {
+            show_violations(&self.site.report());
+            self.invite();
+            cancel_on_signal(CancellationToken::new()).await;
+        } else {
+            println!("kubeconfig: {kubeconfig} (ends with the demo; `make demo KEEP=1` stays up)");
+        }
+        Ok(worst(&runs))
+    }
+
+    /// Both runs at once: the second waits in the queue for production, as it would on a site. `None` = Ctrl-C.
+    async fn runs(&self) -> Result<Option<Vec<CloneRun>>, CommandError> {
         let progress = Progress::default();
         let mut names = Vec::new();
         for environment in ENVIRONMENTS {
@@ -209,14 +206,10 @@ impl Stage {
                         LIMIT.as_secs() / 60
                     )));
                 }
-                Followed::Interrupted => {
-                    return Err(CommandError::Other(format!(
-                        "run {name} was not waited for"
-                    )));
-                }
+                Followed::Interrupted => return Ok(None),
             }
         }
-        Ok(runs)
+        Ok(Some(runs))
     }
 
     /// Ends only when the operator has ended by itself, which it never should.
