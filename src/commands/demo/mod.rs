@@ -277,4 +277,6 @@ fn show_violations(report: &Report) {
 }
 
 #[cfg(test)]
+mod rehearsal;
+#[cfg(test)]
 mod tests;

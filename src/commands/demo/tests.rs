@@ -6,7 +6,7 @@ use crate::engine::journal::Phase;
 use kube::ResourceExt;
 use serde_json::json;
 
-fn values() -> Placeholders {
+pub(super) fn values() -> Placeholders {
     [
         ("HMC_ENDPOINT", json!("https://127.0.0.1:4001")),
         ("ARRAY_ENDPOINT", json!("https://127.0.0.1:4002")),
