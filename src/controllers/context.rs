@@ -136,6 +136,7 @@ impl SitePool {
         client: &Client,
         namespace: &str,
         spec: &CloneEnvironmentSpec,
+        caller: Caller,
     ) -> Result<Site, OpenError> {
         let key = format!("{namespace}/{}", digest(spec));
         if let Some(opened) = self.open.lock().await.get(&key)
@@ -143,7 +144,10 @@ impl SitePool {
         {
             return Ok(opened.site.clone());
         }
-        let secrets = secrets::read(client, namespace, spec).await?;
+        let secrets = match secrets::read(client, namespace, spec).await {
+            Ok(secrets) => secrets,
+            Err(error) => return self.without_secrets(&key, caller, error).await,
+        };
         if let Some(opened) = self.open.lock().await.get_mut(&key)
             && opened.fingerprint == secrets.fingerprint()
         {
@@ -162,6 +166,36 @@ impl SitePool {
         open.insert(key, opened);
         Ok(site)
     }
+
+    /// A run under way keeps the sessions it has: in a namespace that is being deleted the Secrets may go first, and
+    /// what production is owed must still be met.
+    async fn without_secrets(
+        &self,
+        key: &str,
+        caller: Caller,
+        error: secrets::SecretError,
+    ) -> Result<Site, OpenError> {
+        match caller {
+            Caller::Verify => Err(error.into()),
+            Caller::Run => match self.open.lock().await.get_mut(key) {
+                Some(opened) => {
+                    tracing::warn!(%error, "the sessions that are open are used on");
+                    opened.read = Instant::now();
+                    Ok(opened.site.clone())
+                }
+                None => Err(error.into()),
+            },
+        }
+    }
+}
+
+/// Who needs the devices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Caller {
+    /// A look: missing credentials are what it has to report.
+    Verify,
+    /// A run that is under way.
+    Run,
 }
 
 /// SHA-256 of a spec as canonical JSON (sorted keys), hex.

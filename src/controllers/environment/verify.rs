@@ -4,7 +4,7 @@ use super::{pins, status};
 use crate::api::environment::{CloneObserved, ImageObserved, SourceObserved, VolumesObserved};
 use crate::api::{CloneEnvironment, CloneEnvironmentStatus};
 use crate::controllers::conditions::{self, Truth};
-use crate::controllers::context::Context;
+use crate::controllers::context::{Caller, Context};
 use crate::controllers::events::{Transition, publish};
 use crate::controllers::run::store::call;
 use crate::controllers::text::stable;
@@ -108,7 +108,12 @@ async fn look(context: &Context, environment: &CloneEnvironment) -> Result<Outco
     };
     let opened = context
         .sites
-        .open(&context.client, &namespace, &environment.spec)
+        .open(
+            &context.client,
+            &namespace,
+            &environment.spec,
+            Caller::Verify,
+        )
         .await;
     let site = match opened {
         Ok(site) => site,

@@ -3,7 +3,7 @@
 //! small struct.
 
 use crate::api::{CloneEnvironmentSpec, CloneRun, FIELD_MANAGER};
-use crate::controllers::context::Context;
+use crate::controllers::context::{Caller, Context};
 use crate::controllers::events::{Transition, publish};
 use crate::controllers::run::store::call;
 use crate::controllers::text::cut;
@@ -99,7 +99,7 @@ async fn resume(context: &Context, namespace: &str, owed: &Owed) -> Result<Strin
     let spec = owed.spec().ok_or("status.resolved cannot be read either")?;
     let site = context
         .sites
-        .open(&context.client, namespace, &spec)
+        .open(&context.client, namespace, &spec, Caller::Run)
         .await
         .map_err(|e| e.to_string())?;
     let mut asps = owed.asps();

@@ -10,7 +10,7 @@ pub mod status;
 pub mod store;
 
 use crate::api::{CloneRun, CloneRunStatus};
-use crate::controllers::context::Context;
+use crate::controllers::context::{Caller, Context};
 use crate::controllers::environment::status as environment_status;
 use crate::controllers::events::publish;
 use crate::controllers::locks::{KubeLocks, device_locks};
@@ -95,7 +95,10 @@ async fn pass(
     let Some(spec) = order::frozen(status) else {
         return Ok(Action::await_change());
     };
-    let opened = context.sites.open(&context.client, &namespace, spec).await;
+    let opened = context
+        .sites
+        .open(&context.client, &namespace, spec, Caller::Run)
+        .await;
     let site = match opened {
         Ok(site) => site,
         Err(error) => {

@@ -19,6 +19,7 @@ use std::time::Duration;
 #[derive(Default)]
 pub struct World {
     held: Mutex<BTreeSet<String>>,
+    slow: Mutex<BTreeSet<String>>,
     acts: Mutex<Vec<String>>,
     opened: Mutex<usize>,
     /// Facts added to the output of a step.
@@ -32,6 +33,10 @@ impl World {
     }
     pub fn let_go(&self, step: &str) {
         self.held.lock().unwrap().remove(step);
+    }
+    /// The effect of the step takes a while to be sent.
+    pub fn slow_down(&self, step: &str) {
+        self.slow.lock().unwrap().insert(step.to_owned());
     }
     /// `run step` for every effect that was sent.
     pub fn acts(&self) -> Vec<String> {
@@ -104,6 +109,12 @@ impl Step for FakeStep {
     async fn act(&self, _: &StepContext<'_>) -> Result<Option<String>, DeviceError> {
         let act = format!("{} {}", self.run, self.id);
         self.world.acts.lock().unwrap().push(act);
+        let slow = self.world.slow.lock().unwrap().contains(self.id);
+        if slow {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            let act = format!("{} {} sent", self.run, self.id);
+            self.world.acts.lock().unwrap().push(act);
+        }
         if self.id == "collect-logs" {
             let line = LogLine {
                 ts: "2026-11-23-04.12.33.000000".into(),

@@ -14,6 +14,7 @@ use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -24,8 +25,16 @@ pub struct Field {
     pub world: Arc<World>,
 }
 
-/// Ends the operator when the test drops it.
-pub struct Operator(#[allow(dead_code)] DropGuard);
+/// Ends the operator when the test drops it, as SIGTERM does.
+pub struct Operator(DropGuard, JoinHandle<()>);
+
+impl Operator {
+    /// SIGTERM, and the handle that ends when the operator has.
+    pub fn terminate(self) -> JoinHandle<()> {
+        drop(self.0);
+        self.1
+    }
+}
 
 impl Field {
     /// `None` = no API server here, the test is skipped.
@@ -54,6 +63,29 @@ impl Field {
             .create(&PostParams::default(), &secret)
             .await
             .unwrap();
+    }
+
+    pub async fn change_secret(&self, name: &str) {
+        let api = Api::<Secret>::namespaced(self.client.clone(), &self.namespace);
+        let new = json!({"stringData": {"password": "another one"}});
+        let patch = kube::api::Patch::Merge(&new);
+        api.patch(name, &Default::default(), &patch).await.unwrap();
+    }
+
+    pub async fn remove_secrets(&self) {
+        let api = Api::<Secret>::namespaced(self.client.clone(), &self.namespace);
+        api.delete_collection(&Default::default(), &ListParams::default())
+            .await
+            .unwrap();
+    }
+
+    /// Waits until that many sites were opened.
+    pub async fn until_opened(&self, count: usize) {
+        let until = tokio::time::Instant::now() + LIMIT;
+        while self.world.sites_opened() < count {
+            assert!(tokio::time::Instant::now() < until, "no new site");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// An environment of its own clone partition and consistency group, unless `change` says otherwise.
@@ -91,12 +123,12 @@ impl Field {
         let recipes = Arc::new(FakeRecipes(self.world.clone()));
         let factory = Arc::new(FakeFactory(self.world.clone()));
         let (client, token) = (self.client.clone(), shutdown.clone());
-        tokio::spawn(async move {
+        let task = tokio::spawn(async move {
             run_operator_with(client, config, factory, recipes, token)
                 .await
                 .unwrap();
         });
-        Operator(shutdown.drop_guard())
+        Operator(shutdown.drop_guard(), task)
     }
 
     pub fn runs(&self) -> Api<CloneRun> {

@@ -7,6 +7,8 @@ use ibmi_clone_operator::engine::ports::{Acquired, Locks};
 use ibmi_clone_operator::engine::step::LockKind;
 use ibmi_clone_operator::recipe::Pins;
 use serde_json::json;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 #[tokio::test]
@@ -177,4 +179,39 @@ async fn the_row_whose_image_a_later_run_ends_turns_end_fc() {
     assert_eq!(row.phase, Phase::Succeeded);
     assert!(!row.flash_copy_active.unwrap().starts_with("since"));
     assert_eq!(later.own_image().await.unwrap(), None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_runs_on_one_device_never_hold_it_together() {
+    let Some(field) = Field::new().await else {
+        return;
+    };
+    let environment = field.environment("nightly", |_| {}).await;
+    let locks = device_locks(&environment.spec, &Pins::default());
+    let inside = Arc::new(AtomicUsize::new(0));
+    let mut tasks = Vec::new();
+    for n in 0..6 {
+        let run = field.run(&format!("run-{n}"), "nightly").await;
+        let grace = Duration::from_secs(60);
+        let client = field.client.clone();
+        let lock = KubeLocks::new(client, &field.namespace, &run, locks.clone(), grace);
+        let inside = inside.clone();
+        tasks.push(tokio::spawn(async move {
+            let mut turns = 0;
+            while turns < 3 {
+                if lock.acquire().await.unwrap() != Acquired::All {
+                    continue;
+                }
+                assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0, "two holders");
+                assert!(lock.holds(LockKind::TargetSet).await.unwrap());
+                inside.fetch_sub(1, Ordering::SeqCst);
+                lock.let_go().await.unwrap();
+                turns += 1;
+            }
+        }));
+    }
+    for task in tasks {
+        let ended = tokio::time::timeout(Duration::from_secs(60), task).await;
+        ended.expect("nobody starves").unwrap();
+    }
 }

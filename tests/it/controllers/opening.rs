@@ -3,6 +3,7 @@
 use super::field::{Field, phase, ready, reason};
 use ibmi_clone_operator::api::{
     CloneEnvironmentStatus, ENVIRONMENT_LABEL, NUMBER_LABEL, OPENED_ANNOTATION, OUTCOME_LABEL,
+    PINS_ANNOTATION,
 };
 use ibmi_clone_operator::engine::journal::Phase;
 use kube::ResourceExt;
@@ -217,4 +218,90 @@ async fn a_clone_that_is_anothers_source_is_refused() {
     assert_eq!(field.world.acts_of("fatal"), 0);
     let refused = |e: &_| ready(e) == Some(("False".to_owned(), "CloneIsASource".to_owned()));
     field.environment_until("reversed", refused).await;
+}
+
+#[tokio::test]
+async fn a_changed_secret_opens_a_new_site() {
+    let Some(field) = Field::new().await else {
+        return;
+    };
+    field.environment("nightly", |_| {}).await;
+    let _operator = field.operator();
+    field.run("one", "nightly").await;
+    field.ended("one").await;
+    assert_eq!(field.world.sites_opened(), 1);
+    field.change_secret("hmc").await;
+    // Credentials are read again after 30 s, here one.
+    field.world.hold("run-function");
+    field.run("two", "nightly").await;
+    field.until_opened(2).await;
+    field.world.let_go("run-function");
+    field.ended("two").await;
+    assert_eq!(field.world.sites_opened(), 2);
+}
+
+#[tokio::test]
+async fn a_run_under_way_keeps_its_sessions_when_the_secrets_go() {
+    let Some(field) = Field::new().await else {
+        return;
+    };
+    field.environment("nightly", |_| {}).await;
+    field.world.hold("run-function");
+    let _operator = field.operator();
+    field.run("under-way", "nightly").await;
+    field
+        .until("under-way", |r| {
+            r.status.as_ref().and_then(|s| s.step.as_deref()) == Some("run-function")
+        })
+        .await;
+    field.remove_secrets().await;
+    // Longer than the time after which credentials are read again.
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    field.world.let_go("run-function");
+    assert_eq!(phase(&field.ended("under-way").await), Phase::Succeeded);
+}
+
+#[tokio::test]
+async fn numbers_behind_device_names_are_unique_and_survive_a_restore() {
+    let Some(field) = Field::new().await else {
+        return;
+    };
+    let _operator = field.operator();
+    let mut numbers = Vec::new();
+    for name in ["left", "right"] {
+        field.environment(name, |_| {}).await;
+        field.run(&format!("{name}-1"), name).await;
+        field.ended(&format!("{name}-1")).await;
+        let status = field
+            .environments()
+            .get(name)
+            .await
+            .unwrap()
+            .status
+            .unwrap();
+        numbers.push(status.device_number.unwrap());
+    }
+    assert_eq!(numbers, [1, 2]);
+    let pinned = field.environments().get("right").await.unwrap();
+    let pins = pinned.annotations()[PINS_ANNOTATION].clone();
+    let pins: serde_json::Value = serde_json::from_str(&pins).unwrap();
+    assert_eq!(pins["deviceNumber"], "2");
+    // Deleted and applied again from git, without the annotation.
+    field
+        .environments()
+        .delete("right", &Default::default())
+        .await
+        .unwrap();
+    field.environment("right", |_| {}).await;
+    field.run("right-2", "right").await;
+    field.ended("right-2").await;
+    let again = field
+        .environments()
+        .get("right")
+        .await
+        .unwrap()
+        .status
+        .unwrap();
+    assert_eq!(again.device_number, Some(2));
+    assert_eq!(again.last_run_number, 2, "the labels of its rows remember");
 }

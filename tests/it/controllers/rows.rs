@@ -218,3 +218,39 @@ async fn the_next_operator_finishes_what_a_killed_one_left() {
     );
     assert_eq!(field.world.acts_of("long"), 14, "no effect was sent twice");
 }
+
+#[tokio::test]
+async fn sigterm_waits_for_the_pass_under_way_and_starts_no_other() {
+    let Some(field) = Field::new().await else {
+        return;
+    };
+    field.environment("nightly", |_| {}).await;
+    field.world.slow_down("prepare-copy");
+    field.world.hold("prepare-copy");
+    let operator = field.operator();
+    field.run("cut", "nightly").await;
+    let until = tokio::time::Instant::now() + Duration::from_secs(30);
+    while !field.world.acts().contains(&"cut prepare-copy".to_owned()) {
+        assert!(
+            tokio::time::Instant::now() < until,
+            "{:?}",
+            field.world.acts()
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let ended = operator.terminate();
+    tokio::time::timeout(Duration::from_secs(20), ended)
+        .await
+        .expect("the operator ends")
+        .unwrap();
+    let acts = field.world.acts();
+    assert_eq!(
+        acts.last().unwrap(),
+        "cut prepare-copy sent",
+        "the pass was not cut off"
+    );
+    assert_eq!(
+        phase(&field.runs().get("cut").await.unwrap()),
+        Phase::Running
+    );
+}
