@@ -1,6 +1,7 @@
 //! Integration tests, a module per subject.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod commands;
 mod controllers;
 mod crd_rules;
 mod kube;

@@ -17,9 +17,10 @@ pub mod quiesce;
 pub mod record;
 #[cfg(test)]
 pub mod role;
-pub mod server;
+
 pub mod shell;
 pub mod sql;
+pub mod ssh;
 pub mod system;
 
 mod check;
@@ -147,3 +148,6 @@ pub fn check_left_behind(world: &mut World) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

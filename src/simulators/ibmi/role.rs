@@ -3,6 +3,8 @@
 //! Dropping a channel is what the end of the operator's process does to it: the helper sees the end of its input and
 //! resumes what it touched. A fault `Special("silent-loss")` under `EOF` keeps the helper in the dark, as a network that
 //! swallows everything does; then only watchdog, canary and RESUME by another way are left.
+//!
+//! Channels and connections lock the world when they are dropped: never drop one while holding [`Shared::now`].
 
 use super::helper::{self, Reply};
 use super::shell::{self, Login, Outcome};

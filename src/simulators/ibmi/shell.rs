@@ -271,7 +271,7 @@ async fn step(
                 .unwrap_or(state.status);
             return true;
         }
-        "export" | "umask" => {
+        "export" | "umask" | ":" => {
             state.status = 0;
             return false;
         }
@@ -434,9 +434,7 @@ fn run(
 /// Qshell's `db2 -S`: heading, dashes, rows, count; errors on standard output as well.
 fn database(world: &World, login: &Login, text: &str, outcome: &mut Outcome) -> u32 {
     let out = &mut Text(&mut outcome.stdout);
-    let wrapped = unwrap_json(text);
-    let inner = wrapped.as_ref().map_or(text, |(_, _, inner)| inner);
-    match sql::query(world, &login.partition, &login.user, inner) {
+    match sql::query(world, &login.partition, &login.user, text) {
         Err(e) => {
             let _ = writeln!(
                 out,
@@ -446,61 +444,23 @@ fn database(world: &World, login: &Login, text: &str, outcome: &mut Outcome) -> 
             1
         }
         Ok((columns, rows)) => {
-            if let Some((mark, keys, _)) = &wrapped {
-                if let Some(unknown) = keys.iter().find(|k| !columns.contains(k)) {
-                    let _ = writeln!(
-                        out,
-                        "  **** CLI ERROR *****\n         SQLSTATE: 42703\nNATIVE ERROR CODE: -206\nColumn {unknown} not in specified tables."
-                    );
-                    return 1;
-                }
-                let _ = writeln!(out, "\nLINE\n----------");
-                for row in &rows {
-                    let object: serde_json::Map<String, serde_json::Value> = keys
-                        .iter()
-                        .map(|k| (k.clone(), row.get(k).cloned().flatten().into()))
-                        .collect();
-                    let _ = writeln!(out, "{mark}{}", serde_json::Value::Object(object));
-                }
-            } else {
-                let _ = writeln!(out, "\n{}\n----------", columns.join(" "));
-                for row in &rows {
-                    let cells: Vec<String> = columns
-                        .iter()
-                        .map(|c| {
-                            row.get(c)
-                                .cloned()
-                                .flatten()
-                                .unwrap_or_else(|| "-".to_owned())
-                        })
-                        .collect();
-                    let _ = writeln!(out, "{}", cells.join(" "));
-                }
+            let _ = writeln!(out, "\n{}\n----------", columns.join(" "));
+            for row in &rows {
+                let cells: Vec<String> = columns
+                    .iter()
+                    .map(|c| {
+                        row.get(c)
+                            .cloned()
+                            .flatten()
+                            .unwrap_or_else(|| "-".to_owned())
+                    })
+                    .collect();
+                let _ = writeln!(out, "{}", cells.join(" "));
             }
             let _ = writeln!(out, "\n  {} RECORD(S) SELECTED.", rows.len());
             0
         }
     }
-}
-
-/// Takes the operator's JSON form apart: mark, keys, inner query.
-fn unwrap_json(text: &str) -> Option<(String, Vec<String>, String)> {
-    let rest = text.strip_prefix("SELECT '")?;
-    let (mark, rest) = rest.split_once("' CONCAT JSON_OBJECT(")?;
-    let (items, rest) =
-        rest.split_once(" NULL ON NULL RETURNING VARCHAR(30000)) AS LINE FROM (")?;
-    let (inner, tail) = rest.rsplit_once(") AS Q")?;
-    if !tail.is_empty() && tail != " ORDER BY ORDER OF Q" {
-        return None;
-    }
-    let keys = items
-        .split(", ")
-        .map(|item| {
-            let (key, column) = item.strip_prefix("KEY '")?.split_once("' VALUE ")?;
-            (column == format!("VARCHAR({key})")).then(|| key.to_owned())
-        })
-        .collect::<Option<Vec<_>>>()?;
-    Some((mark.to_owned(), keys, inner.to_owned()))
 }
 
 #[cfg(test)]

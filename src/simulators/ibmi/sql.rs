@@ -2,7 +2,7 @@
 //! never answered with nothing.
 //!
 //! Understood: `SELECT` of columns, `COUNT(*)`, literals, `TRIM`, `VARCHAR`, `VARCHAR_FORMAT`, `COALESCE`, `MAX`, `MIN`,
-//! scalar subselects; `FROM schema.view` or `TABLE(schema.function(arguments))`; `WHERE` with `AND`, `OR`, `NOT`,
+//! `JSON_OBJECT`, scalar subselects; `FROM schema.view`, `TABLE(schema.function(arguments))` or a subselect; `WHERE` with `AND`, `OR`, `NOT`,
 //! comparisons, `LIKE`, `IN`, `IS NULL`; `ORDER BY`; `FETCH FIRST`.
 
 use super::tables;
@@ -128,7 +128,7 @@ fn tokens(text: &str) -> Result<Vec<Token>, SqlError> {
                 if ["=>", "<>", ">=", "<=", "||"].contains(&two.as_str()) {
                     i += 2;
                     out.push(Token::Sign(two));
-                } else if "(),=<>*-+".contains(x) {
+                } else if "(),=<>*-+:".contains(x) {
                     i += 1;
                     out.push(Token::Sign(x.to_string()));
                 } else {
@@ -150,6 +150,7 @@ enum Expression {
     Count,
     Extreme(bool, Box<Expression>),
     Concat(Box<Expression>, Box<Expression>),
+    Json(Vec<(String, Expression)>, bool),
 }
 
 #[derive(Debug, Clone)]
@@ -275,6 +276,12 @@ impl Parser<'_> {
     fn order(&mut self, rows: &mut [SqlRow], columns: &[String]) -> Result<(), SqlError> {
         let mut keys = Vec::new();
         loop {
+            if self.take_word("ORDER") {
+                // `ORDER BY ORDER OF Q`: the subselect's rows are in their order already.
+                self.need_word("OF")?;
+                self.next()?;
+                return Ok(());
+            }
             let expression = self.expression()?;
             let descending = self.take_word("DESC");
             let _ = self.take_word("ASC");
@@ -300,7 +307,11 @@ impl Parser<'_> {
     }
 
     fn source(&mut self) -> Result<Answer, SqlError> {
-        let answer = if self.take_word("TABLE") {
+        let answer = if self.take_sign("(") {
+            let inner = self.select()?;
+            self.need_sign(")")?;
+            inner
+        } else if self.take_word("TABLE") {
             self.need_sign("(")?;
             let name = self.next()?.text().to_owned();
             self.need_sign("(")?;
@@ -330,7 +341,7 @@ impl Parser<'_> {
             tables::view(self.world, self.partition, self.user, &name)?
         };
         let _ = self.take_word("AS");
-        let reserved = ["WHERE", "ORDER", "FETCH"];
+        let reserved = ["WHERE", "ORDER", "FETCH", "UNION"];
         if let Some(Token::Word(w)) = self.peek()
             && !reserved.contains(&w.as_str())
         {
@@ -480,6 +491,9 @@ impl Parser<'_> {
             self.need_sign(")")?;
             return Ok(Expression::Count);
         }
+        if name == "JSON_OBJECT" {
+            return self.json_object();
+        }
         let mut arguments = vec![self.expression()?];
         while self.take_sign(",") {
             arguments.push(self.expression()?);
@@ -503,6 +517,39 @@ impl Parser<'_> {
                 });
             }
         })
+    }
+}
+
+impl Parser<'_> {
+    fn json_object(&mut self) -> Result<Expression, SqlError> {
+        let mut items = Vec::new();
+        loop {
+            let _ = self.take_word("KEY");
+            let Token::Text(key) = self.next()? else {
+                return Err(SqlError::syntax("JSON key expected"));
+            };
+            if !self.take_sign(":") {
+                self.need_word("VALUE")?;
+            }
+            items.push((key, self.expression()?));
+            if !self.take_sign(",") {
+                break;
+            }
+        }
+        let absent = self.take_word("ABSENT");
+        if absent || self.take_word("NULL") {
+            self.need_word("ON")?;
+            self.need_word("NULL")?;
+        }
+        if self.take_word("RETURNING") {
+            self.next()?;
+            if self.take_sign("(") {
+                self.next()?;
+                self.need_sign(")")?;
+            }
+        }
+        self.need_sign(")")?;
+        Ok(Expression::Json(items, absent))
     }
 }
 
@@ -536,6 +583,16 @@ fn value(
             (Some(a), Some(b)) => Some(a + &b),
             _ => None,
         },
+        Expression::Json(items, absent) => {
+            let mut object = serde_json::Map::new();
+            for (key, e) in items {
+                let text = value(e, row, columns)?;
+                if text.is_some() || !absent {
+                    object.insert(key.clone(), text.into());
+                }
+            }
+            Some(serde_json::Value::Object(object).to_string())
+        }
         Expression::Count | Expression::Extreme(..) => {
             return Err(SqlError::syntax("aggregate is not allowed here"));
         }
