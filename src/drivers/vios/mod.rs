@@ -1,0 +1,4 @@
+//! VIOS
+pub mod lsdev;
+pub mod lsmap;
+pub mod unique_id;
