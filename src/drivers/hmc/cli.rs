@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 pub(super) const JOB_REQUEST: &str = "application/vnd.ibm.powervm.web+xml; type=JobRequest";
 
 /// First wait for a job: a VIOS command takes about 80 ms (`hmc.md` § 1.11).
-const FIRST_WAIT: Duration = Duration::from_millis(30);
+const FIRST_WAIT: Duration = Duration::from_millis(15);
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// What happened to a polled job.

@@ -105,7 +105,7 @@ impl Job {
     pub(super) fn code(&self) -> String {
         errors::code_in(&self.text).map_or_else(
             || match self.return_code {
-                Some(code) if self.is_success_word() => format!("rc={code}"),
+                Some(code) if code != 0 && self.is_success_word() => format!("rc={code}"),
                 _ => self.status.clone(),
             },
             str::to_owned,

@@ -14,12 +14,12 @@ mod quick;
 mod session;
 mod storage;
 #[cfg(test)]
-mod tests;
+pub(in crate::drivers) mod tests;
 mod xml;
 
 pub(crate) use inventory::{System, ViosPartition};
 pub use partition::{HmcControl, HmcView};
-pub(crate) use storage::{ViosDisk, disks as vios_disks};
+pub(crate) use storage::ViosDisk;
 
 use crate::drivers::transport::http::HttpDevice;
 use crate::drivers::transport::tls::{TlsError, TlsOptions};
@@ -135,7 +135,7 @@ impl Console {
             vios.uuid
         );
         let reply = self.get(&path, inventory::ATOM, inventory::LONG).await?;
-        vios_disks(&reply.answer.body).ok_or_else(|| {
+        storage::disks(&reply.answer.body).ok_or_else(|| {
             errors::unreadable(
                 &reply.device,
                 &path,
@@ -212,9 +212,5 @@ impl HmcConsole {
     /// Logs off. A later question logs on again.
     pub async fn close(&self) {
         self.console.sessions.close().await;
-    }
-
-    pub(crate) fn shared(&self) -> Arc<Console> {
-        self.console.clone()
     }
 }

@@ -20,6 +20,8 @@ pub struct HmcView {
     managed_system: String,
     name: String,
     pinned: Option<PartitionUuid>,
+    /// Once bound, never bound to another UUID.
+    sticky: bool,
     bound: Arc<tokio::sync::Mutex<Option<Bound>>>,
 }
 
@@ -42,6 +44,7 @@ impl HmcView {
             managed_system: managed_system.to_owned(),
             name: name.to_owned(),
             pinned,
+            sticky: false,
             bound: Arc::default(),
         }
     }
@@ -68,6 +71,13 @@ impl HmcView {
         Ok(found)
     }
 
+    /// A view may look for the name again at the next question; a control stays with its UUID.
+    async fn unbind(&self) {
+        if !self.sticky {
+            *self.bound.lock().await = None;
+        }
+    }
+
     fn replaced(&self, what: &str) -> DeviceError {
         DeviceError::refused(
             self.console.device(),
@@ -86,6 +96,7 @@ impl HmcView {
         let reply = match self.console.get(&path, ATOM, SHORT).await {
             Ok(reply) => reply,
             Err(error) if is_gone(&error) => {
+                self.unbind().await;
                 return Err(self.replaced(&format!("the console no longer knows {}", bound.uuid)));
             }
             Err(error) => return Err(error),
@@ -94,6 +105,7 @@ impl HmcView {
             errors::unreadable(&reply.device, &path, &reply.answer.body, Intent::Read)
         })?;
         if lpar.uuid != bound.uuid || lpar.name != self.name {
+            self.unbind().await;
             return Err(self.replaced(&format!("{} is now called {}", bound.uuid, lpar.name)));
         }
         Ok((bound, lpar))
@@ -190,7 +202,12 @@ pub struct HmcControl {
 
 impl HmcControl {
     pub(super) fn new(view: HmcView) -> Self {
-        Self { view }
+        Self {
+            view: HmcView {
+                sticky: true,
+                ..view
+            },
+        }
     }
 
     /// The same partition, read-only.
