@@ -1,9 +1,11 @@
 //! The real devices behind the roles of `site`, over their real protocols. Drivers read, write effects once, and never
 //! sleep for long, write status or touch Kubernetes (`architecture.md` § 6).
 
+pub mod hmc;
 pub mod ibmi;
 pub mod storage;
 pub mod transport;
+pub mod vios;
 
 /// Folder of recorded device answers for parser tests, beside the checkout or at `IBMICLONE_CAPTURES`; `None` = not
 /// there, and said so: the test skips visibly.
