@@ -1,6 +1,8 @@
 //! Integration tests, a module per subject.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod contract;
 mod crd_rules;
+mod guest_kit;
 mod kube;
 mod support;
