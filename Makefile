@@ -50,6 +50,4 @@ bench: ## the measurements of benches/
 	cargo bench --locked
 
 crds: ## writes crds/ anew from the source
-	@mkdir -p crds
-	cargo run --locked --quiet -- crd >crds/.new
-	mv crds/.new crds/ibmiclone.dev.yaml
+	cargo run --locked --quiet -- crd --output crds

@@ -186,9 +186,10 @@ fn step(entry: &Entry) -> Option<LogLine> {
     let start = entry.start.or(entry.end)?;
     let facts = |name: &str, map: &crate::engine::journal::Facts| {
         let list: Vec<String> = map.iter().map(|(k, v)| format!("{k}={v}")).collect();
-        (!list.is_empty())
-            .then(|| format!("; {name}: {}", list.join(", ")))
-            .unwrap_or_default()
+        match list.as_slice() {
+            [] => String::new(),
+            list => format!("; {name}: {}", list.join(", ")),
+        }
     };
     let end = entry.end.map(|t| format!(" {t}")).unwrap_or_default();
     let message = entry.message.as_deref().map(|m| format!("; {m}"));
@@ -222,6 +223,7 @@ fn line(job: &str, ts: Option<String>, sev: u8, text: String) -> LogLine {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use flate2::read::GzDecoder;
