@@ -59,7 +59,11 @@ impl Step for Toy {
     }
     async fn observe(&self, _: &StepContext<'_>) -> Observation {
         let mut seen = self.seen.lock().unwrap();
-        if seen.len() > 1 { seen.pop_front().unwrap() } else { seen.front().cloned().unwrap() }
+        if seen.len() > 1 {
+            seen.pop_front().unwrap()
+        } else {
+            seen.front().cloned().unwrap()
+        }
     }
     async fn act(&self, _: &StepContext<'_>) -> Result<Option<String>, DeviceError> {
         *self.sent.lock().unwrap() += 1;
@@ -72,7 +76,11 @@ struct Owed(Mutex<VecDeque<Result<Met, DeviceError>>>);
 #[async_trait]
 impl Settle for Owed {
     async fn meet(&self, _: ObligationKind, _: &StepContext<'_>) -> Result<Met, DeviceError> {
-        self.0.lock().unwrap().pop_front().unwrap_or(Ok(Met::Yes("met".into())))
+        self.0
+            .lock()
+            .unwrap()
+            .pop_front()
+            .unwrap_or(Ok(Met::Yes("met".into())))
     }
 }
 
@@ -95,14 +103,21 @@ impl Bench {
     fn new(steps: &[Toy]) -> Self {
         Self::with(steps, &[], Vec::new())
     }
-    fn with(steps: &[Toy], faults: &[(usize, Injected)], owed: Vec<Result<Met, DeviceError>>) -> Self {
+    fn with(
+        steps: &[Toy],
+        faults: &[(usize, Injected)],
+        owed: Vec<Result<Met, DeviceError>>,
+    ) -> Self {
         let controls = Controls::planned(faults);
         let names: Vec<&str> = steps.iter().map(|s| s.id).collect();
         let start = fakes::start();
         Self {
             recipe: Recipe {
                 name: "toy-v1".into(),
-                steps: steps.iter().map(|s| Box::new(s.clone()) as Box<dyn Step>).collect(),
+                steps: steps
+                    .iter()
+                    .map(|s| Box::new(s.clone()) as Box<dyn Step>)
+                    .collect(),
                 window: None,
                 settle: Arc::new(Owed(Mutex::new(owed.into()))),
                 run_limit: Duration::from_secs(3600),
@@ -110,7 +125,11 @@ impl Bench {
             },
             store: MemoryStore::new(Journal::open("toy-v1", "T", &names), controls.clone()),
             locks: MemoryLocks::default(),
-            clock: MatrixClock { clock: SimulatedClock::manual(start), start, controls },
+            clock: MatrixClock {
+                clock: SimulatedClock::manual(start),
+                start,
+                controls,
+            },
             fence: Always(Some(Duration::MAX)),
         }
     }
@@ -156,20 +175,41 @@ fn a_run_of_done_steps_succeeds_without_sending_anything() {
 fn the_intent_is_written_before_the_effect_and_before_each_retry() {
     let toy = Toy::new("one", &[Observation::Absent, Observation::Absent, done()]);
     // Points: 0 start of run, 1 first intent, 2 second intent. A lost second write must keep the second effect back.
-    let bench = Bench::with(std::slice::from_ref(&toy), &[(2, Injected::NotSent)], Vec::new());
+    let bench = Bench::with(
+        std::slice::from_ref(&toy),
+        &[(2, Injected::NotSent)],
+        Vec::new(),
+    );
     assert!(matches!(bench.pass(Cancel::No), Some(Pass::Lost(_))));
-    assert_eq!(toy.sent(), 1, "the retry was sent although its write failed");
+    assert_eq!(
+        toy.sent(),
+        1,
+        "the retry was sent although its write failed"
+    );
     break_rule(Some(Rule::WriteBeforeEffect));
     let toy = Toy::new("one", &[Observation::Absent, Observation::Absent, done()]);
-    let bench = Bench::with(std::slice::from_ref(&toy), &[(2, Injected::NotSent)], Vec::new());
+    let bench = Bench::with(
+        std::slice::from_ref(&toy),
+        &[(2, Injected::NotSent)],
+        Vec::new(),
+    );
     let _ = bench.pass(Cancel::No);
     break_rule(None);
-    assert_eq!(toy.sent(), 2, "the broken rule must be visible to this test");
+    assert_eq!(
+        toy.sent(),
+        2,
+        "the broken rule must be visible to this test"
+    );
 }
 
 #[test]
 fn unknown_fails_the_run_and_is_never_retried() {
-    let look = || Observation::Unknown(super::step::Failure::new("OutcomeUnknown", "cannot be told"));
+    let look = || {
+        Observation::Unknown(super::step::Failure::new(
+            "OutcomeUnknown",
+            "cannot be told",
+        ))
+    };
     let toy = Toy::new("one", &[look()]);
     let journal = Bench::new(std::slice::from_ref(&toy)).to_end();
     assert_eq!((journal.phase, toy.sent()), (Phase::Failed, 0));
@@ -178,7 +218,11 @@ fn unknown_fails_the_run_and_is_never_retried() {
     let toy = Toy::new("one", &[look(), done()]);
     Bench::new(std::slice::from_ref(&toy)).to_end();
     break_rule(None);
-    assert_eq!(toy.sent(), 1, "the broken rule must be visible to this test");
+    assert_eq!(
+        toy.sent(),
+        1,
+        "the broken rule must be visible to this test"
+    );
 }
 
 #[test]
@@ -228,9 +272,14 @@ fn a_run_is_only_moved_along_its_own_frozen_list() {
 
 #[test]
 fn obligations_are_met_before_the_phase_is_final_and_are_retried_for_ever() {
-    let mut toy = Toy::new("one", &[Observation::Absent, Observation::broken("Odd", "odd")]);
+    let mut toy = Toy::new(
+        "one",
+        &[Observation::Absent, Observation::broken("Odd", "odd")],
+    );
     toy.owes = &[ObligationKind::LeavePrepared];
-    let refusals: Vec<_> = (0..20).map(|_| Err(DeviceError::refused("svc", "CMMVC0000E", "no"))).collect();
+    let refusals: Vec<_> = (0..20)
+        .map(|_| Err(DeviceError::refused("svc", "CMMVC0000E", "no")))
+        .collect();
     let bench = Bench::with(std::slice::from_ref(&toy), &[], refusals);
     let journal = bench.to_end();
     assert_eq!(journal.phase, Phase::Failed);
@@ -241,14 +290,24 @@ fn obligations_are_met_before_the_phase_is_final_and_are_retried_for_ever() {
 #[test]
 fn a_refused_effect_fails_the_step_and_an_unknown_one_is_observed() {
     let toy = Toy::new("one", &[Observation::Absent]);
-    toy.effects.lock().unwrap().push(Err(DeviceError::refused("hmc", "HSCL3680", "needs a profile")));
+    toy.effects.lock().unwrap().push(Err(DeviceError::refused(
+        "hmc",
+        "HSCL3680",
+        "needs a profile",
+    )));
     let journal = Bench::new(std::slice::from_ref(&toy)).to_end();
     assert_eq!(journal.phase, Phase::Failed);
     assert!(journal.verdict.unwrap().message.contains("HSCL3680"));
 
     let toy = Toy::new("one", &[Observation::Absent, done()]);
-    toy.effects.lock().unwrap().push(Err(DeviceError::indeterminate("hmc", "reset")));
-    assert_eq!(Bench::new(std::slice::from_ref(&toy)).to_end().phase, Phase::Succeeded);
+    toy.effects
+        .lock()
+        .unwrap()
+        .push(Err(DeviceError::indeterminate("hmc", "reset")));
+    assert_eq!(
+        Bench::new(std::slice::from_ref(&toy)).to_end().phase,
+        Phase::Succeeded
+    );
     assert_eq!(toy.sent(), 1);
 }
 
@@ -259,9 +318,14 @@ fn a_queued_run_verifies_again_and_counts_its_time_from_the_end_of_the_queue() {
     let mut bench = Bench::new(&[check.clone(), toy.clone()]);
     bench.recipe.locks_from = 1;
     *bench.locks.denied.lock().unwrap() = true;
-    let Some(Pass::Again(wait, journal)) = bench.pass(Cancel::No) else { panic!("must wait") };
+    let Some(Pass::Again(wait, journal)) = bench.pass(Cancel::No) else {
+        panic!("must wait")
+    };
     assert_eq!((journal.phase, toy.sent()), (Phase::Queued, 0));
-    assert_eq!(journal.steps[1].message.as_deref(), Some("1|other/run (target set)"));
+    assert_eq!(
+        journal.steps[1].message.as_deref(),
+        Some("1|other/run (target set)")
+    );
     bench.clock.clock.advance(wait);
     *bench.locks.denied.lock().unwrap() = false;
     let journal = bench.to_end();
@@ -275,7 +339,9 @@ fn abort_ends_a_wait_and_nothing_more_is_sent() {
     let toy = Toy::new("one", &[Observation::underway(AGAIN, "waiting")]);
     let bench = Bench::new(std::slice::from_ref(&toy));
     assert!(matches!(bench.pass(Cancel::No), Some(Pass::Again(..))));
-    let Some(Pass::Final(journal)) = bench.pass(Cancel::Abort) else { panic!("must end") };
+    let Some(Pass::Final(journal)) = bench.pass(Cancel::Abort) else {
+        panic!("must end")
+    };
     assert_eq!((journal.phase, toy.sent()), (Phase::Cancelled, 0));
 }
 
@@ -292,7 +358,10 @@ fn the_whole_run_has_a_limit_that_names_the_step() {
 
 #[test]
 fn a_warning_of_a_step_turns_success_into_warning() {
-    let facts = Facts::from([("warning.pool".into(), "pool P0 is 93 % full".into()), ("a".into(), "b".into())]);
+    let facts = Facts::from([
+        ("warning.pool".into(), "pool P0 is 93 % full".into()),
+        ("a".into(), "b".into()),
+    ]);
     let journal = Bench::new(&[Toy::new("one", &[Observation::Done(facts)])]).to_end();
     assert_eq!(journal.phase, Phase::Warning);
     assert_eq!(journal.output("one", "a"), Some("b"));
@@ -302,7 +371,11 @@ fn a_warning_of_a_step_turns_success_into_warning() {
 #[test]
 fn a_stale_writer_gets_a_conflict_and_sends_nothing() {
     let toy = Toy::new("one", &[Observation::Absent, done()]);
-    let bench = Bench::with(std::slice::from_ref(&toy), &[(1, Injected::Stalled)], Vec::new());
+    let bench = Bench::with(
+        std::slice::from_ref(&toy),
+        &[(1, Injected::Stalled)],
+        Vec::new(),
+    );
     let store = bench.store.clone();
     bench.clock.controls.on_stall(Box::new(move || {
         let mut journal = store.get();

@@ -139,7 +139,11 @@ impl Controls {
             let at = state.next;
             state.next += 1;
             state.seen.push((point, name.to_owned()));
-            state.planned.iter().find(|(n, f)| *n == at && applies(*f, point)).map(|(_, f)| *f)
+            state
+                .planned
+                .iter()
+                .find(|(n, f)| *n == at && applies(*f, point))
+                .map(|(_, f)| *f)
         };
         match injected {
             Some(Injected::CrashBefore) => {

@@ -26,7 +26,9 @@ macro_rules! effect {
         let injected = $controls.before(Point::Effect, $name).await;
         match injected {
             Some(Injected::NotSent) => Err(DeviceError::unreachable($name, "injected")),
-            Some(Injected::Refused) => Err(DeviceError::refused($name, "INJECTED", "injected refusal")),
+            Some(Injected::Refused) => {
+                Err(DeviceError::refused($name, "INJECTED", "injected refusal"))
+            }
             Some(Injected::Busy) => Err(DeviceError::busy($name, "injected")),
             _ => {
                 let answer = $call.await;
@@ -122,7 +124,11 @@ impl IbmI for Faulty<dyn IbmI> {
     async fn connect(&self) -> Result<Session, DeviceError> {
         self.0.connect().await
     }
-    async fn run(&self, session: &Session, command: &ClCommand) -> Result<CommandOutput, DeviceError> {
+    async fn run(
+        &self,
+        session: &Session,
+        command: &ClCommand,
+    ) -> Result<CommandOutput, DeviceError> {
         effect!(self.1, "run", self.0.run(session, command))
     }
     async fn query(&self, session: &Session, sql: &str) -> Result<Vec<Row>, DeviceError> {
@@ -134,7 +140,11 @@ impl IbmI for Faulty<dyn IbmI> {
     async fn job(&self, session: &Session, name: &str) -> Result<Option<JobStatus>, DeviceError> {
         self.0.job(session, name).await
     }
-    async fn messages(&self, session: &Session, source: &LogSource) -> Result<Vec<Message>, DeviceError> {
+    async fn messages(
+        &self,
+        session: &Session,
+        source: &LogSource,
+    ) -> Result<Vec<Message>, DeviceError> {
         self.0.messages(session, source).await
     }
     async fn put(&self, session: &Session, path: &str, content: &[u8]) -> Result<(), DeviceError> {
@@ -182,7 +192,11 @@ impl FreezeSession for FaultySession {
         on_timeout: OnBoundaryTimeout,
     ) -> Result<DeviceTime, DeviceError> {
         self.1.set_frozen(true);
-        effect!(self.1, "suspend", self.0.suspend(asp, boundary_seconds, on_timeout))
+        effect!(
+            self.1,
+            "suspend",
+            self.0.suspend(asp, boundary_seconds, on_timeout)
+        )
     }
     async fn start_canary(&mut self) -> Result<(), DeviceError> {
         effect!(self.1, "canary", self.0.start_canary())

@@ -20,10 +20,16 @@ pub struct MemoryStore {
 
 impl MemoryStore {
     pub fn new(journal: Journal, controls: Controls) -> Self {
-        Self { journal: Arc::new(Mutex::new(journal)), controls }
+        Self {
+            journal: Arc::new(Mutex::new(journal)),
+            controls,
+        }
     }
     pub fn get(&self) -> Journal {
-        self.journal.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.journal
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
@@ -71,17 +77,27 @@ pub struct MemoryLocks {
 impl Locks for MemoryLocks {
     async fn acquire(&self) -> Result<Acquired, StoreError> {
         if *self.denied.lock().unwrap_or_else(PoisonError::into_inner) {
-            return Ok(Acquired::Queued { position: 1, blocked_by: "other/run (target set)".into() });
+            return Ok(Acquired::Queued {
+                position: 1,
+                blocked_by: "other/run (target set)".into(),
+            });
         }
         *self.held.lock().unwrap_or_else(PoisonError::into_inner) =
             vec![LockKind::Clone, LockKind::TargetSet, LockKind::Source];
         Ok(Acquired::All)
     }
     async fn holds(&self, kind: LockKind) -> Result<bool, StoreError> {
-        Ok(self.held.lock().unwrap_or_else(PoisonError::into_inner).contains(&kind))
+        Ok(self
+            .held
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(&kind))
     }
     async fn release(&self, kind: LockKind) -> Result<(), StoreError> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner).retain(|k| *k != kind);
+        self.held
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|k| *k != kind);
         Ok(())
     }
     async fn own_image(&self) -> Result<Option<String>, StoreError> {
