@@ -171,3 +171,77 @@ fn words(text: &str) -> Option<Vec<String>> {
     all.extend(word);
     Some(all)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn lines_are_the_contracts_own_between_two_marks() {
+        let write = line("N1", &Exec::Write("/ibmiclone/run.parm".to_owned()));
+        assert_eq!(
+            unmarked(&write),
+            Some(("N1", "umask 077; cat > /ibmiclone/run.parm.new"))
+        );
+        let commit = line("N1", &Exec::Commit("/ibmiclone/run.parm".to_owned()));
+        assert_eq!(
+            unmarked(&commit).map(|(_, b)| b),
+            Some("mv -f /ibmiclone/run.parm.new /ibmiclone/run.parm")
+        );
+        let remove = Exec::Remove {
+            path: "/ibmiclone/run.parm".to_owned(),
+            directory: "/ibmiclone".to_owned(),
+        };
+        assert_eq!(
+            unmarked(&line("N1", &remove)).map(|(_, b)| b.to_owned()),
+            Some("rm -f /ibmiclone/run.parm /ibmiclone/run.parm.new; ls -a /ibmiclone".to_owned())
+        );
+    }
+
+    #[test]
+    fn a_cl_command_is_one_shell_word() {
+        let command = "SNDMSG MSG('it $HOME; rm -rf /')";
+        assert_eq!(
+            line("A1", &Exec::Cl(command.to_owned())),
+            r#"echo 'A1:begin'; /QOpenSys/usr/bin/system 'SNDMSG MSG('\''it $HOME; rm -rf /'\'')'; RC=$?; echo "A1:end:$RC"; exit $RC"#
+        );
+    }
+
+    #[test]
+    fn foreign_lines_are_not_taken_for_ours() {
+        for text in [
+            "",
+            "ls -a /",
+            "echo 'A1:begin'; ls -a /",
+            r#"echo 'A1:begin'; reboot; RC=$?; echo "A1:end:$RC"; exit $RC"#,
+            r#"echo 'A1:begin'; ls -a /; RC=$?; echo "B2:end:$RC"; exit $RC"#,
+        ] {
+            assert_eq!(parse_exec(text), None, "{text}");
+        }
+    }
+
+    fn any_exec() -> impl Strategy<Value = Exec> {
+        let path = r#"/[a-zA-Z0-9 .$'"_-]{1,30}"#;
+        prop_oneof![
+            Just(Exec::Alive),
+            Just(Exec::Helper),
+            r"[^\x00-\x1f]{1,80}".prop_map(Exec::Cl),
+            r"[^\x00-\x1f]{1,80}".prop_map(Exec::Sql),
+            path.prop_map(Exec::Write),
+            path.prop_map(Exec::Commit),
+            path.prop_map(Exec::Read),
+            path.prop_map(Exec::List),
+            (path, path).prop_map(|(path, directory)| Exec::Remove { path, directory }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn every_line_is_read_back_as_it_was_meant(exec in any_exec(), nonce in "[A-Z0-9]{1,16}") {
+            let text = line(&nonce, &exec);
+            let nonce = if exec == Exec::Helper { String::new() } else { nonce };
+            prop_assert_eq!(parse_exec(&text), Some((nonce, exec)));
+        }
+    }
+}
