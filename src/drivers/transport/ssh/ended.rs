@@ -134,7 +134,8 @@ mod tests {
     fn status_zero_needs_every_part_of_the_proof() {
         let whole = clean(b"N1:begin\nN1:end:0\n");
         assert!(judge("N1", whole.clone()).is_ok());
-        let spoiled: [(&str, fn(&mut Ended)); 7] = [
+        type Spoil = fn(&mut Ended);
+        let spoiled: [(&str, Spoil); 7] = [
             ("no end of file", |e| e.eof = false),
             ("no clean close", |e| e.closed = false),
             ("a signal", |e| e.signal = Some("KILL".to_owned())),
