@@ -4,8 +4,10 @@ pub mod checks;
 #[cfg(test)]
 pub(crate) mod fakes;
 pub mod log_sink;
+mod names;
 pub mod pace;
 pub mod parameters;
+pub mod pins;
 pub mod plan;
 pub mod queries;
 pub mod records;

@@ -52,23 +52,21 @@ impl Pace {
         self.seconds(5)
     }
 
-    /// Looking at a power job and its partition: 1 s doubling to 15 s, from the time that has passed since the intent.
+    /// Looking at a power job and its partition: 1 s growing to 15 s, never more than an eighth of what has passed since
+    /// the intent, so that a switch is seen soon after it happened.
     pub fn power(self, elapsed: Duration) -> Duration {
-        elapsed.clamp(self.seconds(1), self.seconds(15))
+        (elapsed / 8).clamp(self.seconds(1), self.seconds(15))
     }
 
-    /// Looking at an IPL: every 5 s in its first two minutes, then every 15 s.
+    /// Looking at an IPL: 5 s growing to 15 s, at most a hundredth of what has passed.
     pub fn ipl(self, elapsed: Duration) -> Duration {
-        if elapsed < self.seconds(120) {
-            self.seconds(5)
-        } else {
-            self.seconds(15)
-        }
+        (elapsed / 100).clamp(self.seconds(5), self.seconds(15))
     }
 
-    /// Looking at a submitted job: 2 s doubling to 30 s.
+    /// Looking at a submitted job: 2 s growing to 30 s, at most a hundredth of what has passed: what a poll adds to a run
+    /// stays below one in a hundred.
     pub fn job(self, elapsed: Duration) -> Duration {
-        elapsed.clamp(self.seconds(2), self.seconds(30))
+        (elapsed / 100).clamp(self.seconds(2), self.seconds(30))
     }
 
     /// Looking again at a system that did not answer.
@@ -93,16 +91,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn power_poll_doubles_from_one_to_fifteen_seconds() {
+    fn polls_grow_with_the_wait_between_their_bounds() {
         let pace = Pace::default();
-        let mut at = Duration::ZERO;
-        let mut waits = Vec::new();
-        for _ in 0..7 {
-            let wait = pace.power(at);
-            waits.push(wait.as_secs());
-            at += wait;
-        }
-        assert_eq!(waits, [1, 1, 2, 4, 8, 15, 15]);
+        let at = |seconds| Duration::from_secs(seconds);
+        let waits = |poll: fn(Pace, Duration) -> Duration| {
+            [0, 40, 600, 36_000].map(|s| poll(pace, at(s)).as_secs())
+        };
+        assert_eq!(waits(Pace::power), [1, 5, 15, 15]);
+        assert_eq!(waits(Pace::ipl), [5, 5, 6, 15]);
+        assert_eq!(waits(Pace::job), [2, 2, 6, 30]);
     }
 
     #[test]
@@ -111,7 +108,7 @@ mod tests {
         assert_eq!(fast.seconds(7200), Duration::from_secs(120));
         assert_eq!(fast.array(), Duration::from_secs(2).div_f64(60.0));
         assert_eq!(
-            fast.power(Duration::from_secs(9)),
+            fast.power(Duration::from_secs(99)),
             Duration::from_millis(250)
         );
     }

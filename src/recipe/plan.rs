@@ -1,14 +1,14 @@
 //! The plan of one run: a pure value with everything the steps need, made once from the frozen environment.
 
 use super::pace::Pace;
+pub use super::pins::{Pins, identity_text, parse_identity};
 use crate::api::CloneEnvironmentSpec;
 use crate::api::clone_side::{IplSource, Network, Personality};
 use crate::api::devices::CopyKind;
 use crate::api::options::{Freeze, FreezeMode, Function, Logs, OnTimeout, Proof, UserProgram};
 use crate::api::run::RunMode;
-use crate::engine::journal::Facts;
 use crate::engine::ports::WindowPlan;
-use crate::site::{ArrayFamily, Identity, OnBoundaryTimeout, PartitionUuid, Uid, WantedVolume};
+use crate::site::{ArrayFamily, Identity, OnBoundaryTimeout, PartitionUuid, Uid};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -26,61 +26,6 @@ impl Mapping {
             Mapping::Vscsi => "vscsi",
         }
     }
-}
-
-/// Partition UUIDs and identity that were seen first and must not change (annotation `ibmiclone.dev/pins`,
-/// `product.md` § 2).
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Pins {
-    /// The source's partition.
-    pub source_partition: Option<PartitionUuid>,
-    /// The clone's partition.
-    pub clone_partition: Option<PartitionUuid>,
-    /// Identity of production learned by the first verify; only used while `source.identities` is empty.
-    pub source_identity: Option<Identity>,
-}
-
-const PIN_SOURCE: &str = "sourcePartition";
-const PIN_CLONE: &str = "clonePartition";
-const PIN_IDENTITY: &str = "sourceIdentity";
-
-impl Pins {
-    /// Reads the annotation's map; unknown keys are left alone. The identity is written `SERIAL/PARTITIONID`.
-    pub fn from_facts(facts: &Facts) -> Self {
-        let uuid = |key| facts.get(key).map(PartitionUuid::new);
-        Self {
-            source_partition: uuid(PIN_SOURCE),
-            clone_partition: uuid(PIN_CLONE),
-            source_identity: facts.get(PIN_IDENTITY).and_then(|t| parse_identity(t)),
-        }
-    }
-
-    /// The annotation's map.
-    pub fn to_facts(&self) -> Facts {
-        let mut facts = Facts::new();
-        if let Some(uuid) = &self.source_partition {
-            facts.insert(PIN_SOURCE.into(), uuid.to_string());
-        }
-        if let Some(uuid) = &self.clone_partition {
-            facts.insert(PIN_CLONE.into(), uuid.to_string());
-        }
-        if let Some(identity) = &self.source_identity {
-            facts.insert(PIN_IDENTITY.into(), identity_text(identity));
-        }
-        facts
-    }
-}
-
-/// `SERIAL/PARTITIONID`, as in the guest kit's files.
-pub fn identity_text(identity: &Identity) -> String {
-    format!("{}/{}", identity.serial_number, identity.partition_id)
-}
-
-/// Reads [`identity_text`].
-pub fn parse_identity(text: &str) -> Option<Identity> {
-    let (serial, id) = text.trim().split_once('/')?;
-    let id = id.trim().parse().ok()?;
-    (!serial.trim().is_empty()).then(|| Identity::new(serial, id))
 }
 
 /// What the controller knows besides the environment's spec.
@@ -224,6 +169,12 @@ impl Plan {
             field: "virtualIo",
             write: "vscsi: { adapters }",
         })?;
+        if vscsi.adapters.iter().any(|a| a.volumes != ["*"]) {
+            return Err(unusable(
+                "virtualIo.vscsi.adapters.volumes",
+                "only [\"*\"], all volumes behind every adapter, is driven by this version",
+            ));
+        }
         let plan = Self {
             mode: facts.mode,
             function: spec.function,
@@ -328,35 +279,6 @@ impl Plan {
         }
     }
 
-    /// `C` + environment, `_`, run, both in base 36: at most 10 characters, unique for the run. The `_` keeps
-    /// environment 1 run 11 apart from environment 11 run 1.
-    pub fn job_name(&self) -> String {
-        format!("{}_{}", self.device_prefix(), base36(self.run_number))
-    }
-
-    /// Name of the virtual target device of the volume at this place in the group: `C1_V00`. It holds no run number: the
-    /// same volume of an environment has the same device in every run, so that a map left from an earlier run is
-    /// recognised by a person too. (Steps recognise it by storage UID.)
-    pub fn vtd_name(&self, place: usize) -> String {
-        format!("{}_V{place:02}", self.device_prefix())
-    }
-
-    fn device_prefix(&self) -> String {
-        format!("C{}", base36(self.device_number))
-    }
-
-    /// Target volumes with their places, from their UIDs in the array's order of maps: the first map is the load source.
-    pub fn wanted(&self, targets: &[Uid]) -> Vec<WantedVolume> {
-        targets
-            .iter()
-            .enumerate()
-            .map(|(place, uid)| WantedVolume {
-                uid: uid.clone(),
-                vtd: self.vtd_name(place),
-            })
-            .collect()
-    }
-
     /// How the window is run. Seconds are the devices' own; `cap` and `margin` are the same on our clock.
     pub fn window(&self) -> WindowPlan {
         let max_seconds = self.freeze.max_seconds.unsigned_abs();
@@ -426,22 +348,4 @@ fn percent(value: i32) -> u8 {
 
 fn seconds(value: i32) -> u64 {
     u64::from(value.unsigned_abs())
-}
-
-fn base36(number: i64) -> String {
-    let mut rest = number.unsigned_abs();
-    let mut digits = Vec::new();
-    loop {
-        let digit = u8::try_from(rest % 36).unwrap_or(0);
-        digits.push(if digit < 10 {
-            b'0' + digit
-        } else {
-            b'A' + digit - 10
-        });
-        rest /= 36;
-        if rest == 0 {
-            break;
-        }
-    }
-    digits.iter().rev().map(|d| char::from(*d)).collect()
 }

@@ -6,8 +6,8 @@ use chrono::{NaiveDateTime, TimeDelta};
 
 /// IPv4 interfaces of the system (`ibmi.md` § 3.4).
 pub const INTERFACES: &str = "SELECT INTERNET_ADDRESS, LINE_DESCRIPTION, INTERFACE_STATUS FROM QSYS2.NETSTAT_INTERFACE_INFO WHERE CONNECTION_TYPE = 'IPV4'";
-/// Configured IPv4 routes of the system; `*DIRECT` ones come with the interfaces.
-pub const ROUTES: &str = "SELECT ROUTE_DESTINATION, SUBNET_MASK, NEXT_HOP FROM QSYS2.NETSTAT_ROUTE_INFO WHERE CONNECTION_TYPE = 'IPV4' AND ROUTE_TYPE <> '*DIRECT'";
+/// Configured IPv4 routes of the system; `*DIRECT` ones come with the interfaces. The guest kit asks in the same words.
+pub const ROUTES: &str = "SELECT ROUTE_DESTINATION, SUBNET_MASK, NEXT_HOP FROM QSYS2.NETSTAT_ROUTE_INFO WHERE CONNECTION_TYPE = 'IPV4' AND NEXT_HOP <> '*DIRECT'";
 /// Number of PTFs that an IPL would apply or remove (`ibmi.md` § 2.7; column names [I]).
 pub const PENDING_PTFS: &str =
     "SELECT COUNT(*) AS PENDING FROM QSYS2.PTF_INFO WHERE PTF_IPL_ACTION <> 'NONE'";

@@ -82,6 +82,17 @@ impl Faults {
     pub fn clear(&mut self) {
         self.waiting.clear();
     }
+    /// The fault that waits for exactly this operation, without taking it: for behaviours that last.
+    pub fn waits(&self, device: Device, name: &str, operation: &str) -> Option<&FaultKind> {
+        self.waiting
+            .iter()
+            .find(|f| {
+                f.device == device
+                    && (f.name.is_empty() || f.name == name)
+                    && f.operation == operation
+            })
+            .map(|f| &f.kind)
+    }
     /// Takes the fault for this request, if one waits.
     pub fn take(&mut self, device: Device, name: &str, operation: &str) -> Option<FaultKind> {
         let at = self.waiting.iter().position(|f| {

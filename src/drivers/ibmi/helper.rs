@@ -1,147 +1,379 @@
-//! One resident helper on a connection of its own (`ibmi/CONTRACT.md` § 3).
+//! The client's side of the helper protocol (`ibmi/CONTRACT.md` § 3).
 
-use super::answer::Answer;
-use super::host::nonce;
-use crate::drivers::transport::ssh::{LineChannel, SshSession};
-use crate::site::{AspName, DeviceError, DeviceTime, Identity};
-use crate::wire::ibmi::HELPER_START;
-use std::sync::atomic::{AtomicU32, Ordering};
+use super::exec::new_mark;
+use super::link::LineChannel;
+use crate::site::{
+    AspName, Canary, DeviceError, DeviceTime, FreezePlan, FreezeSession, HelperState, Identity,
+    OnBoundaryTimeout, Watchdog,
+};
+use async_trait::async_trait;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Mutex;
 
-/// Version of the protocol this driver speaks.
+/// Contract's line that starts a helper (§ 10, `helper-start`).
+pub(super) const START: &str = "QIBM_USE_DESCRIPTOR_STDIO=Y; export QIBM_USE_DESCRIPTOR_STDIO; exec /QOpenSys/usr/bin/system -bi \"CALL PGM(IBMICLONE/HELPER)\"";
+
+/// Version of the protocol spoken here.
 const PROTOCOL: &str = "1";
-/// Starting the channel.
-const START_LIMIT: Duration = Duration::from_secs(20);
-/// HELLO starts job B, opens the canary's file and does one commit.
-const HELLO_LIMIT: Duration = Duration::from_secs(60);
-/// PING, states, CANARY: memory and a socket only.
-pub(super) const QUICK_LIMIT: Duration = Duration::from_secs(5);
-/// RESUME is a matter of a second or two (`ibmi.md` § 9).
-pub(super) const RESUME_LIMIT: Duration = Duration::from_secs(30);
-/// The helper itself waits at most 30 s for its watchdog, 10 s for its end.
-pub(super) const ARM_LIMIT: Duration = Duration::from_secs(45);
-/// As above.
-pub(super) const DISARM_LIMIT: Duration = Duration::from_secs(20);
-/// FORCEWRITE may take minutes (`ibmi.md` § 9); the engine's cap ends it before.
-pub(super) const FORCE_WRITE_LIMIT: Duration = Duration::from_secs(600);
 
-/// What a helper is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Part {
-    /// Suspends, has the canary and arms the watchdog.
-    Main,
-    /// Resumes when the main one cannot.
-    Spare,
+/// A canary is believed to wait when it is older than this many of its own trial commits.
+const CANARY_FACTOR: i64 = 3;
+
+/// One parsed answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Answer {
+    status: Status,
+    fields: BTreeMap<String, String>,
 }
 
-/// A helper that answered HELLO as one of the expected systems.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Status {
+    Ok,
+    Pending,
+    Err,
+}
+
+impl Answer {
+    /// Reads `<seq> STATUS at= ms= …`.
+    pub(super) fn parse(line: &str) -> Option<Self> {
+        let mut rest = line.trim_end();
+        let mut word = || {
+            let (first, more) = rest.split_once(' ').unwrap_or((rest, ""));
+            rest = more;
+            first.to_owned()
+        };
+        let _sequence = word();
+        let status = match word().as_str() {
+            "OK" => Status::Ok,
+            "PENDING" => Status::Pending,
+            "ERR" => Status::Err,
+            _ => return None,
+        };
+        let mut fields = BTreeMap::new();
+        while !rest.is_empty() {
+            if let Some(text) = rest.strip_prefix("text=") {
+                fields.insert("text".to_owned(), text.to_owned());
+                break;
+            }
+            let (item, more) = rest.split_once(' ').unwrap_or((rest, ""));
+            let (key, value) = item.split_once('=')?;
+            fields.insert(key.to_owned(), value.to_owned());
+            rest = more;
+        }
+        fields.get("ms")?.parse::<i64>().ok()?;
+        Some(Self { status, fields })
+    }
+
+    pub(super) fn text(&self, key: &str) -> &str {
+        self.fields.get(key).map_or("", String::as_str)
+    }
+
+    fn number(&self, key: &str) -> Option<i64> {
+        self.text(key).parse().ok()
+    }
+
+    fn time(&self) -> DeviceTime {
+        DeviceTime {
+            milliseconds: self.number("ms").unwrap_or(0),
+        }
+    }
+}
+
+/// A running helper.
 pub(super) struct Helper {
-    lines: LineChannel,
     device: String,
+    channel: Box<dyn LineChannel>,
     prefix: String,
-    count: AtomicU32,
-    /// What one commit of the canary takes, milliseconds; 0 in a spare.
-    pub commit_milliseconds: i64,
+    count: u32,
+    limit: Duration,
 }
 
 impl Helper {
-    /// Starts it and says HELLO. Nothing else is sent before its identity is one of `identities`.
-    ///
-    /// # Errors
-    /// `Refused` with `WrongIdentity` or `ProtocolUnknown`, or with the helper's own id.
-    pub async fn start(
-        session: SshSession,
-        device: &str,
+    pub(super) fn new(device: String, channel: Box<dyn LineChannel>, limit: Duration) -> Self {
+        Self {
+            device,
+            channel,
+            prefix: new_mark().chars().skip(3).take(8).collect(),
+            count: 0,
+            limit,
+        }
+    }
+
+    /// Sends requests in one write and gives their answers, `ERR` ones included.
+    async fn ask_all(
+        &mut self,
+        requests: &[&str],
+        limit: Duration,
+    ) -> Result<Vec<Answer>, DeviceError> {
+        let lines: Vec<String> = requests
+            .iter()
+            .map(|r| {
+                self.count += 1;
+                format!("{}{:X} {r}", self.prefix, self.count)
+            })
+            .collect();
+        let answers = self.channel.ask(&lines, limit).await?;
+        answers
+            .iter()
+            .map(|a| {
+                Answer::parse(a).ok_or_else(|| {
+                    DeviceError::indeterminate(
+                        &self.device,
+                        format!("the helper's answer is not of the protocol: {a}"),
+                    )
+                })
+            })
+            .collect()
+    }
+
+    /// One request; `ERR` becomes `Refused`.
+    pub(super) async fn ask(
+        &mut self,
+        request: &str,
+        extra: Duration,
+    ) -> Result<Answer, DeviceError> {
+        let limit = self.limit + extra;
+        let answers = self.ask_all(&[request], limit).await?;
+        let answer = answers
+            .into_iter()
+            .next()
+            .ok_or_else(|| DeviceError::indeterminate(&self.device, "the helper gave no answer"))?;
+        self.accept(request, answer)
+    }
+
+    fn accept(&self, request: &str, answer: Answer) -> Result<Answer, DeviceError> {
+        if answer.status != Status::Err {
+            return Ok(answer);
+        }
+        let (id, text) = (answer.text("id"), answer.text("text"));
+        if id == "CLN0023" {
+            return Err(DeviceError::busy(
+                &self.device,
+                "an older watchdog of the guest kit is still counting; it is disarmed by the run that armed it, or ends by itself within 720 s",
+            ));
+        }
+        Err(DeviceError::refused(
+            &self.device,
+            if id.is_empty() { "CLN0000" } else { id },
+            format!("{request}: {text}"),
+        ))
+    }
+
+    /// HELLO, and the proof that the helper runs on one of production's systems.
+    pub(super) async fn hello(
+        &mut self,
         token: &str,
-        part: Part,
-        identities: &[Identity],
-    ) -> Result<Self, DeviceError> {
-        let lines = session.lines(HELPER_START, START_LIMIT).await?;
-        let mut helper = Self {
-            lines,
-            device: device.to_owned(),
-            prefix: nonce().chars().take(10).collect(),
-            count: AtomicU32::new(0),
-            commit_milliseconds: 0,
-        };
-        let spare = match part {
-            Part::Main => "",
-            Part::Spare => " SPARE",
-        };
-        let hello = format!("HELLO {PROTOCOL} {token}{spare}");
-        let answer = helper.ask(&hello, HELLO_LIMIT).await.map_err(|e| match e {
-            DeviceError::Indeterminate { device, text } => DeviceError::Indeterminate {
-                device,
-                text: format!(
-                    "{text}; when the guest kit is not installed or this profile may not use it, run guest install"
-                ),
-            },
-            other => other,
-        })?;
-        if answer.field("protocol") != Some(PROTOCOL) {
-            let text = format!(
-                "its guest kit {} speaks protocol {}, this operator {PROTOCOL}: run guest install",
-                answer.field("kit").unwrap_or("of unknown version"),
-                answer.field("protocol").unwrap_or("-")
-            );
-            return Err(DeviceError::refused(device, "ProtocolUnknown", text));
-        }
-        helper.prove(&answer, identities)?;
-        helper.commit_milliseconds = answer.number("canaryMs").unwrap_or(0);
-        Ok(helper)
-    }
-
-    fn prove(&self, hello: &Answer, identities: &[Identity]) -> Result<(), DeviceError> {
-        let found = hello
-            .field("serial")
-            .zip(hello.number("partition"))
-            .and_then(|(serial, id)| Some(Identity::new(serial, i32::try_from(id).ok()?)));
+        spare: bool,
+        expected: &[Identity],
+    ) -> Result<Answer, DeviceError> {
+        let request = format!(
+            "HELLO {PROTOCOL} {token}{}",
+            if spare { " SPARE" } else { "" }
+        );
+        let answer = self.ask(&request, Duration::from_secs(20)).await?;
+        let found = answer
+            .text("partition")
+            .parse()
+            .map(|id| Identity::new(answer.text("serial"), id));
         match found {
-            Some(found) if identities.contains(&found) => Ok(()),
-            found => Err(wrong_identity(&self.device, found.as_ref(), identities)),
+            Ok(found) if expected.contains(&found) => Ok(answer),
+            Ok(found) => {
+                let list: Vec<String> = expected.iter().map(ToString::to_string).collect();
+                Err(DeviceError::refused(
+                    &self.device,
+                    "IdentityUnexpected",
+                    format!(
+                        "the helper runs on {found}, production is {}: nothing was suspended; is source.host right?",
+                        list.join(" or ")
+                    ),
+                ))
+            }
+            Err(_) => Err(DeviceError::indeterminate(
+                &self.device,
+                "the helper does not say on which partition it runs",
+            )),
         }
-    }
-
-    /// One request, one answer.
-    pub async fn ask(&self, request: &str, limit: Duration) -> Result<Answer, DeviceError> {
-        let count = self.count.fetch_add(1, Ordering::Relaxed);
-        // 16 characters at most: a helper does not live long enough for a million requests.
-        let key = format!("{}{:X}", self.prefix, count % 0x10_0000);
-        let line = self
-            .lines
-            .ask(&key, &format!("{key} {request}"), limit)
-            .await?;
-        Answer::read(&self.device, request, &line)
     }
 
     /// RESUME of one ASP.
-    pub async fn resume(&self, asp: &AspName) -> Result<DeviceTime, DeviceError> {
-        let answer = self.ask(&format!("RESUME {asp}"), RESUME_LIMIT).await?;
-        Ok(answer.time())
+    pub(super) async fn resume(&mut self, asp: &AspName) -> Result<DeviceTime, DeviceError> {
+        let request = format!("RESUME {asp}");
+        Ok(self.ask(&request, Duration::ZERO).await?.time())
     }
 
-    /// QUIT; the channel is cut afterwards whatever it said.
-    pub async fn quit(self) {
-        // A helper that does not take it sees the end of its channel.
-        let _ = self.ask("QUIT", QUICK_LIMIT).await;
-        self.lines.cut();
+    /// WATCHDOG DISARM; what it had become.
+    pub(super) async fn disarm(&mut self) -> Result<Watchdog, DeviceError> {
+        let answer = self.ask("WATCHDOG DISARM", Duration::from_secs(15)).await?;
+        Ok(watchdog_word(answer.text("state")))
     }
 }
 
-/// The refusal of a system that is not production.
-pub(super) fn wrong_identity(
-    device: &str,
-    found: Option<&Identity>,
-    expected: &[Identity],
-) -> DeviceError {
-    let found = found.map_or_else(|| "without an identity".to_owned(), ToString::to_string);
-    let expected: Vec<String> = expected.iter().map(ToString::to_string).collect();
-    let expected = if expected.is_empty() {
-        "an identity that verify has not learned yet".to_owned()
-    } else {
-        expected.join(" or ")
-    };
-    let text = format!("it answers as {found}, expected {expected}; nothing was suspended");
-    DeviceError::refused(device, "WrongIdentity", text)
+pub(super) fn watchdog_word(state: &str) -> Watchdog {
+    match state {
+        "ACTIVE" => Watchdog::Armed,
+        "FIRING" | "FIRED" | "FAILED" => Watchdog::Fired,
+        _ => Watchdog::Ended,
+    }
+}
+
+/// Spare helper of an open window: shared with [`super::freeze::IbmIFreeze`], which resumes through it.
+pub(super) type Spare = Arc<Mutex<Option<Helper>>>;
+
+/// The open window's helper.
+pub(super) struct HelperSession {
+    pub(super) helper: Helper,
+    pub(super) spare: Spare,
+    pub(super) uses_canary: bool,
+    pub(super) canary_started: bool,
+    pub(super) canary_milliseconds: i64,
+    /// Last beat of the watchdog: counter, and the helper's clock when it was seen to move.
+    pub(super) beat: (i64, i64),
+}
+
+impl HelperSession {
+    fn judge_watchdog(&mut self, answer: &Answer) -> Watchdog {
+        let (beats, at) = (
+            answer.number("beats").unwrap_or(0),
+            answer.number("at").unwrap_or(0),
+        );
+        if beats != self.beat.0 {
+            self.beat = (beats, at);
+        }
+        let word = watchdog_word(answer.text("state"));
+        if word == Watchdog::Armed && at - self.beat.1 > 3_000 {
+            // ACTIVE is only alive while its counter moves (§ 4).
+            return Watchdog::Ended;
+        }
+        word
+    }
+
+    /// A canary that has not begun, or is younger than a few trial commits, proves nothing (§ 5): how long to wait.
+    fn too_young(&self, answer: &Answer) -> Option<Duration> {
+        if answer.status != Status::Pending {
+            return None;
+        }
+        let needed = self.canary_milliseconds * CANARY_FACTOR;
+        match (answer.number("began"), answer.number("age")) {
+            (Some(_), Some(age)) if age >= needed => None,
+            (Some(_), Some(age)) => Some(Duration::from_millis(
+                u64::try_from(needed - age).unwrap_or(1).max(1),
+            )),
+            _ => Some(Duration::from_millis(1)),
+        }
+    }
+}
+
+#[async_trait]
+impl FreezeSession for HelperSession {
+    async fn state(&mut self) -> Result<HelperState, DeviceError> {
+        let limit = self.helper.limit;
+        let with_canary = self.uses_canary && self.canary_started;
+        for _ in 0..200 {
+            let requests: &[&str] = if with_canary {
+                &["WATCHDOG STATE", "CANARYSTATE"]
+            } else {
+                &["WATCHDOG STATE"]
+            };
+            let mut answers = self.helper.ask_all(requests, limit).await?.into_iter();
+            let missing =
+                || DeviceError::indeterminate(&self.helper.device, "an answer is missing");
+            let first = answers.next().ok_or_else(missing)?;
+            let first = self.helper.accept("WATCHDOG STATE", first)?;
+            let watchdog = self.judge_watchdog(&first);
+            let Some(second) = answers.next() else {
+                return Ok(HelperState {
+                    canary: Canary::Off,
+                    watchdog,
+                });
+            };
+            let second = self.helper.accept("CANARYSTATE", second)?;
+            if let Some(wait) = self.too_young(&second) {
+                // Part of the proof, not of polling: a commit on a running system takes this long as well.
+                tokio::time::sleep(wait).await;
+                continue;
+            }
+            let canary = match (second.status, second.text("state")) {
+                (Status::Pending, _) => Canary::Pending,
+                (_, "DONE") => Canary::Completed,
+                // FAILED and IDLE prove nothing.
+                _ => Canary::Off,
+            };
+            return Ok(HelperState { canary, watchdog });
+        }
+        Err(DeviceError::indeterminate(
+            &self.helper.device,
+            "the canary was ordered and does not begin",
+        ))
+    }
+
+    async fn suspend(
+        &mut self,
+        asp: &AspName,
+        boundary_seconds: u32,
+        on_timeout: OnBoundaryTimeout,
+    ) -> Result<DeviceTime, DeviceError> {
+        let word = match on_timeout {
+            OnBoundaryTimeout::Abort => "END",
+            OnBoundaryTimeout::KeepSuspended => "CONT",
+        };
+        let request = format!("SUSPEND {asp} {boundary_seconds} {word}");
+        let extra = Duration::from_secs(u64::from(boundary_seconds));
+        Ok(self.helper.ask(&request, extra).await?.time())
+    }
+
+    async fn start_canary(&mut self) -> Result<(), DeviceError> {
+        if !self.uses_canary {
+            return Ok(());
+        }
+        self.canary_started = true;
+        self.helper.ask("CANARY *SYSBAS", Duration::ZERO).await?;
+        Ok(())
+    }
+
+    async fn force_write(&mut self, asp: &AspName) -> Result<DeviceTime, DeviceError> {
+        let request = format!("FORCEWRITE {asp}");
+        let answer = self.helper.ask(&request, Duration::from_secs(600)).await?;
+        Ok(answer.time())
+    }
+
+    async fn resume(&mut self, asp: &AspName) -> Result<DeviceTime, DeviceError> {
+        self.helper.resume(asp).await
+    }
+
+    async fn close(&mut self) -> Result<Watchdog, DeviceError> {
+        let watchdog = self.helper.disarm().await?;
+        // The end of the channel ends a helper as well: a lost answer to QUIT is no reason to doubt the disarm.
+        let _ = self.helper.ask("QUIT", Duration::ZERO).await;
+        if let Some(mut spare) = self.spare.lock().await.take() {
+            let _ = spare.ask("QUIT", Duration::ZERO).await;
+        }
+        Ok(watchdog)
+    }
+}
+
+/// Arms the watchdog of a plan: its list is in the order of resuming.
+pub(super) async fn arm(helper: &mut Helper, plan: &FreezePlan) -> Result<i64, DeviceError> {
+    let list: Vec<&str> = plan.asps.iter().rev().map(AspName::as_str).collect();
+    let request = format!("WATCHDOG ARM {} {}", plan.watchdog_seconds, list.join(","));
+    let answer = helper.ask(&request, Duration::from_secs(35)).await?;
+    Ok(answer.number("beats").unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_read_with_its_text_last() {
+        let a =
+            Answer::parse("A1 ERR at=12 ms=3 id=CPFB701 text=*SYSBAS = busy, try again").unwrap();
+        assert_eq!(a.status, Status::Err);
+        assert_eq!(a.text("id"), "CPFB701");
+        assert_eq!(a.text("text"), "*SYSBAS = busy, try again");
+        assert_eq!(a.time().milliseconds, 3);
+        assert!(Answer::parse("A1 OK").is_none());
+        assert!(Answer::parse("A1 MAYBE at=1 ms=1").is_none());
+    }
 }

@@ -1,240 +1,305 @@
-//! Submitted jobs (`ibmi.md` § 6).
+//! Submitted jobs and logs (`ibmi.md` §§ 6, 8).
 
-use super::command;
-use super::query::{column, literal, rows};
-use crate::drivers::transport::ssh::SshSession;
+use super::messages::parse_job_log;
+use super::system::IbmIDriver;
 use crate::site::{
-    ClCommand, CommandOutput, DeviceError, JobName, JobState, JobStatus, Row, Submission,
+    ClCommand, DeviceError, IbmI, JobName, JobState, JobStatus, LogSource, Message, Row, Session,
+    Submission,
 };
 use chrono::NaiveDateTime;
-use std::time::Duration;
 
-/// "Job … submitted to job queue …".
-const SUBMITTED: &str = "CPC1221";
-
-/// Submits.
-///
-/// # Errors
-/// `Refused` with the escape message's id. When the job was submitted but its name cannot be read: `Indeterminate`, look
-/// for it by name.
-pub(super) async fn submit(
-    session: &SshSession,
-    device: &str,
-    job: &Submission,
-    limit: Duration,
-) -> Result<JobName, DeviceError> {
-    let command = submit_command(device, job)?;
-    let output = command::run(session, &command, limit).await?;
-    if !output.succeeded {
-        return Err(command::refusal(device, "SBMJOB", &output));
-    }
-    submitted_name(&output).ok_or_else(|| {
-        let text = format!(
-            "SBMJOB of {} succeeded, but no message names the job",
-            job.name
-        );
-        DeviceError::indeterminate(device, text)
-    })
-}
-
-fn submit_command(device: &str, job: &Submission) -> Result<ClCommand, DeviceError> {
-    let (library, queue) = job
-        .job_queue
-        .split_once('/')
-        .unwrap_or(("", &job.job_queue));
-    let user = job.user.as_deref();
-    let names = [Some(job.name.as_str()), Some(queue), user];
-    let wrong = names.into_iter().flatten().find(|n| !is_name(n));
-    let library_wrong = !library.is_empty() && !is_name(library.trim_start_matches('*'));
-    if let Some(wrong) = wrong.or(library_wrong.then_some(library)) {
-        let text = format!("{wrong:?} is no name of IBM i; nothing was submitted");
-        return Err(DeviceError::refused(device, "NameNotValid", text));
-    }
-    let user = user.map(|u| format!(" USER({u})")).unwrap_or_default();
-    Ok(ClCommand::new(format!(
-        "SBMJOB CMD({}) JOB({}) JOBQ({}){user} LOG(4 00 *SECLVL) LOGOUTPUT(*JOBEND) MSGQ(*NONE)",
-        job.command.as_str(),
-        job.name,
-        job.job_queue
-    )))
-}
-
-/// `[A-Z$#@][A-Z0-9$#@_.]{0,9}` (`ibmi.md` § 1.3).
 fn is_name(text: &str) -> bool {
-    let variant = |c: char| "$#@".contains(c);
     let mut chars = text.chars();
-    text.len() <= 10
-        && chars
-            .next()
-            .is_some_and(|c| c.is_ascii_uppercase() || variant(c))
-        && chars.all(|c| {
-            c.is_ascii_uppercase() || c.is_ascii_digit() || variant(c) || c == '_' || c == '.'
+    chars
+        .next()
+        .is_some_and(|c| c.is_ascii_uppercase() || "$#@".contains(c))
+        && text.len() <= 10
+        && chars.all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || "$#@_.".contains(c))
+}
+
+fn need_name(driver: &IbmIDriver, what: &str, text: &str) -> Result<(), DeviceError> {
+    if is_name(text) {
+        return Ok(());
+    }
+    Err(DeviceError::refused(
+        driver.device(),
+        "NameNotValid",
+        format!(
+            "{what} {text}: a name of IBM i has 1 to 10 of A-Z 0-9 $ # @ _ . and begins with a letter"
+        ),
+    ))
+}
+
+fn is_qualified(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('/').collect();
+    matches!(parts.as_slice(), [n, u, j]
+        if n.len() == 6 && n.bytes().all(|b| b.is_ascii_digit())
+        && [u, j].iter().all(|p| (1..=10).contains(&p.chars().count()) && !p.contains(['\'', ' '])))
+}
+
+pub(super) async fn submit(
+    driver: &IbmIDriver,
+    session: &Session,
+    job: &Submission,
+) -> Result<JobName, DeviceError> {
+    need_name(driver, "job", &job.name)?;
+    let (library, queue) = job.job_queue.split_once('/').unwrap_or(("", ""));
+    need_name(driver, "job queue's library", library)?;
+    need_name(driver, "job queue", queue)?;
+    let user = match &job.user {
+        Some(u) => {
+            need_name(driver, "user profile", u)?;
+            format!(" USER({u})")
+        }
+        None => String::new(),
+    };
+    // LOGOUTPUT(*JOBEND): with *PND nothing is written until somebody asks, and nobody can after the clone is gone.
+    let command = ClCommand::new(format!(
+        "SBMJOB CMD({}) JOB({}) JOBQ({library}/{queue}){user} LOG(4 00 *SECLVL) LOGOUTPUT(*JOBEND) MSGQ(*NONE)",
+        job.command.as_str(),
+        job.name
+    ));
+    let done = driver.cl(session, &command, driver.limits().read).await?;
+    if !done.succeeded {
+        let (code, text) = last_error(&done.messages);
+        return Err(DeviceError::refused(driver.device(), code, text));
+    }
+    let suffix = format!("/{}", job.name);
+    done.messages
+        .iter()
+        .flat_map(|m| m.text.split([' ', ',', ';']))
+        .map(|w| w.trim_end_matches('.'))
+        .find(|w| is_qualified(w) && w.ends_with(&suffix))
+        .map(JobName::new)
+        .ok_or_else(|| {
+            DeviceError::indeterminate(
+                driver.device(),
+                format!(
+                    "SBMJOB ended well, but its messages do not name the job {}",
+                    job.name
+                ),
+            )
         })
 }
 
-fn submitted_name(output: &CommandOutput) -> Option<JobName> {
-    let message = output.messages.iter().rfind(|m| m.id == SUBMITTED)?;
-    job_name(&message.text)
+/// Id and text of what failed: every message, so that the diagnostic that explains the escape is not lost.
+pub(super) fn last_error(messages: &[Message]) -> (String, String) {
+    let code = messages
+        .last()
+        .map_or_else(|| "CommandFailed".to_owned(), |m| m.id.clone());
+    let text: Vec<String> = messages
+        .iter()
+        .map(|m| format!("{} {}", m.id, m.text))
+        .collect();
+    (code, text.join("; "))
 }
 
-/// The first `\d{6}/[^/ ]{1,10}/[^/ ]{1,10}` of a text. Its place in the sentence depends on the language, and `# @ $`
-/// may come as other letters (`ibmi.md` § 1.6).
-pub(super) fn job_name(text: &str) -> Option<JobName> {
-    text.split_whitespace().find_map(|word| {
-        let start = word.find(|c: char| c.is_ascii_digit())?;
-        let word = word[start..].trim_end_matches(['.', ',', ';', ':', ')', '"', '\'']);
-        let mut parts = word.split('/');
-        let (number, user, name) = (parts.next()?, parts.next()?, parts.next()?);
-        let good = |t: &str| (1..=10).contains(&t.chars().count());
-        (parts.next().is_none()
-            && number.len() == 6
-            && number.bytes().all(|b| b.is_ascii_digit())
-            && good(user)
-            && good(name))
-        .then(|| JobName::new(word))
-    })
+fn cell<'a>(row: &'a Row, name: &str) -> &'a str {
+    row.get(name)
+        .and_then(|v| v.as_deref())
+        .unwrap_or_default()
+        .trim()
 }
 
-/// The newest job of this name.
-///
-/// # Errors
-/// As a query; never `None` when the system was not able to say.
 pub(super) async fn find(
-    session: &SshSession,
-    device: &str,
+    driver: &IbmIDriver,
+    session: &Session,
     name: &str,
-    limit: Duration,
+) -> Result<Option<JobStatus>, DeviceError> {
+    need_name(driver, "job", name)?;
+    let sql = format!(
+        "SELECT JOB_NAME, JOB_STATUS, COMPLETION_STATUS, JOB_END_SEVERITY, JOB_ENTERED_SYSTEM_TIME, JOB_ACTIVE_TIME, JOB_END_TIME \
+         FROM TABLE(QSYS2.JOB_INFO(JOB_STATUS_FILTER => '*ALL', JOB_USER_FILTER => '*ALL')) X \
+         WHERE JOB_NAME_SHORT = '{name}' ORDER BY JOB_ENTERED_SYSTEM_TIME DESC FETCH FIRST 1 ROW ONLY"
+    );
+    let rows = driver.query(session, &sql).await?;
+    let Some(row) = rows.first() else {
+        return from_history(driver, session, name).await;
+    };
+    let qualified = JobName::new(cell(row, "JOB_NAME"));
+    let state = match cell(row, "JOB_STATUS") {
+        "JOBQ" => JobState::Queued,
+        "ACTIVE" => waiting_text(driver, session, &qualified)
+            .await?
+            .map_or(JobState::Active, JobState::MessageWait),
+        _ => JobState::Ended {
+            normal: cell(row, "COMPLETION_STATUS") == "NORMAL",
+            severity: cell(row, "JOB_END_SEVERITY").parse().unwrap_or(0),
+        },
+    };
+    Ok(Some(JobStatus {
+        name: qualified,
+        state,
+        entered: cell(row, "JOB_ENTERED_SYSTEM_TIME").to_owned(),
+        active_milliseconds: between(cell(row, "JOB_ACTIVE_TIME"), cell(row, "JOB_END_TIME")),
+    }))
+}
+
+fn time(text: &str) -> Option<NaiveDateTime> {
+    ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d-%H.%M.%S%.f"]
+        .iter()
+        .find_map(|f| NaiveDateTime::parse_from_str(text, f).ok())
+}
+
+fn between(from: &str, to: &str) -> Option<i64> {
+    Some((time(to)? - time(from)?).num_milliseconds())
+}
+
+/// Text of the message an active job waits for; `None` when it waits for none.
+async fn waiting_text(
+    driver: &IbmIDriver,
+    session: &Session,
+    job: &JobName,
+) -> Result<Option<String>, DeviceError> {
+    let sql =
+        format!("SELECT JOB_STATUS FROM TABLE(QSYS2.ACTIVE_JOB_INFO()) X WHERE JOB_NAME = '{job}'");
+    let rows = driver.query(session, &sql).await?;
+    if !rows.iter().any(|r| cell(r, "JOB_STATUS") == "MSGW") {
+        return Ok(None);
+    }
+    let sql = format!(
+        "SELECT MESSAGE_ID, MESSAGE_TEXT FROM QSYS2.MESSAGE_QUEUE_INFO WHERE MESSAGE_TYPE = 'INQUIRY' AND FROM_JOB = '{job}' \
+         ORDER BY MESSAGE_TIMESTAMP DESC FETCH FIRST 1 ROW ONLY"
+    );
+    let mut rows = driver.query(session, &sql).await?;
+    if rows.is_empty() {
+        let sql = format!(
+            "SELECT MESSAGE_ID, MESSAGE_TEXT FROM TABLE(QSYS2.JOBLOG_INFO('{job}')) X WHERE MESSAGE_TYPE = 'INQUIRY' \
+             ORDER BY ORDINAL_POSITION DESC FETCH FIRST 1 ROW ONLY"
+        );
+        rows = driver.query(session, &sql).await?;
+    }
+    Ok(Some(rows.first().map_or_else(
+        || "a message (its text was not found)".to_owned(),
+        |r| format!("{} {}", cell(r, "MESSAGE_ID"), cell(r, "MESSAGE_TEXT")),
+    )))
+}
+
+/// A job that is in no job table any more: the history log has its end (CPF1164), or its start (CPF1124).
+async fn from_history(
+    driver: &IbmIDriver,
+    session: &Session,
+    name: &str,
 ) -> Result<Option<JobStatus>, DeviceError> {
     let sql = format!(
-        "SELECT JOB_NAME, JOB_STATUS, COMPLETION_STATUS, JOB_END_SEVERITY, JOB_ENTERED_SYSTEM_TIME, JOB_ACTIVE_TIME, JOB_END_TIME FROM TABLE(QSYS2.JOB_INFO(JOB_USER_FILTER => '*ALL')) WHERE JOB_NAME LIKE {} ORDER BY JOB_ENTERED_SYSTEM_TIME",
-        literal(&format!("%/{name}"))
+        "SELECT MESSAGE_ID, MESSAGE_TEXT, MESSAGE_TIMESTAMP, FROM_JOB FROM TABLE(QSYS2.HISTORY_LOG_INFO(START_TIME => CURRENT TIMESTAMP - 7 DAYS)) X \
+         WHERE MESSAGE_ID IN ('CPF1164', 'CPF1124') AND FROM_JOB LIKE '%/{name}' ORDER BY ORDINAL_POSITION"
     );
-    let found = rows(session, device, &sql, limit).await?;
-    // LIKE takes `_` for any character: compare again.
-    let same = |row: &&Row| column(row, "JOB_NAME").rsplit('/').next() == Some(name);
-    let Some(row) = found.iter().rfind(same) else {
+    let rows = driver.query(session, &sql).await?;
+    let Some(last) = rows.last() else {
         return Ok(None);
     };
-    let mut status = read(device, row)?;
-    if status.state == JobState::Active
-        && let Some(text) = waits_for_reply(session, device, &status.name, limit).await?
-    {
-        status.state = JobState::MessageWait(text);
-    }
-    Ok(Some(status))
-}
-
-fn read(device: &str, row: &Row) -> Result<JobStatus, DeviceError> {
-    let state = match column(row, "JOB_STATUS").trim_start_matches('*') {
-        "JOBQ" => JobState::Queued,
-        "ACTIVE" => JobState::Active,
-        "OUTQ" | "COMPLETE" => JobState::Ended {
-            normal: column(row, "COMPLETION_STATUS") == "NORMAL",
-            severity: column(row, "JOB_END_SEVERITY").parse().unwrap_or(0),
-        },
-        other => {
-            let text = format!("JOB_INFO shows the unknown status {other:?}");
-            return Err(DeviceError::refused(device, "JobStatusUnknown", text));
-        }
+    let job = cell(last, "FROM_JOB").to_owned();
+    let of = |id: &str| {
+        rows.iter()
+            .rfind(|r| cell(r, "MESSAGE_ID") == id && cell(r, "FROM_JOB") == job)
     };
-    let time = |name: &str| {
-        let text = column(row, name).replace(' ', "-").replace(':', ".");
-        NaiveDateTime::parse_from_str(&text, "%Y-%m-%d-%H.%M.%S%.f").ok()
-    };
-    let active_milliseconds = time("JOB_ACTIVE_TIME")
-        .zip(time("JOB_END_TIME"))
-        .map(|(from, to)| (to - from).num_milliseconds());
-    Ok(JobStatus {
-        name: JobName::new(column(row, "JOB_NAME")),
-        state,
-        entered: column(row, "JOB_ENTERED_SYSTEM_TIME").to_owned(),
-        active_milliseconds,
-    })
-}
-
-/// Text of the message an active job waits on, when it does.
-async fn waits_for_reply(
-    session: &SshSession,
-    device: &str,
-    job: &JobName,
-    limit: Duration,
-) -> Result<Option<String>, DeviceError> {
-    let sql = format!(
-        "SELECT JOB_STATUS FROM TABLE(QSYS2.ACTIVE_JOB_INFO()) WHERE JOB_NAME = {}",
-        literal(job.as_str())
-    );
-    let active = rows(session, device, &sql, limit).await?;
-    if !active.iter().any(|r| column(r, "JOB_STATUS") == "MSGW") {
-        return Ok(None);
-    }
-    let sql = format!(
-        "SELECT MESSAGE_ID, MESSAGE_TEXT FROM QSYS2.MESSAGE_QUEUE_INFO WHERE MESSAGE_QUEUE_NAME = 'QSYSOPR' AND MESSAGE_TYPE = 'INQUIRY' AND FROM_JOB = {} ORDER BY MESSAGE_TIMESTAMP",
-        literal(job.as_str())
-    );
-    let inquiries = rows(session, device, &sql, limit).await?;
-    let text = inquiries.last().map_or_else(
-        || format!("{job} waits for a reply to a message that is not on QSYSOPR"),
-        |row| {
+    let started = of("CPF1124").map_or("", |r| cell(r, "MESSAGE_TIMESTAMP"));
+    let Some(end) = of("CPF1164") else {
+        return Err(DeviceError::indeterminate(
+            driver.device(),
             format!(
-                "{} {}",
-                column(row, "MESSAGE_ID"),
-                column(row, "MESSAGE_TEXT")
-            )
+                "job {job} started and is in no job table; the history log does not show its end"
+            ),
+        ));
+    };
+    // The end code is the last number of the text in every language; a text without one is not taken for success.
+    let code: Option<u32> = cell(end, "MESSAGE_TEXT")
+        .split(|c: char| !c.is_ascii_digit())
+        .rfind(|w| !w.is_empty())
+        .and_then(|w| w.parse().ok());
+    Ok(Some(JobStatus {
+        name: JobName::new(&job),
+        state: JobState::Ended {
+            normal: code == Some(0),
+            severity: u8::try_from(code.unwrap_or(99)).unwrap_or(99),
         },
-    );
-    Ok(Some(text.trim().to_owned()))
+        entered: started.to_owned(),
+        active_milliseconds: between(started, cell(end, "MESSAGE_TIMESTAMP")),
+    }))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_job_name_is_found_anywhere_and_with_variant_characters() {
-        for (text, wanted) in [
-            (
-                "Job 123456/FLASH/SAVE21 submitted to job queue QCTL in library QSYS.",
-                "123456/FLASH/SAVE21",
-            ),
-            (
-                "Le travail 004711/PROD£/À1 a été soumis.",
-                "004711/PROD£/À1",
-            ),
-            ("Auftrag (000001/A/B).", "000001/A/B"),
-        ] {
-            assert_eq!(
-                job_name(text).map(|j| j.as_str().to_owned()).as_deref(),
-                Some(wanted)
+pub(super) async fn messages(
+    driver: &IbmIDriver,
+    session: &Session,
+    source: &LogSource,
+) -> Result<Vec<Message>, DeviceError> {
+    const COLUMNS: &str = "MESSAGE_ID, MESSAGE_TYPE, MESSAGE_SUBTYPE, SEVERITY, MESSAGE_TIMESTAMP, MESSAGE_TEXT, MESSAGE_SECOND_LEVEL_TEXT";
+    match source {
+        LogSource::History { since } => {
+            let fine = !since.is_empty()
+                && since
+                    .bytes()
+                    .all(|b| b.is_ascii_digit() || b"-:. T".contains(&b));
+            if !fine {
+                return Err(DeviceError::refused(
+                    driver.device(),
+                    "TimeNotValid",
+                    format!("{since} is no time stamp of the system"),
+                ));
+            }
+            let sql = format!(
+                "SELECT {COLUMNS}, FROM_JOB AS LOG_JOB FROM TABLE(QSYS2.HISTORY_LOG_INFO(START_TIME => TIMESTAMP('{since}'))) X ORDER BY ORDINAL_POSITION"
             );
+            Ok(driver
+                .query(session, &sql)
+                .await?
+                .iter()
+                .map(message)
+                .collect())
         }
-        for text in [
-            "on 11/23/26 at",
-            "12345/A/B",
-            "1234567/A/B",
-            "123456/A/B/C",
-            "",
-        ] {
-            assert_eq!(job_name(text), None, "{text}");
+        LogSource::JobLog(job) => {
+            if !is_qualified(job.as_str()) {
+                return Err(DeviceError::refused(
+                    driver.device(),
+                    "NameNotValid",
+                    format!("{job} is no qualified job name"),
+                ));
+            }
+            let sql = format!(
+                "SELECT {COLUMNS}, QUALIFIED_JOB_NAME AS LOG_JOB FROM TABLE(QSYS2.JOBLOG_INFO('{job}')) X ORDER BY ORDINAL_POSITION"
+            );
+            match driver.query(session, &sql).await {
+                // The job has ended: its log is a spooled file now.
+                Err(DeviceError::Refused { .. }) => spooled(driver, session, job).await,
+                other => Ok(other?.iter().map(message).collect()),
+            }
         }
     }
+}
 
-    #[test]
-    fn names_that_are_none_are_not_sent() {
-        let mut job = Submission {
-            name: "RUN0042".to_owned(),
-            command: ClCommand::new("CALL PGM(A/B)"),
-            job_queue: "QSYS/QCTL".to_owned(),
-            user: Some("FLASH".to_owned()),
-        };
-        let command = submit_command("d", &job).expect("command");
-        assert_eq!(
-            command.as_str(),
-            "SBMJOB CMD(CALL PGM(A/B)) JOB(RUN0042) JOBQ(QSYS/QCTL) USER(FLASH) LOG(4 00 *SECLVL) LOGOUTPUT(*JOBEND) MSGQ(*NONE)"
-        );
-        job.user = Some("X) CMD(PWRDWNSYS".to_owned());
-        assert_eq!(
-            submit_command("d", &job).expect_err("name").code(),
-            Some("NameNotValid")
-        );
+async fn spooled(
+    driver: &IbmIDriver,
+    session: &Session,
+    job: &JobName,
+) -> Result<Vec<Message>, DeviceError> {
+    let sql = format!(
+        "SELECT SPOOLED_DATA FROM TABLE(SYSTOOLS.SPOOLED_FILE_DATA(JOB_NAME => '{job}', SPOOLED_FILE_NAME => 'QPJOBLOG')) X ORDER BY ORDINAL_POSITION"
+    );
+    let lines: Vec<String> = driver
+        .query(session, &sql)
+        .await?
+        .iter()
+        .map(|r| r.get("SPOOLED_DATA").cloned().flatten().unwrap_or_default())
+        .collect();
+    Ok(parse_job_log(&lines, job.as_str()))
+}
+
+fn message(row: &Row) -> Message {
+    let severity: u8 = cell(row, "SEVERITY").parse().unwrap_or(0);
+    let second = cell(row, "MESSAGE_SECOND_LEVEL_TEXT");
+    Message {
+        id: cell(row, "MESSAGE_ID").to_owned(),
+        severity,
+        kind: cell(row, "MESSAGE_TYPE").to_owned(),
+        subtype: cell(row, "MESSAGE_SUBTYPE").to_owned(),
+        timestamp: cell(row, "MESSAGE_TIMESTAMP").to_owned(),
+        text: cell(row, "MESSAGE_TEXT").to_owned(),
+        second_level: if severity >= 30 {
+            second.to_owned()
+        } else {
+            String::new()
+        },
+        job: cell(row, "LOG_JOB").to_owned(),
     }
 }

@@ -1,20 +1,22 @@
-//! The IBM i driver: `site::IbmI` and `site::SourceFreeze` over SSH, for the source and for the clone alike.
+//! IBM i over a shell: the identity probe, CL through PASE `system`, SQL services through Qshell's `db2`, stream files,
+//! and the guest kit's resident helper.
 //!
-//! Control goes through PASE's `system`, data through Qshell's `db2` (`ibmi.md` § 1), suspending through the guest kit's
-//! resident helper (`ibmi/CONTRACT.md` § 3). The shell lines are those of `wire::ibmi`.
+//! The driver speaks to a [`Link`]; over the wire that is [`SshLink`](crate::drivers::transport::ssh::SshLink), in the
+//! crash matrix the simulated shell without a network. Nothing else differs.
 
-mod answer;
-mod command;
-mod files;
+mod exec;
 mod freeze;
-mod freeze_session;
 mod helper;
-mod host;
 mod jobs;
-mod logs;
-mod probe;
-mod query;
-mod spool;
+mod link;
+mod messages;
+mod sql;
+mod stream_files;
+mod system;
 
-pub use freeze::IbmiFreeze;
-pub use host::{HostDeadlines, HostOptions, IbmiHost};
+pub use exec::shell_quote;
+pub use freeze::{FreezeOptions, IbmIFreeze};
+pub use link::{Connection, ExecOutput, LineChannel, Link};
+pub use messages::{parse_job_log, parse_messages};
+pub use sql::select_columns;
+pub use system::{IbmIDriver, Limits};

@@ -4,7 +4,7 @@ use super::{Finding, GUEST_KIT, Level};
 use crate::api::clone_side::Network;
 use crate::api::options::Proof;
 use crate::recipe::plan::{Plan, identity_text};
-use crate::recipe::records::{KIT_VERSION, Record};
+use crate::recipe::records::{KIT_VERSION, Record, digest};
 use crate::site::Identity;
 use chrono::{DateTime, Utc};
 
@@ -195,11 +195,8 @@ fn operator(look: &KitLook, plan: &Plan, bad: &mut impl FnMut(&'static str, Stri
     let Some(bytes) = &look.operator_lock else {
         return;
     };
-    let text = String::from_utf8_lossy(bytes);
-    let owner = text
-        .lines()
-        .find_map(|l| l.strip_prefix("operator="))
-        .unwrap_or("an unreadable lock");
+    // A lock that cannot be proved counts as another operator's (`ibmi/CONTRACT.md` § 10).
+    let owner = lock_owner(bytes).unwrap_or("(an unreadable lock)");
     if owner != plan.operator_id {
         bad(
             "OtherOperator",
@@ -209,6 +206,17 @@ fn operator(look: &KitLook, plan: &Plan, bad: &mut impl FnMut(&'static str, Stri
             ),
         );
     }
+}
+
+/// The id in `operator.lock`: one line and the checksum line.
+fn lock_owner(bytes: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    let (body, _) = text.split_once("checksum=")?;
+    let sum = text.get(body.len()..)?.strip_prefix("checksum=")?;
+    let proved = sum.trim_end() == digest(body.as_bytes());
+    body.lines()
+        .find_map(|l| l.strip_prefix("operator="))
+        .filter(|_| proved)
 }
 
 fn remarks(record: &Record, look: &KitLook, label: &str) -> Vec<Finding> {

@@ -1,6 +1,6 @@
 //! The roles of the fake site: each answers what the test has set and notes what was sent.
 
-use super::{SystemFake, World, silent};
+use super::{Inner, SystemFake, World, copy_state, paths, silent};
 use crate::engine::ports::StoreError;
 use crate::recipe::log_sink::{LogKind, LogLine, LogSink, LogSummary};
 use crate::recipe::records::digest;
@@ -36,6 +36,7 @@ impl PartitionControl for World {
     }
     async fn power_off(&self) -> Result<PowerJob, DeviceError> {
         self.send("power off");
+        self.live(|i| power(i, PartitionState::NotActivated));
         Ok(PowerJob("job-off".into()))
     }
     async fn activate(&self, how: &Activation) -> Result<PowerJob, DeviceError> {
@@ -43,11 +44,13 @@ impl PartitionControl for World {
             "activate {:?} {} {:?}",
             how.profile, how.ipl_source, how.keylock
         ));
+        self.live(|i| power(i, PartitionState::Running));
         Ok(PowerJob("job-on".into()))
     }
     async fn set_keylock(&self, to: Keylock) -> Result<PowerJob, DeviceError> {
         self.set().keylock_answer.clone()?;
         self.send(format!("key {to:?}"));
+        self.live(|i| i.clone.as_mut().expect("answers").keylock = "manual".into());
         Ok(PowerJob("job-key".into()))
     }
     async fn job(&self, _job: &PowerJob) -> Result<PowerJobState, DeviceError> {
@@ -62,16 +65,64 @@ impl VirtualIo for World {
     }
     async fn unmap(&self, volumes: &[WantedVolume]) -> Result<(), DeviceError> {
         self.send(format!("unmap {}", volumes.len()));
+        self.live(|i| i.virtual_io = Ok(paths(false)));
         Ok(())
     }
     async fn map(&self, volumes: &[WantedVolume]) -> Result<(), DeviceError> {
         let names: Vec<&str> = volumes.iter().map(|v| v.vtd.as_str()).collect();
         self.send(format!("map {}", names.join(" ")));
+        self.live(|i| i.virtual_io = Ok(paths(true)));
         Ok(())
     }
 }
 
+fn power(inner: &mut Inner, state: PartitionState) {
+    inner.clone.as_mut().expect("answers").state = state;
+}
+
+/// The helper of a living world.
+struct Helper(World);
+
+#[async_trait]
+impl FreezeSession for Helper {
+    async fn state(&mut self) -> Result<HelperState, DeviceError> {
+        Ok(HelperState {
+            canary: Canary::Off,
+            watchdog: Watchdog::Armed,
+        })
+    }
+    async fn suspend(
+        &mut self,
+        asp: &AspName,
+        _seconds: u32,
+        _on_timeout: OnBoundaryTimeout,
+    ) -> Result<DeviceTime, DeviceError> {
+        self.0.send(format!("suspend {asp}"));
+        Ok(DeviceTime::default())
+    }
+    async fn start_canary(&mut self) -> Result<(), DeviceError> {
+        Ok(())
+    }
+    async fn force_write(&mut self, asp: &AspName) -> Result<DeviceTime, DeviceError> {
+        self.0.send(format!("force write {asp}"));
+        Ok(DeviceTime::default())
+    }
+    async fn resume(&mut self, asp: &AspName) -> Result<DeviceTime, DeviceError> {
+        self.0.send(format!("resume {asp}"));
+        Ok(DeviceTime::default())
+    }
+    async fn close(&mut self) -> Result<Watchdog, DeviceError> {
+        Ok(Watchdog::Ended)
+    }
+}
+
 impl World {
+    fn live(&self, change: impl FnOnce(&mut Inner)) {
+        let mut inner = self.set();
+        if inner.alive {
+            change(&mut inner);
+        }
+    }
     fn becomes(&self, what: &str) -> Result<(), DeviceError> {
         let mut inner = self.set();
         inner.sent.push(what.into());
@@ -100,12 +151,15 @@ impl CopyServices for World {
         Ok(self.set().dependants.clone())
     }
     async fn prepare(&self) -> Result<(), DeviceError> {
+        self.live(|i| i.copy = Ok(copy_state(CopyPhase::Prepared, "")));
         self.becomes("prepare")
     }
     async fn start(&self) -> Result<(), DeviceError> {
+        self.live(|i| i.copy = Ok(copy_state(CopyPhase::Copying, i.copy_start)));
         self.becomes("start copy")
     }
     async fn end(&self) -> Result<(), DeviceError> {
+        self.live(|i| i.copy = Ok(copy_state(CopyPhase::Stopped, "")));
         self.becomes("end copy")
     }
     async fn usage(&self) -> Result<Usage, DeviceError> {
@@ -116,7 +170,10 @@ impl CopyServices for World {
 #[async_trait]
 impl SourceFreeze for World {
     async fn open(&self, _plan: &FreezePlan) -> Result<Box<dyn FreezeSession>, DeviceError> {
-        Err(silent())
+        if !self.set().alive {
+            return Err(silent());
+        }
+        Ok(Box::new(Helper(self.clone())))
     }
     async fn asps(&self) -> Result<Vec<AspName>, DeviceError> {
         Ok(self.set().asps.clone())
@@ -157,7 +214,19 @@ impl IbmI for Host {
             job.job_queue,
             job.command.as_str()
         ));
-        Ok(JobName::new(format!("123456/CLN/{}", job.name)))
+        let name = JobName::new(format!("123456/CLN/{}", job.name));
+        let ended = JobStatus {
+            name: name.clone(),
+            state: JobState::Ended {
+                normal: self.0.set().function_ends_well,
+                severity: 0,
+            },
+            entered: String::new(),
+            active_milliseconds: Some(1000),
+        };
+        self.0
+            .live(|i| i.systems.get_mut("clone").expect("there").job = Some(ended));
+        Ok(name)
     }
     async fn job(&self, _: &Session, _name: &str) -> Result<Option<JobStatus>, DeviceError> {
         self.with(|s| Ok(s.job.clone()))

@@ -40,6 +40,12 @@ pub(crate) struct Inner {
     pub(crate) watchdog: Watchdog,
     pub(crate) systems: BTreeMap<&'static str, SystemFake>,
     pub(crate) logs: BTreeMap<LogKind, Vec<LogLine>>,
+    /// Whether effects change the world, as they do in a whole run.
+    pub(crate) alive: bool,
+    /// Start time the array shows after a start.
+    pub(crate) copy_start: &'static str,
+    /// How a submitted job ends.
+    pub(crate) function_ends_well: bool,
     /// Effects, in order.
     pub(crate) sent: Vec<String>,
 }
@@ -200,6 +206,9 @@ pub(crate) fn world() -> World {
         ]
         .into(),
         logs: BTreeMap::new(),
+        alive: false,
+        copy_start: "2",
+        function_ends_well: true,
         sent: Vec::new(),
     })))
 }

@@ -28,7 +28,7 @@ pub(super) struct AwaitClone {
 
 impl AwaitClone {
     async fn look(&self, context: &StepContext<'_>) -> Result<Observation, Stop> {
-        let status = gate::clone_for_power(context.site, &self.plan).await?;
+        let status = context.site.clone_partition.status().await?;
         let entry = context.entry(ID);
         let seen = self.by_state(context, &entry, &status).await?;
         Ok(self.within_limit(context, &entry, &status, seen))

@@ -72,7 +72,7 @@ impl CollectLogs {
             .handle
             .as_deref()
             .and_then(|text| serde_json::from_str(text).ok());
-        let mut stored = entry.state == EntryState::Intended;
+        let mut stored = !gate::unsent(&entry);
         for kind in self.kinds(context) {
             stored &= self.sink.has(kind).await.map_err(store_error)?.is_some();
         }
@@ -208,11 +208,11 @@ impl CollectLogs {
 pub(super) fn history_since(context: &StepContext<'_>) -> Option<String> {
     let prepare = context.journal.entry("prepare-copy")?;
     let clock = prepare.baseline.get(prepare_copy::SOURCE_CLOCK)?;
+    let read = gate::first_sent(prepare)?;
     let window = context.journal.window.as_ref();
     let passed = window
         .and_then(|w| w.started_at)
-        .zip(prepare.start)
-        .map_or(0, |(opened, begun)| opened.since(begun).max(0));
+        .map_or(0, |opened| (opened.utc() - read).num_milliseconds().max(0));
     let time = local_time(clock)?.checked_add_signed(TimeDelta::milliseconds(passed))?;
     Some(local_text(time))
 }
@@ -335,6 +335,9 @@ impl Step for CollectLogs {
         self.look(context)
             .await
             .unwrap_or_else(|stop| stop.observed(again))
+    }
+    async fn baseline(&self, context: &StepContext<'_>) -> Result<Facts, DeviceError> {
+        Ok(gate::stamp(context.now))
     }
     async fn act(&self, context: &StepContext<'_>) -> Result<Option<String>, DeviceError> {
         let counts = self.collect(context).await.map_err(Stop::refused)?;

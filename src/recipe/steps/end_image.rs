@@ -3,6 +3,7 @@
 //! When this step is done the engine closes the history row of the run whose image it was.
 
 use super::gate::{self, Stop};
+use crate::engine::journal::Facts;
 use crate::engine::step::{LockKind, Observation, Step, StepContext};
 use crate::recipe::plan::Plan;
 use crate::site::{CopyPhase, DeviceError};
@@ -27,13 +28,16 @@ impl EndImage {
         Ok(match state.phase {
             CopyPhase::Idle | CopyPhase::Stopped => Observation::done(),
             // An armed group that no run owns is disarmed too: the flush has to be of this run.
-            CopyPhase::Copying | CopyPhase::Prepared => gate::retry_gate(
-                &context.entry(ID),
-                context.now,
-                self.plan.pace.short_retry(),
-                poll,
-                || format!("consistency group {group} was told to stop and has not begun to"),
-            ),
+            CopyPhase::Copying | CopyPhase::Prepared => {
+                gate::clone_off(context.site, &self.plan, self.plan.keep_mappings).await?;
+                gate::retry_gate(
+                    &context.entry(ID),
+                    context.now,
+                    self.plan.pace.short_retry(),
+                    poll,
+                    || format!("consistency group {group} was told to stop and has not begun to"),
+                )
+            }
             CopyPhase::Preparing => Observation::underway(
                 poll,
                 format!(
@@ -114,10 +118,13 @@ impl Step for EndImage {
             .await
             .unwrap_or_else(|stop| stop.observed(again))
     }
+    async fn baseline(&self, context: &StepContext<'_>) -> Result<Facts, DeviceError> {
+        Ok(gate::stamp(context.now))
+    }
     async fn act(&self, context: &StepContext<'_>) -> Result<Option<String>, DeviceError> {
         self.stop(context)
             .await
-            .map(|()| None)
+            .map(|()| Some(gate::handle("", context.now)))
             .map_err(Stop::refused)
     }
 }

@@ -1,7 +1,8 @@
 //! What several steps must ask before they act: is this really the clone, is it off, may the effect be sent again?
 
-use crate::engine::journal::{Entry, EntryState, Facts};
+use crate::engine::journal::{Entry, Facts};
 use crate::engine::step::{Failure, Observation, StepContext};
+use crate::engine::time::Timestamp;
 use crate::recipe::plan::Plan;
 use crate::site::{
     DeviceError, Identity, PartitionState, PartitionStatus, ProofError, ProvenClone, ProvenSource,
@@ -131,13 +132,21 @@ pub(super) async fn clone_off(site: &Site, plan: &Plan, mapped: bool) -> Result<
         PartitionState::NotActivated => Ok(()),
         state @ (PartitionState::Starting
         | PartitionState::Running
-        | PartitionState::ShuttingDown
-        | PartitionState::Error
-        | PartitionState::NotAvailable
-        | PartitionState::Other(_)) => Err(Stop::Failure(Failure::new(
+        | PartitionState::ShuttingDown) => Err(Stop::Failure(Failure::new(
             "CloneStartedByOthers",
             format!(
                 "clone {} is {} although this run has switched it off: somebody else switched it on; switch it off and run again",
+                plan.clone_label(),
+                state_word(state)
+            ),
+        ))),
+        // Neither on nor off: nothing is sent until the console can tell.
+        state @ (PartitionState::Error
+        | PartitionState::NotAvailable
+        | PartitionState::Other(_)) => Err(Stop::Device(DeviceError::busy(
+            "the console",
+            format!(
+                "clone {} is shown as {}, so it cannot be proved off",
                 plan.clone_label(),
                 state_word(state)
             ),
@@ -191,7 +200,46 @@ pub(super) fn elapsed(entry: &Entry, now: DateTime<Utc>) -> Duration {
         .unwrap_or_default()
 }
 
-/// After a try whose effect cannot be seen: waits `spacing` per try before the effect may be sent again.
+/// Whether no effect of this step has been sent. An intent alone proves nothing: it is also written while a device does
+/// not answer the first look.
+pub(super) fn unsent(entry: &Entry) -> bool {
+    entry.attempts == 0
+}
+
+/// Baseline fact of every step with an effect: our time just before the first intent.
+const SENT_AT: &str = "sentAt";
+
+/// The baseline of a step that compares nothing of the device: when its effect was first sent.
+pub(super) fn stamp(now: DateTime<Utc>) -> Facts {
+    facts([(SENT_AT, instant(now))])
+}
+
+/// Handle of an effect that was accepted: what the device gave, and when it was sent.
+pub(super) fn handle(given: &str, now: DateTime<Utc>) -> String {
+    format!("{given}@{}", instant(now))
+}
+
+/// What the device gave with the last accepted effect.
+pub(super) fn given(entry: &Entry) -> Option<&str> {
+    let (given, _) = entry.handle.as_deref()?.rsplit_once('@')?;
+    (!given.is_empty()).then_some(given)
+}
+
+fn instant(time: DateTime<Utc>) -> String {
+    Timestamp::new(time).to_string()
+}
+
+/// When the effect was first sent: the time of the baseline.
+pub(super) fn first_sent(entry: &Entry) -> Option<DateTime<Utc>> {
+    read(entry.baseline.get(SENT_AT)?)
+}
+
+fn read(text: &str) -> Option<DateTime<Utc>> {
+    DateTime::parse_from_rfc3339(text).ok().map(|t| t.to_utc())
+}
+
+/// After a try whose effect cannot be seen, the next one has to wait: `spacing` after an accepted one; after tries whose
+/// answers were lost or that never got out, `spacing` for each of them since the first.
 pub(super) fn retry_gate(
     entry: &Entry,
     now: DateTime<Utc>,
@@ -199,12 +247,24 @@ pub(super) fn retry_gate(
     poll: Duration,
     message: impl FnOnce() -> String,
 ) -> Observation {
-    if entry.state == EntryState::Pending {
+    if unsent(entry) {
         return Observation::Absent;
     }
-    let tries = u32::try_from(entry.attempts.max(1)).unwrap_or(1);
-    let until = spacing.saturating_mul(tries);
-    match until.checked_sub(elapsed(entry, now)) {
+    let accepted = entry
+        .handle
+        .as_deref()
+        .and_then(|h| h.rsplit_once('@'))
+        .and_then(|(_, time)| read(time));
+    let first = first_sent(entry);
+    let (since, tries) = match accepted {
+        Some(time) => (Some(time), 1),
+        None => (first.or(entry.start.map(Timestamp::utc)), entry.attempts),
+    };
+    let passed = since
+        .and_then(|then| (now - then).to_std().ok())
+        .unwrap_or_default();
+    let until = spacing.saturating_mul(u32::try_from(tries).unwrap_or(1));
+    match until.checked_sub(passed) {
         Some(rest) if !rest.is_zero() => Observation::underway(rest.min(poll), message()),
         Some(_) | None => Observation::Absent,
     }

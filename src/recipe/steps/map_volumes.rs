@@ -2,6 +2,7 @@
 
 use super::gate::{self, Stop, facts};
 use super::start_copy;
+use crate::engine::journal::Facts;
 use crate::engine::step::{Failure, LockKind, Observation, Step, StepContext};
 use crate::recipe::plan::Plan;
 use crate::site::{DeviceError, VirtualIoState};
@@ -115,10 +116,13 @@ impl Step for MapVolumes {
             .await
             .unwrap_or_else(|stop| stop.observed(again))
     }
+    async fn baseline(&self, context: &StepContext<'_>) -> Result<Facts, DeviceError> {
+        Ok(gate::stamp(context.now))
+    }
     async fn act(&self, context: &StepContext<'_>) -> Result<Option<String>, DeviceError> {
         self.map(context)
             .await
-            .map(|()| None)
+            .map(|()| Some(gate::handle("", context.now)))
             .map_err(Stop::refused)
     }
 }

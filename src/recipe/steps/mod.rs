@@ -1,4 +1,21 @@
 //! One file per step; each step is small, knows its plan from construction and nothing else.
+//!
+//! What done steps leave in their output, for later steps and for the status:
+//!
+//! | step | facts |
+//! | --- | --- |
+//! | verify-site | `targets` (UIDs, comma list, order of the maps), `sourcePartition`, `clonePartition`, `sourceIdentity`, `cloneIdentity` |
+//! | write-parameters | `sha256`, `writtenAt`, `notAfter`, `sourceScpf` |
+//! | stop-clone, start-clone | `state` |
+//! | unmap-volumes | `mapped`: kept maps |
+//! | start-copy | `started`: the copy's identity |
+//! | map-volumes | `volumes` |
+//! | await-clone | `readyAt`, `scpf`, `reIpls`, `systemName` |
+//! | run-function | `jobName`, `result` (`ok`, `failed`), `endSeverity`, `saveMilliseconds` |
+//! | collect-logs | `messages`, `errors`, `jobErrors`, `failureTail` (lines) |
+//! | settle | `cloneState`, `referenceCode`, `copyProgress`, `diskUsedPercent` |
+//!
+//! A step with an effect has the baseline `sentAt`; its handle is what the device gave, `@`, and when it was sent.
 
 mod await_clone;
 mod collect_logs;

@@ -3,7 +3,7 @@
 
 use super::end_image::{empty, suspended};
 use super::gate::{self, Stop};
-use crate::engine::journal::{Entry, EntryState, Facts, ObligationKind};
+use crate::engine::journal::{Entry, Facts, ObligationKind};
 use crate::engine::step::{Failure, LockKind, Observation, Step, StepContext};
 use crate::recipe::plan::Plan;
 use crate::recipe::queries::{self, LOCAL_TIME};
@@ -18,6 +18,9 @@ pub(super) const SOURCE_CLOCK: &str = "sourceClock";
 /// A force write that took longer than this is followed by a new look and a new intent before the group is armed:
 /// leadership may have changed meanwhile. The second force write finds little to do.
 const LONG_FORCE_WRITE: Duration = Duration::from_secs(5);
+/// After so many tries the pages of production have been forced often enough: the next one arms the group at once. A
+/// force write only shortens the suspend, which writes again.
+const FORCED_TRIES: i32 = 2;
 const SENT: &str = "prepared";
 
 pub(super) struct PrepareCopy {
@@ -33,7 +36,7 @@ impl PrepareCopy {
         if let Some(map) = state.deviating.iter().find(|m| m.contains("suspended")) {
             return Ok(suspended(group, &format!("map {map}")));
         }
-        let nobodys = entry.state == EntryState::Pending;
+        let nobodys = gate::unsent(&entry);
         Ok(match state.phase {
             CopyPhase::Empty => empty(group),
             CopyPhase::Suspended => suspended(group, "the group"),
@@ -49,11 +52,11 @@ impl PrepareCopy {
             CopyPhase::Stopping => {
                 Observation::underway(poll, format!("consistency group {group} is stopping"))
             }
-            CopyPhase::Stopped if entry.handle.as_deref() == Some(SENT) && entry.attempts >= 2 => {
+            CopyPhase::Stopped if gate::given(&entry) == Some(SENT) && entry.attempts >= 2 => {
                 Observation::broken(
                     "FlushFailed",
                     format!(
-                        "consistency group {group} went back to stopped twice while it was preparing: the array could not flush production's volumes; look at its event log"
+                        "consistency group {group} went back to stopped while it was preparing, and another try is over: the array could not flush production's volumes; look at its event log"
                     ),
                 )
             }
@@ -88,6 +91,7 @@ impl PrepareCopy {
             ));
         }
         self.same_group(context).await?;
+        gate::clone_off(context.site, &self.plan, self.plan.keep_mappings).await?;
         let poll = self.plan.pace.array();
         Ok(gate::retry_gate(
             entry,
@@ -126,19 +130,26 @@ impl PrepareCopy {
     }
 
     async fn prepare(&self, context: &StepContext<'_>) -> Result<(), Stop> {
+        if context.entry(ID).attempts <= FORCED_TRIES {
+            self.force_all(context).await?;
+        }
+        gate::clone_off(context.site, &self.plan, self.plan.keep_mappings).await?;
+        Ok(context.site.copy.prepare().await?)
+    }
+
+    async fn force_all(&self, context: &StepContext<'_>) -> Result<(), Stop> {
         let began = Instant::now();
         let proof = gate::prove_source(context.site, &self.plan).await?;
         for asp in context.site.freeze.asps().await? {
             force_write(context.site, &proof, &asp, &self.plan).await?;
         }
-        if began.elapsed() > LONG_FORCE_WRITE {
-            return Err(Stop::Device(DeviceError::busy(
-                format!("source {}", self.plan.source_label()),
-                "the force write took long; the group is armed after another look",
-            )));
+        if began.elapsed() <= LONG_FORCE_WRITE {
+            return Ok(());
         }
-        gate::clone_off(context.site, &self.plan, self.plan.keep_mappings).await?;
-        Ok(context.site.copy.prepare().await?)
+        Err(Stop::Device(DeviceError::busy(
+            format!("source {}", self.plan.source_label()),
+            "the force write took long; the group is armed after another look",
+        )))
     }
 }
 
@@ -202,19 +213,20 @@ impl Step for PrepareCopy {
         {
             Ok(rows) => rows,
             // Without it the history log begins at the clone's last IPL; no reason to fail a run.
-            Err(DeviceError::Refused { .. }) => return Ok(Facts::new()),
+            Err(DeviceError::Refused { .. }) => Vec::new(),
             Err(error) => return Err(error),
         };
         let clock = rows.first().map(|row| queries::column(row, "LOCAL_TIME"));
-        Ok(clock
-            .filter(|text| queries::local_time(text).is_some())
-            .map(|text| gate::facts([(SOURCE_CLOCK, text.to_owned())]))
-            .unwrap_or_default())
+        let mut baseline = gate::stamp(context.now);
+        if let Some(text) = clock.filter(|text| queries::local_time(text).is_some()) {
+            baseline.insert(SOURCE_CLOCK.to_owned(), text.to_owned());
+        }
+        Ok(baseline)
     }
     async fn act(&self, context: &StepContext<'_>) -> Result<Option<String>, DeviceError> {
         self.prepare(context)
             .await
-            .map(|()| Some(SENT.to_owned()))
+            .map(|()| Some(gate::handle(SENT, context.now)))
             .map_err(Stop::refused)
     }
 }

@@ -4,7 +4,7 @@
 
 use super::collect_logs;
 use super::gate::{self, Stop, facts};
-use crate::engine::journal::{Entry, EntryState, Facts};
+use crate::engine::journal::{Entry, Facts};
 use crate::engine::step::{Failure, LockKind, Observation, Step, StepContext};
 use crate::recipe::plan::Plan;
 use crate::recipe::queries::local_time;
@@ -49,7 +49,7 @@ impl RunFunction {
         let name = self.plan.job_name();
         match context.site.clone.0.job(proof.session(), &name).await? {
             Some(job) => Ok(self.judge(&job, poll)),
-            None if entry.state == EntryState::Pending => Ok(Observation::Absent),
+            None if gate::unsent(&entry) => Ok(Observation::Absent),
             None => self.vanished(context, &entry, &proof, poll).await,
         }
     }
@@ -166,7 +166,7 @@ impl RunFunction {
         let name = self.plan.job_name();
         // SBMJOB is not idempotent: looked for once more on this very connection.
         if let Some(job) = context.site.clone.0.job(proof.session(), &name).await? {
-            return Ok(Some(job.name.to_string()));
+            return Ok(Some(gate::handle(job.name.as_str(), context.now)));
         }
         let Some(program) = &self.plan.program else {
             return Err(Stop::Failure(Failure::new(
@@ -181,7 +181,7 @@ impl RunFunction {
             user: program.user.clone(),
         };
         let submitted = context.site.clone.0.submit(proof.session(), &job).await?;
-        Ok(Some(submitted.to_string()))
+        Ok(Some(gate::handle(submitted.as_str(), context.now)))
     }
 }
 
@@ -240,6 +240,9 @@ impl Step for RunFunction {
         self.look(context)
             .await
             .unwrap_or_else(|stop| stop.observed(again))
+    }
+    async fn baseline(&self, context: &StepContext<'_>) -> Result<Facts, DeviceError> {
+        Ok(gate::stamp(context.now))
     }
     async fn act(&self, context: &StepContext<'_>) -> Result<Option<String>, DeviceError> {
         self.submit(context).await.map_err(Stop::refused)

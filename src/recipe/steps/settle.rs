@@ -2,6 +2,7 @@
 //! verdict on the function. Clone and image stay as they are.
 
 use super::gate::{self, Stop, facts, state_word};
+use super::map_volumes::image_is_this_runs;
 use super::{collect_logs, run_function, stop_clone};
 use crate::engine::journal::{EntryState, Facts};
 use crate::engine::step::{LockKind, NOTE_FACT, Observation, Step, StepContext, WARNING_FACT};
@@ -57,6 +58,8 @@ impl SettleStep {
         if let Some(failed) = self.function_failed(context) {
             return Ok(failed);
         }
+        // The last look: what this run calls its image must still be it.
+        image_is_this_runs(context).await?;
         let mut out = self.measured(context, &status).await?;
         if let Key::Left(why) = key {
             out.insert(format!("{WARNING_FACT}key"), why);
@@ -76,21 +79,18 @@ impl SettleStep {
             return Ok(Key::Fine);
         }
         let entry = context.entry(ID);
-        if let Some(why) = entry
-            .handle
-            .as_deref()
-            .and_then(|h| h.strip_prefix(REFUSED))
-        {
+        let given = gate::given(&entry);
+        if let Some(why) = given.and_then(|h| h.strip_prefix(REFUSED)) {
             return Ok(Key::Left(format!(
                 "the key of clone {} could not be set to manual: {why}; set it at the console",
                 self.plan.clone_label()
             )));
         }
-        if let Some(handle) = &entry.handle {
+        if let Some(job) = given {
             match context
                 .site
                 .clone_partition
-                .job(&PowerJob(handle.clone()))
+                .job(&PowerJob(job.to_owned()))
                 .await?
             {
                 PowerJobState::Running => return Ok(Key::Turning),
@@ -199,11 +199,12 @@ impl SettleStep {
                     .set_keylock(Keylock::Manual)
                     .await
                 {
-                    Ok(job) => Ok(Some(job.0)),
+                    Ok(job) => Ok(Some(gate::handle(&job.0, context.now))),
                     // The copy is good; a key that cannot be turned is for a person to read, not a failed run.
-                    Err(error @ DeviceError::Refused { .. }) => {
-                        Ok(Some(format!("{REFUSED}{error}")))
-                    }
+                    Err(error @ DeviceError::Refused { .. }) => Ok(Some(gate::handle(
+                        &format!("{REFUSED}{error}"),
+                        context.now,
+                    ))),
                     Err(error) => Err(error.into()),
                 }
             }
@@ -228,6 +229,9 @@ impl Step for SettleStep {
         self.look(context)
             .await
             .unwrap_or_else(|stop| stop.observed(again))
+    }
+    async fn baseline(&self, context: &StepContext<'_>) -> Result<Facts, DeviceError> {
+        Ok(gate::stamp(context.now))
     }
     async fn act(&self, context: &StepContext<'_>) -> Result<Option<String>, DeviceError> {
         self.leave(context).await.map_err(Stop::refused)

@@ -4,7 +4,7 @@
 use super::gate::{self, Stop, facts, state_word};
 use super::map_volumes::image_is_this_runs;
 use super::stop_clone::migration_allows;
-use crate::engine::journal::{Entry, EntryState, Facts};
+use crate::engine::journal::{Entry, Facts};
 use crate::engine::step::{LockKind, Observation, Step, StepContext};
 use crate::recipe::plan::Plan;
 use crate::site::{
@@ -66,7 +66,7 @@ impl StartClone {
             status.reference_code
         );
         let on = matches!(state, PartitionState::Running | PartitionState::Starting);
-        if entry.state == EntryState::Pending && on {
+        if gate::unsent(entry) && on {
             return Observation::broken(
                 "CloneStartedByOthers",
                 format!(
@@ -93,11 +93,11 @@ impl StartClone {
         poll: Duration,
     ) -> Result<Observation, Stop> {
         let clone = self.plan.clone_label();
-        if let Some(handle) = &entry.handle {
+        if let Some(job) = gate::given(entry) {
             match context
                 .site
                 .clone_partition
-                .job(&PowerJob(handle.clone()))
+                .job(&PowerJob(job.to_owned()))
                 .await?
             {
                 PowerJobState::Running => {
@@ -157,7 +157,8 @@ impl StartClone {
             ipl_source: self.plan.ipl_source,
             keylock: Keylock::Normal,
         };
-        Ok(Some(context.site.clone_partition.activate(&how).await?.0))
+        let job = context.site.clone_partition.activate(&how).await?;
+        Ok(Some(gate::handle(&job.0, context.now)))
     }
 }
 
@@ -180,7 +181,9 @@ impl Step for StartClone {
     }
     async fn baseline(&self, context: &StepContext<'_>) -> Result<Facts, DeviceError> {
         let status = context.site.clone_partition.status().await?;
-        Ok(facts([(STATE, state_word(&status.state).to_owned())]))
+        let mut baseline = gate::stamp(context.now);
+        baseline.insert(STATE.to_owned(), state_word(&status.state).to_owned());
+        Ok(baseline)
     }
     async fn act(&self, context: &StepContext<'_>) -> Result<Option<String>, DeviceError> {
         self.start(context).await.map_err(Stop::refused)

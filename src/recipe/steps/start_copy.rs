@@ -14,7 +14,7 @@ use std::time::Duration;
 
 pub(super) const ID: &str = "start-copy";
 /// Baseline and output: [`CopyState::mark`].
-pub(super) const MARK: &str = "mark";
+pub(super) const MARK: &str = "started";
 
 pub(super) struct StartCopy {
     pub(super) plan: Arc<Plan>,

@@ -1,7 +1,7 @@
 //! Step 3: the clone is switched off, and nothing else ever is. Only `not activated` is off (`hmc.md` § 1.8).
 
 use super::gate::{self, Stop, facts, state_word};
-use crate::engine::journal::{Entry, EntryState};
+use crate::engine::journal::{Entry, Facts};
 use crate::engine::step::{LockKind, Observation, Step, StepContext};
 use crate::recipe::plan::Plan;
 use crate::site::{DeviceError, PartitionState, PartitionStatus, PowerJob, PowerJobState};
@@ -39,7 +39,7 @@ impl StopClone {
             | PartitionState::NotAvailable
             | PartitionState::Other(_) => {}
         }
-        if entry.state == EntryState::Pending && self.not_attached(context).await? {
+        if gate::unsent(&entry) && self.not_attached(context).await? {
             return Ok(Observation::NotNeeded(format!(
                 "no volume of this run is attached to clone {clone}, which is {}",
                 state_word(&status.state)
@@ -87,8 +87,8 @@ impl StopClone {
         poll: Duration,
     ) -> Result<Observation, Stop> {
         let clone = self.plan.clone_label();
-        if let Some(handle) = &entry.handle {
-            let job = PowerJob(handle.clone());
+        if let Some(job) = gate::given(entry) {
+            let job = PowerJob(job.to_owned());
             match context.site.clone_partition.job(&job).await? {
                 PowerJobState::Running => {
                     return Ok(Observation::underway(
@@ -157,6 +157,9 @@ impl Step for StopClone {
             .await
             .unwrap_or_else(|stop| stop.observed(again))
     }
+    async fn baseline(&self, context: &StepContext<'_>) -> Result<Facts, DeviceError> {
+        Ok(gate::stamp(context.now))
+    }
     async fn act(&self, context: &StepContext<'_>) -> Result<Option<String>, DeviceError> {
         // The comparison with every source is repeated here, because this is what must never hit production.
         let clone = gate::clone_for_power(context.site, &self.plan)
@@ -171,7 +174,7 @@ impl Step for StopClone {
             | PartitionState::NotAvailable
             | PartitionState::Other(_) => {
                 let job = context.site.clone_partition.power_off().await?;
-                Ok(Some(job.0))
+                Ok(Some(gate::handle(&job.0, context.now)))
             }
         }
     }

@@ -22,8 +22,9 @@ impl Step for SuspendSource {
     fn kind(&self) -> StepKind {
         StepKind::Window
     }
+    /// How long the helper may need to be started, with the copy armed meanwhile; the window itself has its cap.
     fn limit(&self) -> Duration {
-        self.plan.window().cap
+        self.plan.pace.seconds(15 * 60)
     }
     fn locks(&self) -> &'static [LockKind] {
         &[LockKind::Source]
@@ -35,8 +36,12 @@ impl Step for SuspendSource {
     /// sent it.
     async fn observe(&self, context: &StepContext<'_>) -> Observation {
         let entry = context.entry(ID);
+        let journal = context.journal;
+        let never = !journal.window_open() && !journal.owes(ObligationKind::ResumeSource);
         match entry.state {
             EntryState::Pending => Observation::Absent,
+            // The helper was being started, or the window of an earlier try was closed and resumed.
+            EntryState::Intended if never => Observation::Absent,
             EntryState::Done => Observation::Done(entry.output),
             EntryState::Skipped => Observation::NotNeeded(entry.message.unwrap_or_default()),
             EntryState::Intended | EntryState::Failed => Observation::Unknown(Failure::new(

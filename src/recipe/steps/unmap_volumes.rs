@@ -1,6 +1,7 @@
 //! Step 4: the targets leave the VIOSes before they change, so that no VIOS logs errors and no stale clone can start.
 
 use super::gate::{self, Stop, facts};
+use crate::engine::journal::Facts;
 use crate::engine::step::{LockKind, Observation, Step, StepContext};
 use crate::recipe::plan::Plan;
 use crate::site::DeviceError;
@@ -73,10 +74,13 @@ impl Step for UnmapVolumes {
             .await
             .unwrap_or_else(|stop| stop.observed(again))
     }
+    async fn baseline(&self, context: &StepContext<'_>) -> Result<Facts, DeviceError> {
+        Ok(gate::stamp(context.now))
+    }
     async fn act(&self, context: &StepContext<'_>) -> Result<Option<String>, DeviceError> {
         self.unmap(context)
             .await
-            .map(|()| None)
+            .map(|()| Some(gate::handle("", context.now)))
             .map_err(Stop::refused)
     }
 }

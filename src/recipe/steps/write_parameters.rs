@@ -58,7 +58,7 @@ impl WriteParameters {
         }
         let sum = digest(bytes);
         let ours = record.text("runToken") == self.plan.run_token;
-        let as_sent = entry.handle.as_deref().is_none_or(|sent| sent == sum);
+        let as_sent = gate::given(entry).is_none_or(|sent| sent == sum);
         Ok((ours && as_sent).then(|| {
             facts([
                 ("sha256", sum),
@@ -141,7 +141,11 @@ impl Step for WriteParameters {
             .await
             .unwrap_or_else(|stop| stop.observed(again))
     }
+    async fn baseline(&self, context: &StepContext<'_>) -> Result<Facts, DeviceError> {
+        Ok(gate::stamp(context.now))
+    }
     async fn act(&self, context: &StepContext<'_>) -> Result<Option<String>, DeviceError> {
-        self.write(context).await.map(Some).map_err(Stop::refused)
+        let sum = self.write(context).await.map_err(Stop::refused)?;
+        Ok(Some(gate::handle(&sum, context.now)))
     }
 }

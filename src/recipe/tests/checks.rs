@@ -4,7 +4,7 @@ use crate::api::clone_side::Network;
 use crate::api::devices::CopyKind;
 use crate::recipe::Plan;
 use crate::recipe::queries::{INTERFACES, PENDING_PTFS};
-use crate::recipe::records::LOCK_PATH;
+use crate::recipe::records::{LOCK_PATH, digest};
 use crate::site::{Attachment, CopyPhase, PartitionUuid, Uid, Wwpn};
 
 async fn look(world: &World, plan: &Plan) -> SiteReport {
@@ -403,14 +403,24 @@ async fn an_isolated_clone_may_have_tcp_start_by_itself() {
 #[tokio::test]
 async fn a_second_operator_is_refused_with_both_ids() {
     let world = world();
-    world.system("source", |s| {
-        s.files
-            .insert(LOCK_PATH.into(), b"operator=op2\nchecksum=x\n".to_vec());
-    });
+    let lock = |owner: &str, sum: Option<&str>| {
+        let body = format!("operator={owner}\n");
+        let sum = sum.map_or_else(|| digest(body.as_bytes()), str::to_owned);
+        let text = format!("{body}checksum={sum}\n");
+        world.system("source", |s| {
+            s.files.insert(LOCK_PATH.into(), text.into_bytes());
+        });
+    };
+    lock("op1", None);
+    assert!(look(&world, &plan("USER")).await.ready());
+    lock("op2", None);
     let report = look(&world, &plan("USER")).await;
     let (reason, text) = only(&report);
     assert_eq!(reason, "OtherOperator");
     assert!(text.contains("op1") && text.contains("op2"), "{text}");
+    // A wrong checksum counts as another id.
+    lock("op1", Some("0000"));
+    assert_eq!(only(&look(&world, &plan("USER")).await).0, "OtherOperator");
 }
 
 #[tokio::test]

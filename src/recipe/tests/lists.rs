@@ -155,3 +155,17 @@ fn force_write_after_the_last_retry_aborts_before_it() {
     assert!(window.fall_back_to_force_write);
     assert_eq!(window.on_boundary_timeout, OnBoundaryTimeout::Abort);
 }
+
+#[test]
+fn volumes_per_adapter_are_refused_not_ignored() {
+    let (mut spec, facts) = sample("HOLD");
+    let vscsi = spec.virtual_io.vscsi.as_mut().expect("vscsi");
+    vscsi.adapters[0].volumes = vec!["clone0".into()];
+    assert!(matches!(
+        Plan::new(&spec, facts),
+        Err(PlanError::Unusable {
+            field: "virtualIo.vscsi.adapters.volumes",
+            ..
+        })
+    ));
+}

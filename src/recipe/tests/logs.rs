@@ -15,8 +15,10 @@ fn after_function(result: &str) -> Journal {
     let mut journal = journal();
     intended(&mut journal, "prepare-copy", 1);
     done(&mut journal, "prepare-copy", &[]);
-    entry(&mut journal, "prepare-copy").baseline =
-        pairs(&[("sourceClock", "2026-11-23-04.00.00.000000")]);
+    entry(&mut journal, "prepare-copy").baseline = pairs(&[
+        ("sourceClock", "2026-11-23-04.00.00.000000"),
+        ("sentAt", "2026-11-23T02:00:00.000Z"),
+    ]);
     if let Some(window) = &mut journal.window {
         window.started_at = Some(Timestamp::new(start() + TimeDelta::seconds(90)));
     }

@@ -12,6 +12,7 @@ mod power;
 mod settle;
 mod verify;
 mod virtual_io;
+mod whole;
 mod window;
 
 use super::fakes::{World, plan};

@@ -62,7 +62,7 @@ async fn a_key_that_cannot_be_turned_is_a_warning_not_a_failure() {
     entry(&mut journal, "settle").handle = handle;
     let facts = facts_of(world.look(&*step, &journal).await);
     assert!(facts["warning.key"].contains("CMMVC0000E"));
-    entry(&mut journal, "settle").handle = Some("job-key".into());
+    entry(&mut journal, "settle").handle = Some("job-key@2026-11-23T02:00:00.000Z".into());
     world.set().power_job = PowerJobState::Failed {
         code: "HSCL350B".into(),
         text: "no authority".into(),
@@ -144,4 +144,17 @@ async fn space_that_cannot_be_told_is_a_note_and_a_silent_array_is_asked_again()
     assert!(facts.contains_key("note.usage"));
     world.set().usage = Err(silent());
     waiting(world.look(&*step, &journal()).await);
+}
+
+#[tokio::test]
+async fn a_run_whose_image_was_replaced_meanwhile_does_not_succeed() {
+    let world = world();
+    let step = step("HOLD", "settle", &world);
+    let mut journal = journal();
+    done(&mut journal, "start-copy", &[("started", "map0=9,map1=9")]);
+    world.act(&*step, &journal).await.expect("step log stored");
+    assert_eq!(
+        broken(world.look(&*step, &journal).await).0,
+        "ImageReplaced"
+    );
 }

@@ -160,3 +160,15 @@ async fn the_volumes_of_a_run_come_from_its_own_verify_only() {
         "JournalIncomplete"
     );
 }
+
+#[tokio::test]
+async fn a_clone_that_cannot_be_proved_off_is_waited_for() {
+    let world = world();
+    let step = step("USER", "unmap-volumes", &world);
+    for state in [PartitionState::NotAvailable, PartitionState::Error] {
+        world.clone_state(state, "");
+        let text = waiting(world.look(&*step, &journal()).await);
+        assert!(text.contains("cannot be proved off"), "{text}");
+    }
+    assert!(world.sent().is_empty());
+}

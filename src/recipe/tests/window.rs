@@ -1,6 +1,6 @@
 use super::super::fakes::*;
 use super::step;
-use crate::engine::journal::{EntryState, ObligationKind};
+use crate::engine::journal::{EntryState, ObligationKind, WindowRecord};
 use crate::engine::step::{Observation, StepKind};
 use crate::engine::time::Timestamp;
 
@@ -9,8 +9,15 @@ async fn a_suspend_that_was_intended_is_unknown_after_a_restart() {
     let world = world();
     let step = step("HOLD", "suspend-source", &world);
     let mut journal = journal();
+    journal.window = None;
     assert_eq!(world.look(&*step, &journal).await, Observation::Absent);
     intended(&mut journal, "suspend-source", 1);
+    // The helper was being started: nothing is suspended before the opening write.
+    assert_eq!(world.look(&*step, &journal).await, Observation::Absent);
+    journal.window = Some(WindowRecord {
+        opened: Some(Timestamp::new(start())),
+        ..WindowRecord::default()
+    });
     let seen = world.look(&*step, &journal).await;
     assert!(matches!(seen, Observation::Unknown(_)), "{seen:?}");
     assert_eq!(broken(seen).0, "WindowInterrupted");

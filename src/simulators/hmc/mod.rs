@@ -1,60 +1,119 @@
 //! Simulated HMC with its managed systems and partitions (hypervisor state), as `hmc.md` says.
+//!
+//! Faults (`Device::Hmc`) besides the general ones: `Special("stuck-job")` on `PowerOn`/`PowerOff` (the job stays
+//! RUNNING although the state changes), `Special("return-code")` on `CLIRunner` (COMPLETED_OK with returnCode 1).
+
+mod file;
+mod partition;
+mod power;
+mod role;
+
+pub use file::{
+    ConsoleFile, FibreChannelFile, ManagedSystemFile, PartitionFile, PartitionKind, ScsiFile,
+};
+pub use partition::{Consoles, ManagedSystem, Partition, PowerState};
+pub use power::{
+    Job, JobStatus, advance, change_keylock, guest_power_down, power_off, power_on, reference_code,
+    start_by_hand,
+};
+pub use role::{ControlRole, ViewRole};
 
 use crate::simulators::world::World;
-use crate::simulators::world::file::UserFile;
-use crate::site::{Identity, Wwpn};
-use serde::{Deserialize, Serialize};
-
-/// Consoles, systems and partitions as a person writes them.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ConsoleFile {
-    /// Name, for messages and faults.
-    pub name: String,
-    /// Sockets of the REST API: one, or two consoles that manage the same systems.
-    pub listen: Vec<String>,
-    /// Names in its certificate.
-    #[serde(default)]
-    pub certificate_names: Vec<String>,
-    /// Users.
-    pub users: Vec<UserFile>,
-}
-
-/// Hypervisor state of all systems and the consoles' sessions and jobs.
-#[derive(Debug, Clone, Default)]
-pub struct Consoles {}
-
-impl Consoles {
-    /// All partitions.
-    pub fn partition_names(&self) -> Vec<String> {
-        Vec::new()
-    }
-    /// WWPNs of a partition's virtual Fibre Channel adapters.
-    pub fn ports_of(&self, _partition: &str) -> Vec<Wwpn> {
-        Vec::new()
-    }
-    /// Serial and partition id.
-    pub fn identity_of(&self, _partition: &str) -> Option<Identity> {
-        None
-    }
-}
-
-/// Moves jobs, power-offs, activations and IPLs to `world.now`; an IPL that reaches the disks asks
-/// `coupling::find_system` and hands the image to `ibmi::boot`.
-pub fn advance(_world: &mut World) {}
-
-/// Whether a partition is anything but `not activated`.
-pub fn is_on(_world: &World, _partition: &str) -> bool {
-    false
-}
-
-/// Called by IBM i for PWRDWNSYS: `restart` = a new IPL from the same disks, else the partition goes off.
-pub fn guest_power_down(_world: &mut World, _partition: &str, _restart: bool) {}
+use crate::site::{Identity, PartitionUuid};
 
 /// Builds systems and partitions.
-pub fn install(_world: &mut World, _file: &ConsoleFile) -> Result<(), String> {
+///
+/// # Errors
+/// Names the partition whose managed system is missing.
+pub fn install(world: &mut World, file: &ConsoleFile) -> Result<(), String> {
+    let mut consoles = Consoles {
+        name: file.name.clone(),
+        users: file.users.clone(),
+        ..Consoles::default()
+    };
+    consoles.max_sessions = file.max_sessions;
+    consoles.idle_minutes = file.idle_minutes;
+    consoles.next_job = 1_667_807_035_365;
+    for (n, s) in (1u64..).zip(&file.systems) {
+        consoles.systems.push(ManagedSystem {
+            uuid: format!("d47a585d-eaa8-3a54-b4dc-{n:012x}"),
+            name: s.name.clone(),
+            type_model: s.type_model.clone(),
+            serial: s.serial.clone(),
+            state: s.state.clone(),
+        });
+    }
+    for (n, p) in (1u64..).zip(&file.partitions) {
+        let system = consoles
+            .systems
+            .iter()
+            .find(|s| s.name == p.system)
+            .ok_or_else(|| {
+                format!(
+                    "partition {}: there is no managed system {}",
+                    p.name, p.system
+                )
+            })?;
+        let partition = Partition {
+            uuid: PartitionUuid::new(format!("0E1A5F2B-7C3D-4E5F-8A9B-{n:012X}")),
+            name: p.name.clone(),
+            system: p.system.clone(),
+            identity: Identity::new(&system.serial, p.id),
+            kind: p.kind,
+            state: if p.running {
+                PowerState::Running
+            } else {
+                PowerState::NotActivated
+            },
+            profiles: (1u64..)
+                .zip(&p.profiles)
+                .map(|(m, name)| {
+                    (
+                        format!("5f2b0e1a-7c3d-3e5f-8a9b-{:012x}", n * 1000 + m),
+                        name.clone(),
+                    )
+                })
+                .collect(),
+            keylock: p.keylock.clone(),
+            ipl_source: 'b',
+            fresh: p.fresh,
+            error_code: None,
+            off_until: None,
+            scsi: p.scsi.clone(),
+            fibre_channel: p.fibre_channel.clone(),
+        };
+        if consoles
+            .partitions
+            .insert(p.name.clone(), partition)
+            .is_some()
+        {
+            return Err(format!("partition {} is written twice", p.name));
+        }
+    }
+    world.console = consoles;
     Ok(())
 }
 
+/// Whether a partition is anything but `not activated`.
+pub fn is_on(world: &World, partition: &str) -> bool {
+    world
+        .console
+        .partitions
+        .get(partition)
+        .is_some_and(|p| p.state != PowerState::NotActivated)
+}
+
 /// Violations that can only be told at the end: session left open.
-pub fn check_left_behind(_world: &mut World) {}
+pub fn check_left_behind(world: &mut World) {
+    let open = world.console.sessions.len();
+    if open > 0 {
+        let text = format!(
+            "{open} sessions of console {} were left open",
+            world.console.name
+        );
+        world.violation(
+            crate::simulators::ledger::ViolationKind::SessionLeaked,
+            text,
+        );
+    }
+}

@@ -1,0 +1,66 @@
+//! What the driver needs of a transport.
+
+use crate::site::DeviceError;
+use async_trait::async_trait;
+use std::time::Duration;
+
+/// What an exec left behind. It ended in order: end of file on both streams, clean close, no signal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExecOutput {
+    /// Standard output, as bytes: systems convert between code pages, so it may be no UTF-8.
+    pub stdout: Vec<u8>,
+    /// Standard error.
+    pub stderr: Vec<u8>,
+    /// Exit status as the transport shows it. With libssh2 0 may also mean that none arrived
+    /// (`rust-dependencies.md` § 3.4), so this alone never means success.
+    pub status: i32,
+}
+
+/// A way to one host.
+#[async_trait]
+pub trait Link: Send + Sync {
+    /// Address and port.
+    fn address(&self) -> String;
+    /// Profile that logs in.
+    fn user(&self) -> String;
+    /// A new connection, logged in.
+    ///
+    /// # Errors
+    /// `Unreachable`: no connection. `Refused`: `HostKeyUnknown`, `HostKeyChanged`, `LoginFailed` (tried once, then
+    /// latched), `KeyUnusable`.
+    async fn open(&self) -> Result<Box<dyn Connection>, DeviceError>;
+}
+
+/// One connection: one stream of commands, one at a time.
+#[async_trait]
+pub trait Connection: Send + Sync {
+    /// Runs a command line to its end.
+    ///
+    /// # Errors
+    /// `Unreachable`: it was not started. `Indeterminate`: started, and anything but an orderly end.
+    async fn exec(
+        &self,
+        command: &str,
+        stdin: &[u8],
+        limit: Duration,
+    ) -> Result<ExecOutput, DeviceError>;
+    /// Starts a command that stays, and gives the connection to it.
+    ///
+    /// # Errors
+    /// `Unreachable`: it was not started.
+    async fn start(self: Box<Self>, command: &str) -> Result<Box<dyn LineChannel>, DeviceError>;
+    /// Ends it, politely where possible.
+    async fn close(&self);
+}
+
+/// A running command that answers lines. Dropping it ends the connection at once.
+#[async_trait]
+pub trait LineChannel: Send {
+    /// Sends all lines (without line ends) in one write, and waits for one answer to each: the next line that begins
+    /// with the request's first word. Lines with another beginning (login noise, answers that were given up) are dropped.
+    ///
+    /// # Errors
+    /// `Unreachable`: the channel had ended before anything was sent. `Indeterminate`: sent, and not all answers came
+    /// within the limit; the channel can still be used.
+    async fn ask(&mut self, lines: &[String], limit: Duration) -> Result<Vec<String>, DeviceError>;
+}

@@ -1,0 +1,251 @@
+//! Whole runs of the real engine over a living fake site: do list, engine and steps agree with each other?
+
+use super::super::fakes::*;
+use super::super::{Plan, build};
+use crate::engine::drive::{Cancel, Engine, Pass};
+use crate::engine::journal::{EntryState, Journal, Phase};
+use crate::engine::ports::{Acquired, Clock, Fence, JournalStore, Locks, StoreError};
+use crate::engine::step::LockKind;
+use crate::recipe::LogKind;
+use crate::recipe::records::READY_PATH;
+use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
+use std::sync::Mutex;
+use std::time::Duration;
+
+/// Store, locks, clock and fence of one leader whom nothing disturbs.
+struct Calm {
+    journal: Mutex<Journal>,
+    now: Mutex<DateTime<Utc>>,
+}
+
+#[async_trait]
+impl JournalStore for Calm {
+    async fn load(&self) -> Result<Journal, StoreError> {
+        Ok(self.journal.lock().expect("held shortly").clone())
+    }
+    async fn replace(&self, _previous: &Journal, next: &Journal) -> Result<(), StoreError> {
+        *self.journal.lock().expect("held shortly") = next.clone();
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Locks for Calm {
+    async fn acquire(&self) -> Result<Acquired, StoreError> {
+        Ok(Acquired::All)
+    }
+    async fn holds(&self, _kind: LockKind) -> Result<bool, StoreError> {
+        Ok(true)
+    }
+    async fn release(&self, _kind: LockKind) -> Result<(), StoreError> {
+        Ok(())
+    }
+    async fn own_image(&self) -> Result<Option<String>, StoreError> {
+        Ok(None)
+    }
+    async fn close_image(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Clock for Calm {
+    fn now(&self) -> DateTime<Utc> {
+        *self.now.lock().expect("held shortly")
+    }
+    fn boot(&self) -> Duration {
+        (self.now() - start()).to_std().unwrap_or_default()
+    }
+    async fn sleep(&self, duration: Duration) {
+        let step = TimeDelta::from_std(duration).expect("a short wait");
+        *self.now.lock().expect("held shortly") += step;
+    }
+}
+
+impl Fence for Calm {
+    fn valid_until(&self) -> Option<Duration> {
+        Some(self.boot() + Duration::from_secs(60))
+    }
+}
+
+/// Runs the recipe to its end; the clone's ready record appears while it is waited for.
+async fn run(world: &World, plan: &Plan) -> Journal {
+    let recipe = build(plan, world.sink());
+    let names: Vec<&str> = recipe.steps.iter().map(|s| s.id()).collect();
+    let calm = Calm {
+        journal: Mutex::new(Journal::open(&recipe.name, TOKEN, &names)),
+        now: Mutex::new(start()),
+    };
+    let site = world.site();
+    let engine = Engine {
+        recipe: &recipe,
+        site: &site,
+        store: &calm,
+        locks: &calm,
+        clock: &calm,
+        fence: &calm,
+        writer: "test",
+    };
+    for _ in 0..500 {
+        match engine.pass(Cancel::No).await {
+            Pass::Again(wait, journal) => {
+                if journal
+                    .entry("await-clone")
+                    .is_some_and(|e| e.state == EntryState::Intended)
+                {
+                    become_ready(world);
+                }
+                calm.sleep(wait).await;
+            }
+            Pass::Final(journal) => return *journal,
+            other => panic!("{other:?}"),
+        }
+    }
+    panic!("no end: {:#?}", calm.load().await);
+}
+
+fn become_ready(world: &World) {
+    let ready = record(&[
+        ("kind", "ready"),
+        ("runToken", TOKEN),
+        ("stage", "2"),
+        ("scpf", "1261123050000"),
+        ("serialNumber", "78ABCD0"),
+        ("partitionId", "7"),
+        ("jobsScheduled", "0"),
+    ]);
+    world.system("clone", |s| {
+        s.files.insert(READY_PATH.into(), ready);
+    });
+}
+
+/// Effects without the reading CHECK of the kit.
+fn effects(world: &World) -> Vec<String> {
+    let sent = world.sent();
+    sent.into_iter().filter(|s| !s.contains("CHECK")).collect()
+}
+
+const COPY: [&str; 12] = [
+    "source: put /ibmiclone/run.parm",
+    "power off",
+    "unmap 2",
+    "end copy",
+    "source: CHGASPACT ASPDEV(IASP1) OPTION(*FRCWRT)",
+    "source: CHGASPACT ASPDEV(*SYSBAS) OPTION(*FRCWRT)",
+    "prepare",
+    "suspend IASP1",
+    "suspend *SYSBAS",
+    "start copy",
+    "resume *SYSBAS",
+    "resume IASP1",
+];
+
+#[tokio::test]
+async fn a_hold_run_sends_each_effect_once_and_in_order() {
+    let world = world();
+    world.set().alive = true;
+    let journal = run(&world, &plan("HOLD")).await;
+    assert_eq!(journal.phase, Phase::Succeeded, "{:#?}", journal.verdict);
+    let mut expected = COPY.to_vec();
+    expected.extend(["source: remove /ibmiclone/run.parm", "key Manual"]);
+    assert_eq!(effects(&world), expected);
+    assert_eq!(journal.output("settle", "diskUsedPercent"), Some("17"));
+    assert_eq!(journal.open_obligations().count(), 0);
+    assert!(
+        journal.steps.iter().all(|e| e.attempts <= 1),
+        "{:#?}",
+        journal.steps
+    );
+}
+
+#[tokio::test]
+async fn a_user_run_sends_each_effect_once_and_in_order() {
+    let world = world();
+    world.set().alive = true;
+    let journal = run(&world, &plan("USER")).await;
+    assert_eq!(journal.phase, Phase::Succeeded, "{:#?}", journal.verdict);
+    let mut expected = COPY.to_vec();
+    expected.extend([
+        "source: remove /ibmiclone/run.parm",
+        "map C1_V00 C1_V01",
+        r#"activate Some("CLONE_PRF") b Normal"#,
+        "clone: submit C1_16 QSYS/QSYSNOMAX CALL PGM(CLNLIB/MYSAVE) PARM('it''s' 'B')",
+    ]);
+    assert_eq!(effects(&world), expected);
+    assert_eq!(journal.output("collect-logs", "messages"), Some("0"));
+    assert_eq!(
+        journal.output("run-function", "saveMilliseconds"),
+        Some("1000")
+    );
+    assert!(
+        journal.steps.iter().all(|e| e.attempts <= 1),
+        "{:#?}",
+        journal.steps
+    );
+}
+
+/// The second run on the same devices finds a running clone, a copy and maps of the first, and gets through.
+#[tokio::test]
+async fn a_run_after_a_run_gets_through() {
+    let world = world();
+    world.set().alive = true;
+    run(&world, &plan("USER")).await;
+    world.system("clone", |s| {
+        s.job = None;
+        s.files.clear();
+    });
+    let (spec, mut facts) = sample("USER");
+    facts.run_number = 43;
+    let second = Plan::new(&spec, facts).expect("a plan");
+    let journal = run(&world, &second).await;
+    assert_eq!(journal.phase, Phase::Succeeded, "{:#?}", journal.verdict);
+    let sent = effects(&world);
+    for twice in ["power off", "unmap 2", "end copy", "start copy"] {
+        assert_eq!(sent.iter().filter(|s| *s == twice).count(), 2, "{twice}");
+    }
+}
+
+/// An image of a run that could not read its own copy is no success: without a new start time the cap ends the window.
+#[tokio::test]
+async fn a_copy_that_shows_no_new_start_time_is_no_success_and_production_runs() {
+    let world = world();
+    world.set().alive = true;
+    world.set().copy_start = "";
+    let journal = run(&world, &plan("HOLD")).await;
+    assert_eq!(journal.phase, Phase::Failed, "{:#?}", journal.verdict);
+    assert_eq!(journal.open_obligations().count(), 0);
+    assert!(effects(&world).contains(&"resume *SYSBAS".to_owned()));
+}
+
+#[tokio::test]
+async fn a_failed_function_fails_the_run_after_its_logs_are_kept() {
+    let world = world();
+    world.set().alive = true;
+    world.set().function_ends_well = false;
+    let journal = run(&world, &plan("USER")).await;
+    let verdict = journal.verdict.expect("a verdict");
+    assert_eq!(
+        (verdict.phase, verdict.reason.as_str()),
+        (Phase::Failed, "FunctionFailed")
+    );
+    assert!(world.set().logs.contains_key(&LogKind::JobLog));
+}
+
+#[tokio::test]
+async fn errors_in_the_functions_job_log_make_the_run_a_warning() {
+    let world = world();
+    world.set().alive = true;
+    world.system("clone", |s| {
+        s.job_log = Ok(vec![message(
+            "CPF9801",
+            40,
+            "2026-11-23-06.00.01.000000",
+            "1/A/B",
+            "gone",
+        )]);
+    });
+    let journal = run(&world, &plan("USER")).await;
+    assert_eq!(journal.phase, Phase::Warning, "{:#?}", journal.verdict);
+    assert_eq!(journal.output("collect-logs", "errors"), Some("1"));
+}

@@ -1,0 +1,721 @@
+//! SQL services: a small evaluator for single-table queries. What it does not understand is refused with an SQL error,
+//! never answered with nothing.
+//!
+//! Understood: `SELECT` of columns, `COUNT(*)`, literals, `TRIM`, `VARCHAR`, `VARCHAR_FORMAT`, `COALESCE`, `MAX`, `MIN`,
+//! `JSON_OBJECT`, scalar subselects; `FROM schema.view`, `TABLE(schema.function(arguments))` or a subselect; `WHERE` with `AND`, `OR`, `NOT`,
+//! comparisons, `LIKE`, `IN`, `IS NULL`; `ORDER BY`; `FETCH FIRST`.
+
+use super::tables;
+use crate::simulators::world::World;
+use std::collections::BTreeMap;
+
+/// One row: column → value.
+pub type SqlRow = BTreeMap<String, Option<String>>;
+
+/// A refused statement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SqlError {
+    /// SQLSTATE.
+    pub state: &'static str,
+    /// SQLCODE.
+    pub code: i32,
+    /// Text.
+    pub text: String,
+}
+
+impl SqlError {
+    fn syntax(text: impl Into<String>) -> Self {
+        Self {
+            state: "42601",
+            code: -104,
+            text: text.into(),
+        }
+    }
+    pub(super) fn no_object(name: &str) -> Self {
+        Self {
+            state: "42704",
+            code: -204,
+            text: format!("{name} in *LIBL type *FILE not found."),
+        }
+    }
+}
+
+/// Columns in order, and the rows.
+pub type Answer = (Vec<String>, Vec<SqlRow>);
+
+/// Runs one query for a user.
+///
+/// # Errors
+/// What is not understood, an unknown table or column.
+pub fn query(world: &World, partition: &str, user: &str, text: &str) -> Result<Answer, SqlError> {
+    let tokens = tokens(text)?;
+    let mut parser = Parser {
+        world,
+        partition,
+        user,
+        tokens,
+        at: 0,
+    };
+    let answer = parser.select()?;
+    match parser.peek() {
+        None => Ok(answer),
+        Some(t) => Err(SqlError::syntax(format!(
+            "Token {} was not valid.",
+            t.text()
+        ))),
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Token {
+    Word(String),
+    Text(String),
+    Number(String),
+    Sign(String),
+}
+
+impl Token {
+    fn text(&self) -> &str {
+        match self {
+            Self::Word(t) | Self::Text(t) | Self::Number(t) | Self::Sign(t) => t,
+        }
+    }
+}
+
+fn tokens(text: &str) -> Result<Vec<Token>, SqlError> {
+    let mut out = Vec::new();
+    let c: Vec<char> = text.chars().collect();
+    let mut i = 0;
+    while i < c.len() {
+        let start = i;
+        match c[i] {
+            x if x.is_whitespace() => i += 1,
+            '\'' => {
+                let mut value = String::new();
+                i += 1;
+                loop {
+                    match (c.get(i), c.get(i + 1)) {
+                        (Some('\''), Some('\'')) => {
+                            value.push('\'');
+                            i += 2;
+                        }
+                        (Some('\''), _) => break,
+                        (Some(x), _) => {
+                            value.push(*x);
+                            i += 1;
+                        }
+                        (None, _) => return Err(SqlError::syntax("String is not terminated.")),
+                    }
+                }
+                i += 1;
+                out.push(Token::Text(value));
+            }
+            x if x.is_ascii_digit() => {
+                while i < c.len() && (c[i].is_ascii_digit() || c[i] == '.') {
+                    i += 1;
+                }
+                out.push(Token::Number(c[start..i].iter().collect()));
+            }
+            x if x.is_ascii_alphabetic() || "_$#@".contains(x) => {
+                while i < c.len() && (c[i].is_ascii_alphanumeric() || "_$#@.".contains(c[i])) {
+                    i += 1;
+                }
+                let word: String = c[start..i].iter().collect();
+                out.push(Token::Word(word.to_ascii_uppercase()));
+            }
+            x => {
+                let two: String = c[i..(i + 2).min(c.len())].iter().collect();
+                if ["=>", "<>", ">=", "<=", "||"].contains(&two.as_str()) {
+                    i += 2;
+                    out.push(Token::Sign(two));
+                } else if "(),=<>*-+:".contains(x) {
+                    i += 1;
+                    out.push(Token::Sign(x.to_string()));
+                } else {
+                    return Err(SqlError::syntax(format!("Token {x} was not valid.")));
+                }
+            }
+        }
+    }
+    Ok(out)
+}
+
+#[derive(Debug, Clone)]
+enum Expression {
+    Column(String),
+    Value(Option<String>),
+    Format(Box<Expression>, String),
+    Trim(Box<Expression>),
+    Coalesce(Vec<Expression>),
+    Count,
+    Extreme(bool, Box<Expression>),
+    Concat(Box<Expression>, Box<Expression>),
+    Json(Vec<(String, Expression)>, bool),
+}
+
+#[derive(Debug, Clone)]
+enum Condition {
+    Compare(Expression, String, Expression),
+    Like(Expression, Expression, bool),
+    In(Expression, Vec<Expression>, bool),
+    Null(Expression, bool),
+    All(Vec<Condition>),
+    Any(Vec<Condition>),
+    Not(Box<Condition>),
+}
+
+struct Parser<'w> {
+    world: &'w World,
+    partition: &'w str,
+    user: &'w str,
+    tokens: Vec<Token>,
+    at: usize,
+}
+
+impl Parser<'_> {
+    fn peek(&self) -> Option<&Token> {
+        self.tokens.get(self.at)
+    }
+    fn next(&mut self) -> Result<Token, SqlError> {
+        let token = self
+            .peek()
+            .cloned()
+            .ok_or_else(|| SqlError::syntax("Statement ended too early."))?;
+        self.at += 1;
+        Ok(token)
+    }
+    fn is_word(&self, word: &str) -> bool {
+        matches!(self.peek(), Some(Token::Word(w)) if w == word)
+    }
+    fn is_sign(&self, sign: &str) -> bool {
+        matches!(self.peek(), Some(Token::Sign(s)) if s == sign)
+    }
+    fn take_word(&mut self, word: &str) -> bool {
+        let found = self.is_word(word);
+        self.at += usize::from(found);
+        found
+    }
+    fn take_sign(&mut self, sign: &str) -> bool {
+        let found = self.is_sign(sign);
+        self.at += usize::from(found);
+        found
+    }
+    fn need_word(&mut self, word: &str) -> Result<(), SqlError> {
+        if self.take_word(word) {
+            return Ok(());
+        }
+        Err(SqlError::syntax(format!("{word} expected.")))
+    }
+    fn need_sign(&mut self, sign: &str) -> Result<(), SqlError> {
+        if self.take_sign(sign) {
+            return Ok(());
+        }
+        Err(SqlError::syntax(format!("{sign} expected.")))
+    }
+
+    fn select(&mut self) -> Result<Answer, SqlError> {
+        self.need_word("SELECT")?;
+        let mut items: Vec<(String, Expression)> = Vec::new();
+        let everything = self.take_sign("*");
+        loop {
+            if everything {
+                break;
+            }
+            let expression = self.expression()?;
+            let mut name = match &expression {
+                Expression::Column(c) => c.clone(),
+                _ => format!("{:05}", items.len() + 1),
+            };
+            if self.take_word("AS") {
+                name = self.next()?.text().to_owned();
+            }
+            items.push((name, expression));
+            if !self.take_sign(",") {
+                break;
+            }
+        }
+        self.need_word("FROM")?;
+        let (columns, mut rows) = self.source()?;
+        if everything {
+            items = columns
+                .iter()
+                .map(|c| (c.clone(), Expression::Column(c.clone())))
+                .collect();
+        }
+        if self.take_word("WHERE") {
+            let condition = self.condition()?;
+            let mut kept = Vec::new();
+            for row in rows {
+                if holds(&condition, &row, &columns)? {
+                    kept.push(row);
+                }
+            }
+            rows = kept;
+        }
+        if self.take_word("ORDER") {
+            self.need_word("BY")?;
+            self.order(&mut rows, &columns)?;
+        }
+        if self.take_word("FETCH") {
+            let _ = self.take_word("FIRST") || self.take_word("NEXT");
+            let count = match self.peek() {
+                Some(Token::Number(n)) => {
+                    let n = n.parse().unwrap_or(1);
+                    self.at += 1;
+                    n
+                }
+                _ => 1,
+            };
+            let _ = self.take_word("ROW") || self.take_word("ROWS");
+            self.need_word("ONLY")?;
+            rows.truncate(count);
+        }
+        project(&items, &rows, &columns)
+    }
+
+    fn order(&mut self, rows: &mut [SqlRow], columns: &[String]) -> Result<(), SqlError> {
+        let mut keys = Vec::new();
+        loop {
+            if self.take_word("ORDER") {
+                // `ORDER BY ORDER OF Q`: the subselect's rows are in their order already.
+                self.need_word("OF")?;
+                self.next()?;
+                return Ok(());
+            }
+            let expression = self.expression()?;
+            let descending = self.take_word("DESC");
+            let _ = self.take_word("ASC");
+            keys.push((expression, descending));
+            if !self.take_sign(",") {
+                break;
+            }
+        }
+        for (expression, descending) in keys.iter().rev() {
+            for row in rows.iter() {
+                value(expression, row, columns)?;
+            }
+            rows.sort_by(|a, b| {
+                let (a, b) = (
+                    value(expression, a, columns).unwrap_or_default(),
+                    value(expression, b, columns).unwrap_or_default(),
+                );
+                let order = compare(&a.unwrap_or_default(), &b.unwrap_or_default());
+                if *descending { order.reverse() } else { order }
+            });
+        }
+        Ok(())
+    }
+
+    fn source(&mut self) -> Result<Answer, SqlError> {
+        let answer = if self.take_sign("(") {
+            let inner = self.select()?;
+            self.need_sign(")")?;
+            inner
+        } else if self.take_word("TABLE") {
+            self.need_sign("(")?;
+            let name = self.next()?.text().to_owned();
+            self.need_sign("(")?;
+            let mut arguments = BTreeMap::new();
+            while !self.is_sign(")") {
+                let named =
+                    matches!(self.tokens.get(self.at + 1), Some(Token::Sign(s)) if s == "=>");
+                let key = if named {
+                    let key = self.next()?.text().to_owned();
+                    self.at += 1;
+                    key
+                } else {
+                    format!("{}", arguments.len() + 1)
+                };
+                let argument = self.expression()?;
+                let text = value(&argument, &SqlRow::new(), &[])?;
+                arguments.insert(key, text.unwrap_or_default());
+                if !self.take_sign(",") {
+                    break;
+                }
+            }
+            self.need_sign(")")?;
+            self.need_sign(")")?;
+            tables::function(self.world, self.partition, self.user, &name, &arguments)?
+        } else {
+            let name = self.next()?.text().to_owned();
+            tables::view(self.world, self.partition, self.user, &name)?
+        };
+        let _ = self.take_word("AS");
+        let reserved = ["WHERE", "ORDER", "FETCH", "UNION"];
+        if let Some(Token::Word(w)) = self.peek()
+            && !reserved.contains(&w.as_str())
+        {
+            self.at += 1;
+        }
+        Ok(answer)
+    }
+
+    fn condition(&mut self) -> Result<Condition, SqlError> {
+        let mut any = vec![self.conjunction()?];
+        while self.take_word("OR") {
+            any.push(self.conjunction()?);
+        }
+        Ok(Condition::Any(any))
+    }
+
+    fn conjunction(&mut self) -> Result<Condition, SqlError> {
+        let mut all = vec![self.predicate()?];
+        while self.take_word("AND") {
+            all.push(self.predicate()?);
+        }
+        Ok(Condition::All(all))
+    }
+
+    fn predicate(&mut self) -> Result<Condition, SqlError> {
+        if self.take_word("NOT") {
+            return Ok(Condition::Not(Box::new(self.predicate()?)));
+        }
+        if self.is_sign("(")
+            && !matches!(self.tokens.get(self.at + 1), Some(Token::Word(w)) if w == "SELECT")
+        {
+            self.at += 1;
+            let inner = self.condition()?;
+            self.need_sign(")")?;
+            return Ok(inner);
+        }
+        let left = self.expression()?;
+        if self.take_word("IS") {
+            let not = self.take_word("NOT");
+            self.need_word("NULL")?;
+            return Ok(Condition::Null(left, !not));
+        }
+        let not = self.take_word("NOT");
+        if self.take_word("LIKE") {
+            let pattern = self.expression()?;
+            return Ok(Condition::Like(left, pattern, !not));
+        }
+        if self.take_word("IN") {
+            self.need_sign("(")?;
+            let mut list = vec![self.expression()?];
+            while self.take_sign(",") {
+                list.push(self.expression()?);
+            }
+            self.need_sign(")")?;
+            return Ok(Condition::In(left, list, !not));
+        }
+        match self.next()? {
+            Token::Sign(s) if ["=", "<>", "<", ">", "<=", ">="].contains(&s.as_str()) => {
+                let right = self.expression()?;
+                Ok(Condition::Compare(left, s, right))
+            }
+            other => Err(SqlError::syntax(format!(
+                "Token {} was not valid.",
+                other.text()
+            ))),
+        }
+    }
+
+    fn expression(&mut self) -> Result<Expression, SqlError> {
+        let mut left = self.term()?;
+        loop {
+            if self.take_word("CONCAT") || self.take_sign("||") {
+                let right = self.term()?;
+                left = Expression::Concat(Box::new(left), Box::new(right));
+            } else if self.is_sign("-")
+                && matches!(self.tokens.get(self.at + 1), Some(Token::Word(w)) if w == "CURRENT")
+            {
+                // `- CURRENT TIMEZONE`: the simulated systems run on UTC.
+                self.at += 2;
+                self.need_word("TIMEZONE")?;
+            } else if self.is_sign("-") {
+                self.at += 1;
+                let days: i64 = self
+                    .next()?
+                    .text()
+                    .parse()
+                    .map_err(|_| SqlError::syntax("number expected"))?;
+                let unit = match self.next()?.text() {
+                    "DAYS" | "DAY" => 86_400,
+                    "HOURS" | "HOUR" => 3600,
+                    "MINUTES" | "MINUTE" => 60,
+                    _ => return Err(SqlError::syntax("duration expected")),
+                };
+                let at = value(&left, &SqlRow::new(), &[])?.unwrap_or_default();
+                left = Expression::Value(tables::shifted(&at, -days * unit));
+            } else {
+                return Ok(left);
+            }
+        }
+    }
+
+    fn term(&mut self) -> Result<Expression, SqlError> {
+        if self.take_sign("(") {
+            if self.is_word("SELECT") {
+                let (columns, rows) = self.select()?;
+                self.need_sign(")")?;
+                let first = columns.first().cloned().unwrap_or_default();
+                let text = rows.first().and_then(|r| r.get(&first).cloned().flatten());
+                return Ok(Expression::Value(text));
+            }
+            let inner = self.expression()?;
+            self.need_sign(")")?;
+            return Ok(inner);
+        }
+        match self.next()? {
+            Token::Text(t) | Token::Number(t) => Ok(Expression::Value(Some(t))),
+            Token::Word(w) if self.is_sign("(") => self.function(&w),
+            Token::Word(w) => self.named(&w),
+            Token::Sign(s) => Err(SqlError::syntax(format!("Token {s} was not valid."))),
+        }
+    }
+
+    fn named(&mut self, word: &str) -> Result<Expression, SqlError> {
+        match word {
+            "CURRENT" => {
+                self.need_word("TIMESTAMP")?;
+                Ok(Expression::Value(Some(tables::now(
+                    self.world,
+                    self.partition,
+                ))))
+            }
+            "TIMESTAMP" => match self.next()? {
+                Token::Text(t) => Ok(Expression::Value(Some(t))),
+                _ => Err(SqlError::syntax("timestamp expected")),
+            },
+            "NULL" => Ok(Expression::Value(None)),
+            name => Ok(Expression::Column(
+                name.rsplit('.').next().unwrap_or(name).to_owned(),
+            )),
+        }
+    }
+
+    fn function(&mut self, name: &str) -> Result<Expression, SqlError> {
+        self.need_sign("(")?;
+        if name == "COUNT" {
+            self.need_sign("*")?;
+            self.need_sign(")")?;
+            return Ok(Expression::Count);
+        }
+        if name == "JSON_OBJECT" {
+            return self.json_object();
+        }
+        let mut arguments = vec![self.expression()?];
+        while self.take_sign(",") {
+            arguments.push(self.expression()?);
+        }
+        self.need_sign(")")?;
+        let first = Box::new(arguments[0].clone());
+        Ok(match name {
+            "TRIM" => Expression::Trim(first),
+            "VARCHAR" | "CHAR" | "TIMESTAMP" | "DECIMAL" | "INTEGER" => *first,
+            "COALESCE" | "IFNULL" => Expression::Coalesce(arguments),
+            "MAX" | "MIN" => Expression::Extreme(name == "MAX", first),
+            "VARCHAR_FORMAT" => match arguments.get(1) {
+                Some(Expression::Value(Some(format))) => Expression::Format(first, format.clone()),
+                _ => return Err(SqlError::syntax("VARCHAR_FORMAT needs a literal format")),
+            },
+            other => {
+                return Err(SqlError {
+                    state: "42884",
+                    code: -440,
+                    text: format!("Routine {other} in *N not found with specified parameters."),
+                });
+            }
+        })
+    }
+}
+
+impl Parser<'_> {
+    fn json_object(&mut self) -> Result<Expression, SqlError> {
+        let mut items = Vec::new();
+        loop {
+            let _ = self.take_word("KEY");
+            let Token::Text(key) = self.next()? else {
+                return Err(SqlError::syntax("JSON key expected"));
+            };
+            if !self.take_sign(":") {
+                self.need_word("VALUE")?;
+            }
+            items.push((key, self.expression()?));
+            if !self.take_sign(",") {
+                break;
+            }
+        }
+        let absent = self.take_word("ABSENT");
+        if absent || self.take_word("NULL") {
+            self.need_word("ON")?;
+            self.need_word("NULL")?;
+        }
+        if self.take_word("RETURNING") {
+            self.next()?;
+            if self.take_sign("(") {
+                self.next()?;
+                self.need_sign(")")?;
+            }
+        }
+        self.need_sign(")")?;
+        Ok(Expression::Json(items, absent))
+    }
+}
+
+fn value(
+    expression: &Expression,
+    row: &SqlRow,
+    columns: &[String],
+) -> Result<Option<String>, SqlError> {
+    Ok(match expression {
+        Expression::Value(v) => v.clone(),
+        Expression::Column(c) if columns.contains(c) => row.get(c).cloned().flatten(),
+        Expression::Column(c) => {
+            return Err(SqlError {
+                state: "42703",
+                code: -206,
+                text: format!("Column {c} not in specified tables."),
+            });
+        }
+        Expression::Trim(e) => value(e, row, columns)?.map(|t| t.trim().to_owned()),
+        Expression::Format(e, format) => {
+            value(e, row, columns)?.and_then(|t| tables::formatted(&t, format))
+        }
+        Expression::Coalesce(list) => {
+            let mut found = None;
+            for e in list {
+                found = found.or(value(e, row, columns)?);
+            }
+            found
+        }
+        Expression::Concat(a, b) => match (value(a, row, columns)?, value(b, row, columns)?) {
+            (Some(a), Some(b)) => Some(a + &b),
+            _ => None,
+        },
+        Expression::Json(items, absent) => {
+            let mut object = serde_json::Map::new();
+            for (key, e) in items {
+                let text = value(e, row, columns)?;
+                if text.is_some() || !absent {
+                    object.insert(key.clone(), text.into());
+                }
+            }
+            Some(serde_json::Value::Object(object).to_string())
+        }
+        Expression::Count | Expression::Extreme(..) => {
+            return Err(SqlError::syntax("aggregate is not allowed here"));
+        }
+    })
+}
+
+fn project(
+    items: &[(String, Expression)],
+    rows: &[SqlRow],
+    columns: &[String],
+) -> Result<Answer, SqlError> {
+    let names: Vec<String> = items.iter().map(|(n, _)| n.clone()).collect();
+    let aggregate = items
+        .iter()
+        .any(|(_, e)| matches!(e, Expression::Count | Expression::Extreme(..)));
+    if aggregate {
+        let mut row = SqlRow::new();
+        for (name, e) in items {
+            let text = match e {
+                Expression::Count => Some(rows.len().to_string()),
+                Expression::Extreme(max, inner) => {
+                    let mut all = Vec::new();
+                    for r in rows {
+                        all.extend(value(inner, r, columns)?);
+                    }
+                    all.sort_by(|a, b| compare(a, b));
+                    if *max {
+                        all.pop()
+                    } else {
+                        all.into_iter().next()
+                    }
+                }
+                other => value(other, &SqlRow::new(), columns)?,
+            };
+            row.insert(name.clone(), text);
+        }
+        return Ok((names, vec![row]));
+    }
+    // Columns are checked even when there is no row to read them from.
+    for (_, e) in items {
+        value(e, &SqlRow::new(), columns)?;
+    }
+    let mut out = Vec::new();
+    for r in rows {
+        let mut row = SqlRow::new();
+        for (name, e) in items {
+            row.insert(name.clone(), value(e, r, columns)?);
+        }
+        out.push(row);
+    }
+    Ok((names, out))
+}
+
+fn compare(a: &str, b: &str) -> std::cmp::Ordering {
+    match (a.trim().parse::<f64>(), b.trim().parse::<f64>()) {
+        (Ok(a), Ok(b)) => a.total_cmp(&b),
+        _ => a.trim_end().cmp(b.trim_end()),
+    }
+}
+
+fn holds(condition: &Condition, row: &SqlRow, columns: &[String]) -> Result<bool, SqlError> {
+    Ok(match condition {
+        Condition::All(list) => {
+            let mut all = true;
+            for c in list {
+                all &= holds(c, row, columns)?;
+            }
+            all
+        }
+        Condition::Any(list) => {
+            let mut any = false;
+            for c in list {
+                any |= holds(c, row, columns)?;
+            }
+            any
+        }
+        Condition::Not(c) => !holds(c, row, columns)?,
+        Condition::Null(e, wanted) => value(e, row, columns)?.is_none() == *wanted,
+        Condition::Compare(a, sign, b) => {
+            match (value(a, row, columns)?, value(b, row, columns)?) {
+                (Some(a), Some(b)) => {
+                    let order = compare(&a, &b);
+                    match sign.as_str() {
+                        "=" => order.is_eq(),
+                        "<>" => order.is_ne(),
+                        "<" => order.is_lt(),
+                        ">" => order.is_gt(),
+                        "<=" => order.is_le(),
+                        _ => order.is_ge(),
+                    }
+                }
+                _ => false,
+            }
+        }
+        Condition::Like(e, pattern, wanted) => {
+            match (value(e, row, columns)?, value(pattern, row, columns)?) {
+                (Some(t), Some(p)) => like(&t, &p) == *wanted,
+                _ => false,
+            }
+        }
+        Condition::In(e, list, wanted) => match value(e, row, columns)? {
+            None => false,
+            Some(t) => {
+                let mut found = false;
+                for x in list {
+                    found |= value(x, row, columns)?.is_some_and(|x| compare(&x, &t).is_eq());
+                }
+                found == *wanted
+            }
+        },
+    })
+}
+
+fn like(text: &str, pattern: &str) -> bool {
+    fn matches(text: &[char], pattern: &[char]) -> bool {
+        match pattern.split_first() {
+            None => text.is_empty(),
+            Some(('%', rest)) => (0..=text.len()).any(|n| matches(&text[n..], rest)),
+            Some(('_', rest)) => !text.is_empty() && matches(&text[1..], rest),
+            Some((c, rest)) => text.first() == Some(c) && matches(&text[1..], rest),
+        }
+    }
+    let (text, pattern): (Vec<char>, Vec<char>) =
+        (text.chars().collect(), pattern.chars().collect());
+    matches(&text, &pattern)
+}

@@ -1,0 +1,635 @@
+//! The views and table functions the SQL services offer (`ibmi.md` §§ 1.7, 3.4, 6, 8.1).
+
+use super::disk::LogMessage;
+use super::jobs::JobPhase;
+use super::listings;
+use super::sql::{Answer, SqlError, SqlRow};
+use super::system::{identity, own_clock, view as halves};
+use crate::simulators::faults::{Device, FaultKind};
+use crate::simulators::world::World;
+use chrono::{DateTime, Duration, NaiveDateTime, Utc};
+use std::collections::BTreeMap;
+
+const FORM: &str = "%Y-%m-%d %H:%M:%S%.6f";
+
+/// A timestamp as SQL prints it.
+pub(super) fn stamp(at: DateTime<Utc>) -> String {
+    at.format(FORM).to_string()
+}
+
+/// CURRENT TIMESTAMP.
+pub(super) fn now(world: &World, partition: &str) -> String {
+    stamp(own_clock(world, partition))
+}
+
+fn parsed(text: &str) -> Option<NaiveDateTime> {
+    ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d-%H.%M.%S%.f"]
+        .iter()
+        .find_map(|f| NaiveDateTime::parse_from_str(text, f).ok())
+}
+
+/// A timestamp moved by seconds.
+pub(super) fn shifted(text: &str, seconds: i64) -> Option<String> {
+    parsed(text).map(|t| (t + Duration::seconds(seconds)).format(FORM).to_string())
+}
+
+/// VARCHAR_FORMAT with the parts the operator uses.
+pub(super) fn formatted(text: &str, format: &str) -> Option<String> {
+    let at = parsed(text)?;
+    let pattern = format
+        .replace("YYYY", "%Y")
+        .replace("MM", "%m")
+        .replace("DD", "%d")
+        .replace("HH24", "%H")
+        .replace("MI", "%M")
+        .replace("SS", "%S")
+        .replace("NNNNNN", "%6f");
+    Some(at.format(&pattern).to_string())
+}
+
+fn some(text: impl ToString) -> Option<String> {
+    Some(text.to_string())
+}
+
+fn table(columns: &[&str], rows: Vec<Vec<Option<String>>>) -> Answer {
+    let names: Vec<String> = columns.iter().map(|c| (*c).to_owned()).collect();
+    let rows = rows
+        .into_iter()
+        .map(|r| names.iter().cloned().zip(r).collect::<SqlRow>())
+        .collect();
+    (names, rows)
+}
+
+fn yes(condition: bool) -> Option<String> {
+    some(if condition { "YES" } else { "NO" })
+}
+
+/// A view.
+pub(super) fn view(
+    world: &World,
+    partition: &str,
+    user: &str,
+    name: &str,
+) -> Result<Answer, SqlError> {
+    let (system, disk) = halves(world, partition).ok_or_else(|| SqlError::no_object(name))?;
+    Ok(match name {
+        "QSYS2.SYSTEM_STATUS_INFO" => system_status(world, partition, user),
+        "QSYS2.ACTIVE_JOB_INFO" => active_jobs(world, partition),
+        "QSYS2.SCHEDULED_JOB_INFO" => table(
+            &[
+                "SCHEDULED_JOB_ENTRY_NUMBER",
+                "SCHEDULED_JOB_NAME",
+                "SCHEDULED_TIME",
+                "RECOVERY_ACTION",
+                "NEXT_SUBMISSION_DATE",
+                "JOB_QUEUE_NAME",
+                "STATUS",
+            ],
+            disk.schedule
+                .iter()
+                .map(|e| {
+                    vec![
+                        some(e.number),
+                        some(&e.name),
+                        some("23:00:00"),
+                        some("*SBMRLS"),
+                        None,
+                        some(e.queue.rsplit('/').next().unwrap_or_default()),
+                        some(if e.held { "HELD" } else { "SCHEDULED" }),
+                    ]
+                })
+                .collect(),
+        ),
+        "QSYS2.JOB_QUEUE_INFO" => table(
+            &[
+                "JOB_QUEUE_NAME",
+                "JOB_QUEUE_LIBRARY",
+                "JOB_QUEUE_STATUS",
+                "SUBSYSTEM_NAME",
+                "NUMBER_OF_JOBS",
+            ],
+            disk.job_queues
+                .iter()
+                .map(|(name, q)| {
+                    let (library, short) = name.split_once('/').unwrap_or(("QGPL", name));
+                    let waiting = system
+                        .jobs
+                        .values()
+                        .filter(|j| &j.queue == name && matches!(j.phase, JobPhase::Queued { .. }))
+                        .count();
+                    vec![
+                        some(short),
+                        some(library),
+                        some(if q.held { "HELD" } else { "RELEASED" }),
+                        some(&q.subsystem),
+                        some(waiting),
+                    ]
+                })
+                .collect(),
+        ),
+        "QSYS2.SUBSYSTEM_INFO" => table(
+            &["SUBSYSTEM_DESCRIPTION", "STATUS"],
+            system
+                .subsystems
+                .iter()
+                .map(|s| vec![some(s), some("ACTIVE")])
+                .collect(),
+        ),
+        "QSYS2.NETSTAT_INTERFACE_INFO" => interfaces(world, partition),
+        "QSYS2.NETSTAT_ROUTE_INFO" => table(
+            &[
+                "CONNECTION_TYPE",
+                "ROUTE_DESTINATION",
+                "SUBNET_MASK",
+                "NEXT_HOP",
+                "ROUTE_TYPE",
+                "LOCAL_BINDING_INTERFACE",
+            ],
+            disk.routes
+                .iter()
+                .map(|r| {
+                    vec![
+                        some("IPV4"),
+                        some(&r.destination),
+                        some(&r.netmask),
+                        some(&r.next_hop),
+                        some(if r.destination == "*DFTROUTE" {
+                            "DFTROUTE"
+                        } else {
+                            "NET"
+                        }),
+                        some("*NONE"),
+                    ]
+                })
+                .collect(),
+        ),
+        "QSYS2.NETWORK_ATTRIBUTE_INFO" => table(
+            &[
+                "HOST_NAME",
+                "PENDING_HOST_NAME",
+                "NETWORK_ID",
+                "CONTROL_POINT",
+                "LOCATION",
+                "ALERT_STATUS",
+            ],
+            vec![vec![
+                some(&disk.system_name),
+                disk.pending_name.clone(),
+                some("APPN"),
+                some(&disk.control_point),
+                some(&disk.location),
+                some(&disk.alerts),
+            ]],
+        ),
+        "QSYS2.MESSAGE_QUEUE_INFO" => operator_queue(&disk.operator_queue),
+        "QSYS2.ASP_INFO" => asps(world, partition),
+        "QSYS2.SYSTEM_VALUE_INFO" => table(
+            &["SYSTEM_VALUE_NAME", "CURRENT_CHARACTER_VALUE"],
+            disk.values
+                .iter()
+                .map(|(k, v)| vec![some(k), some(v)])
+                .collect(),
+        ),
+        "QSYS2.DATA_AREA_INFO" => table(
+            &["DATA_AREA_LIBRARY", "DATA_AREA_NAME", "DATA_AREA_VALUE"],
+            disk.data_areas
+                .iter()
+                .filter_map(|(name, text)| {
+                    let (library, short) = name.split_once('/')?;
+                    (!name.starts_with("member"))
+                        .then(|| vec![some(library), some(short), some(text)])
+                })
+                .collect(),
+        ),
+        "QSYS2.PTF_INFO" => table(
+            &[
+                "PTF_PRODUCT_ID",
+                "PTF_IDENTIFIER",
+                "PTF_IPL_ACTION",
+                "PTF_IPL_REQUIRED",
+            ],
+            Vec::new(),
+        ),
+        "QSYS2.LIBRARY_INFO" => table(
+            &["LIBRARY_NAME"],
+            disk.objects
+                .iter()
+                .filter_map(|o| o.strip_prefix("QSYS/")?.strip_suffix(" *LIB"))
+                .map(|l| vec![some(l)])
+                .collect(),
+        ),
+        "SYSIBMADM.ENV_SYS_INFO" => table(
+            &["OS_NAME", "OS_VERSION", "OS_RELEASE", "HOST_NAME"],
+            vec![vec![
+                some("IBM i"),
+                some("7"),
+                some("5"),
+                some(&disk.host_name),
+            ]],
+        ),
+        "SYSIBM.SYSDUMMY1" => table(&["IBMREQD"], vec![vec![some("Y")]]),
+        other => return Err(SqlError::no_object(other)),
+    })
+}
+
+/// A table function.
+pub(super) fn function(
+    world: &World,
+    partition: &str,
+    user: &str,
+    name: &str,
+    arguments: &BTreeMap<String, String>,
+) -> Result<Answer, SqlError> {
+    let (_, disk) = halves(world, partition).ok_or_else(|| SqlError::no_object(name))?;
+    let argument = |key: &str, at: &str| arguments.get(key).or_else(|| arguments.get(at)).cloned();
+    Ok(match name {
+        "QSYS2.JOB_INFO" => jobs(world, partition, arguments),
+        "QSYS2.ACTIVE_JOB_INFO" => active_jobs(world, partition),
+        "QSYS2.JOBLOG_INFO" => {
+            let job = argument("JOB_NAME", "1").unwrap_or_default();
+            let live = halves(world, partition).and_then(|(s, _)| s.jobs.get(&job));
+            let log = live.ok_or_else(|| SqlError {
+                state: "38501",
+                code: -443,
+                text: format!("Job {job} not found or has no job log."),
+            })?;
+            log_rows(&log.log, "QUALIFIED_JOB_NAME")
+        }
+        "QSYS2.HISTORY_LOG_INFO" => {
+            let day = shifted(&now(world, partition), -86_400).unwrap_or_default();
+            let since = argument("START_TIME", "1").unwrap_or(day);
+            let since = parsed(&since);
+            let kept: Vec<LogMessage> = disk
+                .history
+                .iter()
+                .filter(|m| since.is_none_or(|s| m.at.naive_utc() >= s))
+                .cloned()
+                .collect();
+            log_rows(&kept, "FROM_JOB")
+        }
+        "SYSTOOLS.SPOOLED_FILE_DATA" => {
+            let job = argument("JOB_NAME", "1").unwrap_or_default();
+            let file = argument("SPOOLED_FILE_NAME", "2").unwrap_or_default();
+            let log = disk
+                .ended
+                .iter()
+                .rfind(|j| j.name == job && !j.vanished && file == "QPJOBLOG")
+                .ok_or_else(|| SqlError {
+                    state: "38501",
+                    code: -443,
+                    text: format!("Spooled file {file} of {job} not found."),
+                })?;
+            let lines = listings::spooled(world, partition, &job, &log.log);
+            table(
+                &["ORDINAL_POSITION", "SPOOLED_DATA"],
+                lines
+                    .iter()
+                    .enumerate()
+                    .map(|(at, l)| vec![some(at + 1), some(l)])
+                    .collect(),
+            )
+        }
+        "QSYS2.SYSTEM_STATUS" | "QSYS2.SYSTEM_STATUS_INFO" => system_status(world, partition, user),
+        "QSYS2.MESSAGE_QUEUE_INFO" => operator_queue(&disk.operator_queue),
+        "QSYS2.OBJECT_STATISTICS" => {
+            let library = argument("OBJECT_SCHEMA", "1").unwrap_or_default();
+            table(
+                &["OBJNAME", "OBJTYPE"],
+                disk.objects
+                    .iter()
+                    .filter_map(|o| o.strip_prefix(&format!("{library}/")))
+                    .filter_map(|o| o.split_once(' '))
+                    .map(|(n, t)| vec![some(n), some(t)])
+                    .collect(),
+            )
+        }
+        "QSYS2.DATA_AREA_INFO" => {
+            let wanted = format!(
+                "{}/{}",
+                argument("DATA_AREA_LIBRARY", "2").unwrap_or_default(),
+                argument("DATA_AREA_NAME", "1").unwrap_or_default()
+            );
+            table(
+                &["DATA_AREA_VALUE"],
+                disk.data_areas
+                    .get(&wanted)
+                    .map(|v| vec![some(v)])
+                    .into_iter()
+                    .collect(),
+            )
+        }
+        other => return Err(SqlError::no_object(other)),
+    })
+}
+
+fn system_status(world: &World, partition: &str, user: &str) -> Answer {
+    let columns = [
+        "HOST_NAME",
+        "PARTITION_ID",
+        "PARTITION_NAME",
+        "MACHINE_TYPE",
+        "MACHINE_MODEL",
+        "SERIAL_NUMBER",
+        "RESTRICTED_STATE",
+        "IPL_MODE",
+        "IPL_TYPE",
+        "ATTENTION_LIGHT",
+        "SYSTEM_ASP_USED",
+        "SYSTEM_ASP_STORAGE",
+        "ACTIVE_JOBS_IN_SYSTEM",
+    ];
+    let Some((system, disk)) = halves(world, partition) else {
+        return table(&columns, Vec::new());
+    };
+    let hidden = world
+        .faults
+        .waits(Device::IbmI, partition, "SYSTEM_STATUS_INFO")
+        == Some(&FaultKind::Special("null-identity".to_owned()));
+    let allowed = !hidden && disk.user(user).is_none_or(|u| u.qpmlpmgt);
+    let pair = identity(world, partition).filter(|_| allowed);
+    let restricted = system.subsystems.is_empty();
+    table(
+        &columns,
+        vec![vec![
+            some(disk.host_name.to_ascii_uppercase()),
+            pair.as_ref().map(|p| p.partition_id.to_string()),
+            pair.as_ref().map(|_| partition.to_owned()),
+            pair.as_ref().map(|_| "9009".to_owned()),
+            pair.as_ref().map(|_| " 41A".to_owned()),
+            // The system prints a blank in front (`ibmi.md` § 1.7).
+            pair.as_ref().map(|p| format!(" {}", p.serial_number)),
+            yes(restricted),
+            some("NORMAL"),
+            some("B"),
+            some("OFF"),
+            some(format!("{:.2}", disk.asp_used)),
+            some(1_000_000),
+            some(system.jobs.len() + 1),
+        ]],
+    )
+}
+
+fn interfaces(world: &World, partition: &str) -> Answer {
+    let columns = [
+        "CONNECTION_TYPE",
+        "INTERNET_ADDRESS",
+        "SUBNET_MASK",
+        "LINE_DESCRIPTION",
+        "INTERFACE_STATUS",
+        "AUTOSTART",
+        "VIRTUAL_LAN_ID",
+        "INTERFACE_LINE_TYPE",
+        "PREFERRED_INTERFACE",
+    ];
+    let Some((system, disk)) = halves(world, partition) else {
+        return table(&columns, Vec::new());
+    };
+    let mut rows = vec![vec![
+        some("IPV4"),
+        some("127.0.0.1"),
+        some("255.0.0.0"),
+        some("*LOOPBACK"),
+        some(if system.tcp { "ACTIVE" } else { "INACTIVE" }),
+        some("YES"),
+        None,
+        None,
+        None,
+    ]];
+    rows.extend(disk.interfaces.iter().map(|i| {
+        let active = system.active_interfaces.contains(&i.address);
+        vec![
+            some("IPV4"),
+            some(&i.address),
+            some(&i.netmask),
+            some(&i.line),
+            some(if active { "ACTIVE" } else { "INACTIVE" }),
+            yes(i.autostart),
+            None,
+            some("ELAN"),
+            None,
+        ]
+    }));
+    table(&columns, rows)
+}
+
+fn asps(world: &World, partition: &str) -> Answer {
+    let columns = [
+        "ASP_NUMBER",
+        "DEVICE_DESCRIPTION_NAME",
+        "ASP_STATE",
+        "ASP_TYPE",
+    ];
+    let Some((_, disk)) = halves(world, partition) else {
+        return table(&columns, Vec::new());
+    };
+    let mut rows = vec![vec![some(1), None, some("NONE"), some("SYSTEM")]];
+    rows.extend(disk.asps.iter().enumerate().map(|(at, (name, on))| {
+        vec![
+            some(at + 33),
+            some(name),
+            some(if *on { "AVAILABLE" } else { "VARIED OFF" }),
+            some("PRIMARY"),
+        ]
+    }));
+    table(&columns, rows)
+}
+
+fn jobs(world: &World, partition: &str, arguments: &BTreeMap<String, String>) -> Answer {
+    let columns = [
+        "JOB_NAME",
+        "JOB_NAME_SHORT",
+        "JOB_USER",
+        "JOB_NUMBER",
+        "JOB_STATUS",
+        "COMPLETION_STATUS",
+        "JOB_END_SEVERITY",
+        "JOB_END_REASON",
+        "JOB_QUEUE_NAME",
+        "JOB_QUEUE_LIBRARY",
+        "JOB_QUEUE_STATUS",
+        "JOB_ENTERED_SYSTEM_TIME",
+        "JOB_ACTIVE_TIME",
+        "JOB_END_TIME",
+    ];
+    let Some((system, disk)) = halves(world, partition) else {
+        return table(&columns, Vec::new());
+    };
+    let start = system.started.unwrap_or(world.now) + Duration::seconds(disk.clock_ahead_seconds);
+    let name_columns = |name: &str| {
+        let mut parts = name.splitn(3, '/');
+        let (number, user, short) = (
+            parts.next().unwrap_or_default().to_owned(),
+            parts.next().unwrap_or_default().to_owned(),
+            parts.next().unwrap_or_default().to_owned(),
+        );
+        vec![some(name), some(short), some(user), some(number)]
+    };
+    let mut rows = Vec::new();
+    let mut scpf = name_columns("000000/QSYS/SCPF");
+    scpf.extend([
+        some("ACTIVE"),
+        None,
+        None,
+        None,
+        None,
+        None,
+        None,
+        some(stamp(start)),
+        some(stamp(start)),
+        None,
+    ]);
+    rows.push(scpf);
+    for j in system.jobs.values() {
+        let mut row = name_columns(&j.name);
+        let (status, queue) = match &j.phase {
+            JobPhase::Queued { held } => ("JOBQ", some(if *held { "HELD" } else { "RELEASED" })),
+            JobPhase::Active { .. } | JobPhase::MessageWait => ("ACTIVE", None),
+        };
+        let (library, name) = j.queue.split_once('/').unwrap_or_default();
+        row.extend([
+            some(status),
+            None,
+            None,
+            None,
+            some(name),
+            some(library),
+            queue,
+            some(stamp(j.entered)),
+            j.active.map(stamp),
+            None,
+        ]);
+        rows.push(row);
+    }
+    for j in disk.ended.iter().filter(|j| !j.vanished) {
+        let mut row = name_columns(&j.name);
+        row.extend([
+            some("OUTQ"),
+            some(if j.end_code == 0 {
+                "NORMAL"
+            } else {
+                "ABNORMAL"
+            }),
+            some(j.severity),
+            some(if j.end_code == 0 {
+                "JOB ENDED NORMALLY"
+            } else {
+                "JOB ENDED DUE TO A ERROR"
+            }),
+            None,
+            None,
+            None,
+            some(stamp(j.entered)),
+            j.active.map(stamp),
+            some(stamp(j.ended)),
+        ]);
+        rows.push(row);
+    }
+    let user = arguments
+        .get("JOB_USER_FILTER")
+        .map_or("*ALL", String::as_str);
+    let status = arguments
+        .get("JOB_STATUS_FILTER")
+        .map_or("*ALL", String::as_str);
+    rows.retain(|r| {
+        (user == "*ALL" || r[2].as_deref() == Some(user))
+            && (status == "*ALL" || r[4].as_deref() == Some(status.trim_start_matches('*')))
+    });
+    table(&columns, rows)
+}
+
+fn active_jobs(world: &World, partition: &str) -> Answer {
+    let columns = [
+        "JOB_NAME",
+        "JOB_NAME_SHORT",
+        "JOB_USER",
+        "JOB_STATUS",
+        "SUBSYSTEM",
+    ];
+    let Some((system, disk)) = halves(world, partition) else {
+        return table(&columns, Vec::new());
+    };
+    let rows = system
+        .jobs
+        .values()
+        .filter(|j| !matches!(j.phase, JobPhase::Queued { .. }))
+        .map(|j| {
+            let subsystem = disk.job_queues.get(&j.queue).map(|q| q.subsystem.clone());
+            vec![
+                some(&j.name),
+                some(j.short_name()),
+                some(j.name.split('/').nth(1).unwrap_or_default()),
+                some(if j.phase == JobPhase::MessageWait {
+                    "MSGW"
+                } else {
+                    "RUN"
+                }),
+                subsystem,
+            ]
+        })
+        .collect();
+    table(&columns, rows)
+}
+
+fn log_rows(log: &[LogMessage], job_column: &str) -> Answer {
+    let columns = [
+        "ORDINAL_POSITION",
+        "MESSAGE_ID",
+        "MESSAGE_TYPE",
+        "MESSAGE_SUBTYPE",
+        "SEVERITY",
+        "MESSAGE_TIMESTAMP",
+        "MESSAGE_TEXT",
+        "MESSAGE_SECOND_LEVEL_TEXT",
+        job_column,
+    ];
+    let or_null = |t: &str| (!t.is_empty()).then(|| t.to_owned());
+    table(
+        &columns,
+        log.iter()
+            .enumerate()
+            .map(|(at, m)| {
+                vec![
+                    some(at + 1),
+                    or_null(&m.id),
+                    some(&m.kind),
+                    or_null(&m.subtype),
+                    some(m.severity),
+                    some(stamp(m.at)),
+                    some(&m.text),
+                    or_null(&m.second_level),
+                    some(&m.job),
+                ]
+            })
+            .collect(),
+    )
+}
+
+fn operator_queue(queue: &[LogMessage]) -> Answer {
+    table(
+        &[
+            "MESSAGE_QUEUE_NAME",
+            "MESSAGE_QUEUE_LIBRARY",
+            "MESSAGE_ID",
+            "MESSAGE_TYPE",
+            "SEVERITY",
+            "MESSAGE_TIMESTAMP",
+            "MESSAGE_TEXT",
+            "FROM_JOB",
+        ],
+        queue
+            .iter()
+            .map(|m| {
+                vec![
+                    some("QSYSOPR"),
+                    some("QSYS"),
+                    (!m.id.is_empty()).then(|| m.id.clone()),
+                    some(&m.kind),
+                    some(m.severity),
+                    some(stamp(m.at)),
+                    some(&m.text),
+                    some(&m.job),
+                ]
+            })
+            .collect(),
+    )
+}
