@@ -3,6 +3,7 @@
 
 pub mod hmc;
 pub mod ibmi;
+pub mod open;
 pub mod storage;
 pub mod transport;
 pub mod vios;
