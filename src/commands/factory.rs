@@ -1,17 +1,25 @@
-//! The drivers as the controllers open them: credentials from Secrets, one transcript per environment.
+//! The drivers as the controllers open them: credentials from Secrets.
 
 use crate::api::CloneEnvironmentSpec;
 use crate::api::devices::ObjectName;
 use crate::controllers::secrets::{Credential, SiteSecrets};
 use crate::controllers::{OpenError, SiteFactory};
-use crate::drivers::open::{Bindings, Credentials, Login, open};
+use crate::drivers::open::{Credentials, Devices, Login};
 use crate::site::Site;
-use crate::site::transcript::Transcript;
 use async_trait::async_trait;
 
 /// Opens environments over the real protocols.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Drivers;
+#[derive(Default)]
+pub struct Drivers {
+    devices: Devices,
+}
+
+impl Drivers {
+    /// Logs off everywhere. Called when the operator has ended.
+    pub async fn close(&self) {
+        self.devices.close().await;
+    }
+}
 
 #[async_trait]
 impl SiteFactory for Drivers {
@@ -21,13 +29,12 @@ impl SiteFactory for Drivers {
         spec: &CloneEnvironmentSpec,
         secrets: &SiteSecrets,
     ) -> Result<Site, OpenError> {
-        let bindings = Bindings::default();
-        open(spec, &Secrets(secrets), &bindings, &Transcript::default()).map_err(|message| {
-            OpenError::Settings {
+        self.devices
+            .open(spec, &Secrets(secrets))
+            .map_err(|message| OpenError::Settings {
                 reason: "SettingsUnusable",
                 message,
-            }
-        })
+            })
     }
 }
 

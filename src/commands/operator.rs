@@ -105,9 +105,10 @@ pub async fn serve(
     config: OperatorConfig,
     shutdown: CancellationToken,
 ) -> Result<(), CommandError> {
-    run_operator(client, config, Arc::new(Drivers), shutdown)
-        .await
-        .map_err(|e| CommandError::other(&e))
+    let drivers = Arc::new(Drivers::default());
+    let ended = run_operator(client, config, drivers.clone(), shutdown).await;
+    drivers.close().await;
+    ended.map_err(|e| CommandError::other(&e))
 }
 
 /// Unique per process: journals and Leases tell two operators apart by it, also two on one machine.
