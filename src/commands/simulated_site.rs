@@ -16,6 +16,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
+use std::time::Duration;
 
 /// Where the simulated devices listen. All of them are on loopback, and none of them is real.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -204,7 +205,15 @@ impl SimulatedSite {
 
     /// As [`SimulatedSite::report`], after the checks that only make sense at the end: nothing may be left suspended,
     /// prepared, logged on.
-    pub fn last_report(&self) -> Report {
+    ///
+    /// A client's last goodbye may still be on its way: it is waited for, two seconds at most.
+    pub async fn last_report(&self) -> Report {
+        for _ in 0..200 {
+            if self.world.now().open_sessions() == 0 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
         self.world.now().check_left_behind();
         self.report()
     }
