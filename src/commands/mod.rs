@@ -2,9 +2,9 @@
 
 mod cluster;
 mod crd;
-mod demo;
+pub mod demo;
 mod error;
-mod factory;
+pub mod factory;
 mod follow;
 pub mod guest;
 mod history;
@@ -17,7 +17,7 @@ mod run;
 #[cfg(test)]
 mod samples;
 mod simulate;
-mod simulated_site;
+pub mod simulated_site;
 mod source_status;
 mod table;
 mod text;
