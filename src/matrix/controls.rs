@@ -30,6 +30,8 @@ pub enum Injected {
     ApiDown,
     /// This leader is stopped here while another one finishes the run; then it continues.
     Stalled,
+    /// The same, right after a write was accepted.
+    StalledAfter,
     /// The source resumes by itself.
     SelfResume,
     /// A person starts the clone.
@@ -37,18 +39,26 @@ pub enum Injected {
 }
 
 /// Whether a fault makes sense at a kind of point.
-pub fn applies(fault: Injected, point: Point) -> bool {
+pub fn applies(fault: Injected, point: Point, name: &str) -> bool {
     match fault {
         Injected::CrashBefore
         | Injected::CrashAfter
         | Injected::NotSent
         | Injected::AnswerLost
         | Injected::ApiDown
-        | Injected::Stalled
-        | Injected::SelfResume
-        | Injected::CloneStarted => true,
+        | Injected::SelfResume => true,
+        // Nor can anything protect against a person who starts the clone in the instant of a map or unmap.
+        Injected::CloneStarted => !["map", "unmap"].contains(&name),
         Injected::Refused | Injected::Busy => point == Point::Effect,
+        // Between the last check and the first byte of a plain effect nothing can protect; the window checks again and
+        // the array refuses.
+        Injected::Stalled => point == Point::Write || window_effect(name),
+        Injected::StalledAfter => point == Point::Write,
     }
+}
+
+fn window_effect(name: &str) -> bool {
+    ["suspend", "canary", "start-copy", "resume", "close-helper"].contains(&name)
 }
 
 type Hook = Box<dyn FnOnce() + Send>;
@@ -142,7 +152,7 @@ impl Controls {
             state
                 .planned
                 .iter()
-                .find(|(n, f)| *n == at && applies(*f, point))
+                .find(|(n, f)| *n == at && applies(*f, point, name))
                 .map(|(_, f)| *f)
         };
         match injected {
@@ -155,10 +165,7 @@ impl Controls {
                 None
             }
             Some(Injected::Stalled) => {
-                let hook = self.lock().stall.take();
-                if let Some(hook) = hook {
-                    hook();
-                }
+                self.stall();
                 None
             }
             Some(Injected::SelfResume) => {
@@ -183,6 +190,16 @@ impl Controls {
     pub async fn after(&self, injected: Option<Injected>) {
         if injected == Some(Injected::CrashAfter) {
             self.crash().await;
+        }
+        if injected == Some(Injected::StalledAfter) {
+            self.stall();
+        }
+    }
+
+    fn stall(&self) {
+        let hook = self.lock().stall.take();
+        if let Some(hook) = hook {
+            hook();
         }
     }
 

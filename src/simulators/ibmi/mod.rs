@@ -15,6 +15,7 @@ pub mod jobs;
 pub mod kit;
 pub mod quiesce;
 pub mod record;
+#[cfg(test)]
 pub mod role;
 
 pub mod shell;
