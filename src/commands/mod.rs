@@ -5,6 +5,7 @@ mod crd;
 mod demo;
 mod error;
 mod follow;
+pub mod guest;
 mod history;
 pub mod kube_stack;
 mod logs;

@@ -86,6 +86,17 @@ pub struct CommandOutput {
     pub text: String,
 }
 
+/// What a line of the shell left behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShellOutput {
+    /// Exit status 0, proved as for [`CommandOutput`].
+    pub succeeded: bool,
+    /// Standard output, bytes as they came.
+    pub output: Vec<u8>,
+    /// Standard error, for messages.
+    pub error: String,
+}
+
 /// A job to submit (`SBMJOB`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Submission {
@@ -176,6 +187,17 @@ pub trait IbmI: Send + Sync {
     async fn get(&self, session: &Session, path: &str) -> Result<Option<Vec<u8>>, DeviceError>;
     /// Effect: removes a stream file; not there = done.
     async fn remove(&self, session: &Session, path: &str) -> Result<(), DeviceError>;
+    /// Effect or read: one line for the system's shell, as the guest kit's contract writes it (`ibmi/CONTRACT.md` §§ 10,
+    /// 11), with `input` on its standard input. Only the installation of the kit needs it; a role without a shell refuses.
+    async fn shell(
+        &self,
+        session: &Session,
+        line: &str,
+        input: &[u8],
+    ) -> Result<ShellOutput, DeviceError> {
+        let _ = (session, input);
+        Err(DeviceError::refused(self.address(), "NoShell", line))
+    }
     /// Ends the connection, politely where possible.
     async fn disconnect(&self);
 }

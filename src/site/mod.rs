@@ -23,8 +23,8 @@ pub use freeze::{
 };
 pub use ibmi::{
     ClCommand, CloneSystem, CommandOutput, IbmI, JobState, JobStatus, LogSource, Message,
-    ProofError, ProvenClone, ProvenSource, Row, Session, SourceSystem, Submission, SystemStatus,
-    cl_quote,
+    ProofError, ProvenClone, ProvenSource, Row, Session, ShellOutput, SourceSystem, Submission,
+    SystemStatus, cl_quote,
 };
 pub use names::{AspName, Identity, JobName, PartitionUuid, Uid, Wwpn};
 pub use partition::{

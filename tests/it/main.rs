@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod commands;
+mod contract;
 mod controllers;
 mod crd_rules;
+mod guest_kit;
 mod kube;
 mod support;

@@ -47,7 +47,7 @@ async fn must(
     path: &str,
 ) -> Result<(), DeviceError> {
     let done = driver
-        .shell(session.number, command, stdin, driver.limits().read)
+        .shell_line(session.number, command, stdin, driver.limits().read)
         .await?;
     if done.status == 0 {
         return Ok(());
@@ -85,7 +85,7 @@ pub(super) async fn get(
     checked(driver, path)?;
     let command = format!("cat {}", shell_quote(path));
     let done = driver
-        .shell(session.number, &command, b"", driver.limits().read)
+        .shell_line(session.number, &command, b"", driver.limits().read)
         .await?;
     if done.status == 0 {
         return Ok(Some(done.stdout));
@@ -114,7 +114,7 @@ async fn absent(driver: &IbmIDriver, session: &Session, path: &str) -> Result<bo
         };
         let command = format!("ls -a {}", shell_quote(above));
         let done = driver
-            .shell(session.number, &command, b"", driver.limits().read)
+            .shell_line(session.number, &command, b"", driver.limits().read)
             .await?;
         if done.status == 0 {
             let listing = String::from_utf8_lossy(&done.stdout);

@@ -5,7 +5,7 @@ use super::link::{Connection, Link};
 use super::{jobs, messages, sql, stream_files};
 use crate::site::{
     ClCommand, CommandOutput, DeviceError, IbmI, Identity, JobName, JobStatus, LogSource, Message,
-    Row, Session, Submission, SystemStatus,
+    Row, Session, ShellOutput, Submission, SystemStatus,
 };
 use async_trait::async_trait;
 use chrono::NaiveDateTime;
@@ -71,7 +71,7 @@ impl IbmIDriver {
     }
 
     /// Runs a shell command on the session's connection. A connection that failed is given up: the next use proves anew.
-    pub(super) async fn shell(
+    pub(super) async fn shell_line(
         &self,
         number: u64,
         command: &str,
@@ -117,7 +117,9 @@ impl IbmIDriver {
             .map_err(|why| DeviceError::refused(self.device(), "SqlForm", why))?;
         let mark = exec::new_mark();
         let command = sql::command(text, &columns, &mark);
-        let done = self.shell(number, &command, b"", self.limits.read).await?;
+        let done = self
+            .shell_line(number, &command, b"", self.limits.read)
+            .await?;
         let stdout = String::from_utf8_lossy(&done.stdout);
         if done.status != 0 {
             let code = sql::sql_state(&stdout).unwrap_or_else(|| "SqlFailed".to_owned());
@@ -183,7 +185,7 @@ impl IbmIDriver {
         limit: Duration,
     ) -> Result<CommandOutput, DeviceError> {
         let line = format!("/QOpenSys/usr/bin/system {}", shell_quote(command.as_str()));
-        let done = self.shell(session.number, &line, b"", limit).await?;
+        let done = self.shell_line(session.number, &line, b"", limit).await?;
         let stdout = String::from_utf8_lossy(&done.stdout);
         let stderr = String::from_utf8_lossy(&done.stderr);
         let (mut found, text) = messages::parse_messages(&stdout);
@@ -275,6 +277,22 @@ impl IbmI for IbmIDriver {
 
     async fn remove(&self, session: &Session, path: &str) -> Result<(), DeviceError> {
         stream_files::remove(self, session, path).await
+    }
+
+    async fn shell(
+        &self,
+        session: &Session,
+        line: &str,
+        input: &[u8],
+    ) -> Result<ShellOutput, DeviceError> {
+        let done = self
+            .shell_line(session.number, line, input, self.limits.read)
+            .await?;
+        Ok(ShellOutput {
+            succeeded: done.status == 0,
+            output: done.stdout,
+            error: String::from_utf8_lossy(&done.stderr).trim().to_owned(),
+        })
     }
 
     async fn disconnect(&self) {

@@ -36,7 +36,12 @@ fn site(change: impl FnOnce(&mut SystemFile)) -> Shared {
     let whole: WorldFile = serde_json::from_value(serde_json::json!({
         "start": "2026-11-23T20:00:00Z",
         "sources": ["PROD"],
-        "console": {"name": "hmc1", "listen": [], "users": []},
+        "console": {"name": "hmc1", "listen": [], "users": [],
+            "systems": [{"name": "P10", "typeModel": "9105-42A", "serial": "7812345"}],
+            "partitions": [
+                {"name": "PROD", "system": "P10", "id": 3, "kind": "OS400"},
+                {"name": "CLONE", "system": "P10", "id": 9, "kind": "OS400"}
+            ]},
         "vioses": [],
         "array": {"name": "svc", "users": [], "pools": [], "volumes": []},
         "systems": [],
