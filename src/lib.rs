@@ -6,6 +6,7 @@
 //! - [`recipe`]: the line of steps of each function
 //! - [`drivers`]: the real devices behind the roles
 //! - [`simulators`]: simulated devices, on real sockets and in process
+//! - [`wire`]: lines and constants that a driver and its simulator share
 //! - [`controllers`]: environments and runs on a Kubernetes API
 //! - [`observability`]: logging and events
 //! - [`commands`]: the commands of the binary and the control plane they can start
@@ -21,3 +22,4 @@ pub mod observability;
 pub mod recipe;
 pub mod simulators;
 pub mod site;
+pub mod wire;

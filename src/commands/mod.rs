@@ -4,6 +4,7 @@ mod cluster;
 mod crd;
 mod demo;
 mod error;
+mod factory;
 mod follow;
 pub mod guest;
 mod history;

@@ -1,7 +1,8 @@
 //! `operator`: the controllers, until SIGTERM or Ctrl-C.
 
+use super::factory::Drivers;
 use super::{CommandError, Exit, KubeFlags};
-use crate::controllers::{OperatorConfig, SiteFactory, run_operator};
+use crate::controllers::{OperatorConfig, run_operator};
 use crate::observability::logging::{LogFormat, init};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, Client};
@@ -104,17 +105,10 @@ pub async fn serve(
     config: OperatorConfig,
     shutdown: CancellationToken,
 ) -> Result<(), CommandError> {
-    run_operator(client, config, site_factory()?, shutdown)
-        .await
-        .map_err(|e| CommandError::other(&e))
-}
-
-/// Opens the devices of environments over their real protocols.
-fn site_factory() -> Result<Arc<dyn SiteFactory>, CommandError> {
-    Err(CommandError::Other(
-        "this build has no device drivers: the operator cannot reach any console, array or host"
-            .to_owned(),
-    ))
+    let drivers = Arc::new(Drivers::default());
+    let ended = run_operator(client, config, drivers.clone(), shutdown).await;
+    drivers.close().await;
+    ended.map_err(|e| CommandError::other(&e))
 }
 
 /// Unique per process: journals and Leases tell two operators apart by it, also two on one machine.

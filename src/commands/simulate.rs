@@ -64,7 +64,7 @@ pub async fn execute(arguments: Arguments) -> Result<Exit, CommandError> {
     let signals = tokio::spawn(cancel_on_signal(shutdown.clone()));
     shutdown.cancelled().await;
     signals.abort();
-    let report = site.last_report();
+    let report = site.last_report().await;
     match &arguments.report {
         Some(path) => write(path, &json(&report)?)?,
         None => {

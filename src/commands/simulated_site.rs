@@ -2,12 +2,21 @@
 
 use super::CommandError;
 use crate::simulators::Shared;
+use crate::simulators::clock::SimulatedClock;
+use crate::simulators::hmc::rest as hmc_rest;
+use crate::simulators::ibmi::ssh::{self, SshServers};
 use crate::simulators::ledger::{RequestLine, Violation};
+use crate::simulators::storage::spectrum_virtualize::rest as array_rest;
+use crate::simulators::tls::Authority;
+use crate::simulators::world::World;
 use crate::simulators::world::file::WorldFile;
+use axum_server::Handle;
+use axum_server::tls_rustls::RustlsConfig;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
+use std::time::Duration;
 
 /// Where the simulated devices listen. All of them are on loopback, and none of them is real.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -61,6 +70,75 @@ pub struct SimulatedSite {
     pub logins: Vec<Login>,
     /// SSH host keys, `SHA256:…`, by partition.
     pub host_keys: BTreeMap<String, String>,
+    /// Dropped = stopped.
+    #[allow(dead_code)]
+    servers: Servers,
+}
+
+/// The running servers.
+struct Servers {
+    handles: Vec<Handle<SocketAddr>>,
+    _ssh: SshServers,
+}
+
+impl Drop for Servers {
+    fn drop(&mut self) {
+        for handle in &self.handles {
+            handle.shutdown();
+        }
+    }
+}
+
+fn bind(address: &str) -> Result<TcpListener, CommandError> {
+    TcpListener::bind(address).map_err(|e| CommandError::io(format!("listen on {address}"), e))
+}
+
+fn url(listener: &TcpListener) -> Result<String, CommandError> {
+    let address = listener
+        .local_addr()
+        .map_err(|e| CommandError::io("read a socket's address", e))?;
+    Ok(format!("https://{address}"))
+}
+
+/// A certificate for the names a person wrote, and always for this machine's loopback.
+fn certificate(authority: &Authority, names: &[String]) -> Result<RustlsConfig, CommandError> {
+    let mut names = names.to_vec();
+    for always in ["localhost", "127.0.0.1"] {
+        if !names.iter().any(|n| n == always) {
+            names.push(always.to_owned());
+        }
+    }
+    authority
+        .server(&names)
+        .map_err(|e| CommandError::other(&e))
+}
+
+fn logins(file: &WorldFile) -> Vec<Login> {
+    let login = |device: &str, name: &str, password: &str| Login {
+        device: device.to_owned(),
+        name: name.to_owned(),
+        password: password.to_owned(),
+    };
+    let mut all: Vec<Login> = file
+        .console
+        .users
+        .iter()
+        .map(|u| login("hmc", &u.name, &u.password))
+        .collect();
+    all.extend(
+        file.array
+            .users
+            .iter()
+            .map(|u| login("array", &u.name, &u.password)),
+    );
+    for system in &file.systems {
+        let with_password = system
+            .users
+            .iter()
+            .filter_map(|u| Some((u, u.password.as_deref()?)));
+        all.extend(with_password.map(|(u, password)| login(&system.partition, &u.name, password)));
+    }
+    all
 }
 
 impl SimulatedSite {
@@ -69,10 +147,48 @@ impl SimulatedSite {
     /// # Errors
     /// A world that contradicts itself, or a socket that cannot be opened.
     pub async fn start(file: &WorldFile, scale: f64) -> Result<Self, CommandError> {
-        let _ = (file, scale);
-        Err(CommandError::Other(
-            "this build has no simulated devices: their servers are missing".to_owned(),
-        ))
+        let mut world = World::from_file(file).map_err(CommandError::Other)?;
+        world.ledger.keep_requests = true;
+        let clock = SimulatedClock::scaled(world.now, scale);
+        let world = Shared::new(world, clock);
+        let authority = Authority::new().map_err(|e| CommandError::other(&e))?;
+        let mut handles = Vec::new();
+        let mut hmc = Vec::new();
+        for (number, address) in file.console.listen.iter().enumerate() {
+            let listener = bind(address)?;
+            hmc.push(url(&listener)?);
+            let tls = certificate(&authority, &file.console.certificate_names)?;
+            let served = hmc_rest::serve(world.clone(), number, tls, listener);
+            handles.push(served.map_err(|e| CommandError::io("serve the simulated HMC", e))?);
+        }
+        let listener = bind(&file.array.listen)?;
+        let array = url(&listener)?;
+        let tls = certificate(&authority, &file.array.certificate_names)?;
+        let served = array_rest::serve(world.clone(), tls, listener);
+        handles.push(served.map_err(|e| CommandError::io("serve the simulated array", e))?);
+        let ssh_servers = ssh::serve(&world, &file.network)
+            .await
+            .map_err(|e| CommandError::io("serve the simulated network", e))?;
+        let endpoints = Endpoints {
+            hmc,
+            array,
+            ssh: ssh_servers.endpoints.clone(),
+        };
+        Ok(Self {
+            world,
+            endpoints,
+            authority: authority.pem(),
+            logins: logins(file),
+            host_keys: file
+                .systems
+                .iter()
+                .map(|s| (s.partition.clone(), ssh::fingerprint(&s.host_key)))
+                .collect(),
+            servers: Servers {
+                handles,
+                _ssh: ssh_servers,
+            },
+        })
     }
 
     /// What was noticed so far.
@@ -89,7 +205,15 @@ impl SimulatedSite {
 
     /// As [`SimulatedSite::report`], after the checks that only make sense at the end: nothing may be left suspended,
     /// prepared, logged on.
-    pub fn last_report(&self) -> Report {
+    ///
+    /// A client's last goodbye may still be on its way: it is waited for, two seconds at most.
+    pub async fn last_report(&self) -> Report {
+        for _ in 0..200 {
+            if self.world.now().open_sessions() == 0 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
         self.world.now().check_left_behind();
         self.report()
     }

@@ -5,7 +5,7 @@ use super::secrets;
 use crate::api::{CloneEnvironment, CloneEnvironmentSpec, CloneRun};
 use crate::engine::clock::{SingleReplica, SystemClock};
 use crate::engine::time::Timestamp;
-use crate::recipe::Pace;
+use crate::recipe::{Pace, Pins};
 use crate::site::Site;
 use chrono::Utc;
 use k8s_openapi::api::coordination::v1::Lease;
@@ -202,4 +202,14 @@ pub enum Caller {
 pub fn digest(spec: &CloneEnvironmentSpec) -> String {
     let value = serde_json::to_value(spec).unwrap_or_default();
     crate::controllers::run::logs::pack::hex(&Sha256::digest(value.to_string()))
+}
+
+/// The spec with production's identity filled in from what the first verify learned: the drivers must know who production
+/// is before they suspend it or send the clone a command.
+pub fn with_identity(spec: &CloneEnvironmentSpec, pins: &Pins) -> CloneEnvironmentSpec {
+    let mut spec = spec.clone();
+    if spec.source.identities.is_empty() {
+        spec.source.identities.extend(pins.source_identity.clone());
+    }
+    spec
 }

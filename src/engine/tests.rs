@@ -18,12 +18,15 @@ use std::time::Duration;
 
 const AGAIN: Duration = Duration::from_secs(2);
 
+/// What an effect answers.
+type Effect = Result<Option<String>, DeviceError>;
+
 /// A step that sees what the test says and counts its effects.
 #[derive(Clone)]
 struct Toy {
     id: &'static str,
     seen: Arc<Mutex<VecDeque<Observation>>>,
-    effects: Arc<Mutex<Vec<Result<Option<String>, DeviceError>>>>,
+    effects: Arc<Mutex<Vec<Effect>>>,
     sent: Arc<Mutex<u32>>,
     owes: &'static [ObligationKind],
 }

@@ -241,6 +241,7 @@ impl RunUnderTest {
             source: SourceSystem(ibmi_role::ibmi(&self.shared, SOURCE, USER.0, USER.1)),
             clone: CloneSystem(ibmi_role::ibmi(&self.shared, CLONE, USER.0, USER.1)),
             freeze: Arc::new(ibmi_role::freeze(&self.shared, SOURCE, USER, sources)),
+            transcript: Default::default(),
         }
     }
 

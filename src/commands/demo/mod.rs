@@ -238,7 +238,7 @@ impl Stage {
     async fn close(self) -> Result<Report, CommandError> {
         self.shutdown.cancel();
         let ended = self.operator.await;
-        let report = self.site.last_report();
+        let report = self.site.last_report().await;
         self.stack.stop();
         match ended {
             Ok(Ok(())) => Ok(report),

@@ -89,6 +89,7 @@ fn site(shared: &Shared, spec: &CloneEnvironmentSpec, address: &str) -> Site {
         source: SourceSystem(ibmi(shared, "10.0.8.20", user.0, user.1)),
         clone: CloneSystem(ibmi(shared, address, user.0, user.1)),
         freeze: Arc::new(freeze(shared, "10.0.8.20", user, vec![production])),
+        transcript: Default::default(),
     }
 }
 

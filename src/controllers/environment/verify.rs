@@ -4,6 +4,7 @@ use super::{pins, status};
 use crate::api::environment::{CloneObserved, ImageObserved, SourceObserved, VolumesObserved};
 use crate::api::{CloneEnvironment, CloneEnvironmentStatus};
 use crate::controllers::conditions::{self, Truth};
+use crate::controllers::context::with_identity;
 use crate::controllers::context::{Caller, Context};
 use crate::controllers::events::{Transition, publish};
 use crate::controllers::run::store::call;
@@ -111,7 +112,7 @@ async fn look(context: &Context, environment: &CloneEnvironment) -> Result<Outco
         .open(
             &context.client,
             &namespace,
-            &environment.spec,
+            &with_identity(&environment.spec, &pins::of(environment)),
             Caller::Verify,
         )
         .await;

@@ -10,7 +10,7 @@ pub mod status;
 pub mod store;
 
 use crate::api::{CloneRun, CloneRunStatus};
-use crate::controllers::context::{Caller, Context};
+use crate::controllers::context::{Caller, Context, with_identity};
 use crate::controllers::environment::status as environment_status;
 use crate::controllers::events::publish;
 use crate::controllers::locks::{KubeLocks, device_locks};
@@ -95,9 +95,15 @@ async fn pass(
     let Some(spec) = order::frozen(status) else {
         return Ok(Action::await_change());
     };
+    let pins = status
+        .resolved
+        .as_ref()
+        .map(|r| Pins::from_facts(&r.pins))
+        .unwrap_or_default();
+    let known = with_identity(spec, &pins);
     let opened = context
         .sites
-        .open(&context.client, &namespace, spec, Caller::Run)
+        .open(&context.client, &namespace, &known, Caller::Run)
         .await;
     let site = match opened {
         Ok(site) => site,
@@ -113,7 +119,7 @@ async fn pass(
         status.number,
         spec.logs.max_bytes_per_run,
     ));
-    let store = store.with_logs(sink.clone());
+    let store = store.with_logs(sink.clone(), site.transcript.clone());
     let recipe = context.recipes.build(&plan, sink);
     let locks = locks_of(context, run, status);
     let outcome = drive(context, run, &store, &recipe, &locks, &site).await;

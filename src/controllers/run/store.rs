@@ -12,6 +12,7 @@ use crate::controllers::events::{Transition, transitions};
 use crate::engine::journal::Journal;
 use crate::engine::ports::{JournalStore, StoreError};
 use crate::engine::time::Timestamp;
+use crate::site::transcript::Transcript;
 use async_trait::async_trait;
 use chrono::Utc;
 use kube::api::PostParams;
@@ -37,7 +38,7 @@ pub struct KubeStore {
     /// The object as it was read or written last: its resourceVersion makes the next write conditional.
     last: Mutex<Option<CloneRun>>,
     events: Mutex<Vec<Transition>>,
-    logs: Option<Arc<RunLogs>>,
+    logs: Option<(Arc<RunLogs>, Transcript)>,
 }
 
 impl KubeStore {
@@ -56,9 +57,9 @@ impl KubeStore {
     /// With the run's logs: the final write stores the whole record there before the row drops it, and lists what is
     /// stored.
     #[must_use]
-    pub fn with_logs(self, logs: Arc<RunLogs>) -> Self {
+    pub fn with_logs(self, logs: Arc<RunLogs>, transcript: Transcript) -> Self {
         Self {
-            logs: Some(logs),
+            logs: Some((logs, transcript)),
             ..self
         }
     }
@@ -66,9 +67,10 @@ impl KubeStore {
     /// The verdict does not wait for logs: what cannot be stored is missing from the list and said in the log of the
     /// operator.
     async fn keep_record(&self, next: &Journal) -> Option<Vec<LogRef>> {
-        let logs = self.logs.as_ref().filter(|_| next.phase.is_final())?;
+        let (logs, transcript) = self.logs.as_ref().filter(|_| next.phase.is_final())?;
         let store = async {
             logs.put_record(next).await?;
+            logs.put_exchanges(next, transcript).await?;
             logs.stored().await
         };
         match tokio::time::timeout(RECORD, store).await {

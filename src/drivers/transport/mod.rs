@@ -1,6 +1,7 @@
-//! How bytes reach a device: HTTPS with the checks an appliance needs, and the transcript of what was said.
+//! How bytes reach a device: HTTPS with the checks an appliance needs, SSH, and the transcript of what was said.
 
 pub mod http;
 pub mod ssh;
 pub mod tls;
-pub mod transcript;
+
+pub use crate::site::transcript;

@@ -15,7 +15,6 @@ pub mod jobs;
 pub mod kit;
 pub mod quiesce;
 pub mod record;
-#[cfg(test)]
 pub mod role;
 
 pub mod shell;

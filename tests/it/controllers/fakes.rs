@@ -202,6 +202,7 @@ impl SiteFactory for FakeFactory {
             source: SourceSystem(silent.clone()),
             clone: CloneSystem(silent.clone()),
             freeze: silent,
+            transcript: Default::default(),
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::engine::journal::{Entry, Journal};
 use crate::recipe::LogLine;
+use crate::site::transcript::Exchange;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};
@@ -143,6 +144,23 @@ fn gzip<'t>(texts: impl Iterator<Item = &'t str>) -> Vec<u8> {
 /// Lower-case hex.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// One exchange with a device.
+pub fn exchange(exchange: &Exchange) -> LogLine {
+    let milliseconds = exchange.microseconds / 1000;
+    LogLine {
+        ts: exchange
+            .at
+            .to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
+        part: exchange.device.clone(),
+        kind: "EXCHANGE".to_owned(),
+        text: format!(
+            "{} -> {} ({milliseconds} ms)",
+            exchange.request, exchange.answer
+        ),
+        ..LogLine::default()
+    }
 }
 
 /// The whole record of a run, one line per fact: what the slim final row does not keep.

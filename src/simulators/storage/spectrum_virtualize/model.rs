@@ -183,6 +183,10 @@ pub struct Array {
     pub tokens: BTreeMap<String, (String, DateTime<Utc>)>,
     /// Minutes.
     pub token_minutes: u32,
+    /// Logins per second before 429; 0 = no limit.
+    pub auth_per_second: u32,
+    /// Commands per second before 429; 0 = no limit.
+    pub commands_per_second: u32,
     /// Counts tokens, so that each is another.
     pub issued: u64,
 }
