@@ -5,6 +5,5 @@ mod commands;
 mod contract;
 mod controllers;
 mod crd_rules;
-mod guest_kit;
 mod kube;
 mod support;

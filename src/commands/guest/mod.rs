@@ -6,6 +6,8 @@ mod install;
 mod observe;
 mod plan;
 mod sources;
+#[cfg(test)]
+mod tests;
 mod verify;
 
 pub use install::{Done, InstallError, Mode, install};
