@@ -9,6 +9,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// What one VIOS has.
+/// (vhost, client id, devices as (vtd, hdisk))
+type Vhost = (String, i32, Vec<(String, String)>);
+
 #[derive(Default)]
 pub(super) struct Padmin {
     /// (hdisk, UID, no_reserve)
@@ -16,7 +19,7 @@ pub(super) struct Padmin {
     /// Found by the next cfgdev.
     pub(super) hidden: Vec<(String, String)>,
     /// (vhost, client id, devices as (vtd, hdisk))
-    pub(super) vhosts: Vec<(String, i32, Vec<(String, String)>)>,
+    pub(super) vhosts: Vec<Vhost>,
     /// Commands that ran, in order.
     pub(super) commands: Vec<String>,
     /// Beginning of a command that fails, and the text it prints.
