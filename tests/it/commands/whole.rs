@@ -56,6 +56,7 @@ impl SiteFactory for InProcess {
             source: SourceSystem(ibmi(world, "10.0.8.20", user.0, user.1)),
             clone: CloneSystem(ibmi(world, address, user.0, user.1)),
             freeze: Arc::new(freeze(world, "10.0.8.20", user, production)),
+            transcript: Default::default(),
         })
     }
 }
