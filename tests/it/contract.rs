@@ -331,7 +331,8 @@ fn the_helper_is_started_by_the_contracts_line() {
         .map(|r| words(&r[1]).remove(0))
         .unwrap();
     let quoted = line.replace('"', "\\\"");
-    assert!(folder("src/drivers/ibmi").contains(&quoted));
+    let driver = folder("src/drivers/ibmi") + &folder("src/wire");
+    assert!(driver.contains(&quoted));
     assert!(ibmi_clone_operator::simulators::ibmi::shell::starts_helper(
         &line
     ));
