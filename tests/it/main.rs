@@ -7,4 +7,5 @@ mod controllers;
 mod crd_rules;
 mod guest_kit;
 mod kube;
+mod spectrum_virtualize;
 mod support;
