@@ -134,7 +134,7 @@ impl CopyServices for SpectrumVirtualize {
         started.sort();
         let deviating = maps
             .iter()
-            .filter(|m| m.phase != phase)
+            .filter(|m| m.phase != phase || m.phase == CopyPhase::Suspended)
             .map(|m| format!("{} {}", m.name, m.status));
         Ok(CopyState {
             phase,
