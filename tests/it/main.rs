@@ -6,4 +6,5 @@ mod contract;
 mod controllers;
 mod crd_rules;
 mod kube;
+mod spectrum_virtualize;
 mod support;
