@@ -6,5 +6,6 @@ mod contract;
 mod controllers;
 mod crd_rules;
 mod kube;
+mod layout;
 mod spectrum_virtualize;
 mod support;
