@@ -109,6 +109,7 @@ fn place(status: &CloneRunStatus) -> (u64, u64) {
 /// What the run is doing, in a few words.
 fn doing(status: &CloneRunStatus) -> String {
     match status.phase {
+        Phase::Pending if !status.steps.is_empty() => "opens".to_owned(),
         Phase::Pending => "not opened yet: is the operator running?".to_owned(),
         Phase::Queued => match &status.queue {
             Some(queue) => format!(
@@ -185,6 +186,14 @@ mod tests {
     fn the_current_step_and_what_it_waits_for_are_shown() {
         assert_eq!(place(&running()), (1, 3));
         assert_eq!(doing(&running()), "stop-clone: shuts; down");
+    }
+
+    #[test]
+    fn only_a_run_that_nobody_has_opened_asks_for_the_operator() {
+        let mut status = CloneRunStatus::default();
+        assert!(doing(&status).contains("is the operator running?"));
+        status.steps = running().steps;
+        assert_eq!(doing(&status), "opens");
     }
 
     #[test]

@@ -53,6 +53,7 @@ struct Stage {
     cluster: Cluster,
     operator: JoinHandle<Result<(), CommandError>>,
     shutdown: CancellationToken,
+    time_scale: f64,
 }
 
 /// Starts, runs, shows, ends.
@@ -150,6 +151,7 @@ impl Stage {
             cluster,
             operator,
             shutdown,
+            time_scale: arguments.time_scale,
         })
     }
 
@@ -161,6 +163,7 @@ impl Stage {
         let all = self.cluster.runs().list(&Default::default()).await;
         let all = all.map_err(|e| CommandError::kube("list runs", &e))?;
         println!("\n{}", history::table_of_all(&all.items));
+        println!("{}", reading_of_times(self.time_scale));
         let kubeconfig = self.stack.kubeconfig().display();
         if keep {
             show_violations(&self.site.report());
@@ -246,6 +249,14 @@ impl Stage {
             Err(panic) => Err(CommandError::Other(format!("the operator broke: {panic}"))),
         }
     }
+}
+
+/// Nobody may take the times of the demo for those of a real site.
+fn reading_of_times(scale: f64) -> String {
+    format!(
+        "These times say nothing about a real site: SAVE is by the simulated clone's clock, all others, and how long users \
+         were held,\nby this machine's, on which the simulated devices run {scale} times as fast."
+    )
 }
 
 fn definitions() -> [CustomResourceDefinition; 2] {
