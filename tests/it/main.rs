@@ -6,5 +6,7 @@ mod contract;
 mod controllers;
 mod crd_rules;
 mod guest_kit;
+mod hmc;
 mod kube;
 mod support;
+mod vios;
