@@ -114,10 +114,20 @@ impl ConsoleSite {
         HmcConsole::open(self.options(&[self.url(0), self.url(1)])).unwrap()
     }
 
+    /// The next request whose line begins so.
     pub fn fault(&self, device: Device, operation: &str, kind: FaultKind) {
+        self.fault_named(device, "", operation, kind);
+    }
+
+    /// The next command of VIOS1 that begins so.
+    pub fn fault_at_vios1(&self, command: &str, kind: FaultKind) {
+        self.fault_named(Device::Vios, "VIOS1", command, kind);
+    }
+
+    fn fault_named(&self, device: Device, name: &str, operation: &str, kind: FaultKind) {
         self.world.now().faults.add(Fault {
             device,
-            name: String::new(),
+            name: name.to_owned(),
             operation: operation.to_owned(),
             kind,
             times: 1,

@@ -3,15 +3,24 @@
 use crate::support::console::{ConsoleSite, adapter, virtual_io};
 use ibmi_clone_operator::drivers::vios::HmcVirtualIo;
 use ibmi_clone_operator::simulators::faults::{Device, FaultKind};
-use ibmi_clone_operator::site::VirtualIo;
+use ibmi_clone_operator::site::{VirtualIo, WantedVolume};
+
+/// VIOS1 has to look for the disks again, as after an unmapping.
+fn forget_disks(site: &ConsoleSite, wanted: &[WantedVolume]) {
+    let mut world = site.world.now();
+    let vios = world.vioses.get_mut("VIOS1").unwrap();
+    vios.hdisks
+        .retain(|d| !wanted.iter().any(|w| d.uid.as_ref() == Some(&w.uid)));
+}
 
 #[tokio::test]
 async fn a_busy_vios_is_busy_and_the_next_pass_goes_on_where_it_stopped() {
     let site = ConsoleSite::usual();
     let virtual_io = virtual_io(&site.console());
     let wanted = site.wanted();
+    forget_disks(&site, &wanted);
     for command in ["lsmap", "cfgdev", "chdev", "mkvdev"] {
-        site.fault(Device::Vios, command, FaultKind::Busy);
+        site.fault_at_vios1(command, FaultKind::Busy);
         let error = virtual_io.map(&wanted).await.unwrap_err();
         assert_eq!(error.reason(), "Busy", "{command}: {error}");
     }
@@ -85,8 +94,9 @@ async fn a_lost_answer_is_unknown_and_the_vios_decides() {
     let site = ConsoleSite::usual();
     let virtual_io = virtual_io(&site.console());
     let wanted = site.wanted();
+    forget_disks(&site, &wanted);
     for command in ["cfgdev", "chdev", "mkvdev"] {
-        site.fault(Device::Vios, command, FaultKind::AnswerLost);
+        site.fault_at_vios1(command, FaultKind::AnswerLost);
         let error = virtual_io.map(&wanted).await.unwrap_err();
         assert_eq!(error.reason(), "Indeterminate", "{command}: {error}");
     }
