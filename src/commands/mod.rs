@@ -2,9 +2,9 @@
 
 mod cluster;
 mod crd;
-mod demo;
+pub mod demo;
 mod error;
-mod factory;
+pub mod factory;
 mod follow;
 pub mod guest;
 mod history;
@@ -17,7 +17,7 @@ mod run;
 #[cfg(test)]
 mod samples;
 mod simulate;
-mod simulated_site;
+pub mod simulated_site;
 mod source_status;
 mod table;
 mod text;
@@ -66,6 +66,8 @@ enum Command {
     Verify(verify::Arguments),
     /// Say what to type on production if all else fails. Reads only.
     SourceStatus(source_status::Arguments),
+    /// Install or check the guest kit on production.
+    Guest(guest::Arguments),
 }
 
 /// Parses the command line, does the command and says how the process ends.
@@ -131,6 +133,7 @@ async fn execute(cli: Cli) -> Result<Exit, CommandError> {
         Command::Logs(arguments) => logs::execute(kube, &arguments).await,
         Command::Verify(arguments) => verify::execute(kube, &arguments).await,
         Command::SourceStatus(arguments) => source_status::execute(kube, &arguments).await,
+        Command::Guest(arguments) => guest::execute(kube, &arguments).await,
     }
 }
 

@@ -170,7 +170,7 @@ fn ipl_clone(shared: &Shared) {
     for _ in 0..40 {
         shared.clock().advance(Duration::from_secs(60));
         let mut world = shared.now();
-        if world.systems["CLONE"].phase() == Phase::Ending {
+        if matches!(world.systems["CLONE"].phase(), Phase::Ending | Phase::Off) {
             // What the hypervisor does after PWRDWNSYS RESTART(*YES).
             boot(&mut world, "CLONE", image, false);
         }

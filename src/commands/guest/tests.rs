@@ -1,17 +1,17 @@
 //! `guest install` and `guest verify` against a simulated production system.
 
-use ibmi_clone_operator::commands::guest::{
+use super::{
     Action, Done, Expectations, InstallError, Mode, PlanError, Verdict, Wanted, install, observe,
     plan, verify,
 };
-use ibmi_clone_operator::drivers::ibmi::IbmIDriver;
-use ibmi_clone_operator::simulators::Shared;
-use ibmi_clone_operator::simulators::clock::SimulatedClock;
-use ibmi_clone_operator::simulators::faults::{Device, Fault, FaultKind};
-use ibmi_clone_operator::simulators::ibmi::{self, SystemFile, role};
-use ibmi_clone_operator::simulators::world::file::WorldFile;
-use ibmi_clone_operator::simulators::world::{Content, World};
-use ibmi_clone_operator::site::{IbmI, Identity, Session, Uid};
+use crate::drivers::ibmi::IbmIDriver;
+use crate::simulators::Shared;
+use crate::simulators::clock::SimulatedClock;
+use crate::simulators::faults::{Device, Fault, FaultKind};
+use crate::simulators::ibmi::{self, SystemFile, role};
+use crate::simulators::world::file::WorldFile;
+use crate::simulators::world::{Content, World};
+use crate::site::{IbmI, Identity, Session, Uid};
 use std::sync::Arc;
 
 const UID: &str = "60050768000000000000000000000001";
@@ -55,11 +55,6 @@ fn site(change: impl FnOnce(&mut SystemFile)) -> Site {
     let shared = Shared::new(world, clock);
     let system = role::ibmi(&shared, "10.0.8.11", "CLONEOP", "cloneop-secret");
     Site { shared, system }
-}
-
-/// A production system without a kit, for the test of the contract.
-pub fn fresh() -> Arc<IbmIDriver> {
-    site(|_| {}).system
 }
 
 fn wanted() -> Wanted {
@@ -241,18 +236,17 @@ async fn the_guard_is_not_activated_while_production_is_not_listed() {
         .await
         .0
         .unwrap();
-    // ISPROD ends well and the pair is not there: whatever the reason, the next IPL would start nothing.
+    // A list that is full takes no pair.
     let image = site.shared.now().systems["PROD"].image().unwrap();
-    let mut world = site.shared.now();
-    let disk = &mut world.images.get_mut(&image).unwrap().disk;
-    disk.data_areas.insert(
-        "IBMICLONE/CLNIDS".to_owned(),
-        "9999999   7         ".to_owned(),
-    );
-    disk.objects.remove("IBMICLONE/ISPROD *PGM");
-    drop(world);
+    let full = "9999999   7         ".repeat(100);
+    let change = |w: &mut World| {
+        let disk = &mut w.images.get_mut(&image).unwrap().disk;
+        disk.data_areas.insert("IBMICLONE/CLNIDS".to_owned(), full);
+    };
+    change(&mut site.shared.now());
     let (outcome, _) = run(&site, &session, &wanted(), Mode::Everything).await;
-    outcome.unwrap_err();
+    let error = outcome.unwrap_err().to_string();
+    assert!(error.contains("CLN0208"), "{error}");
     let world = site.shared.now();
     let disk = ibmi::disk_of(&world, "PROD").unwrap();
     assert_eq!(disk.start_up_program(), "QGPL/STRTUP");
