@@ -1,4 +1,3 @@
 //! Constants of wire protocols that a driver and its simulator share, so that neither has to import the other.
 
-pub mod db2;
 pub mod ibmi;

@@ -3,6 +3,7 @@
 //! dropped or no status was sent (`rust-dependencies.md` § 3.4).
 
 use super::link::ExecOutput;
+use crate::wire::ibmi::between;
 use rand::Rng;
 
 /// A finished command.
@@ -26,48 +27,29 @@ pub(super) fn new_mark() -> String {
     format!("CLN{random}")
 }
 
-/// Puts a value into one POSIX shell word.
-pub fn shell_quote(value: &str) -> String {
-    format!("'{}'", value.replace('\'', "'\\''"))
-}
-
-/// The line to send. Bourne shell only: the default shell of a profile is `bsh` (`ibmi.md` § 1.2).
-pub(super) fn wrap(command: &str, mark: &str) -> String {
-    format!("echo {mark}; {command}; rc=$?; echo; echo \"{mark} $rc\"; exit $rc")
-}
-
 /// What the command left, or why its end is not proved.
 pub(super) fn unwrap(output: ExecOutput, mark: &str) -> Result<Finished, String> {
-    let begin = format!("{mark}\n").into_bytes();
-    let at = find(&output.stdout, &begin)
-        .ok_or("the command's beginning was not confirmed (no mark on standard output)")?;
-    let rest = &output.stdout[at + begin.len()..];
-    let end = format!("\n{mark} ").into_bytes();
-    let stop = rfind(rest, &end).ok_or("the command's end was not confirmed (no mark)")?;
-    let tail = String::from_utf8_lossy(&rest[stop + end.len()..]);
-    let status: i32 = tail
-        .trim()
-        .parse()
-        .map_err(|_| "the command's end mark carries no exit status".to_owned())?;
+    let (stdout, status) = between(&output.stdout, mark).map_err(|why| {
+        let text = String::from_utf8_lossy(&output.stderr);
+        let text: String = text.trim().chars().take(200).collect();
+        if text.is_empty() {
+            why.to_owned()
+        } else {
+            format!("{why}; it said: {text}")
+        }
+    })?;
     if output.status != status {
         return Err(format!(
             "exit status {} of the channel differs from {status} of the command",
             output.status
         ));
     }
+    let stdout = stdout.to_vec();
     Ok(Finished {
         status,
-        stdout: rest[..stop].to_vec(),
+        stdout,
         stderr: output.stderr,
     })
-}
-
-fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
-    text.windows(wanted.len()).position(|w| w == wanted)
-}
-
-fn rfind(text: &[u8], wanted: &[u8]) -> Option<usize> {
-    text.windows(wanted.len()).rposition(|w| w == wanted)
 }
 
 #[cfg(test)]

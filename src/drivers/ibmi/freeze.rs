@@ -1,17 +1,23 @@
 //! The role `SourceFreeze`: opens helper, spare and watchdog before the window, and resumes by whatever way works.
 
-use super::helper::{Helper, HelperSession, START, Spare, arm};
+use super::exec::{new_mark, unwrap};
+use super::helper::{Helper, HelperSession, Spare, arm};
 use super::jobs::last_error;
-use super::link::Link;
+use super::link::{Connection, Link};
+use super::messages::parse_messages;
 use super::system::IbmIDriver;
 use crate::site::{
     AspName, ClCommand, DeviceError, FreezePlan, FreezeSession, IbmI, Identity, SourceFreeze,
     Watchdog,
 };
+use crate::wire;
 use async_trait::async_trait;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
+
+/// RESUME is a matter of a second or two (`ibmi.md` § 9).
+const RESUME_LIMIT: Duration = Duration::from_secs(30);
 
 /// How the freeze is set up.
 #[derive(Debug, Clone)]
@@ -43,8 +49,8 @@ impl IbmIFreeze {
     }
 
     async fn start(&self) -> Result<Helper, DeviceError> {
-        let connection = self.link.open().await?;
-        let channel = connection.start(START).await?;
+        let connection = self.link.open_at_once().await?;
+        let channel = connection.start(wire::ibmi::HELPER_START).await?;
         Ok(Helper::new(
             self.system.device(),
             channel,
@@ -71,36 +77,57 @@ impl IbmIFreeze {
         first
     }
 
-    /// CHGASPACT as a plain command. The proof of who answers comes with the connection; on a suspended system it may hang,
-    /// then the helper's way or the watchdog must do.
+    /// CHGASPACT as a plain command, on a connection of its own: the last way, because on a suspended system it may hang.
+    ///
+    /// The RESUME comes before the proof of who answers: the proof needs SQL, which hangs while the source is suspended,
+    /// and a RESUME harms nobody. But one that ended on another system does not count.
     async fn resume_by_command(&self, asps: &[AspName]) -> Result<(), DeviceError> {
-        let session = self.system.connect().await?;
-        if !self.options.sources.contains(&session.system.identity) {
-            return Err(DeviceError::refused(
-                self.system.device(),
-                "IdentityUnexpected",
-                format!(
-                    "{} answers, which is not production",
-                    session.system.identity
-                ),
-            ));
-        }
+        let connection = self.link.open_at_once().await?;
         let mut first = Ok(());
         for asp in asps {
             let command = ClCommand::new(format!("CHGASPACT ASPDEV({asp}) OPTION(*RESUME)"));
-            let outcome = match self.system.run(&session, &command).await {
-                Ok(done) if done.succeeded => Ok(()),
-                Ok(done) => {
-                    let (code, text) = last_error(&done.messages);
-                    Err(DeviceError::refused(self.system.device(), code, text))
-                }
-                Err(error) => Err(error),
-            };
+            let outcome = self.resume_command(connection.as_ref(), &command).await;
             if first.is_ok() {
                 first = outcome;
             }
         }
-        first
+        connection.close().await;
+        first?;
+        let session = self.system.connect().await?;
+        if self.options.sources.contains(&session.system.identity) {
+            return Ok(());
+        }
+        Err(DeviceError::refused(
+            self.system.device(),
+            "IdentityUnexpected",
+            format!(
+                "{} answers, which is not production: its RESUME does not count",
+                session.system.identity
+            ),
+        ))
+    }
+
+    async fn resume_command(
+        &self,
+        connection: &dyn Connection,
+        command: &ClCommand,
+    ) -> Result<(), DeviceError> {
+        let mark = new_mark();
+        let line = wire::ibmi::marked(&mark, &wire::ibmi::cl(command.as_str()));
+        let output = connection.exec(&line, b"", RESUME_LIMIT).await?;
+        let done = unwrap(output, &mark)
+            .map_err(|why| DeviceError::indeterminate(self.system.device(), why))?;
+        if done.status == 0 {
+            return Ok(());
+        }
+        let both = [done.stdout, done.stderr].concat();
+        let (messages, _) = parse_messages(&String::from_utf8_lossy(&both));
+        let (code, text) = last_error(&messages);
+        Err(DeviceError::refused(
+            self.system.device(),
+            code,
+            format!("{}: {text}", command.as_str()),
+        ))
     }
 
     fn need_sources(&self) -> Result<(), DeviceError> {
@@ -260,13 +287,14 @@ impl IbmIFreeze {
 fn is_login(code: &str) -> bool {
     [
         "LoginFailed",
-        "HostKeyUnknown",
+        "HostKeyNotPinned",
         "HostKeyChanged",
-        "KeyUnusable",
+        "KeyNotReadable",
+        "NoCommonAlgorithm",
     ]
     .contains(&code)
 }
 
 fn resume_token() -> String {
-    format!("RESUME{}", super::exec::new_mark())
+    format!("RESUME{}", new_mark())
 }

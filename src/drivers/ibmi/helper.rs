@@ -12,9 +12,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
 
-/// Contract's line that starts a helper (§ 10, `helper-start`).
-pub(super) const START: &str = "QIBM_USE_DESCRIPTOR_STDIO=Y; export QIBM_USE_DESCRIPTOR_STDIO; exec /QOpenSys/usr/bin/system -bi \"CALL PGM(IBMICLONE/HELPER)\"";
-
 /// Version of the protocol spoken here.
 const PROTOCOL: &str = "1";
 
@@ -203,10 +200,17 @@ impl Helper {
         Ok(self.ask(&request, Duration::ZERO).await?.time())
     }
 
-    /// WATCHDOG DISARM; what it had become.
+    /// WATCHDOG DISARM; what it had become. Its end is only proved by a word of the contract.
     pub(super) async fn disarm(&mut self) -> Result<Watchdog, DeviceError> {
         let answer = self.ask("WATCHDOG DISARM", Duration::from_secs(15)).await?;
-        Ok(watchdog_word(answer.text("state")))
+        match answer.text("state") {
+            "ENDED" | "NONE" => Ok(Watchdog::Ended),
+            "FIRED" | "FAILED" => Ok(Watchdog::Fired),
+            other => Err(DeviceError::indeterminate(
+                &self.device,
+                format!("WATCHDOG DISARM was answered with state {other:?}: its end is not proved"),
+            )),
+        }
     }
 }
 
@@ -343,13 +347,18 @@ impl FreezeSession for HelperSession {
     }
 
     async fn close(&mut self) -> Result<Watchdog, DeviceError> {
-        let watchdog = self.helper.disarm().await?;
-        // The end of the channel ends a helper as well: a lost answer to QUIT is no reason to doubt the disarm.
-        let _ = self.helper.ask("QUIT", Duration::ZERO).await;
-        if let Some(mut spare) = self.spare.lock().await.take() {
+        let mut watchdog = self.helper.disarm().await;
+        let spare = self.spare.lock().await.take();
+        if let Some(mut spare) = spare {
+            // A lost helper does not disarm its watchdog: whoever takes over does (`ibmi/CONTRACT.md` § 3.5).
+            if watchdog.is_err() {
+                watchdog = spare.disarm().await;
+            }
             let _ = spare.ask("QUIT", Duration::ZERO).await;
         }
-        Ok(watchdog)
+        // The end of the channel ends a helper as well: a lost answer to QUIT is no reason to doubt the disarm.
+        let _ = self.helper.ask("QUIT", Duration::ZERO).await;
+        watchdog
     }
 }
 
@@ -357,7 +366,16 @@ impl FreezeSession for HelperSession {
 pub(super) async fn arm(helper: &mut Helper, plan: &FreezePlan) -> Result<i64, DeviceError> {
     let list: Vec<&str> = plan.asps.iter().rev().map(AspName::as_str).collect();
     let request = format!("WATCHDOG ARM {} {}", plan.watchdog_seconds, list.join(","));
-    let answer = helper.ask(&request, Duration::from_secs(35)).await?;
+    let patience = Duration::from_secs(35);
+    let answer = match helper.ask(&request, patience).await {
+        // Left alive by an attempt of ours whose end was not proved: whoever opens a window holds the lock of the source,
+        // so it is nobody else's.
+        Err(DeviceError::Busy { .. }) => {
+            helper.disarm().await?;
+            helper.ask(&request, patience).await?
+        }
+        answer => answer?,
+    };
     Ok(answer.number("beats").unwrap_or(0))
 }
 

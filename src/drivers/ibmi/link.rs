@@ -26,9 +26,16 @@ pub trait Link: Send + Sync {
     /// A new connection, logged in.
     ///
     /// # Errors
-    /// `Unreachable`: no connection. `Refused`: `HostKeyUnknown`, `HostKeyChanged`, `LoginFailed` (tried once, then
-    /// latched), `KeyUnusable`.
+    /// `Unreachable`: no connection. `Refused`: `HostKeyNotPinned`, `HostKeyChanged`, `NoCommonAlgorithm`,
+    /// `LoginFailed` and `KeyNotReadable` (tried once, then latched).
     async fn open(&self) -> Result<Box<dyn Connection>, DeviceError>;
+    /// As [`Self::open`], but never behind a bound of connections: what may have to resume production does not wait.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    async fn open_at_once(&self) -> Result<Box<dyn Connection>, DeviceError> {
+        self.open().await
+    }
 }
 
 /// One connection: one stream of commands, one at a time.

@@ -1,7 +1,7 @@
 //! IBM i over a shell: the identity probe, CL through PASE `system`, SQL services through Qshell's `db2`, stream files,
 //! and the guest kit's resident helper.
 //!
-//! The driver speaks to a [`Link`]; over the wire that is [`SshLink`](crate::drivers::transport::ssh::SshLink), in the
+//! The driver speaks to a [`Link`]; over the wire that is [`SshLink`], in the
 //! crash matrix the simulated shell without a network. Nothing else differs.
 
 mod exec;
@@ -11,12 +11,13 @@ mod jobs;
 mod link;
 mod messages;
 mod sql;
+mod ssh_link;
 mod stream_files;
 mod system;
 
-pub use exec::shell_quote;
 pub use freeze::{FreezeOptions, IbmIFreeze};
 pub use link::{Connection, ExecOutput, LineChannel, Link};
 pub use messages::{parse_job_log, parse_messages};
 pub use sql::select_columns;
+pub use ssh_link::{IbmiSsh, SshLink};
 pub use system::{IbmIDriver, Limits};

@@ -5,8 +5,11 @@
 //! for as one JSON text behind a mark: a line is a row or it is not, whatever the language and the widths. What `db2` does
 //! with very long lines and its exit status have not been seen on a real system [I].
 
-use super::exec::shell_quote;
 use crate::site::Row;
+use crate::wire;
+
+/// Heading of the one column that is asked for.
+const HEADING: &str = "LINE";
 
 /// Names of the columns of a `SELECT`, from its text: the alias, or the bare column name.
 ///
@@ -78,15 +81,19 @@ pub(super) fn command(sql: &str, columns: &[String], mark: &str) -> String {
         "SELECT '{mark}' CONCAT JSON_OBJECT({} NULL ON NULL RETURNING VARCHAR(30000)) AS LINE FROM ({sql}) AS Q{ordered}",
         items.join(", ")
     );
-    let inner = format!("db2 -S {}", shell_quote(&whole));
-    format!("/QOpenSys/usr/bin/qsh -c {}", shell_quote(&inner))
+    wire::ibmi::sql(&whole)
 }
 
 /// The rows of the output.
 ///
 /// # Errors
-/// A marked line that is no whole row: the output was cut.
+/// A marked line that is no whole row: the output was cut. No heading: whether `db2` fails with a status is not known [I],
+/// and a statement that did not run must not look like one without rows.
 pub(super) fn rows(stdout: &str, mark: &str) -> Result<Vec<Row>, String> {
+    if !stdout.lines().any(|line| line.trim() == HEADING) {
+        let words: Vec<&str> = stdout.split_whitespace().collect();
+        return Err(format!("db2 printed no result: {}", words.join(" ")));
+    }
     stdout
         .lines()
         .filter_map(|line| line.trim().strip_prefix(mark))
@@ -97,11 +104,12 @@ pub(super) fn rows(stdout: &str, mark: &str) -> Result<Vec<Row>, String> {
         .collect()
 }
 
-/// SQLSTATE of a failed statement.
+/// SQLSTATE of a failed statement: db2's own block, which is English on every system. A row never begins a line with it.
 pub(super) fn sql_state(stdout: &str) -> Option<String> {
-    let at = stdout.find("SQLSTATE")?;
-    stdout[at + 8..]
-        .split(|c: char| !c.is_ascii_alphanumeric())
+    let rest = stdout
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("SQLSTATE"))?;
+    rest.split(|c: char| !c.is_ascii_alphanumeric())
         .find(|w| w.len() == 5)
         .map(str::to_owned)
 }
@@ -129,7 +137,12 @@ mod tests {
         assert_eq!(found.len(), 1);
         assert_eq!(found[0]["A"].as_deref(), Some("1"));
         assert_eq!(found[0]["B"], None);
-        assert!(rows("M{\"A\":\"1", "M").is_err());
+        assert!(rows("LINE\n--\nM{\"A\":\"1", "M").is_err());
+        assert_eq!(
+            rows("LINE\n----\n\n  0 RECORD(S) SELECTED.\n", "M"),
+            Ok(Vec::new())
+        );
+        assert!(rows("", "M").is_err());
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! Stream files through the shell: written under a temporary name, read back, renamed, read back again
 //! (`ibmi/CONTRACT.md` §§ 2, 10).
 
-use super::exec::shell_quote;
 use super::system::IbmIDriver;
 use crate::site::{DeviceError, Session};
+use crate::wire::ibmi::shell_quote;
 
 fn checked(driver: &IbmIDriver, path: &str) -> Result<(), DeviceError> {
     let fine = path.starts_with('/')

@@ -1,12 +1,13 @@
 //! The role `IbmI` over a [`Link`].
 
-use super::exec::{self, Finished, shell_quote};
+use super::exec::{self, Finished};
 use super::link::{Connection, Link};
 use super::{jobs, messages, sql, stream_files};
 use crate::site::{
     ClCommand, CommandOutput, DeviceError, IbmI, Identity, JobName, JobStatus, LogSource, Message,
     Row, Session, ShellOutput, Submission, SystemStatus,
 };
+use crate::wire;
 use async_trait::async_trait;
 use chrono::NaiveDateTime;
 use std::sync::Arc;
@@ -16,6 +17,8 @@ use tokio::sync::Mutex;
 /// How long the driver waits.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
+    /// "Are you still there?" on a connection that was used before.
+    pub alive: Duration,
     /// A read, or a short command.
     pub read: Duration,
     /// A CL command that may work for long (force write of a large system).
@@ -25,6 +28,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
+            alive: Duration::from_secs(5),
             read: Duration::from_secs(60),
             command: Duration::from_secs(600),
         }
@@ -92,7 +96,7 @@ impl IbmIDriver {
         };
         let mark = exec::new_mark();
         let outcome = connection
-            .exec(&exec::wrap(command, &mark), stdin, limit)
+            .exec(&wire::ibmi::marked(&mark, command), stdin, limit)
             .await
             .and_then(|output| {
                 exec::unwrap(output, &mark)
@@ -102,6 +106,13 @@ impl IbmIDriver {
             self.drop_connection(number).await;
         }
         outcome
+    }
+
+    /// A cheap question with a short limit: a dead connection is replaced within seconds, not after a query's limit.
+    async fn answers(&self, number: u64) -> bool {
+        self.shell_line(number, wire::ibmi::ALIVE, b"", self.limits.alive)
+            .await
+            .is_ok_and(|done| done.status == 0)
     }
 
     async fn drop_connection(&self, number: u64) {
@@ -121,8 +132,9 @@ impl IbmIDriver {
             .shell_line(number, &command, b"", self.limits.read)
             .await?;
         let stdout = String::from_utf8_lossy(&done.stdout);
-        if done.status != 0 {
-            let code = sql::sql_state(&stdout).unwrap_or_else(|| "SqlFailed".to_owned());
+        let state = sql::sql_state(&stdout);
+        if done.status != 0 || state.is_some() {
+            let code = state.unwrap_or_else(|| "SqlFailed".to_owned());
             let words: Vec<&str> = stdout
                 .lines()
                 .map(str::trim)
@@ -184,14 +196,20 @@ impl IbmIDriver {
         command: &ClCommand,
         limit: Duration,
     ) -> Result<CommandOutput, DeviceError> {
-        let line = format!("/QOpenSys/usr/bin/system {}", shell_quote(command.as_str()));
+        let line = wire::ibmi::cl(command.as_str());
         let done = self.shell_line(session.number, &line, b"", limit).await?;
         let stdout = String::from_utf8_lossy(&done.stdout);
         let stderr = String::from_utf8_lossy(&done.stderr);
-        let (mut found, text) = messages::parse_messages(&stdout);
-        found.extend(messages::parse_messages(&stderr).0);
+        let (mut found, mut text) = messages::parse_messages(&stdout);
+        let (more, rest) = messages::parse_messages(&stderr);
+        found.extend(more);
+        let succeeded = done.status == 0;
+        if !succeeded && found.is_empty() {
+            // Login noise stands there as well, but nothing else says why.
+            text.push_str(&rest);
+        }
         Ok(CommandOutput {
-            succeeded: done.status == 0,
+            succeeded,
             messages: found,
             text,
         })
@@ -216,7 +234,9 @@ impl IbmI for IbmIDriver {
             let live = self.live.lock().await;
             live.connection.as_ref().map(|(n, _)| *n)
         };
-        if let Some(number) = known {
+        if let Some(number) = known
+            && self.answers(number).await
+        {
             match self.probe(number).await {
                 Ok(system) => return Ok(Session { number, system }),
                 // The probe only reads: a dead connection is replaced and asked again.

@@ -5,11 +5,10 @@
 //! believed when it printed its own end (`exec`). The host key is compared before anything secret is sent.
 
 mod connect;
-mod ended;
 mod exec;
 mod lines;
 
-pub use ended::Completed;
+pub use exec::Output;
 pub use lines::LineChannel;
 
 use super::transcript::Transcript;
@@ -216,7 +215,7 @@ impl SshSession {
     }
 
     /// Says goodbye, then cuts. Waits at most a second.
-    pub async fn log_off(self) {
+    pub async fn log_off(&self) {
         if !self.is_broken() {
             let session = self.session.clone();
             let polite = tokio::task::spawn_blocking(move || {

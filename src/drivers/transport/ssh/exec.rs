@@ -1,7 +1,6 @@
-//! One command on a session: sent, drained on both streams, judged.
+//! One command on a session: sent, drained on both streams, its orderly end awaited.
 
 use super::connect::milliseconds;
-use super::ended::{Completed, Ended, judge};
 use super::{KEEPALIVE, KEEPALIVE_SECONDS, SshSession};
 use crate::site::DeviceError;
 use ssh2::{Channel, ErrorCode, Session};
@@ -17,6 +16,17 @@ const REQUEST_DENIED: i32 = -22;
 const LARGEST_OUTPUT: usize = 32 << 20;
 /// Longest pause between two looks at the streams.
 const LONGEST_PAUSE: Duration = Duration::from_millis(5);
+
+/// What a command left that ended in order: end of file, a clean close, no signal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// Standard output, bytes.
+    pub stdout: Vec<u8>,
+    /// Standard error, bytes.
+    pub stderr: Vec<u8>,
+    /// Exit status; 0 also when the server sent none (`rust-dependencies.md` § 3.4), so 0 alone never means success.
+    pub status: i32,
+}
 
 /// How a command failed: before it was sent, or after.
 enum Lost {
@@ -42,20 +52,18 @@ impl Drop for CutOnDrop {
 }
 
 impl SshSession {
-    /// Runs one marked line (`wire::ibmi::marked`) to its end.
-    ///
-    /// `shown` is what the transcript says of it; `limit` is for all of it, waiting for an earlier command included.
+    /// Runs one line to its end. `limit` is for all of it, waiting for an earlier command included.
     ///
     /// # Errors
-    /// `Unreachable` when nothing was sent, `Indeterminate` when its end was not proved. Both break the session.
+    /// `Unreachable` when nothing was sent, `Indeterminate` for anything but an orderly end. Both break the session,
+    /// except when the only reason is another command that is still running.
     pub async fn exec(
         &self,
-        nonce: &str,
         line: &str,
-        shown: &str,
         stdin: &[u8],
         limit: Duration,
-    ) -> Result<Completed, DeviceError> {
+    ) -> Result<Output, DeviceError> {
+        let shown = line;
         let started = Instant::now();
         let deadline = started + limit;
         let Ok(turn) = tokio::time::timeout(limit, self.turn.clone().lock_owned()).await else {
@@ -71,12 +79,10 @@ impl SshSession {
             broken: self.broken.clone(),
             armed: true,
         };
-        let (session, command, nonce) = (self.session.clone(), line.to_owned(), nonce.to_owned());
-        let stdin = stdin.to_vec();
+        let (session, command, stdin) = (self.session.clone(), line.to_owned(), stdin.to_vec());
         let work = tokio::task::spawn_blocking(move || {
             let _turn = turn;
             run(&session, &command, &stdin, deadline)
-                .and_then(|e| judge(&nonce, e).map_err(Lost::After))
         });
         let answer = match work.await {
             Ok(Ok(done)) => {
@@ -97,7 +103,12 @@ impl SshSession {
             )),
         };
         let told = match &answer {
-            Ok(done) => format!("status {}: {}", done.status, done.text()),
+            Ok(done) => format!(
+                "status {}: {} {}",
+                done.status,
+                String::from_utf8_lossy(&done.stdout),
+                String::from_utf8_lossy(&done.stderr)
+            ),
             Err(error) => error.to_string(),
         };
         let spent = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
@@ -132,7 +143,7 @@ pub(super) fn start(
     }
 }
 
-fn run(session: &Session, line: &str, stdin: &[u8], deadline: Instant) -> Result<Ended, Lost> {
+fn run(session: &Session, line: &str, stdin: &[u8], deadline: Instant) -> Result<Output, Lost> {
     let mut channel = start(session, line, deadline).map_err(|(sent, text)| {
         if sent {
             Lost::After(text)
@@ -150,27 +161,32 @@ fn run(session: &Session, line: &str, stdin: &[u8], deadline: Instant) -> Result
     channel
         .send_eof()
         .map_err(|e| lost("its input was not ended", &e))?;
-    let mut ended = Ended::default();
+    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
     session.set_blocking(false);
     session.set_keepalive(true, KEEPALIVE_SECONDS);
-    let drained = drain(session, &channel, deadline, &mut ended);
+    let drained = drain(session, &channel, deadline, &mut stdout, &mut stderr);
     session.set_keepalive(false, 0);
     session.set_blocking(true);
-    // Also after an error: what it printed may already say that it failed.
-    match drained {
-        Ok(()) => ended.eof = channel.eof(),
-        Err(text) if ended.stdout.is_empty() => return Err(Lost::After(text)),
-        Err(text) => {
-            ended.stderr.extend(text.as_bytes());
-            return Ok(ended);
-        }
-    }
+    drained.map_err(Lost::After)?;
     session.set_timeout(left(deadline));
+    channel
+        .wait_close()
+        .map_err(|e| lost("the connection ended before its clean end", &e))?;
     // The status may only be read after the close (`rust-dependencies.md` § 3.4).
-    ended.closed = channel.wait_close().is_ok();
-    ended.status = channel.exit_status().unwrap_or(-1);
-    ended.signal = channel.exit_signal().ok().and_then(|s| s.exit_signal);
-    Ok(ended)
+    let status = channel
+        .exit_status()
+        .map_err(|e| lost("its status cannot be read", &e))?;
+    let signal = channel
+        .exit_signal()
+        .map_err(|e| lost("its signal cannot be read", &e))?;
+    if let Some(signal) = signal.exit_signal {
+        return Err(Lost::After(format!("it was ended by signal {signal}")));
+    }
+    Ok(Output {
+        stdout,
+        stderr,
+        status,
+    })
 }
 
 /// Reads both streams until end of file: one after the other would block for ever once the second one's window is full.
@@ -178,14 +194,15 @@ fn drain(
     session: &Session,
     channel: &Channel,
     deadline: Instant,
-    ended: &mut Ended,
+    stdout: &mut Vec<u8>,
+    stderr: &mut Vec<u8>,
 ) -> Result<(), String> {
     let mut buffer = vec![0_u8; 64 << 10];
     let mut pause = Duration::from_micros(100);
     let mut keepalive = Instant::now() + KEEPALIVE;
     loop {
         let mut progress = false;
-        for (id, into) in [(0, &mut ended.stdout), (1, &mut ended.stderr)] {
+        for (id, into) in [(0, &mut *stdout), (1, &mut *stderr)] {
             loop {
                 match channel.stream(id).read(&mut buffer) {
                     Ok(0) => break,

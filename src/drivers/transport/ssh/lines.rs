@@ -27,17 +27,24 @@ const LONGEST_LINE: usize = 64 << 10;
 /// How much of what else it printed is kept for messages.
 const NOISE: usize = 400;
 
+type Reply = oneshot::Sender<Result<Vec<String>, DeviceError>>;
+
 struct Request {
-    key: String,
-    line: String,
+    lines: Vec<String>,
     deadline: Instant,
-    reply: oneshot::Sender<Result<String, DeviceError>>,
+    reply: Reply,
 }
 
 struct Pending {
-    key: String,
+    /// First word of each line that has no answer yet, and where the answer belongs.
+    open: Vec<(String, usize)>,
+    answers: Vec<String>,
     deadline: Instant,
-    reply: oneshot::Sender<Result<String, DeviceError>>,
+    reply: Reply,
+}
+
+fn first_word(line: &str) -> &str {
+    line.split(' ').next().unwrap_or_default()
 }
 
 /// The open channel. Dropping it cuts the connection, which the command sees as end of file.
@@ -89,38 +96,38 @@ impl SshSession {
 }
 
 impl LineChannel {
-    /// Sends `line` and waits for the line whose first word is `key`. A caller that stops waiting loses only its own
-    /// answer.
+    /// Sends all lines in one write and waits for one answer to each: the line that begins with the same first word. A
+    /// caller that stops waiting loses only its own answers.
     ///
     /// # Errors
-    /// `Unreachable` when the line was not sent because the command has ended, `Indeterminate` when no answer came.
-    pub async fn ask(&self, key: &str, line: &str, limit: Duration) -> Result<String, DeviceError> {
+    /// `Unreachable` when nothing was sent because the command has ended, `Indeterminate` when not all answers came.
+    pub async fn ask(&self, lines: &[String], limit: Duration) -> Result<Vec<String>, DeviceError> {
         let sent = Instant::now();
+        let shown = lines.join("; ");
         let (reply, answer) = oneshot::channel();
         let request = Request {
-            key: key.to_owned(),
-            line: line.to_owned(),
+            lines: lines.to_vec(),
             deadline: sent + limit,
             reply,
         };
         let result = if self.requests.send(request).is_err() {
             Err(DeviceError::unreachable(
                 &self.device,
-                format!("{line}: not sent, the command on the other side has ended"),
+                format!("{shown}: not sent, the command on the other side has ended"),
             ))
         } else {
-            // The thread answers every request it takes; a lost one means that it ended before it sent it.
+            // The thread answers every request it takes; a lost one came while it ended.
             answer.await.unwrap_or_else(|_| {
-                let text = format!("{line}: the command on the other side ended");
+                let text = format!("{shown}: the command on the other side ended");
                 Err(DeviceError::indeterminate(&self.device, text))
             })
         };
         let told = match &result {
-            Ok(text) => text.clone(),
+            Ok(answers) => answers.join("; "),
             Err(error) => error.to_string(),
         };
         let spent = u64::try_from(sent.elapsed().as_micros()).unwrap_or(u64::MAX);
-        self.transcript.add(&self.device, line, &told, spent);
+        self.transcript.add(&self.device, &shown, &told, spent);
         result
     }
 
@@ -168,7 +175,7 @@ impl Server {
         self.fail_all(&why);
         // Requests that came too late were never sent.
         while let Ok(request) = queue.try_recv() {
-            let text = format!("{}: not sent, {why}", request.line);
+            let text = format!("{}: not sent, {why}", request.lines.join("; "));
             let _ = request
                 .reply
                 .send(Err(DeviceError::unreachable(&self.device, text)));
@@ -183,7 +190,7 @@ impl Server {
         if self.channel.eof() {
             let text = format!(
                 "{}: not sent, the command has ended{}",
-                request.line,
+                request.lines.join("; "),
                 self.said()
             );
             let _ = request
@@ -193,17 +200,19 @@ impl Server {
         }
         self.session.set_blocking(true);
         self.session.set_timeout(milliseconds(WRITE_LIMIT));
-        let line = format!("{}\n", request.line);
-        if let Err(e) = self.channel.write_all(line.as_bytes()) {
+        let text: String = request.lines.iter().map(|l| format!("{l}\n")).collect();
+        if let Err(e) = self.channel.write_all(text.as_bytes()) {
             // Part of it may be under way.
-            let text = format!("{}: the connection was lost: {e}", request.line);
+            let text = format!("{}: the connection was lost: {e}", request.lines.join("; "));
             let _ = request
                 .reply
                 .send(Err(DeviceError::indeterminate(&self.device, text)));
             return;
         }
+        let keys = request.lines.iter().map(|l| first_word(l).to_owned());
         self.pending.push_back(Pending {
-            key: request.key,
+            open: keys.zip(0..).collect(),
+            answers: vec![String::new(); request.lines.len()],
             deadline: request.deadline,
             reply: request.reply,
         });
@@ -242,21 +251,39 @@ impl Server {
         while let Some(at) = self.buffer.iter().position(|b| *b == b'\n') {
             let line: Vec<u8> = self.buffer.drain(..=at).collect();
             let line = String::from_utf8_lossy(&line).trim_end().to_owned();
-            let key = line.split(' ').next().unwrap_or_default();
-            match self.pending.iter().position(|p| p.key == key) {
-                Some(at) => {
-                    if let Some(pending) = self.pending.remove(at) {
-                        // The caller may have stopped waiting.
-                        let _ = pending.reply.send(Ok(line));
-                    }
-                }
+            if !self.answered(&line) {
                 // Login noise, or the late answer to a request nobody waits for any more.
-                None => self.keep(&line),
+                self.keep(&line);
             }
         }
         if self.buffer.len() > LONGEST_LINE {
             self.buffer.clear();
         }
+    }
+
+    /// Puts an answer where it belongs; a request that has all of them is done.
+    fn answered(&mut self, line: &str) -> bool {
+        let key = first_word(line);
+        for at in 0..self.pending.len() {
+            let Some(pending) = self.pending.get_mut(at) else {
+                continue;
+            };
+            let Some(found) = pending.open.iter().position(|(k, _)| k == key) else {
+                continue;
+            };
+            let (_, place) = pending.open.remove(found);
+            if let Some(answer) = pending.answers.get_mut(place) {
+                line.clone_into(answer);
+            }
+            if pending.open.is_empty()
+                && let Some(done) = self.pending.remove(at)
+            {
+                // The caller may have stopped waiting.
+                let _ = done.reply.send(Ok(done.answers));
+            }
+            return true;
+        }
+        false
     }
 
     fn keep(&mut self, text: &str) {
