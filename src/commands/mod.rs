@@ -1,3 +1,170 @@
 //! One file or folder per command of the binary, and what commands share.
 
+mod cluster;
+mod crd;
+pub mod demo;
+mod error;
+pub mod factory;
+mod follow;
+pub mod guest;
+mod history;
 pub mod kube_stack;
+mod logs;
+mod operator;
+mod outcome;
+mod progress;
+mod run;
+#[cfg(test)]
+mod samples;
+mod simulate;
+pub mod simulated_site;
+mod source_status;
+mod table;
+mod text;
+mod verify;
+
+pub use cluster::KubeFlags;
+pub use error::{CommandError, Exit};
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// Clones IBM i production partitions with the storage array's FlashCopy, driven from Kubernetes.
+#[derive(Debug, Parser)]
+#[command(name = "ibmi-clone", version, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(flatten)]
+    kube: KubeFlags,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done; `run --wait`, `verify` and `demo`: 0 Succeeded, 1 Warning, 2 Failed, 4 Cancelled, 5 Skipped,
+6 wait timed out. Errors: 64 usage, 65 input file, 66 not found, 69 no Kubernetes API, 70 other, 74 file, 77 refused.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the operator until it is told to stop.
+    Operator(operator::Arguments),
+    /// Print the custom resource definitions, or write them to a directory.
+    Crd(crd::Arguments),
+    /// Serve simulated devices (HMC, VIOS, array, IBM i) from a world file.
+    Simulate(simulate::Arguments),
+    /// Start a control plane, simulated devices and the operator, and run two clones.
+    Demo(demo::Arguments),
+    /// Start a run of an environment.
+    Run(run::Arguments),
+    /// Show the runs, newest first.
+    History(history::Arguments),
+    /// Show the logs of a run.
+    Logs(logs::Arguments),
+    /// Check an environment without changing anything (a Preflight run), and wait for the findings.
+    Verify(verify::Arguments),
+    /// Say what to type on production if all else fails. Reads only.
+    SourceStatus(source_status::Arguments),
+    /// Install or check the guest kit on production.
+    Guest(guest::Arguments),
+}
+
+/// Parses the command line, does the command and says how the process ends.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let cli = match parse(arguments) {
+        Ok(cli) => cli,
+        Err(refusal) => {
+            // A closed pipe is no reason to fail.
+            let _ = refusal.print();
+            return match refusal.kind() {
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Done,
+                _ => Exit::Usage,
+            }
+            .into();
+        }
+    };
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(source) => return report(&CommandError::io("start threads", source)).into(),
+    };
+    let exit = match runtime.block_on(execute(cli)) {
+        Ok(exit) => exit,
+        Err(error) => report(&error),
+    };
+    // A thread that waits for a device must not keep a command that is done from ending.
+    runtime.shutdown_background();
+    exit.into()
+}
+
+/// One clear line on standard error.
+fn report(error: &CommandError) -> Exit {
+    eprintln!("error: {}", text::one_line(&error.to_string()));
+    error.exit()
+}
+
+/// As `kubectl-ibmi` in the PATH it is the plugin `kubectl ibmi`; only the help shows the difference.
+fn parse(arguments: Vec<OsString>) -> Result<Cli, clap::Error> {
+    let mut command = Cli::command();
+    if arguments.first().is_some_and(is_plugin) {
+        command = command
+            .bin_name("kubectl ibmi")
+            .display_name("kubectl ibmi");
+    }
+    Cli::from_arg_matches(&command.try_get_matches_from(arguments)?)
+}
+
+fn is_plugin(program: &OsString) -> bool {
+    Path::new(program)
+        .file_stem()
+        .is_some_and(|name| name == "kubectl-ibmi")
+}
+
+async fn execute(cli: Cli) -> Result<Exit, CommandError> {
+    let kube = &cli.kube;
+    match cli.command {
+        Command::Operator(arguments) => operator::execute(kube, arguments).await,
+        Command::Crd(arguments) => crd::execute(&arguments),
+        Command::Simulate(arguments) => simulate::execute(arguments).await,
+        Command::Demo(arguments) => demo::execute(arguments).await,
+        Command::Run(arguments) => run::execute(kube, &arguments).await,
+        Command::History(arguments) => history::execute(kube, &arguments).await,
+        Command::Logs(arguments) => logs::execute(kube, &arguments).await,
+        Command::Verify(arguments) => verify::execute(kube, &arguments).await,
+        Command::SourceStatus(arguments) => source_status::execute(kube, &arguments).await,
+        Command::Guest(arguments) => guest::execute(kube, &arguments).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_plugin_calls_itself_kubectl_ibmi_in_its_help() {
+        let help = |program: &str| {
+            parse(vec![program.into(), "run".into(), "--help".into()])
+                .expect_err("help is no command")
+                .to_string()
+        };
+        assert!(help("/usr/local/bin/kubectl-ibmi").contains("kubectl ibmi run"));
+        assert!(help("ibmi-clone").contains("ibmi-clone run"));
+    }
+
+    #[test]
+    fn kubectl_flags_may_stand_before_and_after_the_command() {
+        for line in [
+            &["ibmi-clone", "-n", "ibmi", "history"][..],
+            &["ibmi-clone", "history", "-n", "ibmi"][..],
+        ] {
+            let cli = parse(line.iter().map(OsString::from).collect()).expect("is a command");
+            assert_eq!(cli.kube.namespace.as_deref(), Some("ibmi"));
+        }
+    }
+}

@@ -2,8 +2,35 @@
 
 use super::secrets::{SecretError, SiteSecrets};
 use crate::api::CloneEnvironmentSpec;
+use crate::engine::ports::Recipe;
+use crate::recipe::checks::{Depth, SiteReport};
+use crate::recipe::{LogSink, Plan};
 use crate::site::{DeviceError, Site};
 use async_trait::async_trait;
+use std::sync::Arc;
+
+/// Lines of steps and checks of a site. The binary uses [`BuiltinRecipes`]; tests of the controllers use short ones.
+#[async_trait]
+pub trait Recipes: Send + Sync {
+    /// The recipe of a run, built anew for every pass.
+    fn build(&self, plan: &Plan, logs: Arc<dyn LogSink>) -> Recipe;
+    /// One look at the whole site that changes nothing.
+    async fn inspect(&self, site: &Site, plan: &Plan) -> SiteReport;
+}
+
+/// The recipes of this version.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct BuiltinRecipes;
+
+#[async_trait]
+impl Recipes for BuiltinRecipes {
+    fn build(&self, plan: &Plan, logs: Arc<dyn LogSink>) -> Recipe {
+        crate::recipe::build(plan, logs)
+    }
+    async fn inspect(&self, site: &Site, plan: &Plan) -> SiteReport {
+        crate::recipe::checks::inspect(site, plan, Depth::Look).await
+    }
+}
 
 /// Opens the devices of one environment. The binary gives the drivers, tests give fakes.
 #[async_trait]
@@ -75,17 +102,30 @@ pub struct OperatorConfig {
     pub pace: f64,
     /// Unique per process; written into journals and Leases.
     pub writer: String,
+    /// Id of this installation, the same for all its processes, `[A-Za-z0-9.-]`: written into the guest kit's lock on the
+    /// source. The command fills it with the UID of namespace `kube-system`.
+    pub operator: String,
 }
 
 impl OperatorConfig {
     /// Production settings for a process that keeps its Leases in `lease_namespace` and serves all namespaces.
-    pub fn new(lease_namespace: impl Into<String>, writer: impl Into<String>) -> Self {
+    pub fn new(
+        lease_namespace: impl Into<String>,
+        writer: impl Into<String>,
+        operator: impl Into<String>,
+    ) -> Self {
         Self {
             lease_namespace: lease_namespace.into(),
             namespaces: Vec::new(),
             pace: 1.0,
             writer: writer.into(),
+            operator: operator.into(),
         }
+    }
+    /// Id of this operator in the guest kit's files on the source: a second operator, of another cluster, is refused
+    /// there. Stable over restarts and replicas, unlike `writer`.
+    pub fn operator_id(&self) -> &str {
+        &self.operator
     }
 }
 

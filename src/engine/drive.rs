@@ -61,6 +61,9 @@ pub(super) enum Flow {
 /// How long a busy lock queue or an invalid fence waits before the next look.
 const QUEUE_POLL: Duration = Duration::from_secs(5);
 
+/// An effect is sent at most this long after the look that called for it, baseline and write included.
+const STALE_AFTER: Duration = Duration::from_secs(30);
+
 impl From<StoreError> for Pass {
     fn from(error: StoreError) -> Self {
         match error {
@@ -294,6 +297,7 @@ impl Engine<'_> {
             return Ok(wait);
         }
         let mut next = journal.clone();
+        let intended = self.clock.boot();
         let first = next.steps.get(at).is_some_and(|e| e.attempts == 0);
         if first {
             match step.baseline(&self.context(journal)).await {
@@ -312,6 +316,11 @@ impl Engine<'_> {
         }
         if first || kept(Rule::WriteBeforeEffect) {
             self.write(journal, next).await?;
+        }
+        // A process that was stopped since its write (a paused machine) must not send into a world that has moved on: its
+        // write is no proof any more. The next turn reads the journal and finds out.
+        if self.clock.boot() >= intended + STALE_AFTER {
+            return Ok(Flow::Wait(Duration::from_secs(1)));
         }
         match step.act(&self.context(journal)).await {
             Ok(None) => Ok(Flow::On),

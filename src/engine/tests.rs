@@ -18,12 +18,15 @@ use std::time::Duration;
 
 const AGAIN: Duration = Duration::from_secs(2);
 
+/// What an effect answers.
+type Effect = Result<Option<String>, DeviceError>;
+
 /// A step that sees what the test says and counts its effects.
 #[derive(Clone)]
 struct Toy {
     id: &'static str,
     seen: Arc<Mutex<VecDeque<Observation>>>,
-    effects: Arc<Mutex<Vec<Result<Option<String>, DeviceError>>>>,
+    effects: Arc<Mutex<Vec<Effect>>>,
     sent: Arc<Mutex<u32>>,
     owes: &'static [ObligationKind],
 }
@@ -285,6 +288,26 @@ fn obligations_are_met_before_the_phase_is_final_and_are_retried_for_ever() {
     assert_eq!(journal.phase, Phase::Failed);
     assert_eq!(journal.open_obligations().count(), 0);
     assert_eq!(journal.obligations[0].attempts, 20);
+}
+
+#[test]
+fn an_obligation_is_in_the_same_write_as_its_intent() {
+    let owed = || {
+        let mut toy = Toy::new(
+            "one",
+            &[Observation::Absent, Observation::broken("Odd", "odd")],
+        );
+        toy.owes = &[ObligationKind::LeavePrepared];
+        Bench::new(std::slice::from_ref(&toy))
+            .to_end()
+            .obligations
+            .len()
+    };
+    assert_eq!(owed(), 1);
+    break_rule(Some(Rule::ObligationWithIntent));
+    let forgotten = owed();
+    break_rule(None);
+    assert_eq!(forgotten, 0, "the broken rule must be visible to this test");
 }
 
 #[test]

@@ -30,6 +30,8 @@ pub enum Injected {
     ApiDown,
     /// This leader is stopped here while another one finishes the run; then it continues.
     Stalled,
+    /// The same, right after a write was accepted.
+    StalledAfter,
     /// The source resumes by itself.
     SelfResume,
     /// A person starts the clone.
@@ -37,18 +39,26 @@ pub enum Injected {
 }
 
 /// Whether a fault makes sense at a kind of point.
-pub fn applies(fault: Injected, point: Point) -> bool {
+pub fn applies(fault: Injected, point: Point, name: &str) -> bool {
     match fault {
         Injected::CrashBefore
         | Injected::CrashAfter
         | Injected::NotSent
         | Injected::AnswerLost
         | Injected::ApiDown
-        | Injected::Stalled
-        | Injected::SelfResume
-        | Injected::CloneStarted => true,
+        | Injected::SelfResume => true,
+        // Nor can anything protect against a person who starts the clone in the instant of a map or unmap.
+        Injected::CloneStarted => !["map", "unmap"].contains(&name),
         Injected::Refused | Injected::Busy => point == Point::Effect,
+        // Between the last check and the first byte of a plain effect nothing can protect; the window checks again and
+        // the array refuses.
+        Injected::Stalled => point == Point::Write || window_effect(name),
+        Injected::StalledAfter => point == Point::Write,
     }
+}
+
+fn window_effect(name: &str) -> bool {
+    ["suspend", "canary", "start-copy", "resume", "close-helper"].contains(&name)
 }
 
 type Hook = Box<dyn FnOnce() + Send>;
@@ -60,6 +70,7 @@ struct State {
     planned: Vec<(usize, Injected)>,
     crashed: bool,
     api_down_passes: u32,
+    down_after_load: bool,
     stall: Option<Hook>,
     self_resume: Option<Hook>,
     start_clone: Option<Hook>,
@@ -116,6 +127,17 @@ impl Controls {
     pub fn api_is_down(&self) -> bool {
         self.lock().api_down_passes > 0
     }
+    /// The API server goes away right after the next journal was read.
+    pub fn lose_api_after_load(&self) {
+        self.lock().down_after_load = true;
+    }
+    /// A journal was read.
+    pub fn loaded(&self) {
+        let mut state = self.lock();
+        if std::mem::take(&mut state.down_after_load) {
+            state.api_down_passes = 3;
+        }
+    }
     /// The source is (not) suspended now, as seen by the effects that passed.
     pub fn set_frozen(&self, frozen: bool) {
         self.lock().frozen = frozen;
@@ -142,7 +164,7 @@ impl Controls {
             state
                 .planned
                 .iter()
-                .find(|(n, f)| *n == at && applies(*f, point))
+                .find(|(n, f)| *n == at && applies(*f, point, name))
                 .map(|(_, f)| *f)
         };
         match injected {
@@ -155,10 +177,7 @@ impl Controls {
                 None
             }
             Some(Injected::Stalled) => {
-                let hook = self.lock().stall.take();
-                if let Some(hook) = hook {
-                    hook();
-                }
+                self.stall();
                 None
             }
             Some(Injected::SelfResume) => {
@@ -183,6 +202,16 @@ impl Controls {
     pub async fn after(&self, injected: Option<Injected>) {
         if injected == Some(Injected::CrashAfter) {
             self.crash().await;
+        }
+        if injected == Some(Injected::StalledAfter) {
+            self.stall();
+        }
+    }
+
+    fn stall(&self) {
+        let hook = self.lock().stall.take();
+        if let Some(hook) = hook {
+            hook();
         }
     }
 

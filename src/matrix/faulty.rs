@@ -16,6 +16,7 @@ pub fn faulty(site: &Site, controls: &Controls) -> Site {
         source: SourceSystem(Arc::new(Faulty(site.source.0.clone(), c()))),
         clone: CloneSystem(Arc::new(Faulty(site.clone.0.clone(), c()))),
         freeze: Arc::new(Faulty(site.freeze.clone(), c())),
+        transcript: site.transcript.clone(),
     }
 }
 

@@ -11,6 +11,7 @@ mod freeze;
 mod ibmi;
 mod names;
 mod partition;
+pub mod transcript;
 mod virtual_io;
 
 pub use copy::{
@@ -52,4 +53,6 @@ pub struct Site {
     pub clone: CloneSystem,
     /// Suspending production.
     pub freeze: Arc<dyn SourceFreeze>,
+    /// What was said to the devices, redacted; the run's `devices` log.
+    pub transcript: transcript::Transcript,
 }

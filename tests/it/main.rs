@@ -1,6 +1,11 @@
 //! Integration tests, a module per subject.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod commands;
+mod contract;
+mod controllers;
 mod crd_rules;
 mod kube;
+mod layout;
+mod spectrum_virtualize;
 mod support;

@@ -150,6 +150,30 @@ pub async fn take(
     }
 }
 
+/// Whether an open run holds the lock; a final run's lock only waits for somebody to need it.
+///
+/// # Errors
+/// When the API server cannot be asked.
+pub async fn in_use(client: &Client, lease: &Lease) -> Result<bool, StoreError> {
+    let Some(uid) = holder(lease) else {
+        return Ok(false);
+    };
+    match life(client, &named(lease, uid)).await? {
+        Life::Open => Ok(true),
+        Life::Over | Life::Missing => Ok(false),
+    }
+}
+
+fn named(lease: &Lease, uid: String) -> Holder {
+    let name = lease.annotations().get(HOLDER).map(String::as_str);
+    let (namespace, run) = name.and_then(|n| n.split_once('/')).unwrap_or_default();
+    Holder {
+        uid,
+        namespace: namespace.to_owned(),
+        run: run.to_owned(),
+    }
+}
+
 enum Free {
     Yes,
     No(String),
@@ -167,21 +191,48 @@ async fn is_free(
     let Some(uid) = holder(lease) else {
         return Ok(Free::Yes);
     };
-    let named = lease.annotations().get(HOLDER).cloned().unwrap_or_default();
+    let who = named(lease, uid);
+    let named = format!("{}/{}", who.namespace, who.run);
     if lease.annotations().contains_key(PINNED) {
         return Ok(Free::No(format!("{named}, which is pinned")));
     }
-    let (namespace, run) = named.split_once('/').unwrap_or_default();
-    let who = Holder {
-        uid,
-        namespace: namespace.to_owned(),
-        run: run.to_owned(),
-    };
     match life(client, &who).await? {
         Life::Open => Ok(Free::No(named)),
         Life::Over => Ok(Free::Yes),
         Life::Missing => missing(leases, lease, &named, grace).await,
     }
+}
+
+/// Notes on a lock since when its holder's object has been missing.
+///
+/// # Errors
+/// When the API server cannot be asked.
+pub async fn notice_missing(
+    client: &Client,
+    leases: &Api<Lease>,
+    lock: &DeviceLock,
+) -> Result<(), StoreError> {
+    let Some(lease) = call(leases.get_opt(&lock.lease)).await? else {
+        return Ok(());
+    };
+    let Some(uid) = holder(&lease) else {
+        return Ok(());
+    };
+    let who = named(&lease, uid);
+    if !lease.annotations().contains_key(VANISHED)
+        && matches!(life(client, &who).await?, Life::Missing)
+    {
+        mark_missing(leases, &lease).await?;
+    }
+    Ok(())
+}
+
+async fn mark_missing(leases: &Api<Lease>, lease: &Lease) -> Result<(), StoreError> {
+    let mut marked = lease.clone();
+    let now = Utc::now().to_rfc3339();
+    marked.annotations_mut().insert(VANISHED.to_owned(), now);
+    // A conflict means that somebody else is looking too.
+    replace(leases, &marked).await.map(drop)
 }
 
 async fn missing(
@@ -196,10 +247,7 @@ async fn missing(
         .and_then(|t| t.parse::<DateTime<Utc>>().ok());
     match since {
         None => {
-            let mut marked = lease.clone();
-            let now = Utc::now().to_rfc3339();
-            marked.annotations_mut().insert(VANISHED.to_owned(), now);
-            replace(leases, &marked).await?;
+            mark_missing(leases, lease).await?;
             Ok(Free::Changed)
         }
         Some(since) if (Utc::now() - since).to_std().unwrap_or_default() >= grace => Ok(Free::Yes),

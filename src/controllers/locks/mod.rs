@@ -116,7 +116,7 @@ impl KubeLocks {
 impl Locks for KubeLocks {
     async fn acquire(&self) -> Result<Acquired, StoreError> {
         let mut taken: Vec<&DeviceLock> = Vec::new();
-        for lock in &self.locks {
+        for (at, lock) in self.locks.iter().enumerate() {
             match lease::take(&self.client, &self.leases, lock, &self.me, self.grace).await {
                 Ok(Taken::Mine) => taken.push(lock),
                 Ok(Taken::Waits {
@@ -124,6 +124,10 @@ impl Locks for KubeLocks {
                     blocked_by,
                 }) => {
                     self.give_back(&taken).await?;
+                    // A vanished holder is noticed on all its locks at once: the wait for it is waited once.
+                    for later in self.locks.iter().skip(at + 1) {
+                        lease::notice_missing(&self.client, &self.leases, later).await?;
+                    }
                     return Ok(Acquired::Queued {
                         position,
                         blocked_by,
@@ -143,7 +147,7 @@ impl Locks for KubeLocks {
         for lock in self.of(kind) {
             any = true;
             let found = call(self.leases.get_opt(&lock.lease)).await?;
-            if !found.is_some_and(|l| lease::holder(&l).as_deref() == Some(&self.me.uid)) {
+            if found.is_none_or(|l| lease::holder(&l).as_deref() != Some(&self.me.uid)) {
                 return Ok(false);
             }
         }

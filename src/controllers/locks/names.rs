@@ -82,6 +82,7 @@ fn lock(kind: LockKind, word: &str, identity: &str, device: String) -> DeviceLoc
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::site::PartitionUuid;

@@ -1,5 +1,321 @@
-//! Runs: from the opened object to the final row.
+//! Runs: from the created object to the final row.
 
+pub mod broken;
+pub mod finish;
 pub mod logs;
+pub mod numbers;
+pub mod opening;
+pub mod order;
 pub mod status;
 pub mod store;
+
+use crate::api::{CloneRun, CloneRunStatus};
+use crate::controllers::context::{Caller, Context, with_identity};
+use crate::controllers::environment::status as environment_status;
+use crate::controllers::events::publish;
+use crate::controllers::locks::{KubeLocks, device_locks};
+use crate::controllers::ports::OpenError;
+use crate::engine::drive::{Cancel, Engine, Pass};
+use crate::engine::journal::{Journal, ObligationKind, Phase, Verdict};
+use crate::engine::ports::{JournalStore, StoreError};
+use crate::recipe::Pins;
+use crate::site::Site;
+use kube::ResourceExt;
+use kube::core::DeserializeGuard;
+use kube::runtime::controller::Action;
+use logs::RunLogs;
+use opening::Opening;
+use order::PlanFailed;
+use std::sync::Arc;
+use std::time::Duration;
+use store::{KubeStore, call, is_open};
+use tracing::Instrument;
+
+/// Reconciles one run: opens it, or takes one pass over it, or closes its row.
+///
+/// # Errors
+/// When the API server cannot be asked, or somebody changed the object meanwhile.
+pub async fn reconcile(
+    object: Arc<DeserializeGuard<CloneRun>>,
+    context: Arc<Context>,
+) -> Result<Action, StoreError> {
+    let cached = match &object.0 {
+        Ok(run) => run,
+        Err(invalid) => return broken::report(&context, invalid).await,
+    };
+    // The cache may be older than our own last write.
+    let runs = context.runs(&cached.namespace().unwrap_or_default());
+    let Some(run) = call(runs.get_opt(&cached.name_any())).await? else {
+        return Ok(Action::await_change());
+    };
+    let status = run.status.clone().unwrap_or_default();
+    if status.phase.is_final() {
+        finish::finish(&context, &run).await?;
+        return Ok(Action::await_change());
+    }
+    if !is_open(run.status.as_ref()) {
+        return Ok(match opening::open(&context, &run).await? {
+            Opening::Opened => Action::requeue(Duration::ZERO),
+            Opening::NotYet(wait) => Action::requeue(wait),
+            Opening::Over => Action::await_change(),
+        });
+    }
+    if opening::is_restored(&run) {
+        let message = "this object was restored or copied while its run was under way; it is not executed again. Look with `ibmi-clone source-status` whether production runs";
+        opening::close(&context, &run, Phase::Failed, "Restored", message).await?;
+        return Ok(Action::await_change());
+    }
+    let span = tracing::info_span!(
+        "run",
+        run = run.name_any(),
+        namespace = run.namespace().unwrap_or_default(),
+        environment = run.spec.environment,
+        number = status.number,
+        step = status.step,
+    );
+    pass(&context, &run, &status).instrument(span).await
+}
+
+/// One pass over an open run.
+async fn pass(
+    context: &Context,
+    run: &CloneRun,
+    status: &CloneRunStatus,
+) -> Result<Action, StoreError> {
+    let namespace = run.namespace().unwrap_or_default();
+    let journal = status::journal_of(status);
+    let store = KubeStore::new(context.runs(&namespace), run);
+    let plan = match order::plan(context, run, status, &journal.run_token).await {
+        Ok(plan) => plan,
+        Err(PlanFailed::Store(error)) => return Err(error),
+        Err(PlanFailed::Unusable(why)) => {
+            return blocked(context, run, &store, "SpecUnusable", &why, Patience::None).await;
+        }
+    };
+    let Some(spec) = order::frozen(status) else {
+        return Ok(Action::await_change());
+    };
+    let pins = status
+        .resolved
+        .as_ref()
+        .map(|r| Pins::from_facts(&r.pins))
+        .unwrap_or_default();
+    let known = with_identity(spec, &pins);
+    let opened = context
+        .sites
+        .open(&context.client, &namespace, &known, Caller::Run)
+        .await;
+    let site = match opened {
+        Ok(site) => site,
+        Err(error) => {
+            let (reason, text) = (error.reason(), error.to_string());
+            let patience = Patience::of(&error, plan.run_limit());
+            return blocked(context, run, &store, reason, &text, patience).await;
+        }
+    };
+    let sink = Arc::new(RunLogs::new(
+        context.client.clone(),
+        run,
+        status.number,
+        spec.logs.max_bytes_per_run,
+    ));
+    let store = store.with_logs(sink.clone(), site.transcript.clone());
+    let recipe = context.recipes.build(&plan, sink);
+    let locks = locks_of(context, run, status);
+    let outcome = drive(context, run, &store, &recipe, &locks, &site).await;
+    after(context, run, &store, &locks, outcome).await
+}
+
+fn locks_of(context: &Context, run: &CloneRun, status: &CloneRunStatus) -> KubeLocks {
+    let pins = status
+        .resolved
+        .as_ref()
+        .map(|r| Pins::from_facts(&r.pins))
+        .unwrap_or_default();
+    let locks = order::frozen(status)
+        .map(|spec| device_locks(spec, &pins))
+        .unwrap_or_default();
+    let namespace = &context.config.lease_namespace;
+    let grace = context.lock_grace();
+    KubeLocks::new(context.client.clone(), namespace, run, locks, grace)
+}
+
+async fn drive(
+    context: &Context,
+    run: &CloneRun,
+    store: &KubeStore,
+    recipe: &crate::engine::ports::Recipe,
+    locks: &KubeLocks,
+    site: &Site,
+) -> Pass {
+    let engine = Engine {
+        recipe,
+        site,
+        store,
+        locks,
+        clock: &context.clock,
+        fence: &context.fence,
+        writer: &context.config.writer,
+    };
+    // Deleting a run ends it like an abort: the finalizer stays until the verdict.
+    let cancel = if run.metadata.deletion_timestamp.is_some() {
+        Cancel::Abort
+    } else {
+        Cancel::No
+    };
+    engine.pass(cancel).await
+}
+
+/// What follows a pass: events of the accepted writes, the environment's SourceFrozen, the end of a final run.
+async fn after(
+    context: &Context,
+    run: &CloneRun,
+    store: &KubeStore,
+    locks: &KubeLocks,
+    outcome: Pass,
+) -> Result<Action, StoreError> {
+    publish(&context.recorder, run, &store.take_events()).await;
+    match outcome {
+        Pass::Again(wait, journal) => {
+            source_frozen(context, run, &journal).await?;
+            Ok(Action::requeue(wait))
+        }
+        Pass::Final(journal) => {
+            source_frozen(context, run, &journal).await?;
+            // Needed for the next in the queue only; whoever needs a lock finds its holder final anyway.
+            if let Err(error) = locks.let_go().await {
+                tracing::warn!(run = run.name_any(), %error, "locks are left to be replaced");
+            }
+            let row = store.last().unwrap_or_else(|| run.clone());
+            finish::finish(context, &row).await?;
+            Ok(Action::await_change())
+        }
+        Pass::Stale => Ok(Action::requeue(Duration::from_millis(500))),
+        Pass::Lost(text) => {
+            let name = run.name_any();
+            tracing::warn!(run = name, error = text, "pass ended early, tried again");
+            Ok(Action::requeue(context.pace().seconds(5)))
+        }
+    }
+}
+
+async fn source_frozen(
+    context: &Context,
+    run: &CloneRun,
+    journal: &Journal,
+) -> Result<(), StoreError> {
+    let frozen = journal.owes(ObligationKind::ResumeSource);
+    if !frozen
+        && !journal
+            .obligations
+            .iter()
+            .any(|o| o.kind == ObligationKind::ResumeSource)
+    {
+        return Ok(());
+    }
+    let api = context.environments(&run.namespace().unwrap_or_default());
+    let (name, now) = (run.name_any(), context.now());
+    environment_status::update(&api, &run.spec.environment, |object, status| {
+        environment_status::source_frozen(object, status, &name, frozen, now);
+    })
+    .await
+    .map(drop)
+}
+
+/// How long a run without devices is waited for.
+enum Patience {
+    /// A person must change something: the run fails now.
+    None,
+    /// Waiting may cure it, up to the run's own limit.
+    Until(Duration),
+}
+
+impl Patience {
+    fn of(error: &OpenError, limit: Duration) -> Self {
+        if error.may_pass() {
+            Self::Until(limit)
+        } else {
+            Self::None
+        }
+    }
+}
+
+/// A run whose devices cannot be opened. While something is owed it is tried for ever and loudly; otherwise it fails.
+async fn blocked(
+    context: &Context,
+    run: &CloneRun,
+    store: &KubeStore,
+    reason: &str,
+    text: &str,
+    patience: Patience,
+) -> Result<Action, StoreError> {
+    let journal = store.load().await?;
+    let mut next = journal.clone();
+    next.revision += 1;
+    next.writer = context.config.writer.clone();
+    let now = context.now();
+    let owed = journal.window_open() || journal.open_obligations().next().is_some();
+    let overdue = match patience {
+        Patience::None => true,
+        Patience::Until(limit) => {
+            let since = journal.started_at.or_else(|| {
+                let created = run.creation_timestamp()?.0.as_second();
+                chrono::DateTime::from_timestamp(created, 0)
+                    .map(crate::engine::time::Timestamp::new)
+            });
+            let limit = i64::try_from(limit.as_millis()).unwrap_or(i64::MAX);
+            since.is_some_and(|since| now.since(since) > limit)
+        }
+    };
+    if owed {
+        for owed in next.obligations.iter_mut().filter(|o| o.met.is_none()) {
+            // Loud from the first try; counting every one would be a write per poll.
+            owed.attempts = owed.attempts.max(1);
+            owed.message = Some(text.to_owned());
+        }
+    } else if overdue {
+        next.phase = Phase::Failed;
+        next.started_at = next.started_at.or(Some(now));
+        next.finished_at = Some(now);
+        next.verdict = Some(Verdict {
+            phase: Phase::Failed,
+            reason: reason.to_owned(),
+            message: text.to_owned(),
+            at: now,
+        });
+    } else if let Some(entry) = journal.current().and_then(|at| next.steps.get_mut(at)) {
+        entry.message = Some(text.to_owned());
+    }
+    let unchanged = Journal {
+        revision: journal.revision,
+        writer: journal.writer.clone(),
+        ..next.clone()
+    } == journal;
+    if !unchanged {
+        store.replace(&journal, &next).await?;
+        publish(&context.recorder, run, &store.take_events()).await;
+    }
+    if next.phase.is_final() {
+        let row = store.last().unwrap_or_else(|| run.clone());
+        finish::finish(context, &row).await?;
+        return Ok(Action::await_change());
+    }
+    Ok(Action::requeue(context.pace().seconds(10)))
+}
+
+/// After an error of the API server: again soon.
+pub fn again(
+    object: Arc<DeserializeGuard<CloneRun>>,
+    error: &StoreError,
+    context: Arc<Context>,
+) -> Action {
+    match error {
+        StoreError::Conflict => Action::requeue(Duration::from_millis(200)),
+        StoreError::Gone => Action::await_change(),
+        StoreError::Lost(text) => {
+            let name = object.name_any();
+            tracing::warn!(run = name, error = text, "the API server did not answer");
+            Action::requeue(context.pace().seconds(5))
+        }
+    }
+}

@@ -287,9 +287,9 @@ fn put_conditions(status: &mut CloneRunStatus, journal: &Journal, facts: &RowFac
         };
         set("LogsCollected", truth, why, "");
     }
-    let attention = attention(journal);
-    match &attention {
-        Some((why, text)) => set("NeedsAttention", Truth::True, why, text),
+    match attention(journal) {
+        Some((why, text)) => set("NeedsAttention", Truth::True, &why, &text),
+        None if journal.phase.is_final() => conditions::clear(&mut list, "NeedsAttention"),
         None => set("NeedsAttention", Truth::False, "NothingToDo", ""),
     }
     kstatus(&mut list, journal, why, &message, facts);
@@ -428,5 +428,6 @@ pub fn end_image(status: &mut CloneRunStatus, now: Timestamp) {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 #[path = "status_tests.rs"]
 mod tests;

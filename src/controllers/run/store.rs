@@ -4,24 +4,29 @@
 //! and writer; somebody touched a label) we replace with the fresh resourceVersion, otherwise we have lost. The closing
 //! write of a window must not lose its evidence to a label.
 
+use super::logs::RunLogs;
 use super::status::{RowFacts, build, journal_of};
+use crate::api::run::LogRef;
 use crate::api::{CloneRun, CloneRunStatus};
 use crate::controllers::events::{Transition, transitions};
 use crate::engine::journal::Journal;
 use crate::engine::ports::{JournalStore, StoreError};
 use crate::engine::time::Timestamp;
+use crate::site::transcript::Transcript;
 use async_trait::async_trait;
 use chrono::Utc;
 use kube::api::PostParams;
 use kube::{Api, ResourceExt};
 use std::future::Future;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// Longest wait for one answer: kube's client has no read time-out of its own (`rust-dependencies.md` § 5).
 const CALL: Duration = Duration::from_secs(5);
 /// Longest time spent on one replace, all tries together.
 const REPLACE: Duration = Duration::from_secs(20);
+/// Longest time spent on storing the record of an ended run.
+const RECORD: Duration = Duration::from_secs(15);
 /// Between tries after a lost answer.
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -33,6 +38,7 @@ pub struct KubeStore {
     /// The object as it was read or written last: its resourceVersion makes the next write conditional.
     last: Mutex<Option<CloneRun>>,
     events: Mutex<Vec<Transition>>,
+    logs: Option<(Arc<RunLogs>, Transcript)>,
 }
 
 impl KubeStore {
@@ -44,6 +50,36 @@ impl KubeStore {
             uid: run.uid().unwrap_or_default(),
             last: Mutex::new(None),
             events: Mutex::new(Vec::new()),
+            logs: None,
+        }
+    }
+
+    /// With the run's logs: the final write stores the whole record there before the row drops it, and lists what is
+    /// stored.
+    #[must_use]
+    pub fn with_logs(self, logs: Arc<RunLogs>, transcript: Transcript) -> Self {
+        Self {
+            logs: Some((logs, transcript)),
+            ..self
+        }
+    }
+
+    /// The verdict does not wait for logs: what cannot be stored is missing from the list and said in the log of the
+    /// operator.
+    async fn keep_record(&self, next: &Journal) -> Option<Vec<LogRef>> {
+        let (logs, transcript) = self.logs.as_ref().filter(|_| next.phase.is_final())?;
+        let store = async {
+            logs.put_record(next).await?;
+            logs.put_exchanges(next, transcript).await?;
+            logs.stored().await
+        };
+        match tokio::time::timeout(RECORD, store).await {
+            Ok(Ok(refs)) => Some(refs),
+            Ok(Err(error)) => {
+                tracing::warn!(run = self.name, %error, "the record of the run is not stored");
+                None
+            }
+            Err(_) => None,
         }
     }
 
@@ -76,9 +112,17 @@ impl KubeStore {
     }
 
     /// One conditional write. `Ok(false)` = somebody else wrote in between, read again.
-    async fn write(&self, run: &CloneRun, next: &Journal) -> Result<bool, StoreError> {
+    async fn write(
+        &self,
+        run: &CloneRun,
+        next: &Journal,
+        logs: Option<&Vec<LogRef>>,
+    ) -> Result<bool, StoreError> {
         let mut object = run.clone();
-        let before = run.status.clone().unwrap_or_default();
+        let mut before = run.status.clone().unwrap_or_default();
+        if let Some(logs) = logs {
+            before.logs = logs.clone();
+        }
         object.status = Some(build(&before, next, &row_facts(run)));
         object.metadata.managed_fields = None;
         let parameters = writes_as_us();
@@ -164,6 +208,7 @@ impl JournalStore for KubeStore {
         let mut known = self
             .last()
             .filter(|run| same_writer(&journal_of_run(run), previous));
+        let record = self.keep_record(next).await;
         // After a lost answer the write may have happened: only then our own `next` in the store counts as success.
         let mut sent_blindly = false;
         loop {
@@ -181,7 +226,7 @@ impl JournalStore for KubeStore {
                     if !same_writer(&stored, previous) {
                         return Err(StoreError::Conflict);
                     }
-                    match self.write(&run, next).await {
+                    match self.write(&run, next, record.as_ref()).await {
                         Ok(true) => {
                             self.accepted(previous, next);
                             return Ok(());

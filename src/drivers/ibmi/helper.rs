@@ -295,7 +295,7 @@ impl FreezeSession for HelperSession {
             let second = self.helper.accept("CANARYSTATE", second)?;
             if let Some(wait) = self.too_young(&second) {
                 // Part of the proof, not of polling: a commit on a running system takes this long as well.
-                tokio::time::sleep(wait).await;
+                self.helper.channel.pause(wait).await;
                 continue;
             }
             let canary = match (second.status, second.text("state")) {

@@ -70,4 +70,8 @@ pub trait LineChannel: Send {
     /// `Unreachable`: the channel had ended before anything was sent. `Indeterminate`: sent, and not all answers came
     /// within the limit; the channel can still be used.
     async fn ask(&mut self, lines: &[String], limit: Duration) -> Result<Vec<String>, DeviceError>;
+    /// Waits on the far side's time: the machine's timer, or a simulated clock where there is no network.
+    async fn pause(&mut self, duration: Duration) {
+        tokio::time::sleep(duration).await;
+    }
 }

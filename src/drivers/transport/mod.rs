@@ -3,4 +3,5 @@
 pub mod http;
 pub mod ssh;
 pub mod tls;
-pub mod transcript;
+
+pub use crate::site::transcript;

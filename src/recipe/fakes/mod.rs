@@ -313,6 +313,7 @@ impl World {
             source: SourceSystem(Arc::new(Host(self.clone(), "source"))),
             clone: CloneSystem(Arc::new(Host(self.clone(), "clone"))),
             freeze: me(),
+            transcript: Default::default(),
         }
     }
     pub(crate) fn sink(&self) -> Arc<dyn LogSink> {

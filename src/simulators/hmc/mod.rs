@@ -6,6 +6,7 @@
 mod file;
 mod partition;
 mod power;
+pub mod rest;
 mod role;
 
 pub use file::{

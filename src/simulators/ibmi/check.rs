@@ -155,6 +155,10 @@ pub(super) fn is_production(
             "this pair is the clone of the run on disk".to_owned(),
         ));
     }
+    let full = disk_of(world, partition).is_some_and(|d| kit::identities(d).len() >= 100);
+    if full {
+        return Err(("CLN0208".to_owned(), "CLNIDS is full".to_owned()));
+    }
     if let Some(r) = running(world, partition) {
         kit::add_identity(r.disk, &pair.serial_number, pair.partition_id);
     }

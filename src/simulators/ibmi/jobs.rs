@@ -102,7 +102,8 @@ pub(super) fn submit(world: &mut World, partition: &str, mut job: Job) -> String
     if let Some(r) = running(world, partition) {
         r.system.jobs.insert(name.clone(), job);
     }
-    world.ledger.effect(format!("ibmi.{partition}.SBMJOB"));
+    let short = name.rsplit('/').next().unwrap_or_default();
+    world.ledger.effect(format!("ibmi.{partition}.job.{short}"));
     advance(world, partition);
     name
 }

@@ -223,6 +223,10 @@ impl Drop for SimulatedChannel {
 
 #[async_trait]
 impl LineChannel for SimulatedChannel {
+    async fn pause(&mut self, duration: Duration) {
+        self.connection.link.shared.clock().sleep(duration).await;
+    }
+
     async fn ask(&mut self, lines: &[String], limit: Duration) -> Result<Vec<String>, DeviceError> {
         let (link, login) = (&self.connection.link, &self.connection.login);
         let mut answers = Vec::new();

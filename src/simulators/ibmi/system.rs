@@ -75,6 +75,10 @@ impl System {
     pub fn generation(&self) -> u64 {
         self.generation
     }
+    /// SSH sessions open now.
+    pub fn connections(&self) -> u64 {
+        self.connections
+    }
     /// Active subsystems.
     pub fn subsystems(&self) -> Vec<String> {
         self.subsystems.iter().cloned().collect()

@@ -36,7 +36,12 @@ fn site(change: impl FnOnce(&mut SystemFile)) -> Shared {
     let whole: WorldFile = serde_json::from_value(serde_json::json!({
         "start": "2026-11-23T20:00:00Z",
         "sources": ["PROD"],
-        "console": {"name": "hmc1", "listen": [], "users": []},
+        "console": {"name": "hmc1", "listen": [], "users": [],
+            "systems": [{"name": "P10", "typeModel": "9105-42A", "serial": "7812345"}],
+            "partitions": [
+                {"name": "PROD", "system": "P10", "id": 3, "kind": "OS400"},
+                {"name": "CLONE", "system": "P10", "id": 9, "kind": "OS400"}
+            ]},
         "vioses": [],
         "array": {"name": "svc", "users": [], "pools": [], "volumes": []},
         "systems": [],
@@ -165,7 +170,7 @@ fn ipl_clone(shared: &Shared) {
     for _ in 0..40 {
         shared.clock().advance(Duration::from_secs(60));
         let mut world = shared.now();
-        if world.systems["CLONE"].phase() == Phase::Ending {
+        if matches!(world.systems["CLONE"].phase(), Phase::Ending | Phase::Off) {
             // What the hypervisor does after PWRDWNSYS RESTART(*YES).
             boot(&mut world, "CLONE", image, false);
         }

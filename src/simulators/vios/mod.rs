@@ -9,6 +9,7 @@ mod disks;
 mod role;
 
 pub use commands::{Output, command};
+pub use disks::unique_id;
 pub use role::VirtualIoRole;
 
 use crate::simulators::hmc;

@@ -159,4 +159,10 @@ impl World {
         hmc::check_left_behind(self);
         ibmi::check_left_behind(self);
     }
+
+    /// Sessions open at consoles and systems: zero once every client has logged off and the servers have seen it.
+    pub fn open_sessions(&self) -> u64 {
+        let ssh: u64 = self.systems.values().map(ibmi::System::connections).sum();
+        ssh + u64::try_from(self.console.sessions.len()).unwrap_or(u64::MAX)
+    }
 }

@@ -14,6 +14,7 @@ use crate::controllers::run::store::{call, writes_as_us};
 use crate::engine::journal::Journal;
 use crate::engine::ports::StoreError;
 use crate::recipe::{LogKind, LogLine, LogSink, LogSummary};
+use crate::site::transcript::Transcript;
 use async_trait::async_trait;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -92,6 +93,29 @@ impl RunLogs {
     /// When the API server does not take it; the verdict does not wait for that.
     pub async fn put_record(&self, journal: &Journal) -> Result<LogSummary, StoreError> {
         self.put(LogKind::Steps, pack::record(journal)).await
+    }
+
+    /// What was said to the devices during the run, redacted, as its `devices` log. Nothing is stored when nothing was.
+    ///
+    /// # Errors
+    /// When the API server does not take it.
+    pub async fn put_exchanges(
+        &self,
+        journal: &Journal,
+        transcript: &Transcript,
+    ) -> Result<(), StoreError> {
+        let Some(started) = journal.started_at else {
+            return Ok(());
+        };
+        let lines: Vec<LogLine> = transcript
+            .since(started.utc())
+            .iter()
+            .map(pack::exchange)
+            .collect();
+        if !lines.is_empty() {
+            self.put(LogKind::Devices, lines).await?;
+        }
+        Ok(())
     }
 
     /// What is stored now, for `status.logs`.

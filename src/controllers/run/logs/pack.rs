@@ -2,6 +2,7 @@
 
 use crate::engine::journal::{Entry, Journal};
 use crate::recipe::LogLine;
+use crate::site::transcript::Exchange;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};
@@ -145,6 +146,23 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
+/// One exchange with a device.
+pub fn exchange(exchange: &Exchange) -> LogLine {
+    let milliseconds = exchange.microseconds / 1000;
+    LogLine {
+        ts: exchange
+            .at
+            .to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
+        part: exchange.device.clone(),
+        kind: "EXCHANGE".to_owned(),
+        text: format!(
+            "{} -> {} ({milliseconds} ms)",
+            exchange.request, exchange.answer
+        ),
+        ..LogLine::default()
+    }
+}
+
 /// The whole record of a run, one line per fact: what the slim final row does not keep.
 pub fn record(journal: &Journal) -> Vec<LogLine> {
     let mut lines: Vec<LogLine> = journal.steps.iter().filter_map(step).collect();
@@ -186,9 +204,10 @@ fn step(entry: &Entry) -> Option<LogLine> {
     let start = entry.start.or(entry.end)?;
     let facts = |name: &str, map: &crate::engine::journal::Facts| {
         let list: Vec<String> = map.iter().map(|(k, v)| format!("{k}={v}")).collect();
-        (!list.is_empty())
-            .then(|| format!("; {name}: {}", list.join(", ")))
-            .unwrap_or_default()
+        match list.as_slice() {
+            [] => String::new(),
+            list => format!("; {name}: {}", list.join(", ")),
+        }
     };
     let end = entry.end.map(|t| format!(" {t}")).unwrap_or_default();
     let message = entry.message.as_deref().map(|m| format!("; {m}"));
@@ -222,6 +241,7 @@ fn line(job: &str, ts: Option<String>, sev: u8, text: String) -> LogLine {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use flate2::read::GzDecoder;

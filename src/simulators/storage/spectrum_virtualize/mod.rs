@@ -8,6 +8,7 @@ mod commands;
 mod file;
 mod flashcopy;
 mod model;
+pub mod rest;
 mod role;
 mod views;
 
@@ -36,6 +37,8 @@ pub fn install(world: &mut World, file: &ArrayFile) -> Result<(), String> {
         users: file.users.clone(),
         protection_minutes: file.protection_minutes,
         token_minutes: file.token_minutes,
+        auth_per_second: file.auth_per_second,
+        commands_per_second: file.commands_per_second,
         ..Array::default()
     };
     for (id, p) in (0..).zip(&file.pools) {

@@ -1,0 +1,282 @@
+//! `demo`: a real control plane, simulated devices and the operator in one process, and two clones at work.
+
+pub mod objects;
+
+use super::cluster::Cluster;
+use super::follow::{Followed, follow};
+use super::kube_stack::KubeStack;
+use super::operator::{cancel_on_signal, installation, positive, serve, writer};
+use super::outcome::{exit_of, result_line};
+use super::progress::Progress;
+use super::run::create;
+use super::simulated_site::{Report, SimulatedSite, parse_world};
+use super::{CommandError, Exit, history};
+use crate::api::run::{RunMode, Trigger};
+use crate::api::{CloneRun, CloneRunSpec};
+use crate::controllers::OperatorConfig;
+use crate::observability::logging::{LogFormat, init};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::CustomResourceExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// Namespace of the demo's objects.
+const NAMESPACE: &str = "ibmi";
+/// Environments of `examples/demo/site.yaml`, in the order in which they run.
+const ENVIRONMENTS: [&str; 2] = ["midday-hold", "nightly-user"];
+/// No demo takes longer: 20 hours of the devices at the default scale.
+const LIMIT: Duration = Duration::from_secs(20 * 60);
+
+/// Arguments of `demo`.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Where `make kube` put kube-apiserver, etcd, kube-controller-manager and kubectl.
+    #[arg(long, value_name = "DIR", env = "IBMICLONE_KUBE_BINARIES")]
+    kube_binaries: PathBuf,
+    /// Stay up for kubectl until Ctrl-C.
+    #[arg(long)]
+    keep: bool,
+    /// Where data and logs go; default a new directory for temporary files, removed at the end unless something failed.
+    #[arg(long, value_name = "DIR")]
+    workdir: Option<PathBuf>,
+    /// Device seconds per second.
+    #[arg(long, value_name = "FACTOR", default_value_t = 60.0, value_parser = positive)]
+    time_scale: f64,
+}
+
+/// Everything that runs during the demo.
+struct Stage {
+    stack: KubeStack,
+    site: SimulatedSite,
+    cluster: Cluster,
+    operator: JoinHandle<Result<(), CommandError>>,
+    shutdown: CancellationToken,
+}
+
+/// Starts, runs, shows, ends.
+pub async fn execute(arguments: Arguments) -> Result<Exit, CommandError> {
+    init(LogFormat::Text, "warn");
+    let given = arguments.workdir.clone();
+    let workdir = given.clone().unwrap_or_else(|| {
+        std::env::temp_dir().join(format!("ibmi-clone-demo-{}", std::process::id()))
+    });
+    let exit = play(&arguments, &workdir).await;
+    match (&exit, given) {
+        // The error is that it is in use or gone already; it is a directory for temporary files.
+        (Ok(Exit::Done), None) => drop(std::fs::remove_dir_all(&workdir)),
+        (Ok(_), _) | (Err(_), _) => eprintln!("data and logs: {}", workdir.display()),
+    }
+    exit
+}
+
+async fn play(arguments: &Arguments, workdir: &Path) -> Result<Exit, CommandError> {
+    let stage = Stage::set(arguments, workdir).await?;
+    // Whatever happened, the operator is asked to end and waited for: it may be in a freeze.
+    match stage.perform(arguments.keep).await {
+        Ok(outcome) => {
+            let report = stage.close().await?;
+            show_violations(&report);
+            Ok(match report.violations.len() {
+                0 => outcome,
+                _ => Exit::Failed,
+            })
+        }
+        Err(error) => {
+            // When the operator ended by itself, its own words say more.
+            stage.close().await?;
+            Err(error)
+        }
+    }
+}
+
+impl Stage {
+    /// Control plane, devices, objects, operator.
+    async fn set(arguments: &Arguments, workdir: &Path) -> Result<Self, CommandError> {
+        println!(
+            "SIMULATED: HMC, VIOS, array and IBM i of this demo are simulated; none of this has run on real devices."
+        );
+        println!(
+            "Only the Kubernetes control plane is real. Devices run {} times as fast as real ones.",
+            arguments.time_scale
+        );
+        let mut stack = KubeStack::start(&arguments.kube_binaries, workdir)
+            .await
+            .map_err(|e| CommandError::other(&e))?;
+        stack
+            .install_crds(&definitions())
+            .await
+            .map_err(|e| CommandError::other(&e))?;
+        stack
+            .start_controller_manager()
+            .await
+            .map_err(|e| CommandError::other(&e))?;
+        println!("control plane: {}", stack.config().cluster_url);
+
+        let world = parse_world(objects::WORLD)
+            .map_err(|why| CommandError::data(Path::new("examples/demo/world.yaml"), why))?;
+        let site = SimulatedSite::start(&world, arguments.time_scale).await?;
+        println!("simulated HMC: {}", site.endpoints.hmc.join(", "));
+        println!("simulated array: {}", site.endpoints.array);
+        for (address, socket) in &site.endpoints.ssh {
+            println!("simulated IBM i address {address}: ssh {socket}");
+        }
+
+        let client = stack.client().map_err(|e| CommandError::other(&e))?;
+        let values = objects::placeholders(&site)?;
+        let objects = objects::objects(objects::SITE, &values)
+            .map_err(|why| CommandError::data(Path::new("examples/demo/site.yaml"), why))?;
+        objects::apply(&client, NAMESPACE, &objects).await?;
+        println!(
+            "applied: {} objects in namespace {NAMESPACE}",
+            objects.len()
+        );
+
+        let shutdown = CancellationToken::new();
+        let operator = installation(&client, NAMESPACE).await?;
+        let config = OperatorConfig {
+            pace: arguments.time_scale,
+            ..OperatorConfig::new(NAMESPACE, writer(), operator)
+        };
+        let operator = tokio::spawn(serve(client.clone(), config, shutdown.clone()));
+        let cluster = Cluster {
+            client,
+            namespace: NAMESPACE.to_owned(),
+        };
+        Ok(Self {
+            stack,
+            site,
+            cluster,
+            operator,
+            shutdown,
+        })
+    }
+
+    /// The runs, the history, and, when it is kept, the wait for Ctrl-C.
+    async fn perform(&self, keep: bool) -> Result<Exit, CommandError> {
+        let Some(runs) = self.runs().await? else {
+            return Ok(Exit::Interrupted);
+        };
+        let all = self.cluster.runs().list(&Default::default()).await;
+        let all = all.map_err(|e| CommandError::kube("list runs", &e))?;
+        println!("\n{}", history::table_of_all(&all.items));
+        let kubeconfig = self.stack.kubeconfig().display();
+        if keep {
+            show_violations(&self.site.report());
+            self.invite();
+            cancel_on_signal(CancellationToken::new()).await;
+        } else {
+            println!("kubeconfig: {kubeconfig} (ends with the demo; `make demo KEEP=1` stays up)");
+        }
+        Ok(worst(&runs))
+    }
+
+    /// Both runs at once: the second waits in the queue for production, as it would on a site. `None` = Ctrl-C.
+    async fn runs(&self) -> Result<Option<Vec<CloneRun>>, CommandError> {
+        let progress = Progress::default();
+        let mut names = Vec::new();
+        for environment in ENVIRONMENTS {
+            let spec = CloneRunSpec {
+                environment: environment.to_owned(),
+                mode: RunMode::Clone,
+                trigger: Trigger::Manual,
+                requested_by: "demo".to_owned(),
+            };
+            names.push(create(&self.cluster, spec).await?);
+        }
+        let followed = names
+            .iter()
+            .map(|name| follow(&self.cluster, name, Some(LIMIT), &progress));
+        let ends = futures::future::try_join_all(followed);
+        let ends = tokio::select! {
+            ends = ends => ends?,
+            why = self.operator_ended() => return Err(why),
+        };
+        let mut runs = Vec::new();
+        for (name, end) in names.iter().zip(ends) {
+            match end {
+                Followed::Final(run) => {
+                    println!("{}", result_line(&run));
+                    runs.push(*run);
+                }
+                Followed::TimedOut => {
+                    return Err(CommandError::Other(format!(
+                        "run {name} has not ended after {} minutes",
+                        LIMIT.as_secs() / 60
+                    )));
+                }
+                Followed::Interrupted => return Ok(None),
+            }
+        }
+        Ok(Some(runs))
+    }
+
+    /// Ends only when the operator has ended by itself, which it never should.
+    async fn operator_ended(&self) -> CommandError {
+        while !self.operator.is_finished() {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        CommandError::Other("the operator ended while runs were open".to_owned())
+    }
+
+    /// What to type now.
+    fn invite(&self) {
+        let kubeconfig = self.stack.kubeconfig().display();
+        println!(
+            "\nThe control plane, the simulated devices and the operator stay up until Ctrl-C. Try:"
+        );
+        println!("  export KUBECONFIG={kubeconfig}");
+        println!(
+            "  {} -n {NAMESPACE} get cenv,history",
+            self.stack.kubectl().display()
+        );
+        println!("  ibmi-clone -n {NAMESPACE} run {} --wait", ENVIRONMENTS[1]);
+    }
+
+    /// Operator first, so that it logs off everywhere; then the last look at the world.
+    async fn close(self) -> Result<Report, CommandError> {
+        self.shutdown.cancel();
+        let ended = self.operator.await;
+        let report = self.site.last_report().await;
+        self.stack.stop();
+        match ended {
+            Ok(Ok(())) => Ok(report),
+            Ok(Err(error)) => Err(error),
+            Err(panic) => Err(CommandError::Other(format!("the operator broke: {panic}"))),
+        }
+    }
+}
+
+fn definitions() -> [CustomResourceDefinition; 2] {
+    [crate::api::CloneEnvironment::crd(), CloneRun::crd()]
+}
+
+/// The worse of the outcomes: a demo that ends with a Warning is no success.
+fn worst(runs: &[CloneRun]) -> Exit {
+    let codes = runs.iter().filter_map(|run| {
+        let phase = run.status.as_ref()?.phase;
+        exit_of(phase)
+    });
+    let rank = |exit: &Exit| match exit {
+        Exit::Done => 0,
+        Exit::Warning => 1,
+        _ => 2,
+    };
+    codes.max_by_key(rank).unwrap_or(Exit::Internal)
+}
+
+fn show_violations(report: &Report) {
+    println!(
+        "violations noticed by the simulated world: {}",
+        report.violations.len()
+    );
+    for violation in &report.violations {
+        println!("  {:?}: {}", violation.kind, violation.text);
+    }
+}
+
+#[cfg(test)]
+mod rehearsal;
+#[cfg(test)]
+mod tests;

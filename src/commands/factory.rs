@@ -1,0 +1,71 @@
+//! The drivers as the controllers open them: credentials from Secrets.
+
+use crate::api::CloneEnvironmentSpec;
+use crate::api::devices::ObjectName;
+use crate::controllers::secrets::{Credential, SiteSecrets};
+use crate::controllers::{OpenError, SiteFactory};
+use crate::drivers::open::{Credentials, Devices, Login};
+use crate::site::Site;
+use async_trait::async_trait;
+
+/// Opens environments over the real protocols.
+#[derive(Default)]
+pub struct Drivers {
+    devices: Devices,
+}
+
+impl Drivers {
+    /// Logs off everywhere. Called when the operator has ended.
+    pub async fn close(&self) {
+        self.devices.close().await;
+    }
+}
+
+#[async_trait]
+impl SiteFactory for Drivers {
+    async fn open(
+        &self,
+        _namespace: &str,
+        spec: &CloneEnvironmentSpec,
+        secrets: &SiteSecrets,
+    ) -> Result<Site, OpenError> {
+        self.devices
+            .open(spec, &Secrets(secrets))
+            .map_err(|message| OpenError::Settings {
+                reason: "SettingsUnusable",
+                message,
+            })
+    }
+}
+
+struct Secrets<'a>(&'a SiteSecrets);
+
+impl Credentials for Secrets<'_> {
+    fn login(&self, secret: &str) -> Result<Login, String> {
+        let name = ObjectName {
+            name: secret.to_owned(),
+        };
+        match self.0.credential(&name).map_err(|e| e.to_string())? {
+            Credential::Basic { username, password } => Ok(Login::Password {
+                username: username.clone(),
+                password: password.clone(),
+            }),
+            Credential::Ssh {
+                username,
+                private_key,
+            } => Ok(Login::Key {
+                username: username.clone(),
+                private_key: private_key.clone(),
+            }),
+        }
+    }
+    fn ca_bundle(&self, config_map: &str) -> Result<String, String> {
+        let name = ObjectName {
+            name: config_map.to_owned(),
+        };
+        self.0
+            .ca_bundle(&name)
+            .map(str::to_owned)
+            .map_err(|e| e.to_string())
+    }
+}

@@ -1,0 +1,262 @@
+use super::*;
+use crate::api::run::{CloneRunStatus, Frozen, Queue};
+use crate::commands::samples;
+use crate::engine::journal::{Entry, EntryState, Phase};
+use crate::engine::time::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+fn at(text: &str) -> DateTime<Utc> {
+    text.parse().expect("is RFC 3339")
+}
+
+fn stamp(text: &str) -> Option<Timestamp> {
+    Some(Timestamp::new(at(text)))
+}
+
+fn run(name: &str, created: &str, status: CloneRunStatus) -> CloneRun {
+    let mut run = samples::run(name);
+    run.metadata.creation_timestamp = Some(Time(created.parse().expect("is RFC 3339")));
+    run.metadata.namespace = Some("ibmi".into());
+    run.status = Some(status);
+    run
+}
+
+fn done(number: i64) -> CloneRunStatus {
+    CloneRunStatus {
+        phase: Phase::Succeeded,
+        state: Some("USER_END".into()),
+        number: Some(number),
+        function: Some("USER".into()),
+        step: Some("settle".into()),
+        started: Some("2026-11-23T00:00:02Z".into()),
+        started_at: stamp("2026-11-23T00:00:02.250Z"),
+        prepare_on_source: Some("1:37".into()),
+        prepare_on_clone: Some("31:37".into()),
+        save: Some("7:52:35".into()),
+        messages: Some(1214),
+        errors: Some(0),
+        disk_used_percent: Some(12),
+        frozen: Some(Frozen {
+            milliseconds: Some(2480),
+            ..Frozen::default()
+        }),
+        duration: Some("8:25:49".into()),
+        ..CloneRunStatus::default()
+    }
+}
+
+fn entry(name: &str, state: EntryState, start: Option<&str>, end: Option<&str>) -> Entry {
+    Entry {
+        name: name.into(),
+        state,
+        start: start.and_then(stamp),
+        end: end.and_then(stamp),
+        ..Entry::default()
+    }
+}
+
+/// Saves since one hour.
+fn saving() -> CloneRunStatus {
+    CloneRunStatus {
+        phase: Phase::Running,
+        state: Some("RUNNING".into()),
+        number: Some(13),
+        step: Some("run-function".into()),
+        started: Some("2026-11-24T00:00:00Z".into()),
+        started_at: stamp("2026-11-24T00:00:00Z"),
+        prepare_on_source: Some("1:40".into()),
+        prepare_on_clone: Some("27:00".into()),
+        partition_active: Some("since 00:03Z".into()),
+        flash_copy_active: Some("since 00:01Z".into()),
+        steps: vec![
+            entry(
+                "start-copy",
+                EntryState::Done,
+                Some("2026-11-24T00:01:00Z"),
+                Some("2026-11-24T00:01:02Z"),
+            ),
+            entry(
+                "resume-source",
+                EntryState::Done,
+                Some("2026-11-24T00:01:00Z"),
+                Some("2026-11-24T00:01:40Z"),
+            ),
+            entry(
+                "start-clone",
+                EntryState::Done,
+                Some("2026-11-24T00:02:00Z"),
+                Some("2026-11-24T00:03:00Z"),
+            ),
+            entry(
+                "await-clone",
+                EntryState::Done,
+                Some("2026-11-24T00:03:00Z"),
+                Some("2026-11-24T00:30:00Z"),
+            ),
+            entry(
+                "run-function",
+                EntryState::Intended,
+                Some("2026-11-24T00:30:00Z"),
+                None,
+            ),
+        ],
+        ..CloneRunStatus::default()
+    }
+}
+
+fn rows(runs: &[CloneRun], now: &str) -> Vec<Vec<Row>> {
+    group(runs, None, None, at(now))
+}
+
+#[test]
+fn the_default_table_shows_the_newest_run_first_with_durations_that_still_count() {
+    let runs = [
+        run("nightly-1", "2026-11-23T00:00:00Z", done(12)),
+        run("nightly-2", "2026-11-24T00:00:00Z", saving()),
+    ];
+    let groups = rows(&runs, "2026-11-24T01:30:05Z");
+    let expected = "
+                                                       PREP  PREP
+NUMBER STARTED          STATUS   STEP          MSG ERR PROD CLONE    SAVE DISK%
+    13 2026-11-24 00:00 RUNNING  run-function    -   - 1:40 27:00 1:00:05     -
+    12 2026-11-23 00:00 USER_END settle       1214   0 1:37 31:37 7:52:35    12
+";
+    assert_eq!(
+        tables(&groups, Heading::None, narrow),
+        expected.trim_start_matches('\n')
+    );
+}
+
+#[test]
+fn the_default_table_never_needs_more_than_80_columns() {
+    let mut worst = done(123_456);
+    worst.state = Some("SAVE21_END".into());
+    worst.step = Some("write-parameters".into());
+    worst.messages = Some(123_456_789);
+    worst.errors = Some(99_999);
+    worst.prepare_on_source = Some("1:02:03".into());
+    worst.prepare_on_clone = Some("1:31:37".into());
+    worst.save = Some("17:52:35".into());
+    worst.disk_used_percent = Some(100);
+    let runs = [
+        run("nightly-1", "2026-11-23T00:00:00Z", worst),
+        run("nightly-2", "2026-11-24T00:00:00Z", saving()),
+    ];
+    let table = tables(&rows(&runs, "2026-11-24T01:30:05Z"), Heading::None, narrow);
+    for line in table.lines() {
+        assert!(
+            line.chars().count() <= 80,
+            "{}: {line}",
+            line.chars().count()
+        );
+    }
+}
+
+#[test]
+fn what_is_still_going_on_counts_until_now_and_what_is_over_does_not() {
+    let row = Row::new(
+        &run("n", "2026-11-24T00:00:00Z", saving()),
+        at("2026-11-24T01:30:05Z"),
+    );
+    assert_eq!(row.save.as_deref(), Some("1:00:05"));
+    assert_eq!(row.prepare_on_source.as_deref(), Some("1:40"));
+    assert_eq!(row.partition_active.as_deref(), Some("1:27:05"));
+    assert_eq!(row.flash_copy_active.as_deref(), Some("1:29:03"));
+    assert_eq!(row.duration.as_deref(), Some("1:30:05"));
+
+    let mut failed = saving();
+    failed.phase = Phase::Failed;
+    failed.prepare_on_source = None;
+    let row = Row::new(
+        &run("n", "2026-11-24T00:00:00Z", failed),
+        at("2026-11-25T00:00:00Z"),
+    );
+    assert_eq!(
+        (row.save, row.prepare_on_source, row.duration),
+        (None, None, None)
+    );
+}
+
+#[test]
+fn production_is_counted_until_it_is_resumed() {
+    let mut frozen = saving();
+    frozen.prepare_on_source = None;
+    frozen.steps = vec![entry(
+        "resume-source",
+        EntryState::Intended,
+        Some("2026-11-24T00:01:00Z"),
+        None,
+    )];
+    let row = Row::new(
+        &run("n", "2026-11-24T00:00:00Z", frozen),
+        at("2026-11-24T00:01:05Z"),
+    );
+    assert_eq!(row.prepare_on_source.as_deref(), Some("1:05"));
+}
+
+#[test]
+fn a_run_that_has_not_opened_stands_on_top_and_a_queued_one_shows_its_place() {
+    let queued = CloneRunStatus {
+        phase: Phase::Queued,
+        queue: Some(Queue {
+            position: 2,
+            blocked_by: "ibmi/x (source)".into(),
+        }),
+        ..CloneRunStatus::default()
+    };
+    let runs = [
+        run("new", "2026-11-24T00:00:00Z", queued),
+        run("old", "2026-11-23T00:00:00Z", done(12)),
+    ];
+    let groups = rows(&runs, "2026-11-24T01:00:00Z");
+    let row = &groups[0][0];
+    assert_eq!(row.name, "new");
+    assert_eq!(
+        (row.state.as_str(), row.step.as_deref()),
+        ("RUNNING", Some("queue 2"))
+    );
+}
+
+#[test]
+fn environments_have_tables_of_their_own_and_the_last_active_one_comes_first() {
+    let mut other = run("hold-1", "2026-11-24T12:00:00Z", done(3));
+    other.spec.environment = "midday-hold".into();
+    let runs = [run("nightly-1", "2026-11-23T00:00:00Z", done(12)), other];
+    let text = tables(
+        &rows(&runs, "2026-11-25T00:00:00Z"),
+        Heading::Namespace,
+        narrow,
+    );
+    let headings: Vec<&str> = text.lines().filter(|l| l.contains('/')).collect();
+    assert_eq!(headings, ["ibmi/midday-hold", "ibmi/nightly-user"]);
+}
+
+#[test]
+fn function_and_limit_choose_rows() {
+    let mut hold = done(2);
+    hold.function = Some("HOLD".into());
+    let runs = [
+        run("a", "2026-11-21T00:00:00Z", done(1)),
+        run("b", "2026-11-22T00:00:00Z", hold),
+        run("c", "2026-11-23T00:00:00Z", done(3)),
+    ];
+    let names = |function, limit| -> Vec<String> {
+        let groups = group(&runs, function, limit, at("2026-11-24T00:00:00Z"));
+        groups.into_iter().flatten().map(|row| row.name).collect()
+    };
+    assert_eq!(names(Some(Function::User), None), ["c", "a"]);
+    assert_eq!(names(None, Some(2)), ["c", "b"]);
+}
+
+#[test]
+fn json_rows_carry_the_names_of_the_status_fields() {
+    let row = Row::new(
+        &run("n", "2026-11-23T00:00:00Z", done(12)),
+        at("2026-11-24T00:00:00Z"),
+    );
+    let json = serde_json::to_value(&row).expect("a row is plain JSON");
+    assert_eq!(json["prepareOnSource"], "1:37");
+    assert_eq!(json["diskUsedPercent"], 12);
+    assert_eq!(json["freeze"], "2.4 s");
+    assert_eq!(json["phase"], "Succeeded");
+}

@@ -1,0 +1,167 @@
+//! `logs`: what a run left behind, from its ConfigMaps (`product.md` § 9).
+
+use super::{CommandError, Exit, KubeFlags, text};
+use crate::api::CloneRun;
+use crate::controllers::run::logs::{KINDS, LogReadError, read_logs};
+use crate::recipe::{LogKind, LogLine};
+use kube::ResourceExt;
+use std::io::Write;
+
+/// Arguments of `logs`.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Name of the run, or ENV/NUMBER as the history shows it.
+    #[arg(value_name = "RUN")]
+    run: String,
+    /// Only this log: steps, joblog, history (DSPLOG of the clone), devices.
+    #[arg(long, value_name = "KIND", value_parser = parse_kind)]
+    kind: Option<LogKind>,
+    /// json: the lines as they are kept, one JSON object each.
+    #[arg(short, long, value_enum)]
+    output: Option<Output>,
+}
+
+/// Form of the output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Output {
+    /// One JSON object per line.
+    Json,
+}
+
+fn parse_kind(text: &str) -> Result<LogKind, String> {
+    let names = KINDS.map(LogKind::as_str).join(", ");
+    KINDS
+        .into_iter()
+        .find(|kind| kind.as_str() == text)
+        .ok_or_else(|| format!("`{text}` is no kind of log: write one of {names}"))
+}
+
+/// Reads and prints.
+pub async fn execute(kube: &KubeFlags, arguments: &Arguments) -> Result<Exit, CommandError> {
+    let cluster = kube.connect().await?;
+    let run = cluster.run(&arguments.run).await?;
+    let name = run.name_any();
+    let read = read_logs(&cluster.client, &cluster.namespace, &name, arguments.kind);
+    let logs = read.await.map_err(unreadable)?;
+    if logs.is_empty() {
+        return Err(none_there(&run, arguments.kind));
+    }
+    let several = logs.len() > 1;
+    for (kind, lines) in logs {
+        let mut shown = String::new();
+        if several && arguments.output.is_none() {
+            shown.push_str(&format!("==> {} <==\n", kind.as_str()));
+        }
+        for line in lines.lines() {
+            match arguments.output {
+                Some(Output::Json) => shown.push_str(line),
+                None => shown.push_str(&readable(line)),
+            }
+            shown.push('\n');
+        }
+        // A closed pipe (`| head`) is no reason to fail, but the end of the work.
+        if std::io::stdout().write_all(shown.as_bytes()).is_err() {
+            break;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn unreadable(error: LogReadError) -> CommandError {
+    match error {
+        LogReadError::Api { name, source } => {
+            CommandError::kube(format!("log part {name}"), &source)
+        }
+        LogReadError::Missing { .. } => CommandError::NotFound(error.to_string()),
+        LogReadError::Damaged { .. } => CommandError::Other(error.to_string()),
+    }
+}
+
+/// Why there is nothing to show.
+fn none_there(run: &CloneRun, kind: Option<LogKind>) -> CommandError {
+    let status = run.status.as_ref();
+    let kinds: Vec<&str> = status
+        .iter()
+        .flat_map(|s| s.logs.iter().map(|log| log.kind.as_str()))
+        .collect();
+    let ended = status.is_some_and(|s| s.phase.is_final());
+    let why = match (kinds.is_empty(), ended) {
+        (false, _) => format!("it has kept {}", kinds.join(", ")),
+        (true, false) => {
+            "logs are kept towards its end; `kubectl describe history` shows where it is".to_owned()
+        }
+        (true, true) => {
+            "none were kept, or newer runs took their place (logs.retainRuns of the environment)"
+                .to_owned()
+        }
+    };
+    let what = kind.map_or("logs".to_owned(), |kind| format!("log {}", kind.as_str()));
+    CommandError::NotFound(format!("run {} has no {what}: {why}", run.name_any()))
+}
+
+/// A kept line as a person reads it: time, who, id and severity, text.
+fn readable(line: &str) -> String {
+    let Ok(line) = serde_json::from_str::<LogLine>(line) else {
+        return line.to_owned();
+    };
+    let mut parts = vec![line.ts, line.part];
+    parts.extend(Some(line.job).filter(|job| !job.is_empty()));
+    if !line.id.is_empty() {
+        parts.push(format!("{} {:02}", line.id, line.sev));
+    }
+    parts.push(text::one_line(&line.text));
+    let mut shown = parts.join(" ");
+    for second in line.second.lines() {
+        shown.push_str(&format!("\n    {}", second.trim_end()));
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::run::{CloneRunStatus, LogRef};
+    use crate::commands::samples;
+    use crate::engine::journal::Phase;
+
+    #[test]
+    fn a_missing_log_is_answered_with_those_that_were_kept() {
+        let mut run = samples::run("nightly-1");
+        run.status = Some(CloneRunStatus {
+            phase: Phase::Succeeded,
+            logs: vec![LogRef {
+                kind: "steps".into(),
+                config_map: "nightly-1-log-steps-001".into(),
+                parts: 1,
+                lines: 20,
+            }],
+            ..CloneRunStatus::default()
+        });
+        let error = none_there(&run, Some(LogKind::JobLog));
+        assert_eq!(error.exit(), Exit::NotFound);
+        assert_eq!(
+            error.to_string(),
+            "run nightly-1 has no log joblog: it has kept steps"
+        );
+    }
+
+    #[test]
+    fn a_wrong_kind_is_answered_with_the_kinds_there_are() {
+        assert_eq!(parse_kind("joblog"), Ok(LogKind::JobLog));
+        let refusal = parse_kind("brms").expect_err("is no kind");
+        assert!(
+            refusal.ends_with("steps, joblog, history, devices"),
+            "{refusal}"
+        );
+    }
+
+    #[test]
+    fn a_line_is_shown_with_its_id_and_severity_and_an_unknown_one_as_it_is() {
+        let kept = r#"{"ts":"t","part":"clone","id":"CPF9801","sev":40,"text":"Object not found","second":"Cause\nRecovery"}"#;
+        assert_eq!(
+            readable(kept),
+            "t clone CPF9801 40 Object not found\n    Cause\n    Recovery"
+        );
+        assert_eq!(readable("plain"), "plain");
+    }
+}

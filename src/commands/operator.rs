@@ -1,0 +1,140 @@
+//! `operator`: the controllers, until SIGTERM or Ctrl-C.
+
+use super::factory::Drivers;
+use super::{CommandError, Exit, KubeFlags};
+use crate::controllers::{OperatorConfig, run_operator};
+use crate::observability::logging::{LogFormat, init};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{Api, Client};
+use std::sync::Arc;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// Arguments of `operator`.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Namespace of the Leases that lock devices; default the operator's own namespace.
+    #[arg(long, env = "POD_NAMESPACE", value_name = "NAME")]
+    lease_namespace: Option<String>,
+    /// Id of this installation in the guest kit's lock on production, where a second operator is refused; the same for all
+    /// its processes. Default UID of namespace kube-system and name of the Leases' namespace.
+    #[arg(long, value_name = "ID", value_parser = operator_id)]
+    operator_id: Option<String>,
+    /// Serve only this namespace; may be given several times. Default all.
+    #[arg(long, value_name = "NAME")]
+    watch: Vec<String>,
+    /// Divides every wait of the operator, for simulated devices whose clock runs faster by this factor. Never for real
+    /// devices: it also shortens the freeze's cap on our clock.
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = positive)]
+    simulated_time_scale: f64,
+    /// json: one object per line on standard output; text: for a terminal, on standard error.
+    #[arg(long, value_enum, default_value = "json")]
+    log_format: Format,
+    /// What is logged, in the syntax of RUST_LOG, which wins.
+    #[arg(long, value_name = "FILTER", default_value = "info")]
+    log: String,
+}
+
+/// Form of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// One object per line.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// A factor above zero.
+pub fn positive(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(factor) if factor.is_finite() && factor > 0.0 => Ok(factor),
+        Ok(_) | Err(_) => Err("write a number above 0".to_owned()),
+    }
+}
+
+/// Runs until told to stop; then waits for a pass that is in the freeze window.
+pub async fn execute(kube: &KubeFlags, arguments: Arguments) -> Result<Exit, CommandError> {
+    let format = match arguments.log_format {
+        Format::Json => LogFormat::Json,
+        Format::Text => LogFormat::Text,
+    };
+    init(format, &arguments.log);
+    let cluster = kube.connect().await?;
+    let lease_namespace = arguments.lease_namespace.unwrap_or(cluster.namespace);
+    let operator = match arguments.operator_id {
+        Some(id) => id,
+        None => installation(&cluster.client, &lease_namespace).await?,
+    };
+    let config = OperatorConfig {
+        namespaces: arguments.watch,
+        pace: arguments.simulated_time_scale,
+        ..OperatorConfig::new(lease_namespace, writer(), operator)
+    };
+    let shutdown = CancellationToken::new();
+    let stopping = tokio::spawn(cancel_on_signal(shutdown.clone()));
+    let result = serve(cluster.client, config, shutdown).await;
+    stopping.abort();
+    result.map(|()| Exit::Done)
+}
+
+/// Id of the installation that keeps its Leases in this namespace of this cluster. Two that keep them in different
+/// namespaces do not see each other's locks, so they must not pass for one on the source.
+pub async fn installation(client: &Client, lease_namespace: &str) -> Result<String, CommandError> {
+    let spaces: Api<Namespace> = Api::all(client.clone());
+    let system = spaces
+        .get("kube-system")
+        .await
+        .map_err(|e| CommandError::kube("get namespace kube-system (or give --operator-id)", &e))?;
+    let uid = system.metadata.uid.unwrap_or_default();
+    Ok(format!("{uid}.{lease_namespace}"))
+}
+
+/// Characters that the guest kit's files take.
+fn operator_id(text: &str) -> Result<String, String> {
+    let good = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '-';
+    if (1..=100).contains(&text.len()) && text.chars().all(good) {
+        Ok(text.to_owned())
+    } else {
+        Err("write 1 to 100 letters, digits, hyphens and dots".to_owned())
+    }
+}
+
+/// The operator with the real drivers.
+pub async fn serve(
+    client: Client,
+    config: OperatorConfig,
+    shutdown: CancellationToken,
+) -> Result<(), CommandError> {
+    let drivers = Arc::new(Drivers::default());
+    let ended = run_operator(client, config, drivers.clone(), shutdown).await;
+    drivers.close().await;
+    ended.map_err(|e| CommandError::other(&e))
+}
+
+/// Unique per process: journals and Leases tell two operators apart by it, also two on one machine.
+pub fn writer() -> String {
+    let host = std::env::var("HOSTNAME")
+        .or_else(|_| std::fs::read_to_string("/proc/sys/kernel/hostname"))
+        .unwrap_or_default();
+    let host = host.trim();
+    let host = if host.is_empty() { "operator" } else { host };
+    let chance: u32 = rand::random();
+    format!("{host}-{}-{chance:08x}", std::process::id())
+}
+
+/// Cancels at the first SIGTERM or SIGINT. A second one changes nothing: a freeze window that is open is finished, and
+/// who kills the process all the same leaves it to the watchdog on production.
+pub async fn cancel_on_signal(shutdown: CancellationToken) {
+    // Without a handler the signal ends the process, as if this task did not exist.
+    let (Ok(mut terminate), Ok(mut interrupt)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
+        return;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    shutdown.cancel();
+}

@@ -1,0 +1,102 @@
+//! `run`: starts a run by creating a CloneRun, and waits for its end when asked.
+
+use super::cluster::Cluster;
+use super::follow::{Followed, follow};
+use super::outcome::{exit_of, result_line};
+use super::progress::Progress;
+use super::{CommandError, Exit, KubeFlags, text};
+use crate::api::run::{RunMode, Trigger};
+use crate::api::{CloneRun, CloneRunSpec, ENVIRONMENT_LABEL};
+use kube::ResourceExt;
+use kube::api::{ObjectMeta, PostParams};
+use std::time::Duration;
+
+/// Arguments of `run`.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Name of the environment.
+    #[arg(value_name = "ENV")]
+    environment: String,
+    /// Wait for the end; the exit code tells the outcome.
+    #[arg(long)]
+    wait: bool,
+    /// Give up waiting after this time (90s, 30m, 1h30m) with exit code 6; the run goes on.
+    #[arg(long, requires = "wait", value_parser = text::parse_span)]
+    timeout: Option<Duration>,
+    /// Who asked for it: free text, shown as unverified.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    requested_by: String,
+    /// Say that another scheduler asked for it.
+    #[arg(long)]
+    external: bool,
+}
+
+/// Creates, prints the name, waits.
+pub async fn execute(kube: &KubeFlags, arguments: &Arguments) -> Result<Exit, CommandError> {
+    let cluster = kube.connect().await?;
+    let spec = CloneRunSpec {
+        environment: arguments.environment.clone(),
+        mode: RunMode::Clone,
+        trigger: if arguments.external {
+            Trigger::External
+        } else {
+            Trigger::Manual
+        },
+        requested_by: arguments.requested_by.clone(),
+    };
+    let name = create(&cluster, spec).await?;
+    println!("{name}");
+    if !arguments.wait {
+        return Ok(Exit::Done);
+    }
+    let ended = follow(&cluster, &name, arguments.timeout, &Progress::default()).await?;
+    Ok(report(&name, &ended))
+}
+
+/// Creates a run with a generated name.
+pub async fn create(cluster: &Cluster, spec: CloneRunSpec) -> Result<String, CommandError> {
+    // Asked first: a run of an environment that does not exist would only be Failed later.
+    let environment = cluster.environment(&spec.environment).await?;
+    let prefix = match spec.mode {
+        RunMode::Clone => format!("{}-", spec.environment),
+        RunMode::Preflight => format!("{}-preflight-", spec.environment),
+    };
+    let mut run = CloneRun::new("", spec);
+    run.metadata = ObjectMeta {
+        generate_name: Some(prefix),
+        labels: Some([(ENVIRONMENT_LABEL.to_owned(), environment.name_any())].into()),
+        ..ObjectMeta::default()
+    };
+    let parameters = PostParams {
+        field_manager: Some("ibmi-clone".to_owned()),
+        ..PostParams::default()
+    };
+    let what = format!(
+        "create a run of {} in namespace {}",
+        environment.name_any(),
+        cluster.namespace
+    );
+    let created = cluster.runs().create(&parameters, &run).await;
+    Ok(created
+        .map_err(|e| CommandError::kube(what, &e))?
+        .name_any())
+}
+
+/// Prints how the wait ended as the last line and gives the exit code.
+pub fn report(name: &str, ended: &Followed) -> Exit {
+    match ended {
+        Followed::Final(run) => {
+            println!("{}", result_line(run));
+            let phase = run.status.as_ref().map(|s| s.phase).unwrap_or_default();
+            exit_of(phase).unwrap_or(Exit::Internal)
+        }
+        Followed::TimedOut => {
+            println!("{name}: the wait timed out, the run goes on; `ibmi-clone history` shows it");
+            Exit::TimedOut
+        }
+        Followed::Interrupted => {
+            println!("{name}: not waited for any longer, the run goes on; deleting it cancels it");
+            Exit::Interrupted
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! What every reconcile works with.
+
+use super::ports::{OpenError, OperatorConfig, Recipes, SiteFactory};
+use super::secrets;
+use crate::api::{CloneEnvironment, CloneEnvironmentSpec, CloneRun};
+use crate::engine::clock::{SingleReplica, SystemClock};
+use crate::engine::time::Timestamp;
+use crate::recipe::{Pace, Pins};
+use crate::site::Site;
+use chrono::Utc;
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::runtime::events::{Recorder, Reporter};
+use kube::{Api, Client};
+use sha2::{Digest, Sha256};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// Shared by all reconciles of a process.
+pub struct Context {
+    /// The API server.
+    pub client: Client,
+    /// Settings.
+    pub config: OperatorConfig,
+    /// Opened devices.
+    pub sites: SitePool,
+    /// Lines of steps and checks.
+    pub recipes: Arc<dyn Recipes>,
+    /// One for the whole process: it folds repeated events.
+    pub recorder: Recorder,
+    /// Clocks.
+    pub clock: SystemClock,
+    /// A single replica needs no leader; with a leader this is its Lease.
+    pub fence: SingleReplica,
+    /// Environments whose highest run number was compared with the labels since the start of this process.
+    pub numbered: Mutex<HashSet<String>>,
+    /// When each environment is looked at next.
+    pub due: Mutex<HashMap<String, Due>>,
+}
+
+/// When an environment is verified next.
+#[derive(Debug, Clone, Copy)]
+pub struct Due {
+    /// Generation that was verified.
+    pub generation: Option<i64>,
+    /// Time of the next look.
+    pub at: Instant,
+}
+
+impl Context {
+    /// A context for one process.
+    pub fn new(
+        client: Client,
+        config: OperatorConfig,
+        factory: Arc<dyn SiteFactory>,
+        recipes: Arc<dyn Recipes>,
+    ) -> Self {
+        let reporter = Reporter {
+            controller: crate::api::FIELD_MANAGER.to_owned(),
+            instance: Some(config.writer.clone()),
+        };
+        Self {
+            recorder: Recorder::new(client.clone(), reporter),
+            sites: SitePool::new(factory, Pace::new(config.pace)),
+            client,
+            config,
+            recipes,
+            clock: SystemClock,
+            fence: SingleReplica,
+            numbered: Mutex::default(),
+            due: Mutex::default(),
+        }
+    }
+    /// Waits and limits on our clock.
+    pub fn pace(&self) -> Pace {
+        Pace::new(self.config.pace)
+    }
+    /// Now.
+    pub fn now(&self) -> Timestamp {
+        Timestamp::new(Utc::now())
+    }
+    /// Runs of a namespace.
+    pub fn runs(&self, namespace: &str) -> Api<CloneRun> {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+    /// Environments of a namespace.
+    pub fn environments(&self, namespace: &str) -> Api<CloneEnvironment> {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+    /// Lock and number Leases.
+    pub fn leases(&self) -> Api<Lease> {
+        Api::namespaced(self.client.clone(), &self.config.lease_namespace)
+    }
+    /// Whether a namespace is served.
+    pub fn serves(&self, namespace: &str) -> bool {
+        self.config.namespaces.is_empty() || self.config.namespaces.iter().any(|n| n == namespace)
+    }
+    /// How long the lock of a vanished run is respected: longest window (600 s) and its watchdog.
+    pub fn lock_grace(&self) -> Duration {
+        self.pace().seconds(720)
+    }
+}
+
+/// Credentials are read again after this long: a changed Secret opens a new site.
+const REREAD: u64 = 30;
+
+/// Opened devices, one set per environment spec and credentials: a driver that was refused a login stays latched until
+/// the Secret changes, so that no account is locked by trying.
+pub struct SitePool {
+    factory: Arc<dyn SiteFactory>,
+    reread: Duration,
+    open: tokio::sync::Mutex<HashMap<String, Opened>>,
+}
+
+struct Opened {
+    fingerprint: String,
+    read: Instant,
+    site: Site,
+}
+
+impl SitePool {
+    fn new(factory: Arc<dyn SiteFactory>, pace: Pace) -> Self {
+        Self {
+            factory,
+            reread: pace.seconds(REREAD),
+            open: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// The devices of an environment, opened or from the pool.
+    ///
+    /// # Errors
+    /// Missing or unusable credentials, wrong settings, or a device that must be asked while opening.
+    pub async fn open(
+        &self,
+        client: &Client,
+        namespace: &str,
+        spec: &CloneEnvironmentSpec,
+        caller: Caller,
+    ) -> Result<Site, OpenError> {
+        let key = format!("{namespace}/{}", digest(spec));
+        if let Some(opened) = self.open.lock().await.get(&key)
+            && opened.read.elapsed() < self.reread
+        {
+            return Ok(opened.site.clone());
+        }
+        let secrets = match secrets::read(client, namespace, spec).await {
+            Ok(secrets) => secrets,
+            Err(error) => return self.without_secrets(&key, caller, error).await,
+        };
+        if let Some(opened) = self.open.lock().await.get_mut(&key)
+            && opened.fingerprint == secrets.fingerprint()
+        {
+            opened.read = Instant::now();
+            return Ok(opened.site.clone());
+        }
+        let site = self.factory.open(namespace, spec, &secrets).await?;
+        let mut open = self.open.lock().await;
+        // What nobody asked for in an hour belongs to an environment that was changed or deleted.
+        open.retain(|_, o| o.read.elapsed() < Duration::from_secs(3600));
+        let opened = Opened {
+            fingerprint: secrets.fingerprint().to_owned(),
+            read: Instant::now(),
+            site: site.clone(),
+        };
+        open.insert(key, opened);
+        Ok(site)
+    }
+
+    /// A run under way keeps the sessions it has: in a namespace that is being deleted the Secrets may go first, and
+    /// what production is owed must still be met.
+    async fn without_secrets(
+        &self,
+        key: &str,
+        caller: Caller,
+        error: secrets::SecretError,
+    ) -> Result<Site, OpenError> {
+        match caller {
+            Caller::Verify => Err(error.into()),
+            Caller::Run => match self.open.lock().await.get_mut(key) {
+                Some(opened) => {
+                    tracing::warn!(%error, "the sessions that are open are used on");
+                    opened.read = Instant::now();
+                    Ok(opened.site.clone())
+                }
+                None => Err(error.into()),
+            },
+        }
+    }
+}
+
+/// Who needs the devices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Caller {
+    /// A look: missing credentials are what it has to report.
+    Verify,
+    /// A run that is under way.
+    Run,
+}
+
+/// SHA-256 of a spec as canonical JSON (sorted keys), hex.
+pub fn digest(spec: &CloneEnvironmentSpec) -> String {
+    let value = serde_json::to_value(spec).unwrap_or_default();
+    crate::controllers::run::logs::pack::hex(&Sha256::digest(value.to_string()))
+}
+
+/// The spec with production's identity filled in from what the first verify learned: the drivers must know who production
+/// is before they suspend it or send the clone a command.
+pub fn with_identity(spec: &CloneEnvironmentSpec, pins: &Pins) -> CloneEnvironmentSpec {
+    let mut spec = spec.clone();
+    if spec.source.identities.is_empty() {
+        spec.source.identities.extend(pins.source_identity.clone());
+    }
+    spec
+}

@@ -1,0 +1,112 @@
+//! Environments: verified on change, before a run and hourly with jitter.
+
+pub mod pins;
+pub mod status;
+pub mod verify;
+
+use crate::api::CloneEnvironment;
+use crate::controllers::context::{Context, Due};
+use crate::controllers::locks::{device_locks, lease};
+use crate::controllers::run::store::call;
+use crate::engine::ports::StoreError;
+use crate::engine::step::LockKind;
+use kube::ResourceExt;
+use kube::core::DeserializeGuard;
+use kube::runtime::controller::Action;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Reconciles one environment.
+///
+/// # Errors
+/// When the API server cannot be asked.
+pub async fn reconcile(
+    object: Arc<DeserializeGuard<CloneEnvironment>>,
+    context: Arc<Context>,
+) -> Result<Action, StoreError> {
+    let environment = match &object.0 {
+        Ok(environment) => environment,
+        Err(invalid) => {
+            // Reported by name; the others go on (rule 13).
+            tracing::error!(
+                environment = invalid.metadata.name.as_deref().unwrap_or_default(),
+                namespace = invalid.metadata.namespace.as_deref().unwrap_or_default(),
+                error = invalid.error,
+                "this environment cannot be read: correct or delete it"
+            );
+            return Ok(Action::await_change());
+        }
+    };
+    if environment.metadata.deletion_timestamp.is_some() {
+        return Ok(Action::await_change());
+    }
+    let uid = environment.uid().unwrap_or_default();
+    let known = context.due.lock().ok().and_then(|d| d.get(&uid).copied());
+    if let Some(due) = known
+        && due.generation == environment.metadata.generation
+        && let Some(rest) = due.at.checked_duration_since(Instant::now())
+    {
+        return Ok(Action::requeue(rest));
+    }
+    let pace = context.pace();
+    if source_is_busy(&context, environment).await? {
+        // Logins and queries may hang while production is suspended: a run looks for itself.
+        return Ok(Action::requeue(pace.seconds(60)));
+    }
+    let outcome = verify::verify(&context, environment).await?;
+    let wait = if outcome.ready {
+        pace.seconds(3600).mul_f64(jitter(&uid))
+    } else {
+        // A changed Secret or ConfigMap is noticed here; a latched driver sends nothing meanwhile.
+        pace.seconds(60)
+    };
+    if let Ok(mut due) = context.due.lock() {
+        due.insert(
+            uid,
+            Due {
+                generation: environment.metadata.generation,
+                at: Instant::now() + wait,
+            },
+        );
+    }
+    Ok(Action::requeue(wait))
+}
+
+/// 0.9 to 1.1, the same for one environment: hundreds of environments do not ask one console at once.
+fn jitter(uid: &str) -> f64 {
+    let sum: u32 = uid.bytes().map(u32::from).sum();
+    0.9 + f64::from(sum % 200) / 1000.0
+}
+
+/// Whether a run holds production's lock: it may be suspended at any moment.
+async fn source_is_busy(
+    context: &Context,
+    environment: &CloneEnvironment,
+) -> Result<bool, StoreError> {
+    let locks = device_locks(&environment.spec, &pins::of(environment));
+    for lock in locks.iter().filter(|l| l.kind == LockKind::Source) {
+        let found = call(context.leases().get_opt(&lock.lease)).await?;
+        if let Some(found) = found
+            && lease::in_use(&context.client, &found).await?
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// After an error of the API server: again soon.
+pub fn again(
+    _object: Arc<DeserializeGuard<CloneEnvironment>>,
+    error: &StoreError,
+    context: Arc<Context>,
+) -> Action {
+    match error {
+        StoreError::Conflict => Action::requeue(Duration::from_millis(200)),
+        StoreError::Gone => Action::await_change(),
+        StoreError::Lost(text) => {
+            tracing::warn!(error = text, "environment: the API server did not answer");
+            Action::requeue(context.pace().seconds(5))
+        }
+    }
+}

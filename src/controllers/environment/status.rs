@@ -1,0 +1,177 @@
+//! The status of an environment, always by reading, changing and conditionally replacing: runs and the verify write it
+//! both.
+
+use crate::api::environment::{ImageObserved, LastRun};
+use crate::api::run::RunMode;
+use crate::api::{CloneEnvironment, CloneEnvironmentStatus, CloneRun, CloneRunStatus};
+use crate::controllers::conditions::{self, Truth};
+use crate::controllers::run::store::{call, writes_as_us};
+use crate::controllers::text::cut;
+use crate::engine::journal::{EntryState, Phase};
+use crate::engine::ports::StoreError;
+use crate::engine::time::Timestamp;
+use kube::{Api, ResourceExt};
+use std::time::Duration;
+
+/// Changes the status; what `change` leaves as it was is not written. `Ok(None)` = the environment is gone.
+///
+/// # Errors
+/// When the API server cannot be asked.
+pub async fn update(
+    api: &Api<CloneEnvironment>,
+    name: &str,
+    change: impl Fn(&CloneEnvironment, &mut CloneEnvironmentStatus),
+) -> Result<Option<CloneEnvironment>, StoreError> {
+    loop {
+        let Some(mut environment) = call(api.get_opt(name)).await? else {
+            return Ok(None);
+        };
+        let before = environment.status.clone().unwrap_or_default();
+        let mut after = before.clone();
+        change(&environment, &mut after);
+        if after == before && environment.status.is_some() {
+            return Ok(Some(environment));
+        }
+        environment.status = Some(after);
+        environment.metadata.managed_fields = None;
+        let parameters = writes_as_us();
+        let request = api.replace_status(name, &parameters, &environment);
+        match tokio::time::timeout(Duration::from_secs(5), request).await {
+            Ok(Ok(written)) => return Ok(Some(written)),
+            Ok(Err(kube::Error::Api(status))) if status.is_conflict() => {}
+            Ok(Err(kube::Error::Api(status))) if status.is_not_found() => return Ok(None),
+            Ok(Err(error)) => return Err(StoreError::Lost(error.to_string())),
+            Err(_) => return Err(StoreError::Lost("the API server did not answer".into())),
+        }
+    }
+}
+
+/// Enters an ended run: last run, last success, failures in a row. Entering it twice changes nothing.
+pub fn record_run(
+    environment: &CloneEnvironment,
+    status: &mut CloneEnvironmentStatus,
+    run: &CloneRun,
+    now: Timestamp,
+) {
+    let Some(row) = run.status.as_ref() else {
+        return;
+    };
+    let key = opening_key(run);
+    if status.opening.as_deref() == Some(&key) {
+        status.opening = None;
+    }
+    if status.active_run.as_deref() == Some(run.name_any().as_str()) {
+        status.active_run = None;
+    }
+    let known = status.last_run.as_ref();
+    let newer = row.number > known.map(|l| l.number);
+    let entered = known.is_some_and(|l| Some(l.number) == row.number && l.phase.is_final());
+    if !(newer || known.is_some_and(|l| Some(l.number) == row.number && !entered)) {
+        return;
+    }
+    status.last_run = Some(last_run(run, row));
+    record_image(status, row);
+    // Cancelled, Skipped and Preflight say nothing about the night's success.
+    if run.spec.mode == RunMode::Preflight {
+        return;
+    }
+    let message = cut(row.message.as_deref().unwrap_or_default(), 400);
+    let reason = row.reason.clone().unwrap_or_default();
+    let truth = match row.phase {
+        Phase::Succeeded | Phase::Warning => {
+            status.last_success_time = row.finished_at;
+            status.consecutive_failures = 0;
+            Truth::True
+        }
+        Phase::Failed => {
+            status.last_failure_time = row.finished_at;
+            status.consecutive_failures += 1;
+            Truth::False
+        }
+        Phase::Cancelled
+        | Phase::Skipped
+        | Phase::Pending
+        | Phase::Queued
+        | Phase::Running
+        | Phase::Cancelling => return,
+    };
+    let generation = environment.metadata.generation;
+    let list = &mut status.conditions;
+    conditions::set(
+        list,
+        "LastRunSucceeded",
+        truth,
+        &reason,
+        &message,
+        generation,
+        now,
+    );
+}
+
+/// Point in time of the newest image and its space, as its run saw them.
+fn record_image(status: &mut CloneEnvironmentStatus, row: &CloneRunStatus) {
+    let copied = row.steps.iter().find(|e| e.name == "start-copy");
+    let Some(taken) = copied.filter(|e| e.state == EntryState::Done) else {
+        return;
+    };
+    let image = status.image.get_or_insert_with(|| ImageObserved {
+        state: "copying".to_owned(),
+        progress_percent: None,
+        taken_at: None,
+        disk_used_percent: None,
+    });
+    image.taken_at = taken.end;
+    image.disk_used_percent = row.disk_used_percent;
+}
+
+fn last_run(run: &CloneRun, row: &CloneRunStatus) -> LastRun {
+    LastRun {
+        name: run.name_any(),
+        number: row.number.unwrap_or_default(),
+        phase: row.phase,
+        started_at: row.started_at,
+        finished_at: row.finished_at,
+        duration_seconds: row.duration_seconds,
+        messages: row.messages.unwrap_or_default(),
+        errors: row.errors.unwrap_or_default(),
+    }
+}
+
+/// How `opening` names a run: a name alone may be used again.
+pub fn opening_key(run: &CloneRun) -> String {
+    format!("{}/{}", run.name_any(), run.uid().unwrap_or_default())
+}
+
+/// `SourceFrozen`: False outside a window, and as long as it is True a person should look.
+pub fn source_frozen(
+    environment: &CloneEnvironment,
+    status: &mut CloneEnvironmentStatus,
+    run: &str,
+    frozen: bool,
+    now: Timestamp,
+) {
+    let known = conditions::get(&status.conditions, "SourceFrozen").is_some();
+    let (reason, message) = if frozen {
+        (
+            "ResumeOwed",
+            format!(
+                "run {run} has not proved yet that production runs; `ibmi-clone source-status` says what to type there"
+            ),
+        )
+    } else {
+        ("NotFrozen", String::new())
+    };
+    let was = conditions::is_true(&status.conditions, "SourceFrozen");
+    if known && was == frozen {
+        return;
+    }
+    conditions::set(
+        &mut status.conditions,
+        "SourceFrozen",
+        Truth::of(frozen),
+        reason,
+        &message,
+        environment.metadata.generation,
+        now,
+    );
+}

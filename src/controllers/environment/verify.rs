@@ -1,0 +1,406 @@
+//! One look at an environment's devices: before its first run, on change, and hourly. Changes nothing on any device.
+
+use super::{pins, status};
+use crate::api::environment::{CloneObserved, ImageObserved, SourceObserved, VolumesObserved};
+use crate::api::{CloneEnvironment, CloneEnvironmentStatus};
+use crate::controllers::conditions::{self, Truth};
+use crate::controllers::context::with_identity;
+use crate::controllers::context::{Caller, Context};
+use crate::controllers::events::{Transition, publish};
+use crate::controllers::run::store::call;
+use crate::controllers::text::stable;
+use crate::engine::ports::StoreError;
+use crate::engine::time::Timestamp;
+use crate::recipe::checks::{GUEST_KIT, SiteFacts, SiteReport, VOLUME_DRIFT};
+use crate::recipe::{Pins, Plan, ResolvedFacts};
+use crate::site::{CopyPhase, PartitionUuid};
+use kube::ResourceExt;
+use kube::api::ListParams;
+use kube::core::DeserializeGuard;
+use std::collections::BTreeSet;
+
+/// Longest message of a condition, bytes.
+const MESSAGE: usize = 800;
+
+/// What a look found, in the words of the condition `Ready`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// Whether runs may start.
+    pub ready: bool,
+    /// Whether waiting alone may cure it.
+    pub may_pass: bool,
+    /// One word of a fixed list.
+    pub reason: String,
+    /// What was found, where, and what a person can do.
+    pub message: String,
+    report: SiteReport,
+}
+
+impl Outcome {
+    fn bad(may_pass: bool, reason: &str, message: impl Into<String>) -> Self {
+        Self {
+            ready: false,
+            may_pass,
+            reason: reason.to_owned(),
+            message: message.into(),
+            report: SiteReport::default(),
+        }
+    }
+}
+
+/// Looks, pins what was seen first, writes the status, tells of transitions.
+///
+/// # Errors
+/// When the API server cannot be asked; devices that cannot are part of the outcome.
+pub async fn verify(
+    context: &Context,
+    environment: &CloneEnvironment,
+) -> Result<Outcome, StoreError> {
+    let namespace = environment.namespace().unwrap_or_default();
+    let api = context.environments(&namespace);
+    let outcome = look(context, environment).await?;
+    // What a look with a fatal finding saw may be the wrong partition: it is not pinned.
+    if outcome.report.fatal().next().is_none() {
+        let learned = learned(&outcome.report.facts);
+        pins::add(&api, environment, &learned).await?;
+    }
+    let now = context.now();
+    let was = ready_of(environment.status.as_ref());
+    let written = status::update(&api, &environment.name_any(), |object, status| {
+        write(object, status, &outcome, now);
+    })
+    .await?;
+    if let Some(environment) = written
+        && was != Some(outcome.ready)
+    {
+        let reason = if outcome.ready { "Ready" } else { "NotReady" };
+        let note = format!("{}: {}", outcome.reason, outcome.message);
+        let told = Transition::new(!outcome.ready, reason, "Verify", note);
+        publish(&context.recorder, &environment, &[told]).await;
+    }
+    Ok(outcome)
+}
+
+fn ready_of(status: Option<&CloneEnvironmentStatus>) -> Option<bool> {
+    let ready = conditions::get(&status?.conditions, "Ready")?;
+    Some(ready.status == "True")
+}
+
+async fn look(context: &Context, environment: &CloneEnvironment) -> Result<Outcome, StoreError> {
+    let namespace = environment.namespace().unwrap_or_default();
+    let uid = environment.uid().unwrap_or_default();
+    let others = others(context, &uid).await?;
+    if let Some(message) = others.forbids(environment) {
+        return Ok(Outcome::bad(false, "CloneIsASource", message));
+    }
+    let facts = ResolvedFacts {
+        namespace: namespace.clone(),
+        environment: environment.name_any(),
+        device_number: pins::device_number(environment).unwrap_or_default(),
+        pins: pins::of(environment),
+        other_sources: others.sources,
+        operator_id: context.config.operator_id().to_owned(),
+        pace: context.pace(),
+        ..ResolvedFacts::default()
+    };
+    let plan = match Plan::new(&environment.spec, facts) {
+        Ok(plan) => plan,
+        Err(error) => return Ok(Outcome::bad(false, "SpecUnusable", error.to_string())),
+    };
+    let opened = context
+        .sites
+        .open(
+            &context.client,
+            &namespace,
+            &with_identity(&environment.spec, &pins::of(environment)),
+            Caller::Verify,
+        )
+        .await;
+    let site = match opened {
+        Ok(site) => site,
+        Err(error) => {
+            return Ok(Outcome::bad(
+                error.may_pass(),
+                error.reason(),
+                error.to_string(),
+            ));
+        }
+    };
+    let report = context.recipes.inspect(&site, &plan).await;
+    Ok(judge(report))
+}
+
+fn judge(report: SiteReport) -> Outcome {
+    let fatal: Vec<_> = report.fatal().collect();
+    let (may_pass, reason, message) = if let Some(first) = fatal.first() {
+        let texts: Vec<&str> = fatal.iter().map(|f| f.message.as_str()).collect();
+        (false, first.reason.to_owned(), texts.join("; "))
+    } else if let Some(error) = report.unanswered.first() {
+        let texts: Vec<String> = report.unanswered.iter().map(ToString::to_string).collect();
+        (true, error.reason().to_owned(), texts.join("; "))
+    } else {
+        (false, "Verified".to_owned(), String::new())
+    };
+    Outcome {
+        ready: report.ready(),
+        may_pass,
+        reason,
+        message: stable(&message, MESSAGE),
+        report,
+    }
+}
+
+/// What the other environments pin: no clone may be anybody's source.
+struct Others {
+    sources: BTreeSet<PartitionUuid>,
+    clones: BTreeSet<PartitionUuid>,
+    /// (managed system, partition) of sources and clones, for environments that were never verified.
+    source_names: BTreeSet<(String, String)>,
+    clone_names: BTreeSet<(String, String)>,
+}
+
+impl Others {
+    fn forbids(&self, environment: &CloneEnvironment) -> Option<String> {
+        let spec = &environment.spec;
+        let pins = pins::of(environment);
+        let clone = (
+            spec.clone.partition.managed_system.clone(),
+            spec.clone.partition.name.clone(),
+        );
+        let source = (
+            spec.source.partition.managed_system.clone(),
+            spec.source.partition.name.clone(),
+        );
+        let is_source = pins
+            .clone_partition
+            .is_some_and(|u| self.sources.contains(&u));
+        if is_source || self.source_names.contains(&clone) {
+            return Some(format!(
+                "clone partition {} on {} is the source of another environment: a run would overwrite it; name another clone partition",
+                clone.1, clone.0
+            ));
+        }
+        let is_clone = pins
+            .source_partition
+            .is_some_and(|u| self.clones.contains(&u));
+        if is_clone || self.clone_names.contains(&source) {
+            return Some(format!(
+                "source partition {} on {} is the clone of another environment, which overwrites it; one of the two must go",
+                source.1, source.0
+            ));
+        }
+        None
+    }
+}
+
+/// `me` is the UID of the environment that is left out.
+async fn others(context: &Context, me: &str) -> Result<Others, StoreError> {
+    let mut others = Others {
+        sources: BTreeSet::new(),
+        clones: BTreeSet::new(),
+        source_names: BTreeSet::new(),
+        clone_names: BTreeSet::new(),
+    };
+    for environment in environments(context).await? {
+        if environment.uid().as_deref() == Some(me) {
+            continue;
+        }
+        let Pins {
+            source_partition,
+            clone_partition,
+            ..
+        } = pins::of(&environment);
+        others.sources.extend(source_partition);
+        others.clones.extend(clone_partition);
+        let source = &environment.spec.source.partition;
+        let clone = &environment.spec.clone.partition;
+        let pair = |system: &String, name: &String| (system.clone(), name.clone());
+        others
+            .source_names
+            .insert(pair(&source.managed_system, &source.name));
+        others
+            .clone_names
+            .insert(pair(&clone.managed_system, &clone.name));
+    }
+    Ok(others)
+}
+
+/// Pinned source partitions of all environments but one: none of them may ever be that one's clone.
+///
+/// # Errors
+/// When the API server cannot be asked.
+pub async fn other_sources(
+    context: &Context,
+    me: &str,
+) -> Result<BTreeSet<PartitionUuid>, StoreError> {
+    Ok(others(context, me).await?.sources)
+}
+
+/// All environments that can be read; one that cannot never hides the others (rule 13).
+async fn environments(context: &Context) -> Result<Vec<CloneEnvironment>, StoreError> {
+    let scopes: Vec<kube::Api<DeserializeGuard<CloneEnvironment>>> =
+        if context.config.namespaces.is_empty() {
+            vec![kube::Api::all(context.client.clone())]
+        } else {
+            let served = context.config.namespaces.iter();
+            served
+                .map(|n| kube::Api::namespaced(context.client.clone(), n))
+                .collect()
+        };
+    let mut all = Vec::new();
+    for api in scopes {
+        let found = call(api.list(&ListParams::default())).await?;
+        all.extend(found.items.into_iter().filter_map(|guard| guard.0.ok()));
+    }
+    Ok(all)
+}
+
+/// What may be pinned: only seen once and consistently.
+fn learned(facts: &SiteFacts) -> crate::engine::journal::Facts {
+    Pins {
+        source_partition: facts.source_uuid.clone(),
+        clone_partition: facts.clone_uuid.clone(),
+        source_identity: facts.source_identity.clone(),
+    }
+    .to_facts()
+}
+
+fn write(
+    environment: &CloneEnvironment,
+    status: &mut CloneEnvironmentStatus,
+    outcome: &Outcome,
+    now: Timestamp,
+) {
+    status.observed_generation = environment.metadata.generation;
+    status.observed_at = Some(now);
+    status.pins = pins::facts(environment);
+    status.device_number = pins::device_number(environment);
+    observe(status, &outcome.report.facts);
+    let generation = environment.metadata.generation;
+    let list = &mut status.conditions;
+    let mut set = |kind: &str, truth, reason: &str, message: &str| {
+        conditions::set(list, kind, truth, reason, message, generation, now);
+    };
+    set(
+        "Ready",
+        Truth::of(outcome.ready),
+        &outcome.reason,
+        &outcome.message,
+    );
+    for kind in [VOLUME_DRIFT, GUEST_KIT] {
+        let (truth, reason, message) = aspect(kind, &outcome.report);
+        set(kind, truth, &reason, &message);
+    }
+    let insecure = insecure(environment);
+    let why = if insecure {
+        "VerificationOff"
+    } else {
+        "CertificatesChecked"
+    };
+    set("InsecureTransport", Truth::of(insecure), why, "");
+    if conditions::get(&status.conditions, "SourceFrozen").is_none() {
+        status::source_frozen(environment, status, "", false, now);
+    }
+    kstatus(environment, status, outcome, now);
+}
+
+/// kstatus: waiting for devices is Reconciling, what a person must change is Stalled.
+fn kstatus(
+    environment: &CloneEnvironment,
+    status: &mut CloneEnvironmentStatus,
+    outcome: &Outcome,
+    now: Timestamp,
+) {
+    let generation = environment.metadata.generation;
+    let wanted = [
+        ("Reconciling", !outcome.ready && outcome.may_pass),
+        ("Stalled", !outcome.ready && !outcome.may_pass),
+    ];
+    for (kind, holds) in wanted {
+        let list = &mut status.conditions;
+        if holds {
+            let (reason, text) = (&outcome.reason, &outcome.message);
+            conditions::set(list, kind, Truth::True, reason, text, generation, now);
+        } else {
+            conditions::clear(list, kind);
+        }
+    }
+}
+
+/// A condition beside Ready: what the findings about it say. Without an answer nothing is known of it.
+fn aspect(kind: &str, report: &SiteReport) -> (Truth, String, String) {
+    let about: Vec<_> = report
+        .findings
+        .iter()
+        .filter(|f| f.condition == Some(kind))
+        .collect();
+    let drift = kind == VOLUME_DRIFT;
+    if let Some(first) = about.first() {
+        let texts: Vec<&str> = about.iter().map(|f| f.message.as_str()).collect();
+        let text = stable(&texts.join("; "), MESSAGE);
+        return (Truth::of(drift), first.reason.to_owned(), text);
+    }
+    if !report.unanswered.is_empty() || report.facts == SiteFacts::default() {
+        return (Truth::Unknown, "NotAsked".to_owned(), String::new());
+    }
+    let fine = if drift { "Equal" } else { "Verified" };
+    (Truth::of(!drift), fine.to_owned(), String::new())
+}
+
+fn insecure(environment: &CloneEnvironment) -> bool {
+    let spec = &environment.spec;
+    let consoles = [Some(&spec.console), spec.source.console.as_ref()];
+    let hmcs = consoles
+        .into_iter()
+        .flatten()
+        .filter_map(|c| c.hmc.as_ref());
+    let storage = spec.storage.spectrum_virtualize.iter().map(|s| &s.tls);
+    hmcs.map(|h| &h.tls)
+        .chain(storage)
+        .any(|tls| tls.insecure_skip_verify)
+}
+
+/// Keeps what was known of a device that did not answer now.
+fn observe(status: &mut CloneEnvironmentStatus, facts: &SiteFacts) {
+    if let Some(state) = &facts.clone_state {
+        status.clone = Some(CloneObserved {
+            state: state.clone(),
+            reference_code: facts.reference_code.clone().unwrap_or_default(),
+        });
+    }
+    if let Some(phase) = facts.phase {
+        let old = status.image.take();
+        status.image = Some(ImageObserved {
+            state: copy_word(phase).to_owned(),
+            progress_percent: facts.copy_progress.map(i32::from),
+            taken_at: old.as_ref().and_then(|i| i.taken_at),
+            disk_used_percent: old.and_then(|i| i.disk_used_percent),
+        });
+    }
+    if let Some(identity) = &facts.source_identity {
+        status.source = Some(SourceObserved {
+            identity: Some(identity.clone()),
+        });
+    }
+    if !facts.source_volumes.is_empty() || !facts.targets.is_empty() {
+        let count = |n: usize| i32::try_from(n).unwrap_or(i32::MAX);
+        status.volumes = Some(VolumesObserved {
+            source: count(facts.source_volumes.len()),
+            mapped: count(facts.targets.len()),
+            drift: facts.drift.iter().take(64).cloned().collect(),
+        });
+    }
+}
+
+fn copy_word(phase: CopyPhase) -> &'static str {
+    match phase {
+        CopyPhase::Empty => "empty",
+        CopyPhase::Idle => "idle or copied",
+        CopyPhase::Preparing => "preparing",
+        CopyPhase::Prepared => "prepared",
+        CopyPhase::Copying => "copying",
+        CopyPhase::Stopping => "stopping",
+        CopyPhase::Stopped => "stopped",
+        CopyPhase::Suspended => "suspended",
+    }
+}

@@ -1,0 +1,65 @@
+//! The end of a row: the environment learns of it, old logs go, the finalizer goes right after the verdict.
+
+use super::logs::forget_old_logs;
+use super::opening::patch_metadata;
+use super::status::phase_word;
+use crate::api::{CloneRun, FINALIZER, OUTCOME_LABEL};
+use crate::controllers::context::Context;
+use crate::controllers::environment::status;
+use crate::controllers::run::store::call;
+use crate::engine::ports::StoreError;
+use kube::ResourceExt;
+use serde_json::json;
+
+/// Finishes a final run. Every part can be repeated: the finalizer goes last, so that a crash in between is found again.
+///
+/// # Errors
+/// When the API server cannot be asked, or somebody changed the object meanwhile.
+pub async fn finish(context: &Context, run: &CloneRun) -> Result<(), StoreError> {
+    if !run.finalizers().iter().any(|f| f == FINALIZER) {
+        return Ok(());
+    }
+    let namespace = run.namespace().unwrap_or_default();
+    let name = &run.spec.environment;
+    let now = context.now();
+    let environments = context.environments(&namespace);
+    let environment = status::update(&environments, name, |environment, status| {
+        status::record_run(environment, status, run, now);
+    })
+    .await?;
+    let outcome = run.status.as_ref().map(|s| s.phase).unwrap_or_default();
+    let finalizers: Vec<&String> = run
+        .finalizers()
+        .iter()
+        .filter(|f| *f != FINALIZER)
+        .collect();
+    let metadata = json!({
+        "labels": {OUTCOME_LABEL: phase_word(outcome)},
+        "finalizers": finalizers,
+    });
+    match patch_metadata(context, run, metadata).await {
+        Ok(_) | Err(StoreError::Gone) => {}
+        Err(error) => return Err(error),
+    }
+    if let Some(environment) = environment {
+        let retain = usize::try_from(environment.spec.logs.retain_runs).unwrap_or(1);
+        if let Err(error) = forget_old_logs(&context.client, &namespace, name, retain).await {
+            tracing::warn!(environment = name, %error, "old logs are removed at the next run's end");
+        }
+    }
+    Ok(())
+}
+
+/// A final run whose finalizer a crash has left: the watch on open runs does not see it.
+///
+/// # Errors
+/// As [`finish`].
+pub async fn finish_left(context: &Context, namespace: &str, name: &str) -> Result<(), StoreError> {
+    let Some(run) = call(context.runs(namespace).get_opt(name)).await? else {
+        return Ok(());
+    };
+    if run.status.as_ref().is_some_and(|s| s.phase.is_final()) {
+        finish(context, &run).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,194 @@
+//! Numbers: of a run within its environment, without gaps; of an environment behind names on devices.
+//!
+//! A run's number is reserved by a conditional write on the environment (`lastRunNumber` and `opening` together), then
+//! written to the run's label. A crash between the two is completed from `opening`.
+
+use crate::api::{CloneEnvironment, CloneRun, ENVIRONMENT_LABEL, NUMBER_LABEL, OPENED_ANNOTATION};
+use crate::controllers::context::Context;
+use crate::controllers::environment::{pins, status};
+use crate::controllers::run::store::{call, writes_as_us};
+use crate::engine::journal::Facts;
+use crate::engine::ports::StoreError;
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::ListParams;
+use kube::{Api, ResourceExt};
+use std::collections::BTreeMap;
+
+/// Label on the Leases of numbers.
+const NUMBER_LEASE: &str = "ibmiclone.dev/device-number";
+const ENVIRONMENT: &str = "ibmiclone.dev/environment";
+
+/// Reserves the run's number. The same run gets the same number however often it asks.
+///
+/// # Errors
+/// `Gone` when the environment vanished; `Lost` when the API server cannot be asked.
+pub async fn run_number(
+    context: &Context,
+    environment: &CloneEnvironment,
+    run: &CloneRun,
+) -> Result<i64, StoreError> {
+    let namespace = run.namespace().unwrap_or_default();
+    let api = context.environments(&namespace);
+    let key = status::opening_key(run);
+    let floor = labelled(context, environment).await?;
+    loop {
+        let now = call(api.get_opt(&environment.name_any())).await?;
+        let mut now = now
+            .filter(|e| e.uid() == environment.uid())
+            .ok_or(StoreError::Gone)?;
+        let known = now.status.clone().unwrap_or_default();
+        let number = match known.opening.as_deref() {
+            Some(opening) if opening == key => return Ok(known.last_run_number),
+            Some(opening) if !was_opened(context, &namespace, opening).await? => {
+                // Its object went before it was opened: the number is free again, no gap.
+                known.last_run_number.max(floor + 1)
+            }
+            Some(_) | None => known.last_run_number.max(floor) + 1,
+        };
+        let mut next = known;
+        next.last_run_number = number;
+        next.opening = Some(key.clone());
+        next.active_run = Some(run.name_any());
+        next.pins = pins::facts(&now);
+        next.device_number = pins::device_number(&now);
+        now.status = Some(next);
+        now.metadata.managed_fields = None;
+        let parameters = writes_as_us();
+        match api.replace_status(&now.name_any(), &parameters, &now).await {
+            Ok(_) => return Ok(number),
+            Err(kube::Error::Api(status)) if status.is_conflict() => {}
+            Err(error) => return Err(StoreError::Lost(error.to_string())),
+        }
+    }
+}
+
+/// Whether the run that `opening` names still exists: then it has, or will get, its number.
+async fn was_opened(context: &Context, namespace: &str, opening: &str) -> Result<bool, StoreError> {
+    let (name, uid) = opening.rsplit_once('/').unwrap_or((opening, ""));
+    let found = call(context.runs(namespace).get_metadata_opt(name)).await?;
+    Ok(found.is_some_and(|m| m.uid().as_deref() == Some(uid)))
+}
+
+/// Highest number on a label of this environment's runs: wins at the first opening after a start, when a restored
+/// environment may have forgotten its numbers.
+async fn labelled(context: &Context, environment: &CloneEnvironment) -> Result<i64, StoreError> {
+    let uid = environment.uid().unwrap_or_default();
+    let done = |set: &std::collections::HashSet<String>| set.contains(&uid);
+    if context.numbered.lock().is_ok_and(|set| done(&set)) {
+        return Ok(0);
+    }
+    let runs = context.runs(&environment.namespace().unwrap_or_default());
+    let selector = format!(
+        "{ENVIRONMENT_LABEL}={},{NUMBER_LABEL}",
+        environment.name_any()
+    );
+    let mut parameters = ListParams::default().labels(&selector).limit(500);
+    let mut highest = 0;
+    loop {
+        let page = call(runs.list_metadata(&parameters)).await?;
+        let numbers = page.items.iter().filter(|run| opened_itself(*run));
+        let numbers = numbers.filter_map(|run| run.labels().get(NUMBER_LABEL)?.parse().ok());
+        highest = numbers.fold(highest, i64::max);
+        match page.metadata.continue_.filter(|token| !token.is_empty()) {
+            Some(token) => parameters.continue_token = Some(token),
+            None => break,
+        }
+    }
+    if let Ok(mut set) = context.numbered.lock() {
+        set.insert(uid);
+    }
+    Ok(highest)
+}
+
+/// A number label on a run that was never opened was typed by somebody; a restored run's is real.
+fn opened_itself(run: &impl ResourceExt) -> bool {
+    run.annotations().contains_key(OPENED_ANNOTATION)
+}
+
+/// The environment's number behind names on devices: reserved by a Lease, kept in the pins. A restored environment keeps
+/// its number unless another one holds it by now.
+///
+/// # Errors
+/// When the API server cannot be asked; `Conflict` when somebody changed the environment meanwhile.
+pub async fn device_number(
+    context: &Context,
+    environment: &CloneEnvironment,
+) -> Result<i64, StoreError> {
+    let leases = context.leases();
+    let me = format!(
+        "{}/{}",
+        environment.namespace().unwrap_or_default(),
+        environment.name_any()
+    );
+    let taken = taken(&leases).await?;
+    let mine = taken.iter().find(|(_, who)| **who == me).map(|(n, _)| *n);
+    if let Some(pinned) = pins::device_number(environment) {
+        match taken.get(&pinned) {
+            Some(who) if *who == me => return Ok(pinned),
+            None if reserve(&leases, pinned, &me).await? => return Ok(pinned),
+            Some(_) | None => {
+                return Err(StoreError::Lost(format!(
+                    "number {pinned} of the pins belongs to another environment: remove {:?} from annotation {}",
+                    pins::DEVICE_NUMBER,
+                    crate::api::PINS_ANNOTATION
+                )));
+            }
+        }
+    }
+    let number = match mine {
+        Some(number) => number,
+        None => first_free(&leases, &taken, &me).await?,
+    };
+    let api = context.environments(&environment.namespace().unwrap_or_default());
+    let fact = Facts::from([(pins::DEVICE_NUMBER.to_owned(), number.to_string())]);
+    pins::add(&api, environment, &fact).await?;
+    Ok(number)
+}
+
+async fn first_free(
+    leases: &Api<Lease>,
+    taken: &BTreeMap<i64, String>,
+    me: &str,
+) -> Result<i64, StoreError> {
+    let mut number = 1;
+    loop {
+        if !taken.contains_key(&number) && reserve(leases, number, me).await? {
+            return Ok(number);
+        }
+        number += 1;
+    }
+}
+
+async fn taken(leases: &Api<Lease>) -> Result<BTreeMap<i64, String>, StoreError> {
+    let found = call(leases.list(&ListParams::default().labels(NUMBER_LEASE))).await?;
+    let pair = |lease: &Lease| {
+        let number = lease.labels().get(NUMBER_LEASE)?.parse().ok()?;
+        Some((number, lease.annotations().get(ENVIRONMENT)?.clone()))
+    };
+    Ok(found.items.iter().filter_map(pair).collect())
+}
+
+/// `false` = somebody was quicker.
+async fn reserve(leases: &Api<Lease>, number: i64, me: &str) -> Result<bool, StoreError> {
+    let lease = Lease {
+        metadata: ObjectMeta {
+            name: Some(format!("ibmi-clone-number-{number}")),
+            labels: Some(BTreeMap::from([(
+                NUMBER_LEASE.to_owned(),
+                number.to_string(),
+            )])),
+            annotations: Some(BTreeMap::from([(ENVIRONMENT.to_owned(), me.to_owned())])),
+            ..ObjectMeta::default()
+        },
+        spec: Some(LeaseSpec {
+            holder_identity: Some(me.to_owned()),
+            ..LeaseSpec::default()
+        }),
+    };
+    match leases.create(&writes_as_us(), &lease).await {
+        Ok(_) => Ok(true),
+        Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(false),
+        Err(error) => Err(StoreError::Lost(error.to_string())),
+    }
+}

@@ -1,0 +1,344 @@
+//! Opening a run (`product.md` § 3): its number, its labels and finalizer, the environment frozen into it, its line of
+//! steps. Everything before the opening write can be repeated; from it on the journal decides.
+//!
+//! A run without a journal whose annotation `opened` names another object was restored or copied: it never executes
+//! (rule 14).
+
+use super::logs::RunLogs;
+use super::status::{RowFacts, build};
+use super::store::{call, writes_as_us};
+use super::{numbers, order};
+use crate::api::run::{CloneRunStatus, Resolved};
+use crate::api::{
+    CloneEnvironment, CloneRun, ENVIRONMENT_LABEL, FIELD_MANAGER, FINALIZER, NUMBER_LABEL,
+    OPENED_ANNOTATION, OUTCOME_LABEL,
+};
+use crate::controllers::context::{Context, digest};
+use crate::controllers::environment::{pins, verify};
+use crate::controllers::events::{Transition, publish};
+use crate::engine::journal::{Journal, Phase, Verdict};
+use crate::engine::ports::StoreError;
+use kube::ResourceExt;
+use kube::api::{Patch, PatchParams};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How an attempt to open ended.
+#[derive(Debug)]
+pub enum Opening {
+    /// The journal is there.
+    Opened,
+    /// Something is still to come: try again after this long.
+    NotYet(Duration),
+    /// The run is final without having been opened, or is going away.
+    Over,
+}
+
+/// Whether the object is a copy of a run that was opened elsewhere or earlier.
+pub fn is_restored(run: &CloneRun) -> bool {
+    let opened = run.annotations().get(OPENED_ANNOTATION);
+    opened.is_some() && opened != run.uid().as_ref()
+}
+
+/// Opens a run that has no journal yet.
+///
+/// # Errors
+/// When the API server cannot be asked, or somebody changed an object meanwhile: try again.
+pub async fn open(context: &Context, run: &CloneRun) -> Result<Opening, StoreError> {
+    if is_restored(run) {
+        let message = "this object was restored or copied from a run that was opened before; a run is never executed twice: create a new CloneRun";
+        return skip(context, run, "Restored", message).await;
+    }
+    if run.metadata.deletion_timestamp.is_some() {
+        if run.finalizers().iter().any(|f| f == FINALIZER) {
+            let message = "deleted before its first step";
+            close(context, run, Phase::Cancelled, "Aborted", message).await?;
+        }
+        return Ok(Opening::Over);
+    }
+    let namespace = run.namespace().unwrap_or_default();
+    let name = &run.spec.environment;
+    let found = call(context.environments(&namespace).get_opt(name)).await?;
+    let Some(environment) = found else {
+        // `kubectl apply -f DIR` may send the run before its environment.
+        if age(context, run) < context.pace().seconds(30) {
+            return Ok(Opening::NotYet(context.pace().seconds(2)));
+        }
+        let message = format!(
+            "there is no CloneEnvironment {name} in namespace {namespace}: create it, then a new CloneRun"
+        );
+        return skip(context, run, "EnvironmentNotFound", &message).await;
+    };
+    if environment.metadata.deletion_timestamp.is_some() {
+        let message = format!("CloneEnvironment {name} is being deleted");
+        return skip(context, run, "EnvironmentDeleted", &message).await;
+    }
+    let (environment, unusable) = match known(context, run, environment).await? {
+        Known::Usable(environment) => (environment, None),
+        Known::Unusable(environment, why) => (environment, Some(why)),
+        Known::NotYet(wait) => return Ok(Opening::NotYet(wait)),
+    };
+    write_opening(context, run, &environment, unusable).await
+}
+
+enum Known {
+    Usable(Box<CloneEnvironment>),
+    Unusable(Box<CloneEnvironment>, (String, String)),
+    NotYet(Duration),
+}
+
+/// The environment with its pins: the locks are named after what verify learned. One that was never verified is verified
+/// now; what a person must change fails the run, what may pass is waited for.
+async fn known(
+    context: &Context,
+    run: &CloneRun,
+    environment: CloneEnvironment,
+) -> Result<Known, StoreError> {
+    if pins::complete(&environment) {
+        return Ok(Known::Usable(Box::new(environment)));
+    }
+    let outcome = verify::verify(context, &environment).await?;
+    let api = context.environments(&run.namespace().unwrap_or_default());
+    let fresh = call(api.get_opt(&environment.name_any())).await?;
+    let fresh = Box::new(fresh.ok_or(StoreError::Gone)?);
+    if pins::complete(&fresh) {
+        return Ok(Known::Usable(fresh));
+    }
+    let limit = context
+        .pace()
+        .seconds(u64::from(fresh.spec.timeouts.run_seconds.unsigned_abs()));
+    if outcome.may_pass && age(context, run) < limit {
+        let text = format!(
+            "the environment could not be verified yet: {}",
+            outcome.message
+        );
+        note(context, run, &text).await?;
+        return Ok(Known::NotYet(context.pace().seconds(15)));
+    }
+    Ok(Known::Unusable(fresh, (outcome.reason, outcome.message)))
+}
+
+fn age(context: &Context, run: &CloneRun) -> Duration {
+    let Some(created) = run.creation_timestamp() else {
+        return Duration::ZERO;
+    };
+    let age = context.now().utc().timestamp() - created.0.as_second();
+    Duration::from_secs(u64::try_from(age).unwrap_or_default())
+}
+
+async fn write_opening(
+    context: &Context,
+    run: &CloneRun,
+    environment: &CloneEnvironment,
+    unusable: Option<(String, String)>,
+) -> Result<Opening, StoreError> {
+    let device_number = numbers::device_number(context, environment).await?;
+    let number = numbers::run_number(context, environment, run).await?;
+    let run = mark(context, run, number).await?;
+    let mut status = CloneRunStatus {
+        number: Some(number),
+        function: Some(environment.spec.function.as_str().to_owned()),
+        resolved: Some(Resolved {
+            environment_uid: environment.uid().unwrap_or_default(),
+            generation: environment.metadata.generation.unwrap_or_default(),
+            sha256: digest(&environment.spec),
+            device_number,
+            pins: pins::facts(environment),
+            spec: Some(environment.spec.clone()),
+        }),
+        ..CloneRunStatus::default()
+    };
+    let mut journal = match (
+        order::plan(context, &run, &status, &token(&run)).await,
+        unusable,
+    ) {
+        (Ok(plan), unusable) => {
+            let max = environment.spec.logs.max_bytes_per_run;
+            let logs = RunLogs::new(context.client.clone(), &run, Some(number), max);
+            let recipe = context.recipes.build(&plan, Arc::new(logs));
+            let steps: Vec<&str> = recipe.steps.iter().map(|s| s.id()).collect();
+            let mut journal = Journal::open(&recipe.name, &token(&run), &steps);
+            if let Some((reason, message)) = unusable {
+                fail(context, &mut journal, &reason, &message);
+            }
+            journal
+        }
+        (Err(order::PlanFailed::Unusable(why)), _) => {
+            let mut journal = Journal::open("", &token(&run), &[]);
+            fail(context, &mut journal, "SpecUnusable", &why);
+            journal
+        }
+        (Err(order::PlanFailed::Store(error)), _) => return Err(error),
+    };
+    journal.revision = 1;
+    journal.writer = context.config.writer.clone();
+    status = build(&status, &journal, &facts(context, &run));
+    let run = write_status(context, &run, status).await?;
+    let note = format!("number {number}, {} steps", journal.steps.len());
+    publish(
+        &context.recorder,
+        &run,
+        &[Transition::new(false, "Opened", "Run", note)],
+    )
+    .await;
+    Ok(Opening::Opened)
+}
+
+/// Token of the run: the same however often the opening is repeated.
+pub fn token(run: &CloneRun) -> String {
+    let digest = Sha256::digest(run.uid().unwrap_or_default());
+    digest.iter().take(10).map(|b| format!("{b:02X}")).collect()
+}
+
+fn fail(context: &Context, journal: &mut Journal, reason: &str, message: &str) {
+    let now = context.now();
+    journal.phase = Phase::Failed;
+    journal.started_at = Some(now);
+    journal.finished_at = Some(now);
+    journal.verdict = Some(Verdict {
+        phase: Phase::Failed,
+        reason: reason.to_owned(),
+        message: message.to_owned(),
+        at: now,
+    });
+}
+
+fn facts(context: &Context, run: &CloneRun) -> RowFacts {
+    RowFacts {
+        generation: run.metadata.generation,
+        mode: run.spec.mode,
+        now: context.now(),
+    }
+}
+
+/// Labels, annotation and finalizer in one conditional patch, before the status: the finalizer is there before the first
+/// effect.
+async fn mark(context: &Context, run: &CloneRun, number: i64) -> Result<CloneRun, StoreError> {
+    let mut finalizers = run.finalizers().to_vec();
+    if !finalizers.iter().any(|f| f == FINALIZER) {
+        finalizers.push(FINALIZER.to_owned());
+    }
+    let metadata = json!({
+        "labels": {NUMBER_LABEL: number.to_string(), ENVIRONMENT_LABEL: run.spec.environment},
+        "annotations": {OPENED_ANNOTATION: run.uid()},
+        "finalizers": finalizers,
+    });
+    patch_metadata(context, run, metadata).await
+}
+
+/// A metadata patch on this very object and version.
+///
+/// # Errors
+/// `Conflict` when it was changed since it was read, `Gone` when it does not exist any more.
+pub async fn patch_metadata(
+    context: &Context,
+    run: &CloneRun,
+    mut metadata: Value,
+) -> Result<CloneRun, StoreError> {
+    metadata["uid"] = json!(run.uid());
+    metadata["resourceVersion"] = json!(run.resource_version());
+    let api = context.runs(&run.namespace().unwrap_or_default());
+    let parameters = PatchParams {
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+        ..PatchParams::default()
+    };
+    let name = run.name_any();
+    let patch = json!({"metadata": metadata});
+    let patch = Patch::Merge(&patch);
+    answer(api.patch(&name, &parameters, &patch)).await
+}
+
+/// Writes a status on the version that was read.
+async fn write_status(
+    context: &Context,
+    run: &CloneRun,
+    status: CloneRunStatus,
+) -> Result<CloneRun, StoreError> {
+    let api = context.runs(&run.namespace().unwrap_or_default());
+    let mut object = run.clone();
+    object.status = Some(status);
+    object.metadata.managed_fields = None;
+    let (name, parameters) = (run.name_any(), writes_as_us());
+    answer(api.replace_status(&name, &parameters, &object)).await
+}
+
+async fn answer<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, StoreError> {
+    match tokio::time::timeout(Duration::from_secs(5), request).await {
+        Ok(Ok(written)) => Ok(written),
+        Ok(Err(kube::Error::Api(status))) if status.is_conflict() => Err(StoreError::Conflict),
+        Ok(Err(kube::Error::Api(status))) if status.is_not_found() => Err(StoreError::Gone),
+        Ok(Err(error)) => Err(StoreError::Lost(error.to_string())),
+        Err(_) => Err(StoreError::Lost("the API server did not answer".into())),
+    }
+}
+
+/// What a run that is not opened yet waits for; not written twice.
+async fn note(context: &Context, run: &CloneRun, message: &str) -> Result<(), StoreError> {
+    let mut status = run.status.clone().unwrap_or_default();
+    if status.message.as_deref() == Some(message) {
+        return Ok(());
+    }
+    status.state = Some("RUNNING".to_owned());
+    status.function = status.function.take();
+    status.observed_generation = run.metadata.generation;
+    status.message = Some(message.to_owned());
+    status.reason = Some("WaitsForDevices".to_owned());
+    write_status(context, run, status).await?;
+    Ok(())
+}
+
+async fn skip(
+    context: &Context,
+    run: &CloneRun,
+    reason: &str,
+    message: &str,
+) -> Result<Opening, StoreError> {
+    close(context, run, Phase::Skipped, reason, message).await?;
+    Ok(Opening::Over)
+}
+
+/// Ends a run that never executed a step: label, one status write, no finalizer.
+///
+/// # Errors
+/// As [`patch_metadata`].
+pub async fn close(
+    context: &Context,
+    run: &CloneRun,
+    phase: Phase,
+    reason: &str,
+    message: &str,
+) -> Result<(), StoreError> {
+    let now = context.now();
+    let mut journal = super::store::journal_of_run(run);
+    journal.phase = phase;
+    journal.finished_at = Some(now);
+    journal.revision += 1;
+    journal.writer = context.config.writer.clone();
+    journal.verdict = Some(Verdict {
+        phase,
+        reason: reason.to_owned(),
+        message: message.to_owned(),
+        at: now,
+    });
+    let before = run.status.clone().unwrap_or_default();
+    let status = build(&before, &journal, &facts(context, run));
+    let written = write_status(context, run, status).await?;
+    let word = super::status::phase_word(phase);
+    let finalizers: Vec<&String> = written
+        .finalizers()
+        .iter()
+        .filter(|f| *f != FINALIZER)
+        .collect();
+    let metadata = json!({"labels": {OUTCOME_LABEL: word}, "finalizers": finalizers});
+    let note = format!("{reason}: {message}");
+    let warning = phase != Phase::Cancelled;
+    let told = Transition::new(warning, word, "Run", note);
+    publish(&context.recorder, &written, &[told]).await;
+    match patch_metadata(context, &written, metadata).await {
+        // Deleted while being closed: the object goes with its last finalizer.
+        Ok(_) | Err(StoreError::Gone) => Ok(()),
+        Err(error) => Err(error),
+    }
+}

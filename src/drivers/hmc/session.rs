@@ -1,0 +1,513 @@
+//! One session per console: shared, re-used, always logged off. Leaked sessions are the worst known damage a client
+//! does to a console (`hmc.md` §§ 1.2, 6).
+
+use super::endpoint::Endpoint;
+use super::{errors, xml};
+use crate::drivers::transport::http::{Answer, Intent, Request};
+use crate::site::DeviceError;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Method, Url};
+use secrecy::{ExposeSecret, SecretString};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+const LOGON: &str = "/rest/api/web/Logon";
+const LOGON_REQUEST: &str = "application/vnd.ibm.powervm.web+xml; type=LogonRequest";
+const LOGON_RESPONSE: &str = "application/vnd.ibm.powervm.web+xml; type=LogonResponse";
+/// A logoff that is not answered in this time leaves the session to the console's own time-out.
+const LOGOFF_LIMIT: Duration = Duration::from_secs(10);
+const LOGON_LIMIT: Duration = Duration::from_secs(60);
+
+/// One request to the console, without address and token.
+#[derive(Debug, Clone)]
+pub(super) struct Call {
+    pub(super) method: Method,
+    /// Path and query.
+    pub(super) path: String,
+    pub(super) accept: &'static str,
+    pub(super) content_type: Option<&'static str>,
+    pub(super) body: String,
+    pub(super) intent: Intent,
+    /// For the transcript; the body is never shown.
+    pub(super) label: String,
+    pub(super) timeout: Duration,
+}
+
+/// An answer, and which console gave it: job numbers are only good there.
+#[derive(Debug, Clone)]
+pub(super) struct Reply {
+    pub(super) answer: Answer,
+    /// `https://host:port`.
+    pub(super) place: String,
+    /// The console in the user's words.
+    pub(super) device: String,
+}
+
+struct Session {
+    endpoint: usize,
+    base: String,
+    token: SecretString,
+}
+
+#[derive(Default)]
+struct State {
+    current: Option<Arc<Session>>,
+    /// Sessions of a console that stopped answering: logged off when it is back.
+    abandoned: Vec<Arc<Session>>,
+    /// The console refused the password. Three wrong logons lock the account, so it is never sent again.
+    refused: Option<DeviceError>,
+    watched: bool,
+}
+
+/// The sessions of one console and one credential.
+pub(super) struct Sessions {
+    endpoints: Vec<Endpoint>,
+    user: String,
+    password: SecretString,
+    audit: Mutex<String>,
+    idle: Duration,
+    state: tokio::sync::Mutex<State>,
+    in_flight: AtomicUsize,
+    last_used: Mutex<Instant>,
+}
+
+/// Counts a request while it runs, so that the idle watch does not log off under it.
+struct InFlight<'a>(&'a Sessions);
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.touch();
+        self.0.in_flight.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl Sessions {
+    pub(super) fn new(
+        endpoints: Vec<Endpoint>,
+        user: String,
+        password: SecretString,
+        audit: String,
+        idle: Duration,
+    ) -> Self {
+        Self {
+            endpoints,
+            user,
+            password,
+            audit: Mutex::new(audit),
+            idle,
+            state: tokio::sync::Mutex::new(State::default()),
+            in_flight: AtomicUsize::new(0),
+            last_used: Mutex::new(Instant::now()),
+        }
+    }
+
+    /// The console in the user's words, before it is known which endpoint answers.
+    pub(super) fn name(&self) -> &str {
+        self.endpoints.first().map_or("HMC", |e| e.name.as_str())
+    }
+
+    /// Text of the X-Audit-Memento header from now on.
+    pub(super) fn set_audit(&self, text: &str) {
+        text.clone_into(&mut self.audit.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn touch(&self) {
+        *self
+            .last_used
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// Sends a request in the session. A read survives an expired session (one new logon) and a console that is down
+    /// (the other endpoint); an effect is sent at most once.
+    pub(super) async fn call(self: &Arc<Self>, call: &Call) -> Result<Reply, DeviceError> {
+        self.in_flight.fetch_add(1, Ordering::AcqRel);
+        let _running = InFlight(self);
+        let session = self.session().await?;
+        match self.send(&session, call).await {
+            Ok(reply) if reply.answer.status == 401 => self.after_401(&session, call).await,
+            Err(error @ DeviceError::Unreachable { .. }) if call.intent == Intent::Read => {
+                let other = self.elsewhere(&session, error).await?;
+                self.send(&other, call).await
+            }
+            other => other,
+        }
+    }
+
+    async fn after_401(
+        self: &Arc<Self>,
+        session: &Arc<Session>,
+        call: &Call,
+    ) -> Result<Reply, DeviceError> {
+        self.forget(session).await;
+        let device = &self.endpoints[session.endpoint].name;
+        if call.intent == Intent::Effect {
+            // A 401 comes before any work. Whether the effect is still wanted must be read again first.
+            return Err(DeviceError::busy(
+                device,
+                format!("the session had expired, {} was not done", call.label),
+            ));
+        }
+        let fresh = self.session().await?;
+        let reply = self.send(&fresh, call).await?;
+        if reply.answer.status == 401 {
+            self.forget(&fresh).await;
+            return Err(DeviceError::refused(
+                device,
+                "HTTP401",
+                format!(
+                    "{} is not allowed even in a new session of user {}: check the user's roles at the console",
+                    call.label, self.user
+                ),
+            ));
+        }
+        Ok(reply)
+    }
+
+    /// The session to use; logs on when there is none.
+    async fn session(self: &Arc<Self>) -> Result<Arc<Session>, DeviceError> {
+        let mut state = self.state.lock().await;
+        if let Some(session) = &state.current {
+            return Ok(session.clone());
+        }
+        let all: Vec<usize> = (0..self.endpoints.len()).collect();
+        let session = self.log_on_somewhere(&mut state, &all).await?;
+        state.current = Some(session.clone());
+        self.watch(&mut state);
+        Ok(session)
+    }
+
+    /// The console of this session does not answer: tries the other endpoint. The old session is kept for later, in
+    /// case only the network was down.
+    async fn elsewhere(
+        self: &Arc<Self>,
+        lost: &Arc<Session>,
+        error: DeviceError,
+    ) -> Result<Arc<Session>, DeviceError> {
+        let mut state = self.state.lock().await;
+        if let Some(current) = &state.current
+            && !Arc::ptr_eq(current, lost)
+        {
+            return Ok(current.clone());
+        }
+        let others: Vec<usize> = (0..self.endpoints.len())
+            .filter(|i| *i != lost.endpoint)
+            .collect();
+        if others.is_empty() {
+            return Err(error);
+        }
+        let session = self
+            .log_on_somewhere(&mut state, &others)
+            .await
+            .map_err(|second| join(self.name(), &[error, second]))?;
+        state.abandoned.push(lost.clone());
+        state.current = Some(session.clone());
+        Ok(session)
+    }
+
+    /// Logs on at the first endpoint that can be reached. Only a transport failure leads to the next port or endpoint;
+    /// an HTTP answer never does.
+    async fn log_on_somewhere(
+        &self,
+        state: &mut State,
+        candidates: &[usize],
+    ) -> Result<Arc<Session>, DeviceError> {
+        if let Some(refused) = &state.refused {
+            return Err(refused.clone());
+        }
+        let mut failures = Vec::new();
+        for index in candidates {
+            let endpoint = &self.endpoints[*index];
+            for port in endpoint.ports() {
+                match self.log_on(*index, endpoint, port).await {
+                    Ok(session) => {
+                        endpoint.learn(port);
+                        return Ok(Arc::new(session));
+                    }
+                    Err(error @ DeviceError::Unreachable { .. }) => failures.push(error),
+                    Err(error) => {
+                        if error.code() == Some("LoginFailed") {
+                            state.refused = Some(error.clone());
+                        }
+                        return Err(error);
+                    }
+                }
+            }
+        }
+        Err(join(self.name(), &failures))
+    }
+
+    async fn log_on(
+        &self,
+        index: usize,
+        endpoint: &Endpoint,
+        port: u16,
+    ) -> Result<Session, DeviceError> {
+        let base = endpoint.base(port);
+        let body = format!(
+            "<LogonRequest xmlns=\"http://www.ibm.com/xmlns/systems/power/firmware/web/mc/2012_10/\" schemaVersion=\"V1_1_0\"><UserID>{}</UserID><Password>{}</Password></LogonRequest>",
+            xml::escape(&self.user),
+            xml::escape(self.password.expose_secret())
+        );
+        let call = Call {
+            method: Method::PUT,
+            path: LOGON.to_owned(),
+            accept: LOGON_RESPONSE,
+            content_type: Some(LOGON_REQUEST),
+            body,
+            // A lost answer leaves at worst one session behind, which times out by itself.
+            intent: Intent::Read,
+            label: format!("PUT Logon user={}", self.user),
+            timeout: LOGON_LIMIT,
+        };
+        let answer = endpoint
+            .wire
+            .send(self.request(&base, None, &call, &endpoint.name)?)
+            .await?;
+        let token = self.token(endpoint, &base, &answer)?;
+        Ok(Session {
+            endpoint: index,
+            base,
+            token,
+        })
+    }
+
+    fn token(
+        &self,
+        endpoint: &Endpoint,
+        base: &str,
+        answer: &Answer,
+    ) -> Result<SecretString, DeviceError> {
+        let device = &endpoint.name;
+        match answer.status {
+            200..=299 => {}
+            401 | 403 => {
+                let said = errors::complaint(&answer.body).text;
+                return Err(DeviceError::refused(
+                    device,
+                    "LoginFailed",
+                    format!(
+                        "logon of user {} was refused (HTTP {} {said}): write the right user and password into the Secret, and give the user remote access via the web; no second attempt is made until the Secret changes, because three wrong ones lock the account",
+                        self.user, answer.status
+                    ),
+                ));
+            }
+            404 | 405 => {
+                return Err(DeviceError::refused(
+                    device,
+                    format!("HTTP{}", answer.status),
+                    format!(
+                        "{base} answers, but has no REST API there: consoles before V11 serve it at port 12443, later ones at 443; write the port into endpoints"
+                    ),
+                ));
+            }
+            status => return Err(errors::failed(device, status, &answer.body, Intent::Read)),
+        }
+        let token: String = xml::parse(&answer.body)
+            .and_then(|document| {
+                let token = xml::find(document.root_element(), "X-API-Session")?;
+                xml::text(token)
+            })
+            .unwrap_or_default()
+            // Some levels break the token into lines.
+            .split_whitespace()
+            .collect();
+        if token.is_empty() {
+            return Err(DeviceError::refused(
+                device,
+                "NoConsole",
+                format!(
+                    "{base} answers the logon without a session: this is no HMC REST API; check address and port of the endpoint"
+                ),
+            ));
+        }
+        Ok(token.into())
+    }
+
+    async fn send(&self, session: &Session, call: &Call) -> Result<Reply, DeviceError> {
+        let endpoint = &self.endpoints[session.endpoint];
+        let request = self.request(&session.base, Some(&session.token), call, &endpoint.name)?;
+        let answer = endpoint.wire.send(request).await?;
+        Ok(Reply {
+            answer,
+            place: session.base.clone(),
+            device: endpoint.name.clone(),
+        })
+    }
+
+    fn request(
+        &self,
+        base: &str,
+        token: Option<&SecretString>,
+        call: &Call,
+        device: &str,
+    ) -> Result<Request, DeviceError> {
+        let url = Url::parse(&format!("{base}{}", call.path))
+            .map_err(|e| DeviceError::refused(device, "BadEndpoint", format!("{base}: {e}")))?;
+        let mut headers = HeaderMap::new();
+        headers.insert("accept", HeaderValue::from_static(call.accept));
+        if let Some(kind) = call.content_type {
+            headers.insert("content-type", HeaderValue::from_static(kind));
+        }
+        let audit = self.audit.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Ok(memento) = HeaderValue::from_str(&audit) {
+            headers.insert(HeaderName::from_static("x-audit-memento"), memento);
+        }
+        drop(audit);
+        if let Some(token) = token {
+            let mut value = HeaderValue::from_str(token.expose_secret()).map_err(|_| {
+                DeviceError::refused(device, "NoConsole", "the session token is no header text")
+            })?;
+            value.set_sensitive(true);
+            headers.insert(HeaderName::from_static("x-api-session"), value);
+        }
+        Ok(Request {
+            method: call.method.clone(),
+            url,
+            headers,
+            body: call.body.clone().into_bytes(),
+            intent: call.intent,
+            label: call.label.clone(),
+            timeout: call.timeout,
+        })
+    }
+
+    /// A session that the console no longer knows.
+    async fn forget(&self, session: &Arc<Session>) {
+        let mut state = self.state.lock().await;
+        if state
+            .current
+            .as_ref()
+            .is_some_and(|s| Arc::ptr_eq(s, session))
+        {
+            state.current = None;
+        }
+    }
+
+    /// Logs off everything. The object can be used again: it then logs on anew.
+    pub(super) async fn close(&self) {
+        let sessions = {
+            let mut state = self.state.lock().await;
+            let mut all = std::mem::take(&mut state.abandoned);
+            all.extend(state.current.take());
+            all
+        };
+        for session in sessions {
+            self.log_off(&session).await;
+        }
+    }
+
+    async fn log_off(&self, session: &Session) {
+        match self.send(session, &logoff()).await {
+            Ok(reply) if matches!(reply.answer.status, 200..=299 | 401 | 404) => {}
+            Ok(reply) => {
+                tracing::warn!(
+                    device = reply.device,
+                    status = reply.answer.status,
+                    "logoff refused: a session stays open until the console's time-out"
+                );
+            }
+            Err(error) => {
+                tracing::warn!(%error, "logoff not answered: a session stays open until the console's time-out");
+            }
+        }
+    }
+
+    /// Starts the watch that logs off after a time without requests.
+    fn watch(self: &Arc<Self>, state: &mut State) {
+        if std::mem::replace(&mut state.watched, true) {
+            return;
+        }
+        let weak: Weak<Self> = Arc::downgrade(self);
+        let every = (self.idle / 4).max(Duration::from_millis(5));
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(every).await;
+                let Some(sessions) = weak.upgrade() else {
+                    return;
+                };
+                if sessions.log_off_when_idle().await {
+                    return;
+                }
+            }
+        });
+    }
+
+    async fn log_off_when_idle(&self) -> bool {
+        let mut state = self.state.lock().await;
+        let since = self
+            .last_used
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .elapsed();
+        if self.in_flight.load(Ordering::Acquire) > 0 || since < self.idle {
+            return false;
+        }
+        state.watched = false;
+        let mut all = std::mem::take(&mut state.abandoned);
+        all.extend(state.current.take());
+        drop(state);
+        for session in all {
+            self.log_off(&session).await;
+        }
+        true
+    }
+}
+
+impl Drop for Sessions {
+    /// Without `close` the logoff is sent in the background, when there is still a runtime to send it.
+    fn drop(&mut self) {
+        let state = std::mem::take(self.state.get_mut());
+        let mut left = state.abandoned;
+        left.extend(state.current);
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return;
+        };
+        for session in left {
+            let endpoint = &self.endpoints[session.endpoint];
+            let wire = endpoint.wire.clone();
+            if let Ok(request) = self.request(
+                &session.base,
+                Some(&session.token),
+                &logoff(),
+                &endpoint.name,
+            ) {
+                runtime.spawn(async move { wire.send(request).await });
+            }
+        }
+    }
+}
+
+fn logoff() -> Call {
+    Call {
+        method: Method::DELETE,
+        path: LOGON.to_owned(),
+        accept: "*/*",
+        content_type: None,
+        body: String::new(),
+        intent: Intent::Read,
+        label: "DELETE Logon".to_owned(),
+        timeout: LOGOFF_LIMIT,
+    }
+}
+
+/// One `Unreachable` that tells of every address tried; a refusal among them wins, because a person must act on it.
+fn join(device: &str, failures: &[DeviceError]) -> DeviceError {
+    if let Some(refused) = failures
+        .iter()
+        .find(|f| !matches!(f, DeviceError::Unreachable { .. }))
+    {
+        return refused.clone();
+    }
+    let texts: Vec<&str> = failures
+        .iter()
+        .filter_map(|f| match f {
+            DeviceError::Unreachable { text, .. } => Some(text.as_str()),
+            DeviceError::Busy { .. }
+            | DeviceError::Refused { .. }
+            | DeviceError::Indeterminate { .. } => None,
+        })
+        .collect();
+    DeviceError::unreachable(device, texts.join("; "))
+}

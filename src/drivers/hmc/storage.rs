@@ -1,0 +1,169 @@
+//! What a VIOS maps and which disks it has, and the ports of a partition (`hmc.md` §§ 2.2, 5.5).
+
+use super::xml;
+use crate::drivers::vios::unique_id::{UniqueId, page_83};
+use crate::site::{PartitionUuid, Uid, Wwpn};
+use roxmltree::Node;
+
+/// A disk that a VIOS sees.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ViosDisk {
+    /// `hdisk5`.
+    pub(crate) name: String,
+    /// Storage identity, when it has a readable one.
+    pub(crate) uid: Option<Uid>,
+    /// `reserve_policy=no_reserve` is set.
+    pub(crate) no_reserve: bool,
+}
+
+/// One virtual SCSI mapping with storage behind it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Mapping {
+    pub(super) client: Option<PartitionUuid>,
+    pub(super) client_id: Option<i32>,
+    pub(super) backing: ViosDisk,
+}
+
+fn disk(volume: Node<'_, '_>) -> Option<ViosDisk> {
+    let field = |name: &str| xml::child_text(volume, name);
+    let by_odm = field("VolumeUniqueID").and_then(|t| UniqueId::parse(&t)?.storage_uid());
+    Some(ViosDisk {
+        name: field("VolumeName")?,
+        uid: by_odm.or_else(|| field("DescriptorPage83").and_then(|t| page_83(&t))),
+        no_reserve: field("ReservePolicy").as_deref() == Some("NoReserve"),
+    })
+}
+
+/// All physical volumes of a VIOS entry (`group=ViosStorage`), each once: a disk is shown under every port that
+/// reaches it. `None` when it is no VIOS.
+pub(crate) fn disks(body: &str) -> Option<Vec<ViosDisk>> {
+    let document = xml::parse(body)?;
+    let vios = xml::objects(&document, "VirtualIOServer")
+        .into_iter()
+        .next()?;
+    let mut disks: Vec<ViosDisk> = Vec::new();
+    for volume in vios.descendants() {
+        if volume.tag_name().name() != "PhysicalVolume" {
+            continue;
+        }
+        let Some(found) = disk(volume) else { continue };
+        if !disks
+            .iter()
+            .any(|d| d.name == found.name && d.uid == found.uid)
+        {
+            disks.push(found);
+        }
+    }
+    Some(disks)
+}
+
+/// The mappings of a VIOS entry (`group=ViosSCSIMapping`) that have storage. Optical media are no disks. `None` when it
+/// is no VIOS.
+pub(super) fn mappings(body: &str) -> Option<Vec<Mapping>> {
+    let document = xml::parse(body)?;
+    let vios = xml::objects(&document, "VirtualIOServer")
+        .into_iter()
+        .next()?;
+    let all = vios
+        .descendants()
+        .filter(|n| n.tag_name().name() == "VirtualSCSIMapping");
+    Some(all.filter_map(mapping).collect())
+}
+
+fn mapping(mapping: Node<'_, '_>) -> Option<Mapping> {
+    let storage = xml::child(mapping, "Storage")?;
+    let kind = storage.children().find(Node::is_element)?;
+    let backing = match kind.tag_name().name() {
+        "PhysicalVolume" => disk(kind)?,
+        "VirtualOpticalMedia" => return None,
+        // Logical volume, file, shared storage pool: a disk of the client without an identity of the array.
+        _ => ViosDisk {
+            name: ["DiskName", "UnitName", "LogicalUnitName", "VolumeName"]
+                .iter()
+                .find_map(|name| xml::child_text(kind, name))
+                .or_else(|| {
+                    let server = xml::child(mapping, "ServerAdapter")?;
+                    xml::child_text(server, "BackingDeviceName")
+                })
+                .unwrap_or_else(|| kind.tag_name().name().to_owned()),
+            uid: None,
+            no_reserve: false,
+        },
+    };
+    Some(Mapping {
+        client: xml::child(mapping, "AssociatedLogicalPartition")
+            .and_then(xml::href_tail)
+            .map(PartitionUuid::new),
+        client_id: xml::at(mapping, &["ClientAdapter", "LocalPartitionID"])
+            .and_then(xml::text)
+            .and_then(|t| t.parse().ok()),
+        backing,
+    })
+}
+
+/// Partition ids of the VIOSes to which a partition's virtual SCSI client adapters connect; `None` when one connects to
+/// any, or it cannot be read. This is hypervisor data: it is right even when a VIOS does not answer.
+pub(super) fn serving_vioses(body: &str) -> Option<Vec<i32>> {
+    if body.trim().is_empty() {
+        return Some(Vec::new());
+    }
+    let document = xml::parse(body)?;
+    xml::objects(&document, "VirtualSCSIClientAdapter")
+        .into_iter()
+        .map(|adapter| {
+            let id: i32 = xml::child_text(adapter, "RemoteLogicalPartitionID")?
+                .parse()
+                .ok()?;
+            (id != 65535).then_some(id)
+        })
+        .collect()
+}
+
+/// World wide port names of a partition's virtual Fibre Channel adapters, one list per adapter.
+pub(super) fn ports(body: &str) -> Option<Vec<Vec<Wwpn>>> {
+    if body.trim().is_empty() {
+        return Some(Vec::new());
+    }
+    let document = xml::parse(body)?;
+    xml::objects(&document, "VirtualFibreChannelClientAdapter")
+        .into_iter()
+        .map(|adapter| {
+            let names = xml::child_text(adapter, "WWPNs")?;
+            Some(names.split_whitespace().map(Wwpn::new).collect())
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn vios(mappings: &str) -> String {
+        format!(
+            "<V:VirtualIOServer xmlns:V='u' xmlns='u'><VirtualSCSIMappings>{mappings}</VirtualSCSIMappings></V:VirtualIOServer>"
+        )
+    }
+
+    #[test]
+    fn an_optical_medium_is_no_disk_and_a_file_is_one_without_identity() {
+        let body = vios(
+            "<VirtualSCSIMapping><Storage><VirtualOpticalMedia/></Storage></VirtualSCSIMapping><VirtualSCSIMapping/><VirtualSCSIMapping><Storage><VirtualDisk><DiskName>lv1</DiskName></VirtualDisk></Storage></VirtualSCSIMapping>",
+        );
+        let mappings = mappings(&body).unwrap();
+        assert_eq!(mappings.len(), 1);
+        assert_eq!(mappings[0].backing.name, "lv1");
+        assert_eq!(mappings[0].backing.uid, None);
+    }
+
+    #[test]
+    fn an_adapter_that_connects_to_any_vios_leaves_the_question_open() {
+        let feed = |id: &str| {
+            format!(
+                "<feed><entry><content><A:VirtualSCSIClientAdapter xmlns:A='u' xmlns='u'><RemoteLogicalPartitionID>{id}</RemoteLogicalPartitionID></A:VirtualSCSIClientAdapter></content></entry></feed>"
+            )
+        };
+        assert_eq!(serving_vioses(&feed("2")), Some(vec![2]));
+        assert_eq!(serving_vioses(&feed("65535")), None);
+        assert_eq!(serving_vioses("no xml"), None);
+    }
+}

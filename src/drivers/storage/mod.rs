@@ -1,0 +1,3 @@
+//! Arrays behind the role `CopyServices`.
+
+pub mod spectrum_virtualize;

@@ -1,0 +1,98 @@
+//! What an answer that is not 200 means: the CMMVC code decides, never the status alone and never the text (§ 1.6, § 3.9).
+
+use crate::drivers::transport::http::Intent;
+use crate::site::DeviceError;
+
+/// The first `CMMVCnnnnX` anywhere in a body, and the text after it.
+pub(super) fn code_of(body: &str) -> Option<(String, String)> {
+    body.match_indices("CMMVC").find_map(|(at, _)| {
+        let code: String = body[at..].chars().take(10).collect();
+        let digits = code.chars().skip(5).take(4).all(|c| c.is_ascii_digit());
+        let kind = code.chars().nth(9).is_some_and(|c| "EWI".contains(c));
+        let after = body[at..].strip_prefix(&code)?;
+        let text = after.trim_matches(|c: char| c.is_whitespace() || "\"}:".contains(c));
+        (digits && kind).then(|| (code, text.to_owned()))
+    })
+}
+
+/// Classifies an answer with another status than 200.
+pub(super) fn classify(
+    device: &str,
+    label: &str,
+    status: u16,
+    body: &str,
+    intent: Intent,
+) -> DeviceError {
+    if let Some((code, text)) = code_of(body) {
+        let advice = match code.as_str() {
+            "CMMVC6253E" => "; the user's role may not do this: give it CopyOperator or more",
+            "CMMVC8855E" => "; volume protection: the volume had I/O within the protection time",
+            _ => "",
+        };
+        return DeviceError::refused(device, code, format!("({label}) {text}{advice}"));
+    }
+    let shown: String = body.chars().take(200).collect();
+    match status {
+        429 => DeviceError::busy(device, format!("too many requests ({label})")),
+        502..=504 => match intent {
+            Intent::Read => DeviceError::busy(device, format!("HTTP {status} ({label})")),
+            Intent::Effect => {
+                DeviceError::indeterminate(device, format!("HTTP {status} ({label})"))
+            }
+        },
+        // 500 without a code: the service fell over; whether the command ran is unknown.
+        500 => match intent {
+            Intent::Read => DeviceError::busy(
+                device,
+                format!("HTTP 500 without a code ({label}): {shown}"),
+            ),
+            Intent::Effect => DeviceError::indeterminate(
+                device,
+                format!("HTTP 500 without a code ({label}): {shown}"),
+            ),
+        },
+        _ => DeviceError::refused(
+            device,
+            format!("HTTP{status}"),
+            format!("({label}) {shown}"),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_is_found_in_every_shape_of_an_error_body() {
+        for body in [
+            "CMMVC5754E The specified object does not exist.",
+            "\"CMMVC5754E The specified object does not exist.\"",
+            r#"{"message": "CMMVC5754E The specified object does not exist."}"#,
+            "Error: CMMVC5754E The specified object does not exist.",
+            "CMMVC error: CMMVC5754E The specified object does not exist.",
+        ] {
+            let (code, text) = code_of(body).unwrap();
+            assert_eq!(code, "CMMVC5754E");
+            assert_eq!(text, "The specified object does not exist.", "{body}");
+        }
+    }
+
+    #[test]
+    fn a_body_without_a_code_has_none() {
+        for body in ["", "CMMVC", "CMMVC12E", "<html>502</html>", "CMMVCABCDE x"] {
+            assert_eq!(code_of(body), None, "{body}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_outcome_of_an_effect_is_never_called_a_refusal() {
+        for status in [500, 502, 503, 504] {
+            let error = classify("svc", "start", status, "", Intent::Effect);
+            assert!(
+                matches!(error, DeviceError::Indeterminate { .. }),
+                "{status}"
+            );
+        }
+    }
+}

@@ -1,0 +1,339 @@
+//! Pure part: which volume belongs behind which adapter, and what a VIOS's answer means for the clone.
+
+use super::Adapter;
+use super::lsmap::{ServerAdapter, is_vhost};
+use crate::drivers::hmc::ViosDisk;
+use crate::site::{Uid, VolumePath, WantedVolume};
+
+/// Longest name of a virtual target device that every VIOS level takes (`hmc.md` § 5.2).
+const VTD_LENGTH: usize = 15;
+
+/// One VIOS's share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Served {
+    pub(super) server: String,
+    /// The clone's adapters there.
+    pub(super) vhosts: Vec<String>,
+    /// Volumes in the order given, each with its adapter.
+    pub(super) volumes: Vec<(WantedVolume, String)>,
+}
+
+/// A setting that cannot be carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Bad {
+    pub(super) code: &'static str,
+    pub(super) text: String,
+}
+
+impl Bad {
+    pub(super) fn new(code: &'static str, text: String) -> Self {
+        Self { code, text }
+    }
+}
+
+/// Gives every volume its adapter on every VIOS: the one that names it, else the first that takes all. A VIOS whose
+/// adapters take none of the volumes has an empty share; a volume that no VIOS serves is an error.
+pub(super) fn distribute(
+    adapters: &[Adapter],
+    volumes: &[WantedVolume],
+) -> Result<Vec<Served>, Bad> {
+    check_names(adapters, volumes)?;
+    let mut shares: Vec<Served> = Vec::new();
+    for adapter in adapters {
+        match shares.iter_mut().find(|s| s.server == adapter.server) {
+            Some(share) => share.vhosts.push(adapter.vhost.clone()),
+            None => shares.push(Served {
+                server: adapter.server.clone(),
+                vhosts: vec![adapter.vhost.clone()],
+                volumes: Vec::new(),
+            }),
+        }
+    }
+    for volume in volumes {
+        let mut served = false;
+        for share in &mut shares {
+            let here = adapters.iter().filter(|a| a.server == share.server);
+            if let Some(vhost) = vhost_for(here, &volume.uid) {
+                share.volumes.push((volume.clone(), vhost.to_owned()));
+                served = true;
+            }
+        }
+        if !served {
+            return Err(Bad::new(
+                "NoAdapter",
+                format!(
+                    "volume {} is behind no adapter: name it in virtualIo.vscsi.adapters, or write \"*\" there",
+                    volume.uid
+                ),
+            ));
+        }
+    }
+    Ok(shares)
+}
+
+fn vhost_for<'a>(
+    adapters: impl Iterator<Item = &'a Adapter> + Clone,
+    uid: &Uid,
+) -> Option<&'a str> {
+    let names_it = |a: &&Adapter| a.volumes.as_ref().is_some_and(|v| v.contains(uid));
+    adapters
+        .clone()
+        .find(names_it)
+        .or_else(|| adapters.clone().find(|a| a.volumes.is_none()))
+        .map(|a| a.vhost.as_str())
+}
+
+/// Names become words of a command line, so they are checked before any is built.
+fn check_names(adapters: &[Adapter], volumes: &[WantedVolume]) -> Result<(), Bad> {
+    if let Some(bad) = adapters.iter().find(|a| !is_vhost(&a.vhost)) {
+        return Err(Bad::new(
+            "BadName",
+            format!("{} is no server adapter name: write vhost3", bad.vhost),
+        ));
+    }
+    match volumes.iter().find(|v| !is_device_name(&v.vtd)) {
+        Some(bad) => Err(Bad::new(
+            "BadName",
+            format!(
+                "{} is no name for a virtual target device: at most {VTD_LENGTH} letters, digits, _ . -",
+                bad.vtd
+            ),
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Letters, digits, `_`, `.`, `-`; at most 15.
+pub(super) fn is_device_name(text: &str) -> bool {
+    (1..=VTD_LENGTH).contains(&text.len())
+        && !text.starts_with('-')
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
+}
+
+/// The clone's adapters must exist and must serve the clone: behind another partition's adapter, mapping would hand the
+/// clone's disks to it.
+pub(super) fn check_adapters(
+    served: &Served,
+    found: &[ServerAdapter],
+    clone_id: i32,
+    clone: &str,
+) -> Result<(), Bad> {
+    for vhost in &served.vhosts {
+        let Some(adapter) = found.iter().find(|a| a.vhost == *vhost) else {
+            let names: Vec<&str> = found.iter().map(|a| a.vhost.as_str()).collect();
+            return Err(Bad::new(
+                "VhostUnknown",
+                format!(
+                    "VIOS {} has no {vhost}; it has: {}; correct virtualIo.vscsi.adapters",
+                    served.server,
+                    names.join(", ")
+                ),
+            ));
+        };
+        if let Some(client) = adapter.client
+            && client != clone_id
+        {
+            return Err(Bad::new(
+                "VhostOfOther",
+                format!(
+                    "{vhost} of VIOS {} serves partition id {client}, not clone {clone} (id {clone_id}): correct virtualIo.vscsi.adapters",
+                    served.server
+                ),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Names of the disks with this identity.
+pub(super) fn disks_of<'a>(uid: &Uid, disks: &'a [ViosDisk]) -> Vec<&'a ViosDisk> {
+    disks
+        .iter()
+        .filter(|d| d.uid.as_ref() == Some(uid))
+        .collect()
+}
+
+/// What the VIOS says of one wanted volume.
+pub(super) fn path(
+    served: &Served,
+    found: &[ServerAdapter],
+    disks: &[ViosDisk],
+    uid: &Uid,
+) -> VolumePath {
+    let names: Vec<String> = disks_of(uid, disks)
+        .iter()
+        .map(|d| d.name.clone())
+        .collect();
+    let mut mapped_as = None;
+    let mut mapped_elsewhere = Vec::new();
+    for adapter in found {
+        let vtd = adapter.devices.iter().find(|d| names.contains(&d.backing));
+        let Some(vtd) = vtd else { continue };
+        if served.vhosts.contains(&adapter.vhost) {
+            mapped_as.get_or_insert_with(|| vtd.vtd.clone());
+        } else {
+            mapped_elsewhere.push(adapter.vhost.clone());
+        }
+    }
+    VolumePath {
+        vios: served.server.clone(),
+        uid: uid.clone(),
+        disks: names,
+        mapped_as,
+        mapped_elsewhere,
+    }
+}
+
+/// Devices on the clone's adapters that are none of the wanted volumes, or are one but not usable, as
+/// `VIOS/vhost/vtd`. Virtual optical drives are left out: they are no disks.
+pub(super) fn foreign(
+    served: &Served,
+    found: &[ServerAdapter],
+    disks: &[ViosDisk],
+    wanted: &[WantedVolume],
+) -> Vec<String> {
+    let mut foreign = Vec::new();
+    let ours = found.iter().filter(|a| served.vhosts.contains(&a.vhost));
+    for adapter in ours {
+        for device in &adapter.devices {
+            let optical =
+                device.vtd.starts_with("vtopt") || device.backing.starts_with("/var/vio/VMLibrary");
+            if optical {
+                continue;
+            }
+            let is_wanted = disks.iter().any(|d| {
+                d.name == device.backing
+                    && d.uid
+                        .as_ref()
+                        .is_some_and(|uid| wanted.iter().any(|w| w.uid == *uid))
+            });
+            let place = format!("{}/{}/{}", served.server, adapter.vhost, device.vtd);
+            if !is_wanted {
+                foreign.push(place);
+            } else if device.status != "Available" {
+                // The client cannot use it: an unmap removes it, a start must not count on it.
+                foreign.push(format!("{place} ({})", device.status));
+            }
+        }
+    }
+    foreign
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::lsmap;
+    use super::*;
+
+    fn wanted(uid: &str, vtd: &str) -> WantedVolume {
+        WantedVolume {
+            uid: Uid::new(uid),
+            vtd: vtd.into(),
+        }
+    }
+    fn adapter(server: &str, vhost: &str, volumes: Option<&[&str]>) -> Adapter {
+        Adapter {
+            server: server.into(),
+            vhost: vhost.into(),
+            volumes: volumes.map(|v| v.iter().map(Uid::new).collect()),
+        }
+    }
+    fn disk(name: &str, uid: &str) -> ViosDisk {
+        ViosDisk {
+            name: name.into(),
+            uid: Some(Uid::new(uid)),
+            no_reserve: true,
+        }
+    }
+
+    #[test]
+    fn an_adapter_that_names_a_volume_wins_over_one_that_takes_all() {
+        let adapters = [
+            adapter("V1", "vhost3", None),
+            adapter("V1", "vhost4", Some(&["b"])),
+            adapter("V2", "vhost1", None),
+        ];
+        let shares = distribute(&adapters, &[wanted("a", "c_00"), wanted("b", "c_01")]).unwrap();
+        let vhosts = |share: &Served| -> Vec<String> {
+            share.volumes.iter().map(|(_, v)| v.clone()).collect()
+        };
+        assert_eq!(vhosts(&shares[0]), ["vhost3", "vhost4"]);
+        assert_eq!(vhosts(&shares[1]), ["vhost1", "vhost1"]);
+    }
+
+    #[test]
+    fn a_volume_behind_no_adapter_is_an_error_and_never_left_out() {
+        let adapters = [adapter("V1", "vhost3", Some(&["a"]))];
+        let bad = distribute(&adapters, &[wanted("b", "c_00")]).unwrap_err();
+        assert_eq!(bad.code, "NoAdapter");
+    }
+
+    #[test]
+    fn names_that_could_leave_the_command_line_are_refused() {
+        let good = [adapter("V1", "vhost3", None)];
+        for vtd in ["a b", "a;reboot", "", "-f", "sixteen_letters_", "a\"b"] {
+            assert!(distribute(&good, &[wanted("a", vtd)]).is_err(), "{vtd}");
+        }
+        let bad = [adapter("V1", "vhost3 -f", None)];
+        assert!(distribute(&bad, &[wanted("a", "c_00")]).is_err());
+    }
+
+    const MAP: &str = "vhost3:U1-V1-C5:0x00000010:c_00:Available:0x81:hdisk5:P:false:old:Available:0x82:hdisk9:P:false:vtopt0:Available:0x83:/var/vio/VMLibrary/x.iso: : \nvhost7:U1-V1-C6:0x00000002:x:Available:0x81:hdisk6:P:false";
+
+    fn served() -> Served {
+        Served {
+            server: "V1".into(),
+            vhosts: vec!["vhost3".into()],
+            volumes: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_disk_is_found_by_identity_on_our_adapter_and_on_others() {
+        let found = lsmap::parse(MAP).unwrap();
+        let disks = [
+            disk("hdisk5", "a"),
+            disk("hdisk6", "b"),
+            disk("hdisk8", "c"),
+        ];
+        let a = path(&served(), &found, &disks, &Uid::new("a"));
+        assert_eq!(a.mapped_as.as_deref(), Some("c_00"));
+        assert!(a.mapped_elsewhere.is_empty());
+        let b = path(&served(), &found, &disks, &Uid::new("b"));
+        assert_eq!(b.mapped_as, None);
+        assert_eq!(b.mapped_elsewhere, ["vhost7"]);
+        let missing = path(&served(), &found, &disks, &Uid::new("z"));
+        assert!(missing.disks.is_empty() && missing.mapped_as.is_none());
+    }
+
+    #[test]
+    fn what_is_not_wanted_on_our_adapter_is_foreign_and_a_cd_is_not() {
+        let found = lsmap::parse(MAP).unwrap();
+        let disks = [disk("hdisk5", "a"), disk("hdisk9", "q")];
+        let foreign = foreign(&served(), &found, &disks, &[wanted("a", "c_00")]);
+        assert_eq!(foreign, ["V1/vhost3/old"]);
+    }
+
+    #[test]
+    fn a_device_that_is_only_defined_is_told() {
+        let map = MAP.replace("c_00:Available", "c_00:Defined");
+        let found = lsmap::parse(&map).unwrap();
+        let disks = [disk("hdisk5", "a")];
+        let foreign = foreign(&served(), &found, &disks, &[wanted("a", "c_00")]);
+        assert!(foreign.contains(&"V1/vhost3/c_00 (Defined)".to_owned()));
+    }
+
+    #[test]
+    fn an_adapter_of_another_partition_is_refused_by_its_client() {
+        let found = lsmap::parse(MAP).unwrap();
+        assert!(check_adapters(&served(), &found, 16, "CLONE1").is_ok());
+        let bad = check_adapters(&served(), &found, 15, "CLONE1").unwrap_err();
+        assert_eq!(bad.code, "VhostOfOther");
+        let mut other = served();
+        other.vhosts = vec!["vhost9".into()];
+        let bad = check_adapters(&other, &found, 16, "CLONE1").unwrap_err();
+        assert_eq!(bad.code, "VhostUnknown");
+        assert!(bad.text.contains("vhost3, vhost7"), "{}", bad.text);
+    }
+}

@@ -1,0 +1,314 @@
+//! The HMC's REST API on a real TLS socket (`hmc.md` § 1): sessions, Atom feeds and entries, quick JSON, jobs, CLIRunner.
+//!
+//! Faults (`Device::Hmc`, operation = `METHOD path`, e.g. `PUT /rest/api/uom/LogicalPartition`): general kinds;
+//! `Special("expire")` ends the caller's session before the request.
+
+mod atom;
+mod jobs;
+mod quick;
+mod sessions;
+mod views;
+mod vios_views;
+
+use crate::simulators::Shared;
+use crate::simulators::faults::{Device, FaultKind};
+use crate::simulators::ledger::RequestLine;
+use crate::simulators::world::World;
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use axum_server::Handle;
+use axum_server::tls_rustls::RustlsConfig;
+use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
+
+/// Which of the console's sockets a request came in on.
+#[derive(Clone)]
+struct Endpoint {
+    shared: Shared,
+    number: usize,
+}
+
+/// One request, taken apart.
+pub(super) struct Ask<'a> {
+    pub method: &'a str,
+    /// Path below `/rest/api/`, without query, percent-decoded.
+    pub path: &'a str,
+    pub query: &'a str,
+    pub host: &'a str,
+    pub accept: &'a str,
+    pub token: &'a str,
+    pub body: &'a str,
+    pub endpoint: usize,
+}
+
+/// An answer before it becomes HTTP.
+#[derive(Debug, Clone)]
+pub(super) struct Reply {
+    pub status: u16,
+    pub content_type: &'static str,
+    pub body: String,
+    pub etag: Option<i64>,
+}
+
+impl Reply {
+    pub fn atom(body: String) -> Self {
+        Self {
+            status: 200,
+            content_type: "application/atom+xml",
+            body,
+            etag: None,
+        }
+    }
+    pub fn json(body: String) -> Self {
+        Self {
+            status: 200,
+            content_type: "application/json",
+            body,
+            etag: None,
+        }
+    }
+    pub fn empty(status: u16) -> Self {
+        Self {
+            status,
+            content_type: "text/plain",
+            body: String::new(),
+            etag: None,
+        }
+    }
+    /// `HttpErrorResponse` as the captures show it.
+    pub fn error(status: u16, path: &str, reason: &str, message: &str) -> Self {
+        let body = atom::error_entry(status, path, reason, message);
+        Self {
+            status,
+            content_type: "application/atom+xml",
+            body,
+            etag: None,
+        }
+    }
+    pub fn not_found(path: &str) -> Self {
+        Self::error(
+            404,
+            path,
+            "The supplied URI does not identify a known resource.",
+            "REST000B The URL presented to the Management Console REST Web Services is not valid.",
+        )
+    }
+}
+
+/// Serves one socket of the console until the handle is shut down. Returns at once.
+///
+/// # Errors
+/// When the listener cannot be made non-blocking.
+pub fn serve(
+    shared: Shared,
+    number: usize,
+    tls: RustlsConfig,
+    listener: TcpListener,
+) -> std::io::Result<Handle<SocketAddr>> {
+    listener.set_nonblocking(true)?;
+    let handle = Handle::new();
+    let router = Router::new()
+        .fallback(handle_request)
+        .with_state(Endpoint { shared, number });
+    let server = axum_server::from_tcp_rustls(listener, tls)?
+        .map(|acceptor| acceptor.acceptor(axum_server::accept::NoDelayAcceptor::new()))
+        .handle(handle.clone());
+    tokio::spawn(async move {
+        if let Err(error) = server.serve(router.into_make_service()).await {
+            tracing::warn!(%error, "simulated HMC stopped serving");
+        }
+    });
+    Ok(handle)
+}
+
+async fn handle_request(
+    State(endpoint): State<Endpoint>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let header = |name: &str| {
+        headers
+            .get(name)
+            .and_then(|v| v.to_str().ok())
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let path = percent_decode(uri.path());
+    let operation = format!("{method} {path}");
+    let (fault, pause) = {
+        let mut world = endpoint.shared.now();
+        let name = world.console.name.clone();
+        (
+            world.faults.take(Device::Hmc, &name, &operation),
+            world.knobs.hmc_request_milliseconds,
+        )
+    };
+    endpoint
+        .shared
+        .clock()
+        .sleep(Duration::from_millis(pause))
+        .await;
+    match &fault {
+        Some(FaultKind::NoAnswer) => std::future::pending::<()>().await,
+        Some(FaultKind::Delay { milliseconds }) => {
+            endpoint
+                .shared
+                .clock()
+                .sleep(Duration::from_millis(*milliseconds))
+                .await;
+        }
+        Some(
+            FaultKind::Refused
+            | FaultKind::AnswerLost
+            | FaultKind::Busy
+            | FaultKind::Refuse { .. }
+            | FaultKind::Special(_),
+        )
+        | None => {}
+    }
+    let (host, accept, token) = (header("host"), header("accept"), header("x-api-session"));
+    let text = String::from_utf8_lossy(&body).into_owned();
+    let ask = Ask {
+        method: method.as_str(),
+        path: path.strip_prefix("/rest/api/").unwrap_or_default(),
+        query: uri.query().unwrap_or_default(),
+        host: &host,
+        accept: &accept,
+        token: &token,
+        body: &text,
+        endpoint: endpoint.number,
+    };
+    let reply = {
+        let mut world = endpoint.shared.now();
+        let reply = with_fault(&mut world, &ask, fault.as_ref());
+        log(&mut world, &operation, &reply, pause);
+        reply
+    };
+    if matches!(fault, Some(FaultKind::AnswerLost | FaultKind::Refused)) {
+        // A body that breaks off ends the connection without an answer.
+        return broken_connection();
+    }
+    respond(reply)
+}
+
+fn with_fault(world: &mut World, ask: &Ask<'_>, fault: Option<&FaultKind>) -> Reply {
+    match fault {
+        Some(FaultKind::Refused) => Reply::empty(502),
+        Some(FaultKind::Busy) => Reply::error(
+            500,
+            ask.path,
+            "Unknown internal error.",
+            "HSCL3205 The system is currently too busy to complete the specified request. Please retry the operation later.",
+        ),
+        Some(FaultKind::Refuse { code, text }) => Reply::error(
+            500,
+            ask.path,
+            "Unknown internal error.",
+            &format!("{code} {text}"),
+        ),
+        Some(FaultKind::Special(word)) if word == "expire" => {
+            world.console.sessions.remove(ask.token);
+            route(world, ask)
+        }
+        Some(
+            FaultKind::NoAnswer
+            | FaultKind::AnswerLost
+            | FaultKind::Delay { .. }
+            | FaultKind::Special(_),
+        )
+        | None => route(world, ask),
+    }
+}
+
+fn route(world: &mut World, ask: &Ask<'_>) -> Reply {
+    if ask.path == "web/Logon" {
+        return sessions::logon_or_off(world, ask);
+    }
+    if let Err(reply) = sessions::check(world, ask) {
+        return reply;
+    }
+    let Some(path) = ask.path.strip_prefix("uom/") else {
+        return Reply::not_found(ask.path);
+    };
+    let parts: Vec<&str> = path.split('/').collect();
+    match (ask.method, parts.as_slice()) {
+        ("GET", [.., "quick", _] | [.., "quick"]) => quick::answer(world, ask, &parts),
+        (_, ["jobs", ..]) => jobs::answer(world, ask, &parts),
+        ("PUT", [.., "do", _]) => jobs::submit(world, ask, &parts),
+        ("GET", [.., "do", operation]) => jobs::template(ask, operation),
+        ("GET", _) => views::answer(world, ask, &parts),
+        _ => Reply::error(
+            405,
+            ask.path,
+            "The request method is not supported for this resource.",
+            "REST0005 Method not allowed.",
+        ),
+    }
+}
+
+fn log(world: &mut World, operation: &str, reply: &Reply, milliseconds: u64) {
+    let line = RequestLine {
+        at: world.now,
+        device: world.console.name.clone(),
+        operation: operation.to_owned(),
+        answer: reply.status.to_string(),
+        milliseconds,
+    };
+    world.ledger.request(line);
+}
+
+fn respond(reply: Reply) -> Response {
+    let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = (status, reply.body).into_response();
+    let headers = response.headers_mut();
+    let mut set = |name: &'static str, value: &str| {
+        if let Ok(value) = value.parse() {
+            headers.insert(name, value);
+        }
+    };
+    set("content-type", reply.content_type);
+    set("x-hmc-schema-version", "V1_5_0");
+    set("server", "Server Hardware Management Console");
+    set("expires", "Thu, 01 Jan 1970 00:00:00 GMT");
+    if let Some(etag) = reply.etag {
+        set("etag", &etag.to_string());
+    }
+    response
+}
+
+fn broken_connection() -> Response {
+    let broken = futures::stream::once(async {
+        Err::<Bytes, _>(std::io::Error::other("connection dropped"))
+    });
+    let mut response = Response::new(axum::body::Body::from_stream(broken));
+    *response.status_mut() = StatusCode::OK;
+    response
+}
+
+/// Decodes `%20` and the like.
+fn percent_decode(path: &str) -> String {
+    let bytes = path.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let hex = bytes
+            .get(at + 1..at + 3)
+            .and_then(|h| std::str::from_utf8(h).ok());
+        match (bytes[at], hex.and_then(|h| u8::from_str_radix(h, 16).ok())) {
+            (b'%', Some(byte)) => {
+                decoded.push(byte);
+                at += 3;
+            }
+            (byte, _) => {
+                decoded.push(byte);
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&decoded).into_owned()
+}

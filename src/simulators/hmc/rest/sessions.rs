@@ -1,0 +1,133 @@
+//! Logon, logoff, session table: idle time, limit, 401, lock-out after three failures (`hmc.md` § 1.2).
+
+use super::{Ask, Reply};
+use crate::simulators::hmc::partition::ConsoleSession;
+use crate::simulators::world::World;
+use base64::Engine as _;
+use chrono::TimeDelta;
+use sha2::{Digest, Sha512};
+
+const FAILURES: u32 = 3;
+const LOCK_MINUTES: i64 = 5;
+
+pub(super) fn logon_or_off(world: &mut World, ask: &Ask<'_>) -> Reply {
+    match ask.method {
+        "PUT" => logon(world, ask),
+        "DELETE" => {
+            world.console.sessions.remove(ask.token);
+            Reply::empty(204)
+        }
+        _ => Reply::error(
+            405,
+            ask.path,
+            "The request method is not supported for this resource.",
+            "REST0005",
+        ),
+    }
+}
+
+fn logon(world: &mut World, ask: &Ask<'_>) -> Reply {
+    let (user, password) = credentials(ask.body);
+    let now = world.now;
+    let unauthorized = |text: &str| Reply::error(401, ask.path, "Authentication failed.", text);
+    let locked = world
+        .console
+        .failures
+        .get(&user)
+        .and_then(|(_, until)| *until)
+        .filter(|until| *until > now);
+    if locked.is_some() {
+        // Trying again during the lock starts its time anew.
+        let until = Some(now + TimeDelta::minutes(LOCK_MINUTES));
+        world.console.failures.insert(user, (FAILURES, until));
+        return unauthorized("REST0050 The account is locked due to 3 failed logins.");
+    }
+    let known = world
+        .console
+        .users
+        .iter()
+        .any(|u| u.name == user && u.password == password);
+    if !known {
+        let count = world.console.failures.get(&user).map_or(0, |(n, _)| *n) + 1;
+        let until = (count >= FAILURES).then(|| now + TimeDelta::minutes(LOCK_MINUTES));
+        world.console.failures.insert(user, (count, until));
+        world.ledger.effect("hmc.logon-failed");
+        return unauthorized("REST0051 The user name or password is not valid.");
+    }
+    world.console.failures.remove(&user);
+    let open = world
+        .console
+        .sessions
+        .values()
+        .filter(|s| s.endpoint == ask.endpoint)
+        .count();
+    if open >= world.console.max_sessions {
+        return Reply::error(
+            503,
+            ask.path,
+            "Unknown internal error.",
+            "The maximum number of web sessions for this user was reached.",
+        );
+    }
+    let seed = format!("{user}{}{}", world.now, world.console.next_job);
+    world.console.next_job += 1;
+    let token = base64::engine::general_purpose::URL_SAFE
+        .encode([Sha512::digest(&seed), Sha512::digest(seed.clone() + "2")].concat());
+    world.console.sessions.insert(
+        token.clone(),
+        ConsoleSession {
+            user,
+            used: now,
+            endpoint: ask.endpoint,
+        },
+    );
+    world.ledger.effect("hmc.logon");
+    // Some levels break the token over lines: clients must drop the white space.
+    let (front, back) = token.split_at(76);
+    let body = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\" standalone=\"yes\"?>\n\
+         <LogonResponse xmlns=\"http://www.ibm.com/xmlns/systems/power/firmware/web/mc/2012_10/\" xmlns:ns2=\"http://www.w3.org/XML/1998/namespace/k2\" schemaVersion=\"V1_5_0\">\n\
+         <Metadata><Atom/></Metadata>\n<X-API-Session>{front}\n{back}</X-API-Session>\n</LogonResponse>\n"
+    );
+    Reply {
+        status: 200,
+        content_type: "application/vnd.ibm.powervm.web+xml; type=LogonResponse",
+        body,
+        etag: None,
+    }
+}
+
+fn credentials(body: &str) -> (String, String) {
+    let Ok(document) = roxmltree::Document::parse(body) else {
+        return Default::default();
+    };
+    let text = |name: &str| {
+        let node = document.descendants().find(|n| n.tag_name().name() == name);
+        node.and_then(|n| n.text()).unwrap_or_default().to_owned()
+    };
+    (text("UserID"), text("Password"))
+}
+
+/// Whether the caller's session lives; touches it.
+pub(super) fn check(world: &mut World, ask: &Ask<'_>) -> Result<(), Reply> {
+    let now = world.now;
+    let idle = world.console.idle_minutes;
+    if idle > 0 {
+        world
+            .console
+            .sessions
+            .retain(|_, s| (now - s.used).num_minutes() < idle);
+    }
+    match world.console.sessions.get_mut(ask.token) {
+        Some(session) if session.endpoint == ask.endpoint => {
+            session.used = now;
+            Ok(())
+        }
+        Some(_) | None => Err(Reply::error(
+            401,
+            ask.path,
+            "The session is not valid.",
+            "REST0052 Authentication is required: the session has expired or is unknown.",
+        )),
+    }
+}

@@ -1,0 +1,9 @@
+//! The controllers on the real API server, with devices that are not there and steps the tests hold and let go.
+
+mod credentials;
+mod fakes;
+mod field;
+mod journal;
+mod locks;
+mod opening;
+mod rows;
