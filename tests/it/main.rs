@@ -6,6 +6,7 @@ mod contract;
 mod controllers;
 mod crd_rules;
 mod hmc;
+mod ibmi;
 mod kube;
 mod layout;
 mod spectrum_virtualize;
