@@ -2,6 +2,7 @@
 //!
 //! Pure in the middle: [`observe()`] reads, [`plan()`] and [`judge`] decide, [`install()`] sends.
 
+mod command;
 mod install;
 mod observe;
 mod plan;
@@ -10,6 +11,7 @@ mod sources;
 mod tests;
 mod verify;
 
+pub use command::{Arguments, execute};
 pub use install::{Done, InstallError, Mode, install};
 pub use observe::{Lock, Observed, observe};
 pub use plan::{Action, PlanError, Send, Wanted, plan};
