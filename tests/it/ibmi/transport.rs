@@ -166,7 +166,7 @@ async fn a_channel_that_has_ended_sends_nothing() {
     let rude = Rude::start(None).await;
     let session = host(&rude).connect().await.unwrap();
     let lines = session.lines("0", LIMIT).await.unwrap();
-    let asked = ["A1 x".to_owned()];
+    let asked = ["A1 silence".to_owned()];
     // Wherever the end is noticed, the answer is never a success.
     let started = Instant::now();
     loop {
