@@ -44,7 +44,8 @@ struct Cli {
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done; `run --wait`, `verify` and `demo`: 0 Succeeded, 1 Warning, 2 Failed, 4 Cancelled, 5 Skipped,
-6 wait timed out. Errors: 64 usage, 65 input file, 66 not found, 69 no Kubernetes API, 70 other, 74 file, 77 refused.";
+6 wait timed out; `guest verify`: 2 something must be mended. Errors: 64 usage, 65 input file, 66 not found,
+69 no Kubernetes API, 70 other, 74 file, 77 refused.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -64,10 +65,10 @@ enum Command {
     Logs(logs::Arguments),
     /// Check an environment without changing anything (a Preflight run), and wait for the findings.
     Verify(verify::Arguments),
+    /// Install or verify the guest kit on production.
+    Guest(guest::Arguments),
     /// Say what to type on production if all else fails. Reads only.
     SourceStatus(source_status::Arguments),
-    /// Install or check the guest kit on production.
-    Guest(guest::Arguments),
 }
 
 /// Parses the command line, does the command and says how the process ends.
@@ -132,8 +133,8 @@ async fn execute(cli: Cli) -> Result<Exit, CommandError> {
         Command::History(arguments) => history::execute(kube, &arguments).await,
         Command::Logs(arguments) => logs::execute(kube, &arguments).await,
         Command::Verify(arguments) => verify::execute(kube, &arguments).await,
+        Command::Guest(arguments) => guest::execute(kube, arguments).await,
         Command::SourceStatus(arguments) => source_status::execute(kube, &arguments).await,
-        Command::Guest(arguments) => guest::execute(kube, &arguments).await,
     }
 }
 

@@ -355,7 +355,7 @@ impl Engine<'_> {
                 entry.message = Some(failure.message.clone());
             }
         }
-        super::drive::set_verdict(
+        super::verdict::set_verdict(
             &mut next,
             Phase::Failed,
             failure.reason,
@@ -409,7 +409,7 @@ impl Engine<'_> {
                 entry.end = Some(Timestamp::new(self.clock.now()));
             }
         }
-        super::drive::set_verdict(
+        super::verdict::set_verdict(
             &mut next,
             Phase::Failed,
             "WindowInterrupted",

@@ -1,140 +1,207 @@
-//! The subcommands `guest install` and `guest verify`: find the environment's source, prove who it is, act.
+//! `guest install` and `guest verify` for one environment: opens its devices, asks, prints.
 
-use super::{Action, Done, Expectations, Mode, Verdict, Wanted, install, verify};
-use crate::api::CloneEnvironment;
+use super::install::{Done, InstallError, Mode, install};
+use super::observe::check;
+use super::plan::{Action, Wanted};
+use super::verify::{Expectations, KitFinding, Verdict, verify};
+use crate::api::CloneEnvironmentSpec;
 use crate::api::clone_side::Network;
 use crate::api::options::Proof;
 use crate::commands::cluster::Cluster;
 use crate::commands::factory::Drivers;
-use crate::commands::operator::installation;
-use crate::commands::{CommandError, Exit, KubeFlags};
-use crate::controllers::secrets::{self, Credential};
-use crate::controllers::{SiteFactory, with_identity};
-use crate::recipe::Pins;
-use crate::site::{Identity, Site};
-use kube::ResourceExt;
+use crate::commands::{CommandError, Exit, KubeFlags, operator, text};
+use crate::controllers::secrets::{self, Credential, SiteSecrets};
+use crate::controllers::{OpenError, SiteFactory};
+use crate::site::{Identity, Session, Site};
 
 /// Arguments of `guest`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     #[command(subcommand)]
-    command: Command,
+    what: What,
 }
 
 #[derive(Debug, clap::Subcommand)]
-enum Command {
-    /// Install the guest kit on production: upload, compile, register. Repeatable; needs the ILE C compiler there.
+enum What {
+    /// Upload, build and register the guest kit on production. May be repeated; does only what is missing.
     Install(Install),
-    /// Check the guest kit on production; changes nothing.
+    /// Judge the guest kit on production; changes nothing.
     Verify(Verify),
 }
 
 #[derive(Debug, clap::Args)]
 struct Install {
-    /// Name of the environment whose source gets the kit.
-    #[arg(value_name = "ENV")]
-    environment: String,
-    /// Show what would be sent, send nothing.
-    #[arg(long)]
+    #[command(flatten)]
+    target: Target,
+    /// Show every command, send none.
+    #[arg(long, conflicts_with = "yes")]
     dry_run: bool,
-    /// Also send the steps that change how production starts (QSTRUPPGM, STRTCP).
-    #[arg(long, conflicts_with = "dry_run")]
+    /// Also change how production starts: the guard becomes its start-up program, and TCP/IP no longer starts by itself at
+    /// IPL. Only right when production's start-up program starts TCP/IP.
+    #[arg(long)]
     yes: bool,
-    /// Replace the lock of another operator. Only when that operator is gone for good.
+    /// Remove another operator's lock from the source. Only when that operator is gone.
     #[arg(long)]
     take_over: bool,
-    /// Namespace of the operator's Leases; default the environment's own.
-    #[arg(long, value_name = "NAMESPACE")]
-    lease_namespace: Option<String>,
+    /// Secret with the profile that installs (*ALLOBJ *SECADM *IOSYSCFG *JOBCTL); default the source's own credentials. The
+    /// source's profile is then let in to what it needs.
+    #[arg(long, value_name = "SECRET")]
+    installer: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]
 struct Verify {
-    /// Name of the environment whose source is checked.
-    #[arg(value_name = "ENV")]
-    environment: String,
+    #[command(flatten)]
+    target: Target,
 }
 
-/// Does it; the exit code of `verify` is 2 when something must be mended.
-pub async fn execute(kube: &KubeFlags, arguments: &Arguments) -> Result<Exit, CommandError> {
+#[derive(Debug, clap::Args)]
+struct Target {
+    /// Name of the environment.
+    #[arg(value_name = "ENV")]
+    environment: String,
+    /// Namespace of the operator's Leases, from which its id in the lock on production is made.
+    #[arg(long, env = "POD_NAMESPACE", value_name = "NAME")]
+    operator_namespace: Option<String>,
+    /// Id of the operator in that lock, when it was started with one.
+    #[arg(long, value_name = "ID")]
+    operator_id: Option<String>,
+}
+
+/// Does it; the devices are logged off whatever happens.
+pub async fn execute(kube: &KubeFlags, arguments: Arguments) -> Result<Exit, CommandError> {
     let cluster = kube.connect().await?;
-    match &arguments.command {
-        Command::Install(arguments) => install_kit(&cluster, arguments).await,
-        Command::Verify(arguments) => verify_kit(&cluster, arguments).await,
+    let drivers = Drivers::default();
+    let exit = match &arguments.what {
+        What::Install(install) => run_install(&cluster, &drivers, install).await,
+        What::Verify(verify) => run_verify(&cluster, &drivers, verify).await,
+    };
+    drivers.close().await;
+    exit
+}
+
+/// An environment with its devices, opened.
+struct Opened {
+    spec: CloneEnvironmentSpec,
+    secrets: SiteSecrets,
+    site: Site,
+    operator: String,
+}
+
+impl Opened {
+    async fn new(
+        cluster: &Cluster,
+        drivers: &Drivers,
+        target: &Target,
+    ) -> Result<Self, CommandError> {
+        let spec = cluster.environment(&target.environment).await?.spec;
+        let operator = match &target.operator_id {
+            Some(id) => id.clone(),
+            None => {
+                let namespace = target
+                    .operator_namespace
+                    .as_ref()
+                    .unwrap_or(&cluster.namespace);
+                operator::installation(&cluster.client, namespace).await?
+            }
+        };
+        let (secrets, site) = open(cluster, drivers, &spec).await?;
+        Ok(Self {
+            spec,
+            secrets,
+            site,
+            operator,
+        })
+    }
+
+    fn shared_network(&self) -> bool {
+        match self.spec.clone.network {
+            Network::Shared => true,
+            Network::Isolated => false,
+        }
+    }
+
+    fn helper(&self) -> Result<String, CommandError> {
+        user(&self.secrets, &self.spec)
     }
 }
 
-struct Opened {
-    environment: CloneEnvironment,
-    drivers: Drivers,
-    site: Site,
-    profile: String,
-    source: Identity,
-    clone: Option<Identity>,
+async fn open(
+    cluster: &Cluster,
+    drivers: &Drivers,
+    spec: &CloneEnvironmentSpec,
+) -> Result<(SiteSecrets, Site), CommandError> {
+    let failed = |e: OpenError| CommandError::other(&e);
+    let secrets = secrets::read(&cluster.client, &cluster.namespace, spec)
+        .await
+        .map_err(|e| failed(e.into()))?;
+    let site = drivers
+        .open(&cluster.namespace, spec, &secrets)
+        .await
+        .map_err(failed)?;
+    Ok((secrets, site))
 }
 
-/// The environment's devices, and production's pair: as written, as learned, or as the console shows it.
-async fn open(cluster: &Cluster, name: &str) -> Result<Opened, CommandError> {
-    let environment = cluster.environment(name).await?;
-    let pins = Pins::from_facts(&environment.status.clone().unwrap_or_default().pins);
-    let spec = with_identity(&environment.spec, &pins);
-    let namespace = environment.namespace().unwrap_or_default();
-    let secrets = secrets::read(&cluster.client, &namespace, &spec).await;
-    let secrets = secrets.map_err(|e| CommandError::other(&e))?;
+/// Profile behind the source's credentials, as IBM i writes it.
+fn user(secrets: &SiteSecrets, spec: &CloneEnvironmentSpec) -> Result<String, CommandError> {
     let credential = secrets
         .credential(&spec.source.host.credentials)
         .map_err(|e| CommandError::other(&e))?;
-    let profile = match credential {
-        Credential::Basic { username, .. } | Credential::Ssh { username, .. } => username.clone(),
+    let name = match credential {
+        Credential::Basic { username, .. } | Credential::Ssh { username, .. } => username,
     };
-    let drivers = Drivers::default();
-    let site = drivers
-        .open(&namespace, &spec, &secrets)
-        .await
-        .map_err(|e| CommandError::other(&e))?;
-    let shown = site
-        .source_partition
-        .status()
-        .await
-        .map_err(|e| CommandError::other(&e))?;
-    let clone = site.clone_partition.status().await.ok().map(|s| s.identity);
-    if !spec.source.identities.is_empty() && !spec.source.identities.contains(&shown.identity) {
-        let known: Vec<String> = spec
-            .source
-            .identities
-            .iter()
-            .map(ToString::to_string)
-            .collect();
-        return Err(CommandError::Other(format!(
-            "the console shows {} as {}, the environment knows {}: correct source.identities first; nothing was sent",
-            shown.name,
-            shown.identity,
-            known.join(" or ")
-        )));
-    }
-    Ok(Opened {
-        environment,
-        drivers,
-        site,
-        profile,
-        source: shown.identity,
-        clone,
-    })
+    Ok(name.to_ascii_uppercase())
 }
 
-async fn install_kit(cluster: &Cluster, arguments: &Install) -> Result<Exit, CommandError> {
-    let opened = open(cluster, &arguments.environment).await?;
-    let leases = arguments
-        .lease_namespace
-        .clone()
-        .unwrap_or_else(|| cluster.namespace.clone());
+/// Production's pair: the console's word, or one the environment names. What answers at the address is never believed alone.
+async fn production(
+    site: &Site,
+    spec: &CloneEnvironmentSpec,
+    session: &Session,
+) -> Result<Identity, CommandError> {
+    let found = &session.system.identity;
+    match site.source_partition.status().await {
+        Ok(status) => Ok(status.identity),
+        Err(_) if spec.source.identities.contains(found) => Ok(found.clone()),
+        Err(error) => Err(CommandError::Other(format!(
+            "{found} answers at source.host, and whether that is production cannot be told: {error}; write it to source.identities if it is"
+        ))),
+    }
+}
+
+async fn run_install(
+    cluster: &Cluster,
+    drivers: &Drivers,
+    arguments: &Install,
+) -> Result<Exit, CommandError> {
+    let opened = Opened::new(cluster, drivers, &arguments.target).await?;
+    let helper = opened.helper()?;
+    let (installer, site) = match &arguments.installer {
+        None => (helper.clone(), opened.site.clone()),
+        Some(secret) => {
+            let mut spec = opened.spec.clone();
+            spec.source.host.credentials.name.clone_from(secret);
+            let (secrets, site) = open(cluster, drivers, &spec).await?;
+            (user(&secrets, &spec)?, site)
+        }
+    };
+    let failed = |e: crate::site::DeviceError| CommandError::other(&e);
+    let system = site.source.0.as_ref();
+    let session = system.connect().await.map_err(failed)?;
+    let helper_runs_check = installer == helper || {
+        let own = opened.site.source.0.as_ref();
+        match own.connect().await {
+            Ok(session) => matches!(check(own, &session).await, Ok(Ok(_))),
+            Err(_) => false,
+        }
+    };
     let wanted = Wanted {
-        identity: opened.source.clone(),
-        installer: opened.profile.clone(),
-        helper: opened.profile.clone(),
-        helper_runs_check: true,
-        shared_network: opened.environment.spec.clone.network == Network::Shared,
-        operator: installation(&cluster.client, &leases).await?,
+        identity: production(&opened.site, &opened.spec, &session).await?,
+        installer,
+        helper,
+        helper_runs_check,
+        shared_network: opened.shared_network(),
+        operator: opened.operator.clone(),
         take_over: arguments.take_over,
     };
     let mode = match (arguments.dry_run, arguments.yes) {
@@ -142,85 +209,126 @@ async fn install_kit(cluster: &Cluster, arguments: &Install) -> Result<Exit, Com
         (false, true) => Mode::Everything,
         (false, false) => Mode::Careful,
     };
-    let outcome = send(&opened, &wanted, mode).await;
-    opened.drivers.close().await;
-    outcome
-}
-
-async fn send(opened: &Opened, wanted: &Wanted, mode: Mode) -> Result<Exit, CommandError> {
-    // Whoever answers must be production, as the console shows it: a clone has the same address book and host key.
-    let source = &opened.site.source;
-    let proved = source
-        .prove(std::slice::from_ref(&opened.source))
-        .await
-        .map_err(|e| CommandError::other(&e))?;
-    let (mut steps, mut asks) = (0, 0);
-    let mut tell = |action: &Action, done: Done| {
-        steps += 1;
-        let word = match done {
-            Done::Shown => "would send",
-            Done::Sent => "sent",
-            Done::Asks => {
-                asks += 1;
-                "NEEDS --yes"
-            }
-        };
-        println!("{word:<12} {:<20} {}", action.id, action.shown());
-        if !action.remark.is_empty() {
-            println!("{:<12} {}", "", action.remark);
-        }
-    };
-    let system = source.0.as_ref();
-    install(system, proved.session(), wanted, mode, &mut tell)
-        .await
-        .map_err(|e| CommandError::other(&e))?;
-    match (mode, steps, asks) {
-        (_, 0, _) => println!("the guest kit is complete: nothing to do"),
-        (Mode::DryRun, n, _) => println!("{n} steps; nothing was sent"),
-        (_, n, 0) => println!("{n} steps done; look with `ibmi-clone guest verify`"),
-        (_, n, asks) => println!(
-            "{} steps done; {asks} change how production starts: read them and run again with --yes",
-            n - asks
-        ),
+    let mut told = (0, false);
+    let outcome = install(system, &session, &wanted, mode, &mut |action, done| {
+        told = (told.0 + 1, told.1 || done == Done::Asks);
+        println!("{}", line(action, done));
+    })
+    .await;
+    if let Err(error) = outcome {
+        return Err(match error {
+            InstallError::Plan(why) => CommandError::Other(why.to_string()),
+            other => CommandError::other(&other),
+        });
     }
+    println!("{}", conclusion(mode, told));
     Ok(Exit::Done)
 }
 
-async fn verify_kit(cluster: &Cluster, arguments: &Verify) -> Result<Exit, CommandError> {
-    let opened = open(cluster, &arguments.environment).await?;
-    let spec = &opened.environment.spec;
-    let status = opened.environment.status.as_ref();
-    let expected = Expectations {
-        console: Some(opened.source.clone()),
-        clone: opened.clone.clone(),
-        shared_network: spec.clone.network == Network::Shared,
-        canary: spec.freeze.proof == Proof::Canary,
-        operator: None,
-        run_holds_source: status.is_some_and(|s| s.active_run.is_some()),
+fn line(action: &Action, done: Done) -> String {
+    let word = match (done, action.needs_yes) {
+        (Done::Shown, false) => "would send",
+        (Done::Shown, true) => "would send with --yes",
+        (Done::Sent, _) => "sent",
+        (Done::Asks, _) => "needs --yes",
     };
-    let source = &opened.site.source;
-    let judged = async {
-        let proved = source
-            .prove(std::slice::from_ref(&opened.source))
-            .await
-            .map_err(|e| CommandError::other(&e))?;
-        verify(source.0.as_ref(), proved.session(), &expected)
-            .await
-            .map_err(|e| CommandError::other(&e))
-    };
-    let judged = judged.await;
-    opened.drivers.close().await;
-    let mut exit = Exit::Done;
-    for row in judged? {
-        let word = match row.verdict {
-            Verdict::Good => "ok",
-            Verdict::Note => "note",
-            Verdict::Bad => {
-                exit = Exit::Failed;
-                "MEND"
-            }
-        };
-        println!("{word:<5} {:<16} {}", row.id, row.text);
+    let line = format!("{:<17} {word}: {}", action.id, action.shown());
+    if action.remark.is_empty() {
+        line
+    } else {
+        format!("{line}\n{:<17} {}", "", action.remark)
     }
-    Ok(exit)
+}
+
+fn conclusion(mode: Mode, (steps, asks): (usize, bool)) -> String {
+    match (mode, steps, asks) {
+        (_, 0, _) => "The guest kit is complete: nothing to do.".to_owned(),
+        (Mode::DryRun, n, _) => format!("{n} steps, nothing was sent."),
+        (_, _, true) => {
+            "Production's start-up was not changed: read the remarks, then run it again with --yes."
+                .to_owned()
+        }
+        (_, n, false) => format!("{n} steps done; check with: ibmi-clone guest verify ENV"),
+    }
+}
+
+async fn run_verify(
+    cluster: &Cluster,
+    drivers: &Drivers,
+    arguments: &Verify,
+) -> Result<Exit, CommandError> {
+    let opened = Opened::new(cluster, drivers, &arguments.target).await?;
+    let runs = cluster.runs_of(&arguments.target.environment).await?;
+    let running = runs
+        .iter()
+        .any(|r| r.status.as_ref().is_some_and(|s| s.finished_at.is_none()));
+    let system = opened.site.source.0.as_ref();
+    let failed = |e: crate::site::DeviceError| CommandError::other(&e);
+    let session = system.connect().await.map_err(failed)?;
+    let (console, clone) = tokio::join!(
+        opened.site.source_partition.status(),
+        opened.site.clone_partition.status()
+    );
+    let expected = Expectations {
+        console: console.ok().map(|s| s.identity),
+        clone: clone.ok().map(|s| s.identity),
+        shared_network: opened.shared_network(),
+        canary: match opened.spec.freeze.proof {
+            Proof::Canary => true,
+            Proof::Assumed => false,
+        },
+        operator: Some(opened.operator.clone()),
+        run_holds_source: running,
+    };
+    let rows = verify(system, &session, &expected).await.map_err(failed)?;
+    print!("{}", table(&rows));
+    let bad = rows.iter().any(|r| r.verdict == Verdict::Bad);
+    Ok(if bad { Exit::Failed } else { Exit::Done })
+}
+
+/// One line a row.
+fn table(rows: &[KitFinding]) -> String {
+    rows.iter()
+        .map(|row| {
+            let word = match row.verdict {
+                Verdict::Good => "ok",
+                Verdict::Note => "note",
+                Verdict::Bad => "BAD",
+            };
+            format!("{word:<5} {:<20} {}\n", row.id, text::one_line(&row.text))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_asks_for_a_yes_says_why() {
+        let action = Action {
+            id: "ipl-tcp",
+            send: super::super::plan::Send::Cl("CHGIPLA STRTCP(*NO)".to_owned()),
+            needs_yes: true,
+            remark: "only right when …",
+        };
+        let shown = line(&action, Done::Asks);
+        assert!(shown.starts_with("ipl-tcp           needs --yes: CHGIPLA STRTCP(*NO)\n"));
+        assert!(shown.ends_with("only right when …"));
+        assert!(conclusion(Mode::Careful, (3, true)).contains("--yes"));
+        assert!(conclusion(Mode::Everything, (0, false)).contains("nothing to do"));
+    }
+
+    #[test]
+    fn a_bad_row_stands_out() {
+        let rows = [KitFinding {
+            id: "guard",
+            verdict: Verdict::Bad,
+            text: "QSTRUPPGM is X\nnot the guard".to_owned(),
+        }];
+        assert_eq!(
+            table(&rows),
+            "BAD   guard                QSTRUPPGM is X; not the guard\n"
+        );
+    }
 }

@@ -8,17 +8,16 @@ use crate::site::{DeviceError, Uid, WantedVolume};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// What one VIOS has.
-/// (vhost, client id, devices as (vtd, hdisk))
+/// Name, client id, devices as (vtd, hdisk).
 type Vhost = (String, i32, Vec<(String, String)>);
 
+/// What one VIOS has.
 #[derive(Default)]
 pub(super) struct Padmin {
     /// (hdisk, UID, no_reserve)
     pub(super) disks: Vec<(String, String, bool)>,
     /// Found by the next cfgdev.
     pub(super) hidden: Vec<(String, String)>,
-    /// (vhost, client id, devices as (vtd, hdisk))
     pub(super) vhosts: Vec<Vhost>,
     /// Commands that ran, in order.
     pub(super) commands: Vec<String>,
@@ -89,7 +88,7 @@ impl Padmin {
     }
 
     fn lsmap(&self) -> String {
-        let line = |(vhost, client, devices): &(String, i32, Vec<(String, String)>)| {
+        let line = |(vhost, client, devices): &Vhost| {
             let groups: String = devices
                 .iter()
                 .map(|(vtd, disk)| {
