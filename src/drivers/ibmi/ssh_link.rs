@@ -13,6 +13,9 @@ use std::time::Duration;
 /// How long one answer of the helper may take, beyond what the command itself is allowed.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 
+/// An unused connection of the role `IbmI` is closed after this time (`architecture.md` § 6).
+const IDLE_LIMIT: Duration = Duration::from_secs(60);
+
 /// What is needed to reach one IBM i.
 #[derive(Debug, Clone)]
 pub struct IbmiSsh {
@@ -88,8 +91,11 @@ impl Link for SshLink {
         self.host.target().username.clone()
     }
     async fn open(&self) -> Result<Box<dyn Connection>, DeviceError> {
-        Ok(Box::new(self.host.connect().await?))
+        let session = self.host.connect().await?;
+        session.close_when_idle(IDLE_LIMIT);
+        Ok(Box::new(session))
     }
+    /// Without the idle limit: a spare helper waits for as long as its window lasts.
     async fn open_at_once(&self) -> Result<Box<dyn Connection>, DeviceError> {
         Ok(Box::new(self.host.connect_at_once().await?))
     }

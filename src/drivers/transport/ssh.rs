@@ -18,7 +18,7 @@ use std::fmt;
 use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Sessions one host gets from us at a time: each costs up to three jobs on IBM i (`ibmi.md` § 1.2).
@@ -137,7 +137,7 @@ impl SshHost {
             return Err(refused);
         }
         let target = self.target.clone();
-        let started = std::time::Instant::now();
+        let started = Instant::now();
         let opened = tokio::task::spawn_blocking(move || connect::open(&target)).await;
         let opened = opened.unwrap_or_else(|lost| {
             Err(connect::Failed::passing(DeviceError::unreachable(
@@ -162,6 +162,7 @@ impl SshHost {
                     tcp: Arc::new(tcp),
                     turn: Arc::new(tokio::sync::Mutex::new(())),
                     broken: Arc::new(AtomicBool::new(false)),
+                    used: Arc::new(Mutex::new(Instant::now())),
                     _permit: permit,
                 })
             }
@@ -191,6 +192,8 @@ pub struct SshSession {
     tcp: Arc<TcpStream>,
     turn: Arc<tokio::sync::Mutex<()>>,
     broken: Arc<AtomicBool>,
+    /// When the last command ended.
+    used: Arc<Mutex<Instant>>,
     /// This session's place in the host's bound.
     _permit: Option<OwnedSemaphorePermit>,
 }
@@ -217,17 +220,49 @@ impl SshSession {
     /// Says goodbye, then cuts. Waits at most a second.
     pub async fn log_off(&self) {
         if !self.is_broken() {
-            let session = self.session.clone();
-            let polite = tokio::task::spawn_blocking(move || {
-                session.set_blocking(true);
-                session.set_timeout(500);
-                // A peer that does not take the goodbye loses the connection all the same.
-                let _ = session.disconnect(None, "done", None);
-            });
-            let _ = tokio::time::timeout(Duration::from_secs(1), polite).await;
+            goodbye(self.session.clone()).await;
         }
         self.cut();
     }
+
+    /// Logs off by itself once no command ran for `limit`: each session costs the system up to three jobs. Not for a
+    /// session that is given to a resident command.
+    pub fn close_when_idle(&self, limit: Duration) {
+        let (turn, used) = (Arc::downgrade(&self.turn), Arc::clone(&self.used));
+        let (tcp, broken) = (Arc::clone(&self.tcp), Arc::clone(&self.broken));
+        let session = self.session.clone();
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(limit / 4).await;
+                let Some(turn) = turn.upgrade().filter(|_| !broken.load(Ordering::Acquire)) else {
+                    return;
+                };
+                let since = *used.lock().unwrap_or_else(PoisonError::into_inner);
+                // A command that runs holds the turn.
+                let Ok(_turn) = turn.try_lock() else {
+                    continue;
+                };
+                if since.elapsed() < limit {
+                    continue;
+                }
+                broken.store(true, Ordering::Release);
+                goodbye(session.clone()).await;
+                // The peer may have closed it already.
+                let _ = tcp.shutdown(Shutdown::Both);
+                return;
+            }
+        });
+    }
+}
+
+/// At most a second; a peer that does not take it loses the connection all the same.
+async fn goodbye(session: ssh2::Session) {
+    let polite = tokio::task::spawn_blocking(move || {
+        session.set_blocking(true);
+        session.set_timeout(500);
+        let _ = session.disconnect(None, "done", None);
+    });
+    let _ = tokio::time::timeout(Duration::from_secs(1), polite).await;
 }
 
 impl Drop for SshSession {

@@ -173,8 +173,11 @@ async fn nothing_is_opened_on_another_system() {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_kit_no_window_opens() {
     let bench = Bench::with(|f| f.kit_installed = false).await;
+    let started = Instant::now();
     let error = bench.freeze().open(&plan()).await.err().unwrap();
     assert!(error.to_string().contains("HELPER"), "{error}");
+    // The end of the channel is seen, not waited for.
+    assert!(started.elapsed() < Duration::from_secs(10));
     assert_eq!(bench.suspended(), Vec::<String>::new());
 }
 

@@ -83,7 +83,7 @@ async fn the_last_way_does_not_ask_who_answers_before_it_resumes() {
         .map(|r| r.operation.clone())
         .collect();
     let resumed = operations.iter().position(|o| o.contains("*RESUME"));
-    let asked = operations.iter().position(|o| o.contains("SYSTEM_STATUS"));
+    let asked = operations.iter().position(|o| o.contains("db2 -S"));
     assert!(resumed < asked, "{operations:?}");
     assert!(resumed.is_some() && asked.is_some(), "{operations:?}");
 }

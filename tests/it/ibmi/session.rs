@@ -6,6 +6,8 @@ use ibmi_clone_operator::drivers::transport::ssh::Credential;
 use ibmi_clone_operator::simulators::faults::FaultKind;
 use ibmi_clone_operator::simulators::ibmi::power_lost;
 use ibmi_clone_operator::site::{ClCommand, DeviceError, IbmI, SourceSystem};
+use russh::keys::ssh_key::LineEnding;
+use russh::keys::{Algorithm, PrivateKey};
 use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -165,4 +167,28 @@ async fn a_system_that_went_down_is_unreachable() {
     power_lost(&mut bench.shared.now(), "PROD");
     let error = system.connect().await.unwrap_err();
     assert!(matches!(error, DeviceError::Unreachable { .. }), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_logs_in_and_one_that_cannot_be_read_is_tried_once() {
+    let mut rng = russh::keys::key::safe_rng();
+    let key = PrivateKey::random(&mut rng, Algorithm::Ed25519).unwrap();
+    let public = key.public_key().to_openssh().unwrap();
+    let text = key.to_openssh(LineEnding::LF).unwrap();
+    let bench = Bench::with(|f| f.users[0].public_keys.push(public)).await;
+    let with_key = |text: &str| {
+        let mut options = bench.options();
+        options.credential = Credential::Key {
+            text: text.to_owned().into(),
+            passphrase: None,
+        };
+        SshLink::new(options).system()
+    };
+    assert!(with_key(text.as_str()).connect().await.is_ok());
+    let broken = with_key("no key at all");
+    for _ in 0..2 {
+        let error = broken.connect().await.unwrap_err();
+        assert_eq!(error.code(), Some("KeyNotReadable"), "{error}");
+    }
+    assert_eq!(bench.asked("LOGIN"), 1);
 }

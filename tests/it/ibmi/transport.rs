@@ -115,6 +115,23 @@ async fn a_server_that_says_nothing_is_unreachable_within_the_limit() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_idle_session_logs_off_and_a_busy_one_stays() {
+    let rude = Rude::start(None).await;
+    let session = host(&rude).connect().await.unwrap();
+    session.close_when_idle(Duration::from_millis(200));
+    let busy = session.exec("drip", b"", Duration::from_millis(600)).await;
+    assert!(busy.unwrap_err().to_string().contains("in time"), "not cut");
+    let session = host(&rude).connect().await.unwrap();
+    session.close_when_idle(Duration::from_millis(200));
+    let started = Instant::now();
+    while !session.is_broken() {
+        assert!(started.elapsed() < Duration::from_secs(10));
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(started.elapsed() >= Duration::from_millis(200));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn sessions_of_one_host_are_bounded_but_a_resume_is_not() {
     let rude = Rude::start(None).await;
     let host = host(&rude);
@@ -166,7 +183,7 @@ async fn a_channel_that_has_ended_sends_nothing() {
     let rude = Rude::start(None).await;
     let session = host(&rude).connect().await.unwrap();
     let lines = session.lines("0", LIMIT).await.unwrap();
-    let asked = ["A1 x".to_owned()];
+    let asked = ["A1 silence".to_owned()];
     // Wherever the end is noticed, the answer is never a success.
     let started = Instant::now();
     loop {

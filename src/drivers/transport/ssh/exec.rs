@@ -6,8 +6,8 @@ use crate::site::DeviceError;
 use ssh2::{Channel, ErrorCode, Session};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 /// LIBSSH2_ERROR_CHANNEL_REQUEST_DENIED: the server does not run commands for this user.
@@ -102,6 +102,7 @@ impl SshSession {
                 format!("{shown}: {lost}"),
             )),
         };
+        *self.used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         let told = match &answer {
             Ok(done) => format!(
                 "status {}: {} {}",

@@ -224,8 +224,12 @@ impl Server {
         self.session.set_blocking(!self.pending.is_empty());
         self.session.set_timeout(milliseconds(LOOK_UP));
         match self.channel.read(&mut bytes) {
-            Ok(0) if self.channel.eof() => {
-                return Err(format!("the command has ended{}", self.said()));
+            Ok(0) => {
+                // libssh2 shows no end of file before both streams are empty.
+                self.read_errors();
+                if self.channel.eof() {
+                    return Err(format!("the command has ended{}", self.said()));
+                }
             }
             Ok(n) => self.take(&bytes[..n]),
             Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
