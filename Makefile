@@ -47,7 +47,7 @@ demo: kube ## a control plane, simulated devices and the operator at work; KEEP=
 	cargo run --locked -- demo --kube-binaries "$$IBMICLONE_KUBE_BINARIES" $(if $(KEEP),--keep)
 
 bench: ## the measurements of benches/
-	cargo bench --locked
+	cargo bench --locked --bench operator
 
 crds: ## writes crds/ anew from the source
 	cargo run --locked --quiet -- crd --output crds

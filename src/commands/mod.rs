@@ -2,9 +2,9 @@
 
 mod cluster;
 mod crd;
-mod demo;
+pub mod demo;
 mod error;
-mod factory;
+pub mod factory;
 mod follow;
 pub mod guest;
 mod history;
@@ -17,7 +17,7 @@ mod run;
 #[cfg(test)]
 mod samples;
 mod simulate;
-mod simulated_site;
+pub mod simulated_site;
 mod source_status;
 mod table;
 mod text;
@@ -44,7 +44,8 @@ struct Cli {
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done; `run --wait`, `verify` and `demo`: 0 Succeeded, 1 Warning, 2 Failed, 4 Cancelled, 5 Skipped,
-6 wait timed out; `guest verify`: 2 something must be mended. Errors: 64 usage, 65 input file, 66 not found, 69 no Kubernetes API, 70 other, 74 file, 77 refused.";
+6 wait timed out; `guest verify`: 2 something must be mended. Errors: 64 usage, 65 input file, 66 not found,
+69 no Kubernetes API, 70 other, 74 file, 77 refused.";
 
 #[derive(Debug, Subcommand)]
 enum Command {

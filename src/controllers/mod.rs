@@ -13,6 +13,7 @@ pub mod run;
 pub mod secrets;
 pub mod text;
 
+pub use context::with_identity;
 pub use ports::{BuiltinRecipes, OpenError, OperatorConfig, OperatorError, Recipes, SiteFactory};
 
 use crate::api::{CloneEnvironment, CloneRun, FINALIZER};

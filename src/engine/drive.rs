@@ -1,10 +1,10 @@
 //! One pass over one run: as many steps as can be taken without waiting.
 
 use super::decide::{Decision, decide};
-use super::journal::{EntryState, Facts, Journal, Phase, Verdict};
-use super::ports::{Acquired, Clock, Fence, JournalStore, Locks, Recipe, StoreError};
+use super::journal::{EntryState, Facts, Journal, Phase};
+use super::ports::{Clock, Fence, JournalStore, Locks, Recipe, StoreError};
 use super::rules::{Rule, kept};
-use super::step::{Failure, LockKind, NOTE_FACT, Step, StepContext, StepKind, WARNING_FACT};
+use super::step::{Failure, NOTE_FACT, Step, StepContext, StepKind, WARNING_FACT};
 use super::time::Timestamp;
 use crate::site::{DeviceError, Site};
 use std::time::Duration;
@@ -59,7 +59,7 @@ pub(super) enum Flow {
 }
 
 /// How long a busy lock queue or an invalid fence waits before the next look.
-const QUEUE_POLL: Duration = Duration::from_secs(5);
+pub(super) const QUEUE_POLL: Duration = Duration::from_secs(5);
 
 /// An effect is sent at most this long after the look that called for it, baseline and write included.
 const STALE_AFTER: Duration = Duration::from_secs(30);
@@ -152,99 +152,6 @@ impl Engine<'_> {
             StepKind::Window => self.window(journal).await,
             StepKind::Plain => self.plain(journal, at, step.as_ref()).await,
         }
-    }
-
-    fn overdue(&self, journal: &Journal) -> Option<String> {
-        let started = journal.started_at?;
-        let spent = self.timestamp().since(started);
-        let limit = i64::try_from(self.recipe.run_limit.as_millis()).unwrap_or(i64::MAX);
-        let step = journal
-            .current()
-            .and_then(|at| journal.steps.get(at))
-            .map_or("the end", |e| e.name.as_str());
-        (spent > limit).then(|| {
-            format!(
-                "the run did not end within {} s; it was at {step}",
-                limit / 1000
-            )
-        })
-    }
-
-    /// After a closed window all obligations are met before anything else happens, then the source's lock is given back.
-    async fn leave_window(&self, journal: &mut Journal) -> Result<Option<Flow>, StoreError> {
-        let closed_clean = journal.image_clean();
-        if !closed_clean || journal.open_obligations().next().is_none() {
-            return Ok(None);
-        }
-        // The target set's lock says whose image it holds before anything else happens with it.
-        self.locks.own_image().await?;
-        let mut next = journal.clone();
-        let again = self.try_obligations(&mut next).await;
-        self.write(journal, next).await?;
-        if let Some(again) = again {
-            return Ok(Some(Flow::Wait(again)));
-        }
-        self.locks.release(LockKind::Source).await?;
-        Ok(Some(Flow::On))
-    }
-
-    async fn queue_for_locks(&self, journal: &mut Journal) -> Result<Option<Flow>, StoreError> {
-        let first_effect_to_come = journal
-            .steps
-            .iter()
-            .skip(self.recipe.locks_from)
-            .all(|e| e.state == EntryState::Pending);
-        if !first_effect_to_come && journal.phase != Phase::Queued {
-            return Ok(None);
-        }
-        match self.locks.acquire().await? {
-            Acquired::All if journal.phase == Phase::Queued => {
-                let mut next = journal.clone();
-                next.phase = Phase::Running;
-                self.set_queue_note(&mut next, None);
-                // What was verified before the wait may be stale: the checks run again, and the clock of the run starts now.
-                next.started_at = Some(self.timestamp());
-                for entry in next.steps.iter_mut().take(self.recipe.locks_from) {
-                    let name = std::mem::take(&mut entry.name);
-                    *entry = super::journal::Entry {
-                        name,
-                        ..Default::default()
-                    };
-                }
-                self.write(journal, next).await?;
-                Ok(Some(Flow::On))
-            }
-            Acquired::All => Ok(None),
-            Acquired::Queued {
-                position,
-                blocked_by,
-            } => {
-                let text = format!("{position}|{blocked_by}");
-                if journal.phase != Phase::Queued || self.queue_note(journal) != Some(text.as_str())
-                {
-                    let mut next = journal.clone();
-                    next.phase = Phase::Queued;
-                    self.set_queue_note(&mut next, Some(text));
-                    self.write(journal, next).await?;
-                }
-                Ok(Some(Flow::Wait(QUEUE_POLL)))
-            }
-        }
-    }
-
-    /// Where the run waits is kept in the message of the first step that needs the lock: `position|blocked by`.
-    fn set_queue_note(&self, journal: &mut Journal, text: Option<String>) {
-        if let Some(entry) = journal.steps.get_mut(self.recipe.locks_from) {
-            entry.message = text;
-        }
-    }
-
-    fn queue_note<'j>(&self, journal: &'j Journal) -> Option<&'j str> {
-        journal
-            .steps
-            .get(self.recipe.locks_from)?
-            .message
-            .as_deref()
     }
 
     /// Moves one plain step: observe, write, act.
@@ -420,115 +327,6 @@ impl Engine<'_> {
         Ok(Flow::On)
     }
 
-    async fn fail_step(
-        &self,
-        journal: &mut Journal,
-        at: usize,
-        failure: Failure,
-    ) -> Result<Flow, StoreError> {
-        let mut next = journal.clone();
-        self.close_entry(
-            &mut next,
-            at,
-            EntryState::Failed,
-            Some(failure.message.clone()),
-        );
-        let step = next
-            .steps
-            .get(at)
-            .map(|e| e.name.clone())
-            .unwrap_or_default();
-        set_verdict(
-            &mut next,
-            Phase::Failed,
-            failure.reason,
-            &format!("{step}: {}", failure.message),
-            self.timestamp(),
-        );
-        self.write(journal, next).await?;
-        Ok(Flow::On)
-    }
-
-    pub(super) async fn decide_verdict(
-        &self,
-        journal: &mut Journal,
-        phase: Phase,
-        reason: &str,
-        message: &str,
-    ) -> Result<Flow, StoreError> {
-        let mut next = journal.clone();
-        set_verdict(&mut next, phase, reason, message, self.timestamp());
-        if phase == Phase::Cancelled {
-            next.phase = Phase::Cancelling;
-        }
-        self.write(journal, next).await?;
-        Ok(Flow::On)
-    }
-
-    async fn succeed(&self, journal: &mut Journal) -> Result<Flow, StoreError> {
-        if self.recipe.window.is_some() && !journal.image_clean() {
-            let message = "every step is done but no clean image was recorded; this is a fault of the operator";
-            return self
-                .decide_verdict(journal, Phase::Failed, "ImageNotProved", message)
-                .await;
-        }
-        if journal.warnings.is_empty() {
-            self.decide_verdict(journal, Phase::Succeeded, "Completed", "all steps are done")
-                .await
-        } else {
-            let message = journal.warnings.join("; ");
-            self.decide_verdict(journal, Phase::Warning, "CompletedWithWarnings", &message)
-                .await
-        }
-    }
-
-    /// Meets what is owed, then makes the phase final and gives the locks back.
-    async fn finish(&self, journal: &mut Journal) -> Result<Flow, StoreError> {
-        let mut next = journal.clone();
-        if kept(Rule::ObligationsBeforeVerdict)
-            && let Some(again) = self.try_obligations(&mut next).await
-        {
-            self.write(journal, next).await?;
-            return Ok(Flow::Wait(again));
-        }
-        let verdict = next.verdict.clone();
-        next.phase = verdict.map_or(Phase::Failed, |v| v.phase);
-        next.finished_at = Some(self.timestamp());
-        self.write(journal, next).await?;
-        // The run is final whatever happens now; a lock that could not be given back is replaceable because it is.
-        for kind in [LockKind::Source, LockKind::TargetSet, LockKind::Clone] {
-            if self.locks.release(kind).await.is_err() {
-                tracing::warn!(
-                    ?kind,
-                    "lock of a final run could not be given back; the next run replaces it"
-                );
-            }
-        }
-        Ok(Flow::On)
-    }
-
-    /// Rule 10 and the fence: `Some` = do not send now.
-    pub(super) async fn may_act(&self, locks: &[LockKind]) -> Result<Option<Flow>, StoreError> {
-        if !self.fence_holds() {
-            return Ok(Some(Flow::Wait(QUEUE_POLL)));
-        }
-        if kept(Rule::LockBeforeEffect) {
-            for kind in locks {
-                if !self.locks.holds(*kind).await? {
-                    return Ok(Some(Flow::Wait(QUEUE_POLL)));
-                }
-            }
-        }
-        Ok(None)
-    }
-
-    /// Whether this process may still start effects, by the boot clock.
-    pub(super) fn fence_holds(&self) -> bool {
-        self.fence
-            .valid_until()
-            .is_some_and(|until| self.clock.boot() < until)
-    }
-
     fn intend(&self, next: &mut Journal, at: usize, step: &dyn Step) {
         let now = self.timestamp();
         if let Some(entry) = next.steps.get_mut(at) {
@@ -588,23 +386,5 @@ impl Engine<'_> {
 fn set_message(journal: &mut Journal, at: usize, message: Option<String>) {
     if let Some(entry) = journal.steps.get_mut(at) {
         entry.message = message;
-    }
-}
-
-/// The verdict is decided once.
-pub(super) fn set_verdict(
-    journal: &mut Journal,
-    phase: Phase,
-    reason: &str,
-    message: &str,
-    at: Timestamp,
-) {
-    if journal.verdict.is_none() {
-        journal.verdict = Some(Verdict {
-            phase,
-            reason: reason.to_owned(),
-            message: message.to_owned(),
-            at,
-        });
     }
 }

@@ -51,6 +51,14 @@ pub(super) struct Outcome {
 }
 
 impl Outcome {
+    /// Only a copy is known.
+    pub fn of_copy(mark: Option<String>) -> Self {
+        Self {
+            copied: mark.is_some(),
+            copy_mark: mark.unwrap_or_default(),
+            ..Self::default()
+        }
+    }
     /// Puts the findings into the journal's record.
     pub fn record(&self, window: &mut WindowRecord, now: Timestamp) {
         window.closed = Some(now);
@@ -59,9 +67,12 @@ impl Outcome {
         window.suspension_proof = self.proof.map(str::to_owned);
         window.started_at = self.started;
         window.ended_at = self.ended;
-        window.milliseconds = self.boot_started.zip(self.boot_ended).map(|(from, to)| {
-            i64::try_from(to.saturating_sub(from).as_millis()).unwrap_or(i64::MAX)
-        });
+        let held = self
+            .boot_started
+            .zip(self.boot_ended)
+            .map(|(from, to)| to.saturating_sub(from));
+        window.milliseconds = held.map(|h| i64::try_from(h.as_millis()).unwrap_or(i64::MAX));
+        window.microseconds = held.map(|h| i64::try_from(h.as_micros()).unwrap_or(i64::MAX));
         window.device_milliseconds = Some(
             self.parts
                 .iter()

@@ -179,6 +179,9 @@ pub struct WindowRecord {
     /// First suspend sent → last resume answered, on our clock, milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub milliseconds: Option<i64>,
+    /// The same in microseconds, for the benchmark of what we add.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub microseconds: Option<i64>,
     /// Sum of the times the devices reported for their parts, milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device_milliseconds: Option<i64>,

@@ -1,8 +1,10 @@
 //! Moves a run along its line of steps. Knows no Kubernetes, and devices only through `site`.
 //!
-//! [`drive`] is one pass; [`decide`] the pure table behind it; [`window`] and `freeze_run` the freeze; [`obligations`]
-//! what is met whatever happens; [`journal`] the memory; [`step`] and [`ports`] the borders; [`rules`] the fourteen rules.
+//! [`drive`] is one pass, `admission` and `verdict` what stands before an effect and at the end of a run; [`decide`] the
+//! pure table behind it; [`window`] and `freeze_run` the freeze; [`obligations`] what is met whatever happens; [`journal`]
+//! the memory; [`step`] and [`ports`] the borders; [`rules`] the fourteen rules.
 
+mod admission;
 pub mod clock;
 pub mod decide;
 pub mod drive;
@@ -13,6 +15,7 @@ pub mod ports;
 pub mod rules;
 pub mod step;
 pub mod time;
+mod verdict;
 pub mod window;
 
 #[cfg(test)]

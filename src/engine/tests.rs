@@ -291,6 +291,26 @@ fn obligations_are_met_before_the_phase_is_final_and_are_retried_for_ever() {
 }
 
 #[test]
+fn an_obligation_is_in_the_same_write_as_its_intent() {
+    let owed = || {
+        let mut toy = Toy::new(
+            "one",
+            &[Observation::Absent, Observation::broken("Odd", "odd")],
+        );
+        toy.owes = &[ObligationKind::LeavePrepared];
+        Bench::new(std::slice::from_ref(&toy))
+            .to_end()
+            .obligations
+            .len()
+    };
+    assert_eq!(owed(), 1);
+    break_rule(Some(Rule::ObligationWithIntent));
+    let forgotten = owed();
+    break_rule(None);
+    assert_eq!(forgotten, 0, "the broken rule must be visible to this test");
+}
+
+#[test]
 fn a_refused_effect_fails_the_step_and_an_unknown_one_is_observed() {
     let toy = Toy::new("one", &[Observation::Absent]);
     toy.effects.lock().unwrap().push(Err(DeviceError::refused(

@@ -355,7 +355,7 @@ impl Engine<'_> {
                 entry.message = Some(failure.message.clone());
             }
         }
-        super::drive::set_verdict(
+        super::verdict::set_verdict(
             &mut next,
             Phase::Failed,
             failure.reason,
@@ -409,7 +409,7 @@ impl Engine<'_> {
                 entry.end = Some(Timestamp::new(self.clock.now()));
             }
         }
-        super::drive::set_verdict(
+        super::verdict::set_verdict(
             &mut next,
             Phase::Failed,
             "WindowInterrupted",
@@ -441,11 +441,19 @@ impl Engine<'_> {
         Ok(Flow::Wait(step))
     }
 
-    /// What a wrong engine would do: only reachable when a unit test breaks rule 12.
+    /// What a wrong engine would do, going on where the other one stopped: only reachable when a unit test breaks rule 12.
     async fn repeat_window_by_mistake(&self, journal: &mut Journal) -> Result<Flow, StoreError> {
-        if let Some(window) = journal.window.as_mut() {
-            window.opened = None;
+        let started = self.site.copy.start().await;
+        tracing::debug!(?started, "rule 12 is broken on purpose");
+        let mut next = journal.clone();
+        let state = self.site.copy.observe().await.ok().filter(|s| s.exists());
+        let outcome = Outcome::of_copy(state.map(|s| s.mark()));
+        let now = self.timestamp();
+        if let Some(window) = next.window.as_mut() {
+            outcome.record(window, now);
         }
-        self.window(journal).await
+        self.close_window_entries(&mut next, &outcome, now);
+        self.write(journal, next).await?;
+        Ok(Flow::On)
     }
 }

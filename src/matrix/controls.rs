@@ -70,6 +70,7 @@ struct State {
     planned: Vec<(usize, Injected)>,
     crashed: bool,
     api_down_passes: u32,
+    down_after_load: bool,
     stall: Option<Hook>,
     self_resume: Option<Hook>,
     start_clone: Option<Hook>,
@@ -125,6 +126,17 @@ impl Controls {
     /// Whether the API server is gone.
     pub fn api_is_down(&self) -> bool {
         self.lock().api_down_passes > 0
+    }
+    /// The API server goes away right after the next journal was read.
+    pub fn lose_api_after_load(&self) {
+        self.lock().down_after_load = true;
+    }
+    /// A journal was read.
+    pub fn loaded(&self) {
+        let mut state = self.lock();
+        if std::mem::take(&mut state.down_after_load) {
+            state.api_down_passes = 3;
+        }
     }
     /// The source is (not) suspended now, as seen by the effects that passed.
     pub fn set_frozen(&self, frozen: bool) {

@@ -40,7 +40,9 @@ impl JournalStore for MemoryStore {
         if self.controls.api_is_down() {
             return Err(StoreError::Lost("connection refused".into()));
         }
-        Ok(self.get())
+        let journal = self.get();
+        self.controls.loaded();
+        Ok(journal)
     }
 
     async fn replace(&self, previous: &Journal, next: &Journal) -> Result<(), StoreError> {

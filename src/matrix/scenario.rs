@@ -332,6 +332,53 @@ impl RunUnderTest {
         panic!("the run does not end: {:#?}", self.store.get());
     }
 
+    /// Passes until the process dies at a planned point.
+    pub fn until_crash(&self) {
+        for _ in 0..1000 {
+            match self.one_pass() {
+                Some(Pass::Again(wait, _)) => {
+                    self.clock.clock.advance(wait.max(Duration::from_millis(1)))
+                }
+                Some(Pass::Stale | Pass::Lost(_)) => {
+                    self.clock.clock.advance(Duration::from_secs(1))
+                }
+                Some(Pass::Final(journal)) => {
+                    panic!("the run ended before the planned crash: {journal:#?}")
+                }
+                None => {
+                    self.controls.restart();
+                    return;
+                }
+            }
+        }
+        panic!("no crash");
+    }
+
+    /// One pass of a fresh process; `None` = it died.
+    pub fn one_pass(&self) -> Option<Pass> {
+        let recipe = self.recipe();
+        let site = faulty(&self.site(), &self.controls);
+        let engine = Engine {
+            recipe: &recipe,
+            site: &site,
+            store: &self.store as &dyn JournalStore,
+            locks: &self.locks as &dyn Locks,
+            clock: &self.clock as &dyn Clock,
+            fence: &SingleReplica,
+            writer: "one",
+        };
+        engine.pass(Cancel::No).now_or_never()
+    }
+
+    /// Whether production is suspended now.
+    pub fn source_is_suspended(&self) -> bool {
+        self.shared
+            .now()
+            .systems
+            .get("PROD")
+            .is_some_and(|s| !s.suspended().is_empty())
+    }
+
     /// Ends what the operator holds open, so that the world's own end check counts only what was really left.
     pub fn leave_off(&self) {
         // A silently lost helper is found dead by the system in the end (`TCP keep-alive`); its watchdog is proved ended.

@@ -92,7 +92,8 @@ pub struct CopyState {
     /// Start time per map as the array prints it (its own clock, one second fine); `""` = never or stopped. Compared
     /// for *difference* only, never with our clock.
     pub started: Vec<(String, String)>,
-    /// Names of maps in a state that differs from the group's, with their state word.
+    /// Names of maps in a state that differs from the group's, with their state word; every suspended map is among them,
+    /// so that a message can name it.
     pub deviating: Vec<String>,
     /// Lowest background progress, percent.
     pub progress: u8,

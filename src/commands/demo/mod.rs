@@ -1,6 +1,6 @@
 //! `demo`: a real control plane, simulated devices and the operator in one process, and two clones at work.
 
-mod objects;
+pub mod objects;
 
 use super::cluster::Cluster;
 use super::follow::{Followed, follow};

@@ -72,23 +72,14 @@ pub(super) fn mappings(body: &str) -> Option<Vec<Mapping>> {
 
 fn mapping(mapping: Node<'_, '_>) -> Option<Mapping> {
     let storage = xml::child(mapping, "Storage")?;
-    let kind = storage.children().find(Node::is_element)?;
+    let kind = storage
+        .children()
+        .find(|n| n.is_element() && n.tag_name().name() != "Metadata")?;
     let backing = match kind.tag_name().name() {
-        "PhysicalVolume" => disk(kind)?,
         "VirtualOpticalMedia" => return None,
+        "PhysicalVolume" => disk(kind).unwrap_or_else(|| unidentified(mapping, kind)),
         // Logical volume, file, shared storage pool: a disk of the client without an identity of the array.
-        _ => ViosDisk {
-            name: ["DiskName", "UnitName", "LogicalUnitName", "VolumeName"]
-                .iter()
-                .find_map(|name| xml::child_text(kind, name))
-                .or_else(|| {
-                    let server = xml::child(mapping, "ServerAdapter")?;
-                    xml::child_text(server, "BackingDeviceName")
-                })
-                .unwrap_or_else(|| kind.tag_name().name().to_owned()),
-            uid: None,
-            no_reserve: false,
-        },
+        _ => unidentified(mapping, kind),
     };
     Some(Mapping {
         client: xml::child(mapping, "AssociatedLogicalPartition")
@@ -99,6 +90,22 @@ fn mapping(mapping: Node<'_, '_>) -> Option<Mapping> {
             .and_then(|t| t.parse().ok()),
         backing,
     })
+}
+
+/// A disk of the client of which only the name is known: it must be told, or it would look as if it were not mapped.
+fn unidentified(mapping: Node<'_, '_>, kind: Node<'_, '_>) -> ViosDisk {
+    let name = ["DiskName", "UnitName", "LogicalUnitName", "VolumeName"]
+        .iter()
+        .find_map(|name| xml::child_text(kind, name))
+        .or_else(|| {
+            let server = xml::child(mapping, "ServerAdapter")?;
+            xml::child_text(server, "BackingDeviceName")
+        });
+    ViosDisk {
+        name: name.unwrap_or_else(|| kind.tag_name().name().to_owned()),
+        uid: None,
+        no_reserve: false,
+    }
 }
 
 /// Partition ids of the VIOSes to which a partition's virtual SCSI client adapters connect; `None` when one connects to
@@ -152,6 +159,16 @@ mod tests {
         let mappings = mappings(&body).unwrap();
         assert_eq!(mappings.len(), 1);
         assert_eq!(mappings[0].backing.name, "lv1");
+        assert_eq!(mappings[0].backing.uid, None);
+    }
+
+    #[test]
+    fn a_volume_without_a_name_is_still_told() {
+        let body = vios(
+            "<VirtualSCSIMapping><ServerAdapter><BackingDeviceName>hdisk7</BackingDeviceName></ServerAdapter><Storage><Metadata/><PhysicalVolume/></Storage></VirtualSCSIMapping>",
+        );
+        let mappings = mappings(&body).unwrap();
+        assert_eq!(mappings[0].backing.name, "hdisk7");
         assert_eq!(mappings[0].backing.uid, None);
     }
 

@@ -123,6 +123,8 @@ pub struct Consoles {
     pub max_sessions: usize,
     /// 0 = never.
     pub idle_minutes: i64,
+    /// The answer to the request at hand is lost after its effect.
+    pub answer_lost: bool,
     /// Failed logons by user, and until when the account is locked.
     pub failures: BTreeMap<String, (u32, Option<DateTime<Utc>>)>,
 }

@@ -44,10 +44,11 @@ pub fn command(world: &mut World, vios: &str, line: &str) -> Output {
         Some(FaultKind::Refuse { code, text }) => {
             return Output::failed(4, format!("{code} {text}"));
         }
+        // The command runs, but the console's answer to whoever sent it never arrives.
+        Some(FaultKind::AnswerLost) => world.console.answer_lost = true,
         Some(
             FaultKind::Refused
             | FaultKind::NoAnswer
-            | FaultKind::AnswerLost
             | FaultKind::Delay { .. }
             | FaultKind::Special(_),
         )

@@ -2,7 +2,8 @@
 //! the HMC's CLIRunner reaches it (`hmc.md` § 5).
 //!
 //! Faults (`Device::Vios`, named by VIOS): any general one on the beginning of a command (`mkvdev`), for example
-//! `Refuse { code: "0514-548", … }` for a full file system.
+//! `Refuse { code: "0514-548", … }` for a full file system; `AnswerLost`: the command runs, the console's answer to the
+//! job's submission is lost.
 
 mod commands;
 mod disks;

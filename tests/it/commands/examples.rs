@@ -27,7 +27,7 @@ fn objects() -> Vec<(PathBuf, Value)> {
     found
 }
 
-fn filled(text: &str) -> String {
+pub fn filled(text: &str) -> String {
     let key = format!("\"SHA256:{}\"", "A".repeat(43));
     [
         ("${HMC_ENDPOINT}", "\"https://127.0.0.1:4001\""),

@@ -3,6 +3,7 @@
 mod cluster;
 mod examples;
 mod offline;
+mod whole;
 
 use assert_cmd::Command;
 

@@ -92,6 +92,7 @@ impl Field {
     pub async fn environment(&self, name: &str, change: impl Fn(&mut Value)) -> CloneEnvironment {
         let mut object = environment(name);
         object["spec"]["source"]["partition"]["name"] = json!(format!("PROD-{}", self.namespace));
+        object["spec"]["source"]["identities"] = json!([{"serialNumber": format!("PROD-{}", self.namespace).to_uppercase(), "partitionId": 3}]);
         object["spec"]["clone"]["partition"]["name"] = json!(format!("{name}-{}", self.namespace));
         let group = format!("{}_{name}", self.namespace);
         object["spec"]["storage"]["spectrumVirtualize"]["consistencyGroups"] =

@@ -1,3 +1,4 @@
 //! What tests of several subjects share.
 
+pub mod console;
 pub mod kube;

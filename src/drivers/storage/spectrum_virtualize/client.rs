@@ -14,8 +14,13 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 
 const TIMEOUT: Duration = Duration::from_secs(60);
-/// Reads that were told to wait are repeated this often.
+/// Reads that were told to wait are sent this often in all.
 const READ_TRIES: u32 = 4;
+/// Longest wait an array may ask of us between two tries of one read; longer is `Busy` to the caller.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
+/// Our code for a refused login.
+const LOGIN_FAILED: &str = "LoginFailed";
 
 /// What is needed to reach an array.
 #[derive(Debug, Clone)]
@@ -85,19 +90,18 @@ impl RestClient {
         object: Option<&str>,
         body: Value,
     ) -> Result<Vec<Value>, DeviceError> {
-        let mut wait = Duration::from_millis(500);
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            match self.call(verb, object, &body, Intent::Read).await {
-                Ok(answer) => return self.parsed(parse::rows(&answer.body)),
-                Err(DeviceError::Busy { .. }) if tries < READ_TRIES => {
-                    tokio::time::sleep(wait).await;
-                    wait *= 2;
-                }
-                Err(error) => return Err(error),
+        for turn in 1.. {
+            let answer = self.exchange(verb, object, &body, Intent::Read).await?;
+            let passing = matches!(answer.status, 429 | 502..=504)
+                || answer.status == 500 && super::errors::code_of(&answer.body).is_none();
+            if passing && turn < READ_TRIES {
+                tokio::time::sleep(wait_before(turn, &answer.headers)).await;
+                continue;
             }
+            let answer = self.accepted(verb, object, &body, Intent::Read, answer)?;
+            return self.parsed(parse::rows(&answer.body));
         }
+        Err(DeviceError::busy(self.http.name(), verb))
     }
 
     /// An effect: sent once. A lost answer is `Indeterminate`; the caller reads the state.
@@ -107,13 +111,15 @@ impl RestClient {
         object: &str,
         body: Value,
     ) -> Result<(), DeviceError> {
-        self.call(verb, Some(object), &body, Intent::Effect)
-            .await
+        let answer = self
+            .exchange(verb, Some(object), &body, Intent::Effect)
+            .await?;
+        self.accepted(verb, Some(object), &body, Intent::Effect, answer)
             .map(|_| ())
     }
 
     /// One command, with one new login when a *cached* token was refused: then nothing was executed.
-    async fn call(
+    async fn exchange(
         &self,
         verb: &str,
         object: Option<&str>,
@@ -122,15 +128,25 @@ impl RestClient {
     ) -> Result<Answer, DeviceError> {
         let (token, cached) = self.token(None).await?;
         let answer = self.send(verb, object, body, intent, &token).await?;
-        let answer = if cached
+        if cached
             && matches!(answer.status, 401 | 403)
             && super::errors::code_of(&answer.body).is_none()
         {
             let (token, _) = self.token(Some(&token)).await?;
-            self.send(verb, object, body, intent, &token).await?
-        } else {
-            answer
-        };
+            return self.send(verb, object, body, intent, &token).await;
+        }
+        Ok(answer)
+    }
+
+    /// Success, or what the answer means.
+    fn accepted(
+        &self,
+        verb: &str,
+        object: Option<&str>,
+        body: &Value,
+        intent: Intent,
+        answer: Answer,
+    ) -> Result<Answer, DeviceError> {
         match answer.status {
             200..=299 => Ok(answer),
             status => Err(classify(
@@ -188,7 +204,7 @@ impl RestClient {
     ) -> Result<(), DeviceError> {
         let mut value = HeaderValue::from_str(value.expose_secret()).map_err(|_| {
             self.refused(
-                "LoginFailed",
+                LOGIN_FAILED,
                 "user or password holds characters a header cannot carry".to_owned(),
             )
         })?;
@@ -211,29 +227,26 @@ impl RestClient {
         {
             return Ok((token.clone(), true));
         }
-        let mut wait = Duration::from_millis(500);
-        for attempt in 0.. {
-            match self.log_in().await {
-                Ok(token) => {
-                    login.token = Some(token.clone());
-                    return Ok((token, false));
-                }
-                Err(DeviceError::Busy { .. }) if attempt < READ_TRIES => {
-                    tokio::time::sleep(wait).await;
-                    wait *= 2;
-                }
-                Err(error) => {
-                    if error.code() == Some("LoginFailed") {
-                        login.refused = Some(error.clone());
-                    }
-                    return Err(error);
-                }
+        for turn in 1.. {
+            let answer = self.log_in().await?;
+            if answer.status == 429 && turn < READ_TRIES {
+                tokio::time::sleep(wait_before(turn, &answer.headers)).await;
+                continue;
             }
+            let token = self.token_of(&answer);
+            match &token {
+                Ok(token) => login.token = Some(token.clone()),
+                Err(error) if error.code() == Some(LOGIN_FAILED) => {
+                    login.refused = Some(error.clone());
+                }
+                Err(_) => {}
+            }
+            return token.map(|t| (t, false));
         }
         Err(DeviceError::busy(self.http.name(), "too many logins"))
     }
 
-    async fn log_in(&self) -> Result<SecretString, DeviceError> {
+    async fn log_in(&self) -> Result<Answer, DeviceError> {
         let mut headers = self.json_headers();
         let username = SecretString::from(self.options.username.clone());
         self.secret_header(&mut headers, "x-auth-username", &username)?;
@@ -251,7 +264,10 @@ impl RestClient {
             label: "POST auth".to_owned(),
             timeout: TIMEOUT,
         };
-        let answer = self.http.send(request).await?;
+        self.http.send(request).await
+    }
+
+    fn token_of(&self, answer: &Answer) -> Result<SecretString, DeviceError> {
         match answer.status {
             200 => {
                 let token = serde_json::from_str::<Value>(&answer.body).map(|v| parse::text(&v, "token")).unwrap_or_default();
@@ -261,9 +277,9 @@ impl RestClient {
                 Ok(SecretString::from(token))
             }
             401 | 403 => Err(self.refused(
-                "LoginFailed",
+                LOGIN_FAILED,
                 format!(
-                    "the array does not accept user {} with the password of the Secret; it is not tried again until the Secret changes",
+                    "the array does not accept user {} with the password of the Secret: correct the kubernetes.io/basic-auth Secret of storage.spectrumVirtualize.credentials (a user with an SSH key only or a second factor cannot log in here); it is not tried again until the Secret changes",
                     self.options.username
                 ),
             )),
@@ -280,4 +296,34 @@ fn label(verb: &str, object: Option<&str>, body: &Value) -> String {
         .map(|f| format!(" {f}"))
         .unwrap_or_default();
     format!("POST {verb}{object}{filter}")
+}
+
+/// What `Retry-After` says in seconds, else half a second, doubled at each turn; never longer than [`LONGEST_WAIT`].
+fn wait_before(turn: u32, headers: &HeaderMap) -> Duration {
+    let asked = headers
+        .get(reqwest::header::RETRY_AFTER)
+        .and_then(|v| v.to_str().ok())
+        .and_then(|v| v.trim().parse().ok())
+        .map(Duration::from_secs);
+    asked
+        .unwrap_or_else(|| Duration::from_millis(500) * 2u32.saturating_pow(turn.saturating_sub(1)))
+        .min(LONGEST_WAIT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_array_s_own_wait_is_honoured_up_to_a_bound() {
+        let none = HeaderMap::new();
+        assert_eq!(wait_before(1, &none), Duration::from_millis(500));
+        assert_eq!(wait_before(3, &none), Duration::from_secs(2));
+        assert_eq!(wait_before(40, &none), LONGEST_WAIT);
+        for (said, waited) in [("3", 3_000), ("7200", 10_000), ("soon", 500)] {
+            let mut headers = HeaderMap::new();
+            headers.insert("retry-after", HeaderValue::from_static(said));
+            assert_eq!(wait_before(1, &headers), Duration::from_millis(waited));
+        }
+    }
 }

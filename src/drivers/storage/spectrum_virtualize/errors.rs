@@ -5,16 +5,14 @@ use crate::site::DeviceError;
 
 /// The first `CMMVCnnnnX` anywhere in a body, and the text after it.
 pub(super) fn code_of(body: &str) -> Option<(String, String)> {
-    let at = body.find("CMMVC")?;
-    let code: String = body[at..].chars().take(10).collect();
-    let digits = code.chars().skip(5).take(4).all(|c| c.is_ascii_digit());
-    let kind = code.chars().nth(9).is_some_and(|c| "EWI".contains(c));
-    if !digits || !kind {
-        return None;
-    }
-    let text =
-        body[at + code.len()..].trim_matches(|c: char| c.is_whitespace() || "\"}:".contains(c));
-    Some((code, text.to_owned()))
+    body.match_indices("CMMVC").find_map(|(at, _)| {
+        let code: String = body[at..].chars().take(10).collect();
+        let digits = code.chars().skip(5).take(4).all(|c| c.is_ascii_digit());
+        let kind = code.chars().nth(9).is_some_and(|c| "EWI".contains(c));
+        let after = body[at..].strip_prefix(&code)?;
+        let text = after.trim_matches(|c: char| c.is_whitespace() || "\"}:".contains(c));
+        (digits && kind).then(|| (code, text.to_owned()))
+    })
 }
 
 /// Classifies an answer with another status than 200.
@@ -72,6 +70,7 @@ mod tests {
             "\"CMMVC5754E The specified object does not exist.\"",
             r#"{"message": "CMMVC5754E The specified object does not exist."}"#,
             "Error: CMMVC5754E The specified object does not exist.",
+            "CMMVC error: CMMVC5754E The specified object does not exist.",
         ] {
             let (code, text) = code_of(body).unwrap();
             assert_eq!(code, "CMMVC5754E");

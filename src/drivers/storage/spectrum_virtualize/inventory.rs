@@ -2,9 +2,9 @@
 //! restart the array's REST service (§ 1.1).
 
 use super::client::RestClient;
-use super::parse::{FcMap, bytes, text};
+use super::parse::{self, FcMap, bytes, text};
 use crate::site::{CopyPair, CopyPhase, DeviceError, Inventory, Uid, Usage, Volume, Wwpn};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
@@ -18,10 +18,8 @@ pub(super) async fn read(
     let mut pools: Vec<String> = Vec::new();
     for map in maps {
         let (source, _) = volume(client, &map.source).await?;
-        let (target, pool) = volume(client, &map.target).await?;
-        if !pools.contains(&pool) {
-            pools.push(pool);
-        }
+        let (target, of_target) = volume(client, &map.target).await?;
+        pools.extend(of_target);
         let object = client.list("lsfcmap", Some(&map.name), json!({})).await?;
         let auto_delete = object
             .first()
@@ -44,6 +42,8 @@ pub(super) async fn read(
             target_is_source_of: others.collect(),
         });
     }
+    pools.sort();
+    pools.dedup();
     let system = client.list("lssystem", None, json!({})).await?;
     let level = system
         .first()
@@ -57,8 +57,8 @@ pub(super) async fn read(
     })
 }
 
-/// A volume with the hosts it is mapped to, and its pool.
-async fn volume(client: &RestClient, name: &str) -> Result<(Volume, String), DeviceError> {
+/// A volume with the hosts it is mapped to, and its pools.
+async fn volume(client: &RestClient, name: &str) -> Result<(Volume, Vec<String>), DeviceError> {
     let sections = client
         .list("lsvdisk", Some(name), json!({"bytes": true}))
         .await?;
@@ -84,7 +84,6 @@ async fn volume(client: &RestClient, name: &str) -> Result<(Volume, String), Dev
             format!("lsvdisk/{name} has no vdisk_UID or capacity in bytes"),
         ));
     };
-    let pool = text(summary, "mdisk_grp_name");
     Ok((
         Volume {
             name: name.to_owned(),
@@ -93,33 +92,27 @@ async fn volume(client: &RestClient, name: &str) -> Result<(Volume, String), Dev
             hosts,
             status: text(summary, "status"),
         },
-        pool,
+        parse::pools(&sections),
     ))
 }
 
-/// The fullest of the pools, physical figures first: in a compressing array "free" is effective, physical is the truth.
+/// The fullest of the pools. Pool by pool: the list view leaves the physical figures out.
 async fn fullest(
     client: &RestClient,
     pools: &[String],
 ) -> Result<Option<(String, u8)>, DeviceError> {
-    let rows = client
-        .list("lsmdiskgrp", None, json!({"bytes": true}))
-        .await?;
-    let fill = |row: &Value| {
-        let pair = |total: &str, free: &str| {
-            Some((bytes(row, total).filter(|t| *t > 0)?, bytes(row, free)?))
-        };
-        let (total, free) = pair("physical_capacity", "physical_free_capacity")
-            .or_else(|| pair("capacity", "free_capacity"))?;
-        u8::try_from(total.saturating_sub(free).saturating_mul(100) / total).ok()
-    };
-    // A mirrored volume says `many`: then every pool counts.
-    let counts = |name: &str| pools.iter().any(|p| p == name || p == "many");
-    let filled = rows
-        .iter()
-        .filter(|r| counts(&text(r, "name")))
-        .filter_map(|r| Some((text(r, "name"), fill(r)?)));
-    Ok(filled.max_by_key(|(_, percent)| *percent))
+    let mut worst: Option<(String, u8)> = None;
+    for name in pools {
+        let rows = client
+            .list("lsmdiskgrp", Some(name), json!({"bytes": true}))
+            .await?;
+        if let Some(fill) = rows.first().and_then(parse::pool_fill)
+            && worst.as_ref().is_none_or(|(_, most)| fill > *most)
+        {
+            worst = Some((name.clone(), fill));
+        }
+    }
+    Ok(worst)
 }
 
 /// Volumes of the hosts that hold any of these ports.
@@ -131,7 +124,11 @@ pub(super) async fn volumes_of_ports(
     for host in client.list("lshost", None, json!({})).await? {
         let name = text(&host, "name");
         let detail = client.list("lshost", Some(&name), json!({})).await?;
-        if !detail.first().is_some_and(|d| has_port(d, ports)) {
+        let is_wanted = |wwpn: &str| ports.contains(&Wwpn::new(wwpn));
+        if !detail
+            .first()
+            .is_some_and(|d| parse::has_port(d, is_wanted))
+        {
             continue;
         }
         for row in client
@@ -146,17 +143,6 @@ pub(super) async fn volumes_of_ports(
         }
     }
     Ok(found.into_values().collect())
-}
-
-fn has_port(host: &Value, ports: &[Wwpn]) -> bool {
-    let nodes = host
-        .get("nodes")
-        .and_then(Value::as_array)
-        .map(Vec::as_slice)
-        .unwrap_or_default();
-    nodes
-        .iter()
-        .any(|n| ports.contains(&Wwpn::new(text(n, "WWPN"))))
 }
 
 /// Σ used / Σ capacity of the targets; a data reduction pool leaves it blank.

@@ -47,8 +47,8 @@ impl SpectrumVirtualize {
         let filter = json!({"filtervalue": format!("group_name={}", self.group)});
         let rows = self.client.list("lsfcmap", None, filter).await?;
         rows.iter()
+            .filter(|r| parse::text(r, "group_name") == self.group)
             .map(|r| self.client.parsed(parse::fc_map(r)))
-            .filter(|m| !matches!(m, Ok(m) if m.group != self.group))
             .collect()
     }
 
@@ -134,7 +134,7 @@ impl CopyServices for SpectrumVirtualize {
         started.sort();
         let deviating = maps
             .iter()
-            .filter(|m| m.phase != phase)
+            .filter(|m| m.phase != phase || m.phase == CopyPhase::Suspended)
             .map(|m| format!("{} {}", m.name, m.status));
         Ok(CopyState {
             phase,

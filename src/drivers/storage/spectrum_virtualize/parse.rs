@@ -9,7 +9,6 @@ pub struct FcMap {
     pub name: String,
     pub source: String,
     pub target: String,
-    pub group: String,
     pub status: String,
     pub phase: CopyPhase,
     pub progress: u8,
@@ -47,6 +46,43 @@ pub fn rows(body: &str) -> Result<Vec<Value>, String> {
     }
 }
 
+/// Pools a volume lies in: its own word, or those of its copies when it is mirrored (`many`, § 4).
+pub fn pools(sections: &[Value]) -> Vec<String> {
+    let mut names: Vec<String> = sections
+        .iter()
+        .map(|s| text(s, "mdisk_grp_name"))
+        .filter(|n| !n.is_empty() && n != "many")
+        .collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// Whether a host's object view shows this port: `nodes` is a list, or one object, or flattened away (§ 1.5).
+pub fn has_port(host: &Value, is_wanted: impl Fn(&str) -> bool) -> bool {
+    let nodes = match host.get("nodes") {
+        Some(Value::Array(nodes)) => nodes.as_slice(),
+        Some(one @ Value::Object(_)) => std::slice::from_ref(one),
+        Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) | None => &[],
+    };
+    nodes
+        .iter()
+        .chain(std::iter::once(host))
+        .map(|n| text(n, "WWPN"))
+        .any(|w| !w.is_empty() && is_wanted(&w))
+}
+
+/// Physical fill of a pool's object view, percent: in a compressing array "free" is effective, physical is the truth.
+pub fn pool_fill(pool: &Value) -> Option<u8> {
+    let pair = |total: &str, free: &str| {
+        Some((bytes(pool, total).filter(|t| *t > 0)?, bytes(pool, free)?))
+    };
+    let (total, free) = pair("physical_capacity", "physical_free_capacity")
+        .or_else(|| pair("capacity", "free_capacity"))?;
+    let percent = u128::from(total.saturating_sub(free)) * 100 / u128::from(total);
+    u8::try_from(percent).ok()
+}
+
 /// The array's word for a state.
 pub fn phase(status: &str) -> Option<CopyPhase> {
     Some(match status {
@@ -77,7 +113,6 @@ pub fn fc_map(row: &Value) -> Result<FcMap, String> {
     Ok(FcMap {
         source: text(row, "source_vdisk_name"),
         target: text(row, "target_vdisk_name"),
-        group: text(row, "group_name"),
         phase,
         progress: text(row, "progress").parse().unwrap_or(0),
         copy_rate: text(row, "copy_rate").parse().unwrap_or(0),
@@ -112,6 +147,68 @@ mod tests {
     }
 
     #[test]
+    fn a_mirrored_volume_lies_in_the_pools_of_its_copies() {
+        let sections = [
+            json!({"name": "v", "mdisk_grp_name": "many"}),
+            json!({"copy_id": "0", "mdisk_grp_name": "P1"}),
+            json!({"copy_id": "1", "mdisk_grp_name": "P0"}),
+        ];
+        assert_eq!(pools(&sections), ["P0", "P1"]);
+    }
+
+    #[test]
+    fn a_port_is_found_in_every_shape_of_a_host() {
+        let is_wanted = |w: &str| w == "C05076";
+        for host in [
+            json!({"nodes": [{"WWPN": "AA"}, {"WWPN": "C05076"}]}),
+            json!({"nodes": {"WWPN": "C05076"}}),
+            json!({"WWPN": "C05076"}),
+        ] {
+            assert!(has_port(&host, is_wanted), "{host}");
+        }
+        for host in [
+            json!({"nodes": []}),
+            json!({"name": "h"}),
+            json!({"nodes": "C05076"}),
+        ] {
+            assert!(!has_port(&host, is_wanted), "{host}");
+        }
+    }
+
+    #[test]
+    fn physical_figures_of_a_pool_win_over_effective_ones() {
+        let mut pool = json!({"capacity": "1000", "free_capacity": "900",
+            "physical_capacity": "100", "physical_free_capacity": "5"});
+        assert_eq!(pool_fill(&pool), Some(95));
+        pool["physical_capacity"] = json!("");
+        assert_eq!(pool_fill(&pool), Some(10));
+        pool["free_capacity"] = json!("0.9TB");
+        assert_eq!(pool_fill(&pool), None);
+    }
+
+    #[test]
+    fn recorded_volumes_and_pools_parse() {
+        let Some(captures) = crate::drivers::captures("storage-virtualize/rest") else {
+            return;
+        };
+        let read =
+            |file: &str| rows(&std::fs::read_to_string(captures.join(file)).unwrap()).unwrap();
+        let volume = read("lsvdisk_object_bytes_thick.json");
+        assert_eq!(volume.len(), 2);
+        assert_eq!(bytes(&volume[0], "capacity"), Some(1_073_741_824));
+        assert_eq!(bytes(&volume[1], "used_capacity"), Some(1_073_741_824));
+        assert_eq!(pools(&volume), ["site1pool1"]);
+        for pool in read("lsmdiskgrp_list_8.2_units.json") {
+            assert_eq!(pool_fill(&pool), None, "figures with units are no bytes");
+        }
+        assert_eq!(
+            text(&read("lsvdiskhostmap_list_private.json")[0], "host_name"),
+            "host_a"
+        );
+        assert!(text(&read("lssystem_8.2_units.json")[0], "code_level").starts_with("8.2.0.2"));
+    }
+
+    #[test]
     fn recorded_answers_parse() {
         let Some(captures) = crate::drivers::captures("storage-virtualize/rest") else {
             return;
@@ -136,8 +233,26 @@ mod tests {
                 for row in &rows {
                     let _ = fc_map(row);
                     let _ = bytes(row, &key);
+                    let _ = pool_fill(row);
+                    let _ = has_port(row, |w| w == key);
                 }
+                let _ = pools(&rows);
             }
+        }
+
+        #[test]
+        fn any_row_of_cells_is_a_map_in_a_known_state_or_an_error(
+            cells in proptest::collection::btree_map("[a-z_]{1,18}", "[a-zA-Z0-9_]{0,12}", 0..12),
+            status in "[a-z_]{0,16}",
+        ) {
+            let mut row = json!(cells);
+            row["status"] = json!(status);
+            for key in ["name", "source_vdisk_name", "target_vdisk_name"] {
+                row[key] = json!("x");
+            }
+            prop_assert_eq!(fc_map(&row).is_ok(), phase(&status).is_some());
+            row["name"] = json!("");
+            prop_assert!(fc_map(&row).is_err());
         }
     }
 }

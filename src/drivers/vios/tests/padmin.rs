@@ -8,6 +8,9 @@ use crate::site::{DeviceError, Uid, WantedVolume};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+/// Name, client id, devices as (vtd, hdisk).
+type Vhost = (String, i32, Vec<(String, String)>);
+
 /// What one VIOS has.
 #[derive(Default)]
 pub(super) struct Padmin {
@@ -15,8 +18,7 @@ pub(super) struct Padmin {
     pub(super) disks: Vec<(String, String, bool)>,
     /// Found by the next cfgdev.
     pub(super) hidden: Vec<(String, String)>,
-    /// (vhost, client id, devices as (vtd, hdisk))
-    pub(super) vhosts: Vec<(String, i32, Vec<(String, String)>)>,
+    pub(super) vhosts: Vec<Vhost>,
     /// Commands that ran, in order.
     pub(super) commands: Vec<String>,
     /// Beginning of a command that fails, and the text it prints.
@@ -86,7 +88,7 @@ impl Padmin {
     }
 
     fn lsmap(&self) -> String {
-        let line = |(vhost, client, devices): &(String, i32, Vec<(String, String)>)| {
+        let line = |(vhost, client, devices): &Vhost| {
             let groups: String = devices
                 .iter()
                 .map(|(vtd, disk)| {

@@ -183,13 +183,13 @@ async fn handle_request(
         body: &text,
         endpoint: endpoint.number,
     };
-    let reply = {
+    let (reply, lost) = {
         let mut world = endpoint.shared.now();
         let reply = with_fault(&mut world, &ask, fault.as_ref());
         log(&mut world, &operation, &reply, pause);
-        reply
+        (reply, std::mem::take(&mut world.console.answer_lost))
     };
-    if matches!(fault, Some(FaultKind::AnswerLost | FaultKind::Refused)) {
+    if lost || matches!(fault, Some(FaultKind::AnswerLost | FaultKind::Refused)) {
         // A body that breaks off ends the connection without an answer.
         return broken_connection();
     }

@@ -187,7 +187,10 @@ fn mapping(world: &World, ask: &Ask<'_>, vios: &Vios, vhost: &str, vtd: Option<&
             .disk(&vtd.hdisk)
             .map(|d| physical_volume(vios, d))
             .unwrap_or_default();
-        inner.push_str(&group("Storage", &disk));
+        // These two carry no Metadata in the recordings.
+        inner.push_str(&format!(
+            "<Storage kb=\"CUR\" kxe=\"false\">\n{disk}</Storage>\n"
+        ));
         let target = [
             element(
                 "LogicalUnitAddress",
@@ -195,9 +198,9 @@ fn mapping(world: &World, ask: &Ask<'_>, vios: &Vios, vhost: &str, vtd: Option<&
             ),
             element("TargetName", &vtd.name),
         ];
-        inner.push_str(&group(
-            "TargetDevice",
-            &group("PhysicalVolumeVirtualTargetDevice", &target.concat()),
+        let target = group("PhysicalVolumeVirtualTargetDevice", &target.concat());
+        inner.push_str(&format!(
+            "<TargetDevice kb=\"CUR\" kxe=\"false\">\n{target}</TargetDevice>\n"
         ));
     }
     group("VirtualSCSIMapping", &inner)

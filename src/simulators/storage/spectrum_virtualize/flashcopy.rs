@@ -78,24 +78,8 @@ pub(super) fn advance(world: &mut World) {
 
 /// Applies an act to all maps of a group, or to one stand-alone map: all or none.
 pub(super) fn act(world: &mut World, maps: &[u32], act: Act, command: &str) -> Answer {
-    let column = match act {
-        Act::Prestart | Act::StartPrepared => 0,
-        Act::Start => 1,
-        Act::Stop { .. } => 2,
-    };
-    for id in maps {
-        let Some(map) = world.array.maps.get(id) else {
-            continue;
-        };
-        let code = map.state.refusals()[column];
-        if !code.is_empty() {
-            let text = format!(
-                "The command failed because the FlashCopy mapping {} is in the {} state.",
-                map.name,
-                map.state.as_str()
-            );
-            return Answer::refused(code, &text);
-        }
+    if let Some(answer) = refusal(world, maps, act) {
+        return answer;
     }
     let name = world.array.name.clone();
     let special = match world
@@ -126,6 +110,29 @@ pub(super) fn act(world: &mut World, maps: &[u32], act: Act, command: &str) -> A
     }
     world.ledger.effect(format!("array.{command}"));
     Answer::Nothing
+}
+
+/// The first map whose state forbids the act. A group is stopped as long as any of its maps can be: one that is already
+/// stopped does not protect the others from it.
+fn refusal(world: &World, maps: &[u32], act: Act) -> Option<Answer> {
+    let code_of = |state: MapState| match act {
+        Act::Prestart => state.refusals()[0],
+        Act::StartPrepared => state.prepared_start_refusal(),
+        Act::Start => state.refusals()[1],
+        Act::Stop { .. } => state.refusals()[2],
+    };
+    let known = maps.iter().filter_map(|id| world.array.maps.get(id));
+    let refused: Vec<_> = known.filter(|m| !code_of(m.state).is_empty()).collect();
+    let stoppable = matches!(act, Act::Stop { .. })
+        && refused.len() < maps.len()
+        && refused.iter().all(|m| m.state == MapState::Stopped);
+    let map = refused.first().filter(|_| !stoppable)?;
+    let text = format!(
+        "The command failed because the FlashCopy mapping {} is in the {} state.",
+        map.name,
+        map.state.as_str()
+    );
+    Some(Answer::refused(code_of(map.state), &text))
 }
 
 fn prestart(world: &mut World, maps: &[u32], flush_fails: bool, then_start: bool) {

@@ -51,6 +51,18 @@ impl MapState {
         .into_iter()
         .find(|s| s.as_str() == word)
     }
+    /// Code of a refused `start -prep` in this state: it prepares from the same states as prestart, but a map that copies
+    /// says "not started" (§ 3.4).
+    pub fn prepared_start_refusal(self) -> &'static str {
+        match self {
+            MapState::Copying | MapState::Stopping => self.refusals()[1],
+            MapState::IdleOrCopied
+            | MapState::Preparing
+            | MapState::Prepared
+            | MapState::Stopped
+            | MapState::Suspended => self.refusals()[0],
+        }
+    }
     /// Codes of a refused (prestart, start, stop, rm) in this state (§ 3.4, § 3.9).
     pub fn refusals(self) -> [&'static str; 4] {
         match self {

@@ -2,7 +2,9 @@
 //! styles of errors.
 //!
 //! Faults (`Device::Array`, operation = the verb, `auth` for the login): `Refused` and `AnswerLost` break the connection,
-//! before and after the command; `Busy` is 429.
+//! before and after the command; `Busy` is 429; `Delay` holds the answer back after the effect;
+//! `Special("http-502")` and `Special("http-500")` answer so without a code and without effect.
+//! A login that suffers `Refuse` is a 403.
 
 use super::commands::{Answer, Command, request};
 use crate::simulators::Shared;
@@ -88,15 +90,8 @@ async fn handle_request(
     if method != Method::POST {
         return StatusCode::METHOD_NOT_ALLOWED.into_response();
     }
-    let Some(path) = command_path(uri.path()) else {
+    let Some((verb, object)) = command_path(uri.path()) else {
         return StatusCode::NOT_FOUND.into_response();
-    };
-    let (verb, object) = match path.split_once('/') {
-        Some((verb, object)) => (
-            verb.to_owned(),
-            Some(object.to_owned()).filter(|o| !o.is_empty()),
-        ),
-        None => (path, None),
     };
     let fault = {
         let mut world = endpoint.shared.now();
@@ -106,21 +101,34 @@ async fn handle_request(
     match &fault {
         Some(FaultKind::NoAnswer) => std::future::pending::<()>().await,
         Some(FaultKind::Refused) => return broken_connection(),
-        Some(FaultKind::Busy) => return too_many(),
-        Some(FaultKind::Delay { milliseconds }) => {
-            endpoint
-                .shared
-                .clock()
-                .sleep(Duration::from_millis(*milliseconds))
-                .await;
+        Some(FaultKind::Busy) => return too_many(&mut endpoint.shared.now(), &verb),
+        Some(FaultKind::Special(word)) => {
+            if let Some(status) = failure_named(word) {
+                log(
+                    &mut endpoint.shared.now(),
+                    format!("POST {verb}"),
+                    status,
+                    0,
+                );
+                return (status, "<html>no code</html>").into_response();
+            }
         }
-        Some(FaultKind::AnswerLost | FaultKind::Refuse { .. } | FaultKind::Special(_)) | None => {}
+        Some(FaultKind::AnswerLost | FaultKind::Refuse { .. } | FaultKind::Delay { .. }) | None => {
+        }
     }
     let response = if verb == "auth" {
-        login(&endpoint, &headers)
+        login(
+            &endpoint,
+            &headers,
+            matches!(fault, Some(FaultKind::Refuse { .. })),
+        )
     } else {
         command(&endpoint, &headers, verb, object, &body, fault.as_ref()).await
     };
+    if let Some(FaultKind::Delay { milliseconds }) = fault {
+        let late = Duration::from_millis(milliseconds);
+        endpoint.shared.clock().sleep(late).await;
+    }
     if fault == Some(FaultKind::AnswerLost) {
         broken_connection()
     } else {
@@ -128,15 +136,38 @@ async fn handle_request(
     }
 }
 
-/// `rest/v1/VERB/OBJECT` or `rest/VERB/OBJECT` behind any prefix.
-fn command_path(path: &str) -> Option<String> {
+/// Failures of the REST service itself, in front of the array.
+fn failure_named(word: &str) -> Option<StatusCode> {
+    match word {
+        "http-500" => Some(StatusCode::INTERNAL_SERVER_ERROR),
+        "http-502" => Some(StatusCode::BAD_GATEWAY),
+        _ => None,
+    }
+}
+
+/// `rest/v1/VERB/OBJECT` or `rest/VERB/OBJECT` behind any prefix. The object is one segment, percent-encoded.
+fn command_path(path: &str) -> Option<(String, Option<String>)> {
     let (_, after) = path.split_once("/rest/")?;
     let after = after.strip_prefix("v1/").unwrap_or(after);
-    let decoded = after
-        .replace("%20", " ")
-        .replace("%3A", ":")
-        .replace("%2F", "/");
-    (!decoded.is_empty()).then_some(decoded)
+    let (verb, object) = after.split_once('/').unwrap_or((after, ""));
+    let object = percent_decoded(object.trim_end_matches('/'))?;
+    (!verb.is_empty()).then(|| (verb.to_owned(), Some(object).filter(|o| !o.is_empty())))
+}
+
+/// `None` when it is not valid percent-encoded UTF-8.
+fn percent_decoded(text: &str) -> Option<String> {
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        if byte == b'%' {
+            let digit = |b: Option<u8>| char::from(b?).to_digit(16);
+            let value = digit(bytes.next())? * 16 + digit(bytes.next())?;
+            decoded.push(u8::try_from(value).ok()?);
+        } else {
+            decoded.push(byte);
+        }
+    }
+    String::from_utf8(decoded).ok()
 }
 
 fn header(headers: &HeaderMap, name: &str) -> String {
@@ -158,7 +189,13 @@ fn log(world: &mut World, operation: String, status: StatusCode, milliseconds: u
     world.ledger.request(line);
 }
 
-fn too_many() -> Response {
+fn too_many(world: &mut World, verb: &str) -> Response {
+    log(
+        world,
+        format!("POST {verb}"),
+        StatusCode::TOO_MANY_REQUESTS,
+        0,
+    );
     (
         StatusCode::TOO_MANY_REQUESTS,
         [("retry-after", "1")],
@@ -167,27 +204,29 @@ fn too_many() -> Response {
         .into_response()
 }
 
-fn login(endpoint: &Endpoint, headers: &HeaderMap) -> Response {
+fn login(endpoint: &Endpoint, headers: &HeaderMap, turned_away: bool) -> Response {
     let mut world = endpoint.shared.now();
     let per_second = world.array.auth_per_second;
-    {
+    let exceeded = {
         let mut limits = endpoint
             .limits
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if Limits::exceeded(&mut limits.logins, per_second) {
-            return too_many();
-        }
+        Limits::exceeded(&mut limits.logins, per_second)
+    };
+    if exceeded {
+        return too_many(&mut world, "auth");
     }
     let (user, password) = (
         header(headers, "x-auth-username"),
         header(headers, "x-auth-password"),
     );
-    let known = world
-        .array
-        .users
-        .iter()
-        .any(|u| u.name == user && u.password == password);
+    let known = !turned_away
+        && world
+            .array
+            .users
+            .iter()
+            .any(|u| u.name == user && u.password == password);
     let status = if known {
         StatusCode::OK
     } else {
@@ -321,7 +360,7 @@ fn not_admitted(
         Limits::exceeded(&mut limits.commands, per_second)
     };
     if exceeded {
-        return Some(too_many());
+        return Some(too_many(world, verb));
     }
     let user = world
         .array
@@ -348,7 +387,9 @@ fn not_admitted(
             "CMMVC6253E",
             "The task has failed because the user's role is not authorized to submit the command.",
         );
-        return Some(to_http(&answer, world.knobs.array_errors_as_json));
+        let response = to_http(&answer, world.knobs.array_errors_as_json);
+        log(world, format!("POST {verb}"), response.status(), 0);
+        return Some(response);
     }
     None
 }
@@ -374,6 +415,7 @@ fn to_http(answer: &Answer, errors_as_json: bool) -> Response {
             let status = match code.as_str() {
                 "CMMVC5753E" | "CMMVC5754E" | "CMMVC5804E" => StatusCode::NOT_FOUND,
                 "CMMVC6035E" | "CMMVC6466E" => StatusCode::CONFLICT,
+                "CMMVC6253E" => StatusCode::FORBIDDEN,
                 _ => StatusCode::BAD_REQUEST,
             };
             (
@@ -383,7 +425,12 @@ fn to_http(answer: &Answer, errors_as_json: bool) -> Response {
                 .into_response()
         }
         Answer::Refused { code, text } => {
-            (StatusCode::INTERNAL_SERVER_ERROR, format!("{code} {text}")).into_response()
+            // 403 is also "the role may not run this command" (§ 1.2).
+            let status = match code.as_str() {
+                "CMMVC6253E" => StatusCode::FORBIDDEN,
+                _ => StatusCode::INTERNAL_SERVER_ERROR,
+            };
+            (status, format!("{code} {text}")).into_response()
         }
     }
 }

@@ -167,7 +167,7 @@ impl CopyServices for ArrayRole {
                 .collect(),
             deviating: maps
                 .iter()
-                .filter(|m| phase(m.state) != of_group)
+                .filter(|m| phase(m.state) != of_group || m.state == MapState::Suspended)
                 .map(|m| format!("{} {}", m.name, m.state.as_str()))
                 .collect(),
             progress: maps

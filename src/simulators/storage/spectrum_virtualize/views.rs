@@ -10,11 +10,13 @@ pub(super) fn list(world: &World, command: &Command) -> Answer {
     match command.verb.as_str() {
         "lsfcmap" => of_objects(
             command,
-            world
-                .array
-                .maps
-                .values()
-                .map(|m| (m.id, m.name.clone(), fcmap(world, m))),
+            world.array.maps.values().map(|m| {
+                (
+                    m.id,
+                    m.name.clone(),
+                    in_view(command, fcmap(world, m), NOT_LISTED_OF_MAP),
+                )
+            }),
         ),
         "lsfcconsistgrp" => groups(world, command),
         "lsfcmapprogress" => with_map(world, command, |m| {
@@ -40,11 +42,13 @@ pub(super) fn list(world: &World, command: &Command) -> Answer {
         "lsvdiskcopy" | "lssevdiskcopy" => copies(world, command),
         "lsmdiskgrp" => of_objects(
             command,
-            world
-                .array
-                .pools
-                .values()
-                .map(|p| (p.id, p.name.clone(), pool(world, p))),
+            world.array.pools.values().map(|p| {
+                (
+                    p.id,
+                    p.name.clone(),
+                    in_view(command, pool(world, command, p), NOT_LISTED_OF_POOL),
+                )
+            }),
         ),
         "lshost" => hosts(world, command),
         "lshostvdiskmap" => host_maps(world, command),
@@ -69,6 +73,39 @@ pub(super) fn list(world: &World, command: &Command) -> Answer {
         ])]),
         _ => Answer::UnknownCommand,
     }
+}
+
+/// Fields of a map that only the object view shows (§ 3.1).
+const NOT_LISTED_OF_MAP: &[&str] = &[
+    "dependent_mappings",
+    "autodelete",
+    "clean_rate",
+    "difference",
+    "grain_size",
+    "IO_group_id",
+    "IO_group_name",
+    "keep_target",
+    "type",
+    "restore_progress",
+    "fc_controlled",
+    "owner_id",
+    "owner_name",
+];
+/// Fields of a pool that only the object view shows.
+const NOT_LISTED_OF_POOL: &[&str] = &[
+    "physical_capacity",
+    "physical_free_capacity",
+    "vdisk_protection_enabled",
+];
+
+/// The list view is shorter than the object view.
+fn in_view(command: &Command, mut object: Value, not_listed: &[&str]) -> Value {
+    if command.object.is_none()
+        && let Some(cells) = object.as_object_mut()
+    {
+        cells.retain(|key, _| !not_listed.contains(&key.as_str()));
+    }
+    object
 }
 
 /// List with a filter, or one object by id or name.
@@ -431,7 +468,7 @@ fn copies(world: &World, command: &Command) -> Answer {
     )
 }
 
-fn pool(world: &World, p: &super::model::Pool) -> Value {
+fn pool(world: &World, command: &Command, p: &super::model::Pool) -> Value {
     let thin: u64 = world
         .array
         .vdisks
@@ -444,16 +481,16 @@ fn pool(world: &World, p: &super::model::Pool) -> Value {
         ("id", p.id.to_string()),
         ("name", p.name.clone()),
         ("status", "online".into()),
-        ("capacity", p.capacity.to_string()),
-        ("free_capacity", free.to_string()),
-        ("virtual_capacity", p.capacity.to_string()),
-        ("used_capacity", (p.capacity - free).to_string()),
-        ("real_capacity", (p.capacity - free).to_string()),
+        ("capacity", size(command, p.capacity)),
+        ("free_capacity", size(command, free)),
+        ("virtual_capacity", size(command, p.capacity)),
+        ("used_capacity", size(command, p.capacity - free)),
+        ("real_capacity", size(command, p.capacity - free)),
         ("overallocation", "100".into()),
         ("warning", "80".into()),
         ("data_reduction", yes_no(p.data_reduction)),
-        ("physical_capacity", p.capacity.to_string()),
-        ("physical_free_capacity", free.to_string()),
+        ("physical_capacity", size(command, p.capacity)),
+        ("physical_free_capacity", size(command, free)),
         ("type", "parent".into()),
         ("parent_mdisk_grp_id", p.id.to_string()),
         ("parent_mdisk_grp_name", p.name.clone()),

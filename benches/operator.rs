@@ -1,0 +1,291 @@
+//! What the operator adds to the devices' own times: to the freeze, and to a whole run (`make bench`).
+//!
+//! Real kube-apiserver, simulated devices on real sockets with TLS and SSH, the operator in this process. Prints a table
+//! and one line of JSON. Figures, not tests: nothing fails when they are large.
+//!
+//! * **Freeze**: the devices' own times inside the window are set to zero, so that everything measured between the first
+//!   suspend sent and the last resume answered is ours (and the simulators').
+//! * **Run**: a USER run with the usual device times, the world running `--scale` times as fast and the operator's polls,
+//!   limits and cap divided by the same factor. Added = whole run − critical path of the devices' times.
+//!
+//! `BENCH_FREEZES` (200), `BENCH_RUNS` (5), `BENCH_SCALE` (60), `IBMICLONE_KUBE_BINARIES`.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+use ibmi_clone_operator::api::run::{CloneRunSpec, RunMode, Trigger};
+use ibmi_clone_operator::api::{CloneEnvironment, CloneRun};
+use ibmi_clone_operator::commands::demo::objects;
+use ibmi_clone_operator::commands::factory::Drivers;
+use ibmi_clone_operator::commands::kube_stack::KubeStack;
+use ibmi_clone_operator::commands::simulated_site::{SimulatedSite, parse_world};
+use ibmi_clone_operator::controllers::run::logs::read_logs;
+use ibmi_clone_operator::controllers::{OperatorConfig, run_operator};
+use ibmi_clone_operator::engine::journal::{Entry, Phase, WindowRecord};
+use ibmi_clone_operator::recipe::LogKind;
+use ibmi_clone_operator::simulators::world::file::Knobs;
+use kube::runtime::wait::await_condition;
+use kube::{Api, Client, CustomResourceExt, ResourceExt};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+const NAMESPACE: &str = "bench";
+
+fn number(name: &str, default: f64) -> f64 {
+    std::env::var(name)
+        .ok()
+        .and_then(|v| v.parse().ok())
+        .unwrap_or(default)
+}
+
+fn binaries() -> PathBuf {
+    let home = std::env::var_os("HOME").unwrap_or_default();
+    std::env::var_os("IBMICLONE_KUBE_BINARIES").map_or_else(
+        || PathBuf::from(home).join(".cache/ibmi-clone-operator/kube"),
+        PathBuf::from,
+    )
+}
+
+struct Stage {
+    client: Client,
+    site: SimulatedSite,
+    shutdown: CancellationToken,
+    operator: tokio::task::JoinHandle<()>,
+    _stack: KubeStack,
+}
+
+impl Stage {
+    async fn set(workdir: &std::path::Path, scale: f64) -> Self {
+        let mut stack = KubeStack::start(&binaries(), workdir)
+            .await
+            .expect("run `make kube` first");
+        stack
+            .install_crds(&[CloneEnvironment::crd(), CloneRun::crd()])
+            .await
+            .unwrap();
+        stack.start_controller_manager().await.unwrap();
+        let client = stack.client().unwrap();
+        let world = parse_world(objects::WORLD).unwrap();
+        let site = SimulatedSite::start(&world, scale).await.unwrap();
+        let values = objects::placeholders(&site).unwrap();
+        let wanted = objects::objects(objects::SITE, &values).unwrap();
+        objects::apply(&client, NAMESPACE, &wanted).await.unwrap();
+        let shutdown = CancellationToken::new();
+        let config = OperatorConfig {
+            pace: scale,
+            ..OperatorConfig::new(NAMESPACE, "bench".to_owned(), "bench".to_owned())
+        };
+        let (c, s) = (client.clone(), shutdown.clone());
+        let operator = tokio::spawn(async move {
+            let drivers = Arc::new(Drivers::default());
+            run_operator(c, config, drivers.clone(), s).await.unwrap();
+            drivers.close().await;
+        });
+        Self {
+            client,
+            site,
+            shutdown,
+            operator,
+            _stack: stack,
+        }
+    }
+
+    /// One run to its end: the row, its window, its steps.
+    async fn run(&self, environment: &str) -> Measured {
+        let runs: Api<CloneRun> = Api::namespaced(self.client.clone(), NAMESPACE);
+        let spec = CloneRunSpec {
+            environment: environment.to_owned(),
+            mode: RunMode::Clone,
+            trigger: Trigger::External,
+            requested_by: "bench".to_owned(),
+        };
+        let mut run = CloneRun::new("", spec);
+        run.metadata.generate_name = Some(format!("{environment}-"));
+        let run = runs.create(&Default::default(), &run).await.unwrap();
+        let name = run.name_any();
+        let done = await_condition(runs.clone(), &name, |run: Option<&CloneRun>| {
+            run.and_then(|r| r.status.as_ref())
+                .is_some_and(|s| s.phase.is_final())
+        });
+        let row = done.await.unwrap().unwrap();
+        let status = row.status.unwrap();
+        assert_eq!(
+            status.phase,
+            Phase::Succeeded,
+            "{name}: {:?}",
+            status.message
+        );
+        let logs = read_logs(&self.client, NAMESPACE, &name, Some(LogKind::Steps))
+            .await
+            .unwrap();
+        let lines = logs.iter().flat_map(|(_, text)| text.lines());
+        let window = lines
+            .filter_map(|l| serde_json::from_str::<serde_json::Value>(l).ok())
+            .filter(|l| {
+                l["part"] == "window"
+                    || l["job"] == "window"
+                    || l["type"] == "window"
+                    || l["id"] == "window"
+            })
+            .find_map(|l| serde_json::from_str::<WindowRecord>(l["text"].as_str()?).ok())
+            .expect("the steps log holds the window");
+        let took = status
+            .finished_at
+            .unwrap()
+            .since(status.started_at.unwrap());
+        Measured {
+            took,
+            window,
+            steps: status.steps,
+        }
+    }
+}
+
+struct Measured {
+    /// Whole run, milliseconds.
+    took: i64,
+    window: WindowRecord,
+    steps: Vec<Entry>,
+}
+
+fn percentile(sorted: &[f64], p: f64) -> f64 {
+    let at = ((sorted.len() as f64 - 1.0) * p).round() as usize;
+    sorted.get(at).copied().unwrap_or_default()
+}
+
+/// Device times of a USER run whose clone was running before, world milliseconds.
+fn critical_path(knobs: &Knobs, program_seconds: u64) -> u64 {
+    let ipl = knobs.activation_milliseconds + knobs.ipl_milliseconds;
+    knobs.power_off_milliseconds
+        + knobs.force_write_milliseconds
+        + knobs.prepare_milliseconds
+        + knobs.suspend_milliseconds
+        + knobs.start_copy_milliseconds
+        + knobs.resume_milliseconds
+        + ipl
+        + knobs.personality_milliseconds
+        + ipl
+        + program_seconds * 1000
+}
+
+/// Peak resident memory of this process (operator and simulators), MiB.
+fn peak_memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|l| l.starts_with("VmHWM"));
+    line.and_then(|l| l.split_whitespace().nth(1)?.parse::<u64>().ok())
+        .unwrap_or_default()
+        / 1024
+}
+
+#[tokio::main]
+async fn main() {
+    // `cargo bench` and `cargo test --benches` call with arguments of their own; this has none.
+    let scale = number("BENCH_SCALE", 60.0);
+    let (freezes, runs) = (
+        number("BENCH_FREEZES", 200.0) as usize,
+        number("BENCH_RUNS", 5.0) as usize,
+    );
+    let workdir = std::env::temp_dir().join(format!("ibmi-clone-bench-{}", std::process::id()));
+    let stage = Stage::set(&workdir, scale).await;
+    println!(
+        "SIMULATED devices on real sockets; real kube-apiserver; world and operator {scale} times as fast"
+    );
+
+    let usual = stage.site.world.now().knobs.clone();
+    {
+        let mut world = stage.site.world.now();
+        world.knobs = Knobs {
+            suspend_milliseconds: 0,
+            resume_milliseconds: 0,
+            start_copy_milliseconds: 0,
+            force_write_milliseconds: 0,
+            prepare_milliseconds: 1_000,
+            power_off_milliseconds: 1_000,
+            ..usual.clone()
+        };
+    }
+    let mut added: Vec<f64> = Vec::new();
+    let mut parts: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    for n in 0..freezes {
+        let measured = stage.run("midday-hold").await;
+        added.push(measured.window.microseconds.unwrap_or_default() as f64 / 1000.0);
+        for part in &measured.window.parts {
+            parts
+                .entry(part.what.clone())
+                .or_default()
+                .push(part.microseconds as f64 / 1000.0);
+        }
+        if n % 50 == 49 {
+            eprintln!("{} freezes", n + 1);
+        }
+    }
+    added.sort_by(f64::total_cmp);
+    println!(
+        "\nfreeze added by us, {freezes} runs     p50 {:.2} ms   p99 {:.2} ms   max {:.2} ms   (bar: p99 5 ms)",
+        percentile(&added, 0.5),
+        percentile(&added, 0.99),
+        percentile(&added, 1.0)
+    );
+    for (what, times) in &mut parts {
+        times.sort_by(f64::total_cmp);
+        println!(
+            "  {what:<18} p50 {:.2} ms   p99 {:.2} ms",
+            percentile(times, 0.5),
+            percentile(times, 0.99)
+        );
+    }
+
+    stage.site.world.now().knobs = usual.clone();
+    let _first = stage.run("nightly-user").await;
+    let before = stage.site.report().request_counts;
+    let path = critical_path(&usual, 1500) as f64 / scale;
+    let mut overhead = Vec::new();
+    let mut steps: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    for _ in 0..runs {
+        let measured = stage.run("nightly-user").await;
+        overhead.push(measured.took as f64 - path);
+        for step in &measured.steps {
+            if let (Some(start), Some(end)) = (step.start, step.end) {
+                steps
+                    .entry(step.name.clone())
+                    .or_default()
+                    .push(end.since(start) as f64);
+            }
+        }
+    }
+    overhead.sort_by(f64::total_cmp);
+    let after = stage.site.report().request_counts;
+    let (p50, worst) = (percentile(&overhead, 0.5), percentile(&overhead, 1.0));
+    println!(
+        "\nUSER run added by us, {runs} runs   p50 {p50:.0} ms   max {worst:.0} ms   of {path:.0} ms of device time = {:.2} %   (bar: 1 % or 300 ms)",
+        100.0 * p50 / path
+    );
+    for (step, times) in &mut steps {
+        times.sort_by(f64::total_cmp);
+        println!("  {step:<18} p50 {:.0} ms", percentile(times, 0.5));
+    }
+    println!("requests per run:");
+    let mut requests = BTreeMap::new();
+    for (device, count) in &after {
+        let per_run =
+            (count - before.get(device).copied().unwrap_or_default()) as f64 / runs.max(1) as f64;
+        println!("  {device:<10} {per_run:.0}");
+        requests.insert(device.clone(), per_run);
+    }
+    println!(
+        "peak memory of operator and simulators: {} MiB",
+        peak_memory()
+    );
+    println!(
+        "{}",
+        serde_json::json!({
+            "simulated": true, "scale": scale,
+            "freezeAddedMilliseconds": {"runs": freezes, "p50": percentile(&added, 0.5), "p99": percentile(&added, 0.99), "max": percentile(&added, 1.0)},
+            "runAddedMilliseconds": {"runs": runs, "p50": p50, "max": worst, "deviceMilliseconds": path},
+            "requestsPerRun": requests, "peakMiB": peak_memory(),
+        })
+    );
+    stage.shutdown.cancel();
+    let _ = stage.operator.await;
+    let _ = std::fs::remove_dir_all(workdir);
+}

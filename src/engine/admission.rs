@@ -1,0 +1,115 @@
+//! Before an effect: the run's locks, its place in the queue, the fence; after the window: what must be met before the
+//! source's lock goes back.
+
+use super::drive::{Engine, Flow, QUEUE_POLL};
+use super::journal::{EntryState, Journal, Phase};
+use super::ports::{Acquired, StoreError};
+use super::rules::{Rule, kept};
+use super::step::LockKind;
+
+impl Engine<'_> {
+    /// After a closed window all obligations are met before anything else happens, then the source's lock is given back.
+    pub(super) async fn leave_window(
+        &self,
+        journal: &mut Journal,
+    ) -> Result<Option<Flow>, StoreError> {
+        let closed_clean = journal.image_clean();
+        if !closed_clean || journal.open_obligations().next().is_none() {
+            return Ok(None);
+        }
+        // The target set's lock says whose image it holds before anything else happens with it.
+        self.locks.own_image().await?;
+        let mut next = journal.clone();
+        let again = self.try_obligations(&mut next).await;
+        self.write(journal, next).await?;
+        if let Some(again) = again {
+            return Ok(Some(Flow::Wait(again)));
+        }
+        self.locks.release(LockKind::Source).await?;
+        Ok(Some(Flow::On))
+    }
+
+    pub(super) async fn queue_for_locks(
+        &self,
+        journal: &mut Journal,
+    ) -> Result<Option<Flow>, StoreError> {
+        let first_effect_to_come = journal
+            .steps
+            .iter()
+            .skip(self.recipe.locks_from)
+            .all(|e| e.state == EntryState::Pending);
+        if !first_effect_to_come && journal.phase != Phase::Queued {
+            return Ok(None);
+        }
+        match self.locks.acquire().await? {
+            Acquired::All if journal.phase == Phase::Queued => {
+                let mut next = journal.clone();
+                next.phase = Phase::Running;
+                self.set_queue_note(&mut next, None);
+                // What was verified before the wait may be stale: the checks run again, and the clock of the run starts now.
+                next.started_at = Some(self.timestamp());
+                for entry in next.steps.iter_mut().take(self.recipe.locks_from) {
+                    let name = std::mem::take(&mut entry.name);
+                    *entry = super::journal::Entry {
+                        name,
+                        ..Default::default()
+                    };
+                }
+                self.write(journal, next).await?;
+                Ok(Some(Flow::On))
+            }
+            Acquired::All => Ok(None),
+            Acquired::Queued {
+                position,
+                blocked_by,
+            } => {
+                let text = format!("{position}|{blocked_by}");
+                if journal.phase != Phase::Queued || self.queue_note(journal) != Some(text.as_str())
+                {
+                    let mut next = journal.clone();
+                    next.phase = Phase::Queued;
+                    self.set_queue_note(&mut next, Some(text));
+                    self.write(journal, next).await?;
+                }
+                Ok(Some(Flow::Wait(QUEUE_POLL)))
+            }
+        }
+    }
+
+    /// Where the run waits is kept in the message of the first step that needs the lock: `position|blocked by`.
+    pub(super) fn set_queue_note(&self, journal: &mut Journal, text: Option<String>) {
+        if let Some(entry) = journal.steps.get_mut(self.recipe.locks_from) {
+            entry.message = text;
+        }
+    }
+
+    pub(super) fn queue_note<'j>(&self, journal: &'j Journal) -> Option<&'j str> {
+        journal
+            .steps
+            .get(self.recipe.locks_from)?
+            .message
+            .as_deref()
+    }
+
+    /// Rule 10 and the fence: `Some` = do not send now.
+    pub(super) async fn may_act(&self, locks: &[LockKind]) -> Result<Option<Flow>, StoreError> {
+        if !self.fence_holds() {
+            return Ok(Some(Flow::Wait(QUEUE_POLL)));
+        }
+        if kept(Rule::LockBeforeEffect) {
+            for kind in locks {
+                if !self.locks.holds(*kind).await? {
+                    return Ok(Some(Flow::Wait(QUEUE_POLL)));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether this process may still start effects, by the boot clock.
+    pub(super) fn fence_holds(&self) -> bool {
+        self.fence
+            .valid_until()
+            .is_some_and(|until| self.clock.boot() < until)
+    }
+}

@@ -1,0 +1,131 @@
+//! Verdicts: why and how a run ends, decided once; obligations first, then the final phase, then the locks.
+
+use super::drive::{Engine, Flow};
+use super::journal::{EntryState, Journal, Phase, Verdict};
+use super::ports::StoreError;
+use super::rules::{Rule, kept};
+use super::step::{Failure, LockKind};
+use super::time::Timestamp;
+
+impl Engine<'_> {
+    pub(super) fn overdue(&self, journal: &Journal) -> Option<String> {
+        let started = journal.started_at?;
+        let spent = self.timestamp().since(started);
+        let limit = i64::try_from(self.recipe.run_limit.as_millis()).unwrap_or(i64::MAX);
+        let step = journal
+            .current()
+            .and_then(|at| journal.steps.get(at))
+            .map_or("the end", |e| e.name.as_str());
+        (spent > limit).then(|| {
+            format!(
+                "the run did not end within {} s; it was at {step}",
+                limit / 1000
+            )
+        })
+    }
+
+    pub(super) async fn fail_step(
+        &self,
+        journal: &mut Journal,
+        at: usize,
+        failure: Failure,
+    ) -> Result<Flow, StoreError> {
+        let mut next = journal.clone();
+        self.close_entry(
+            &mut next,
+            at,
+            EntryState::Failed,
+            Some(failure.message.clone()),
+        );
+        let step = next
+            .steps
+            .get(at)
+            .map(|e| e.name.clone())
+            .unwrap_or_default();
+        set_verdict(
+            &mut next,
+            Phase::Failed,
+            failure.reason,
+            &format!("{step}: {}", failure.message),
+            self.timestamp(),
+        );
+        self.write(journal, next).await?;
+        Ok(Flow::On)
+    }
+
+    pub(super) async fn decide_verdict(
+        &self,
+        journal: &mut Journal,
+        phase: Phase,
+        reason: &str,
+        message: &str,
+    ) -> Result<Flow, StoreError> {
+        let mut next = journal.clone();
+        set_verdict(&mut next, phase, reason, message, self.timestamp());
+        if phase == Phase::Cancelled {
+            next.phase = Phase::Cancelling;
+        }
+        self.write(journal, next).await?;
+        Ok(Flow::On)
+    }
+
+    pub(super) async fn succeed(&self, journal: &mut Journal) -> Result<Flow, StoreError> {
+        if self.recipe.window.is_some() && !journal.image_clean() {
+            let message = "every step is done but no clean image was recorded; this is a fault of the operator";
+            return self
+                .decide_verdict(journal, Phase::Failed, "ImageNotProved", message)
+                .await;
+        }
+        if journal.warnings.is_empty() {
+            self.decide_verdict(journal, Phase::Succeeded, "Completed", "all steps are done")
+                .await
+        } else {
+            let message = journal.warnings.join("; ");
+            self.decide_verdict(journal, Phase::Warning, "CompletedWithWarnings", &message)
+                .await
+        }
+    }
+
+    /// Meets what is owed, then makes the phase final and gives the locks back.
+    pub(super) async fn finish(&self, journal: &mut Journal) -> Result<Flow, StoreError> {
+        let mut next = journal.clone();
+        if kept(Rule::ObligationsBeforeVerdict)
+            && let Some(again) = self.try_obligations(&mut next).await
+        {
+            self.write(journal, next).await?;
+            return Ok(Flow::Wait(again));
+        }
+        let verdict = next.verdict.clone();
+        next.phase = verdict.map_or(Phase::Failed, |v| v.phase);
+        next.finished_at = Some(self.timestamp());
+        self.write(journal, next).await?;
+        // The run is final whatever happens now; a lock that could not be given back is replaceable because it is.
+        for kind in [LockKind::Source, LockKind::TargetSet, LockKind::Clone] {
+            if self.locks.release(kind).await.is_err() {
+                tracing::warn!(
+                    ?kind,
+                    "lock of a final run could not be given back; the next run replaces it"
+                );
+            }
+        }
+        Ok(Flow::On)
+    }
+}
+
+/// The verdict is decided once.
+pub(super) fn set_verdict(
+    journal: &mut Journal,
+    phase: Phase,
+    reason: &str,
+    message: &str,
+    at: Timestamp,
+) {
+    if journal.verdict.is_none() {
+        journal.verdict = Some(Verdict {
+            phase,
+            reason: reason.to_owned(),
+            message: message.to_owned(),
+            at,
+        });
+    }
+}

@@ -1,0 +1,174 @@
+//! Commands, queries, jobs, logs and stream files over the wire.
+
+use super::Bench;
+use ibmi_clone_operator::drivers::ibmi::IbmIDriver;
+use ibmi_clone_operator::simulators::faults::FaultKind;
+use ibmi_clone_operator::simulators::ibmi::file::{ProgramFile, ProgramResult};
+use ibmi_clone_operator::site::{
+    ClCommand, IbmI, JobState, LogSource, Session, Submission, cl_quote,
+};
+use std::sync::Arc;
+use std::time::Duration;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn success_is_the_commands_own_status() {
+    let bench = Bench::new().await;
+    let system = bench.system();
+    let session = system.connect().await.unwrap();
+    let text = cl_quote("it's $HOME; `rm -rf /` \"x\" \\");
+    let good = ClCommand::new(format!("SNDMSG MSG({text}) TOUSR(*SYSOPR)"));
+    assert!(system.run(&session, &good).await.unwrap().succeeded);
+    let bad = system
+        .run(&session, &ClCommand::new("MAKECOFFEE"))
+        .await
+        .unwrap();
+    assert!(!bad.succeeded);
+    let ids: Vec<&str> = bad.messages.iter().map(|m| m.id.as_str()).collect();
+    assert_eq!(ids, ["CPD0030", "CPF0006"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_that_are_no_utf8_do_not_stop_a_run() {
+    let bench = Bench::new().await;
+    let system = bench.system();
+    let session = system.connect().await.unwrap();
+    bench.fault("SNDMSG", FaultKind::Special("non-utf8".to_owned()));
+    let command = ClCommand::new("SNDMSG MSG('x') TOUSR(*SYSOPR)");
+    let done = system.run(&session, &command).await.unwrap();
+    assert!(done.succeeded);
+    assert!(done.text.contains('\u{FFFD}'), "{:?}", done.text);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_query_has_the_state_of_the_database() {
+    let bench = Bench::new().await;
+    let system = bench.system();
+    let session = system.connect().await.unwrap();
+    for (sql, code) in [
+        ("SELECT A FROM QSYS2.NOTHING", "42704"),
+        ("SELECT NOTHING FROM QSYS2.PTF_INFO", "42703"),
+        ("SELECT * FROM QSYS2.PTF_INFO", "SqlForm"),
+    ] {
+        let error = system.query(&session, sql).await.unwrap_err();
+        assert_eq!(error.code(), Some(code), "{sql}");
+    }
+    let none = system
+        .query(&session, "SELECT PTF_IDENTIFIER FROM QSYS2.PTF_INFO")
+        .await;
+    assert_eq!(none, Ok(Vec::new()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_is_written_whole_or_not_at_all() {
+    let bench = Bench::new().await;
+    let system = bench.system();
+    let session = system.connect().await.unwrap();
+    let path = "/ibmiclone/run.parm";
+    assert_eq!(system.get(&session, path).await, Ok(None));
+    let content: Vec<u8> = (0..30_000_u32).map(|n| (n % 251) as u8).collect();
+    system.put(&session, path, &content).await.unwrap();
+    assert_eq!(system.get(&session, path).await, Ok(Some(content)));
+    bench.fault("PUT /ibmiclone/run.parm", FaultKind::AnswerLost);
+    assert_eq!(
+        system
+            .put(&session, path, b"new")
+            .await
+            .unwrap_err()
+            .reason(),
+        "Indeterminate"
+    );
+    let session = system.connect().await.unwrap();
+    let kept = system.get(&session, path).await.unwrap().unwrap();
+    assert_eq!(kept.len(), 30_000);
+    system.remove(&session, path).await.unwrap();
+    system.remove(&session, path).await.unwrap();
+    assert_eq!(system.get(&session, path).await, Ok(None));
+    assert_eq!(
+        system.get(&session, "/no/such/file").await,
+        Ok(None),
+        "a directory that does not exist"
+    );
+    let error = system.put(&session, "/a b; reboot", b"").await.unwrap_err();
+    assert_eq!(error.code(), Some("PathNotValid"));
+}
+
+async fn submit(bench: &Bench) -> (Arc<IbmIDriver>, Session) {
+    let system = bench.system();
+    let session = system.connect().await.unwrap();
+    let job = Submission {
+        name: "RUN0042".to_owned(),
+        command: ClCommand::new("CALL PGM(CLNLIB/WORK)"),
+        job_queue: "QGPL/QBATCH".to_owned(),
+        user: None,
+    };
+    assert_eq!(system.job(&session, "RUN0042").await, Ok(None));
+    let name = system.submit(&session, &job).await.unwrap();
+    assert!(name.as_str().ends_with("/RUN0042"), "{name}");
+    (system, session)
+}
+
+/// A system whose program ends like this after ten minutes.
+async fn bench(result: ProgramResult) -> Bench {
+    Bench::with(|f| {
+        f.programs.push(ProgramFile {
+            program: "CLNLIB/WORK".to_owned(),
+            seconds: Some(600),
+            result,
+            messages: Vec::new(),
+        });
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_is_followed_from_its_start_to_its_log() {
+    let bench = bench(ProgramResult::Abnormal).await;
+    let (system, session) = submit(&bench).await;
+    let found = system.job(&session, "RUN0042").await.unwrap().unwrap();
+    assert_eq!(found.state, JobState::Active);
+    let live = LogSource::JobLog(found.name.clone());
+    let log = system.messages(&session, &live).await.unwrap();
+    assert_eq!(log[0].id, "CPF1124");
+    bench.advance(Duration::from_secs(601));
+    let found = system.job(&session, "RUN0042").await.unwrap().unwrap();
+    let failed = JobState::Ended {
+        normal: false,
+        severity: 40,
+    };
+    assert_eq!(found.state, failed);
+    let log = system.messages(&session, &live).await.unwrap();
+    let escape = log.iter().find(|m| m.id == "CEE9901").unwrap();
+    assert_eq!((escape.severity, escape.kind.as_str()), (40, "ESCAPE"));
+    assert!(!escape.second_level.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_waits_shows_what_must_be_answered() {
+    let bench = bench(ProgramResult::Msgw).await;
+    let (system, session) = submit(&bench).await;
+    bench.advance(Duration::from_secs(601));
+    let found = system.job(&session, "RUN0042").await.unwrap().unwrap();
+    assert!(
+        matches!(&found.state, JobState::MessageWait(text) if text.contains("CPA4278")),
+        "{found:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_is_gone_is_found_in_the_history_log() {
+    let bench = bench(ProgramResult::Vanish).await;
+    let since = "2026-11-23-20.00.00.000000".to_owned();
+    let (system, session) = submit(&bench).await;
+    bench.advance(Duration::from_secs(601));
+    let found = system.job(&session, "RUN0042").await.unwrap().unwrap();
+    let ended = JobState::Ended {
+        normal: true,
+        severity: 0,
+    };
+    assert_eq!(found.state, ended);
+    let log = system
+        .messages(&session, &LogSource::History { since })
+        .await
+        .unwrap();
+    assert!(log.iter().any(|m| m.id == "CPF1164"), "{log:?}");
+}

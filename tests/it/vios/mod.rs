@@ -1,0 +1,4 @@
+//! The VIOS driver through the simulated console's CLIRunner over TLS.
+
+mod mapping;
+mod trouble;
