@@ -1,5 +1,15 @@
 //! The resident helper, its canary and the watchdog, as `ibmi/CONTRACT.md` §§ 3–5 says.
 
+mod canary;
+
+pub(super) use canary::asp_changed;
+use canary::{canary_state, start_canary};
+
+mod watchdog;
+
+pub(super) use watchdog::watchdog_advance;
+use watchdog::{arm, disarm, utc, watchdog_state};
+
 use super::quiesce::{self, AspAction};
 use super::record;
 use super::system::{identity, own_clock, running, scpf, tell_operator, view};
@@ -298,7 +308,7 @@ fn obey(world: &mut World, partition: &str, id: u64, line: &str, waited: &Waitin
             Ok(("PENDING", " asp=*SYSBAS".to_owned()))
         }
         ["CANARYSTATE"] if me.spare => err("CLN0029", "job B is gone"),
-        ["CANARYSTATE"] => Ok(canary_state(world, partition, &me, id)),
+        ["CANARYSTATE"] => Ok(canary_state(world.now, &me)),
         ["WATCHDOG", "ARM", _, _] if me.spare => err("CLN0010", "a spare has no watchdog"),
         ["WATCHDOG", "ARM" | "DISARM", ..] if any_suspended => err("CLN0026", "resume first"),
         ["WATCHDOG", "ARM", seconds, asps] => {
@@ -442,223 +452,6 @@ fn suspend(
         last.1 = true;
     }
     Ok(("OK", format!(" asp={asp}")))
-}
-
-fn start_canary(world: &mut World, partition: &str, id: u64) {
-    let now = world.now;
-    let Some(system) = world.systems.get_mut(partition) else {
-        return;
-    };
-    let blocked = system.suspended.contains_key("*SYSBAS");
-    if let Some(h) = system.helpers.get_mut(&id) {
-        h.canary = if blocked {
-            CanaryState::Pending { began: now }
-        } else {
-            CanaryState::Done {
-                began: now,
-                ended: now + Duration::milliseconds(CANARY_MILLISECONDS),
-            }
-        };
-    }
-}
-
-/// Called after every change of an ASP: waiting canaries go through when their ASP runs again.
-pub(super) fn asp_changed(world: &mut World, partition: &str) {
-    let now = world.now;
-    let Some(system) = world.systems.get_mut(partition) else {
-        return;
-    };
-    if system.suspended.contains_key("*SYSBAS") {
-        return;
-    }
-    for h in system.helpers.values_mut() {
-        if let CanaryState::Pending { began } = h.canary {
-            h.canary = CanaryState::Done {
-                began,
-                ended: now + Duration::milliseconds(CANARY_MILLISECONDS),
-            };
-        }
-    }
-}
-
-fn canary_state(
-    world: &mut World,
-    partition: &str,
-    me: &Helper,
-    id: u64,
-) -> (&'static str, String) {
-    // A manual clock stands still between two requests; the commit is over all the same.
-    let since = |at: DateTime<Utc>| (at - me.born).num_milliseconds();
-    let now = world.now;
-    let _ = (partition, id);
-    match me.canary {
-        CanaryState::Idle => ("OK", " state=IDLE began=- ended=- age=-".to_owned()),
-        CanaryState::Pending { began } => (
-            "PENDING",
-            format!(
-                " state=PENDING began={} ended=- age={}",
-                since(began),
-                (now - began).num_milliseconds()
-            ),
-        ),
-        CanaryState::Done { began, ended } => (
-            "OK",
-            format!(
-                " state=DONE began={} ended={} age={}",
-                since(began),
-                since(ended),
-                (now - began).num_milliseconds()
-            ),
-        ),
-    }
-}
-
-fn arm(
-    world: &mut World,
-    partition: &str,
-    me: &Helper,
-    (seconds, asps): (&str, &str),
-    dead: bool,
-) -> Answer {
-    let asps: Vec<String> = asps.split(',').map(str::to_owned).collect();
-    if !asps.iter().all(|a| valid_asp(a)) {
-        return err("CLN0005", asps.join(","));
-    }
-    let Some(limit) = seconds
-        .parse::<i64>()
-        .ok()
-        .filter(|s| (10..=720).contains(s))
-    else {
-        return err("CLN0006", "watchdog not armed");
-    };
-    let alive = view(world, partition)
-        .and_then(|(s, _)| s.watchdog.as_ref())
-        .is_some_and(|w| w.state == "ACTIVE");
-    if alive {
-        return err("CLN0023", "watchdog not armed");
-    }
-    let job = jobs::start_service(
-        world,
-        partition,
-        &me.user,
-        "CLNWDOG",
-        "CALL PGM(IBMICLONE/WATCHDOG)",
-    );
-    let deadline = world.now + Duration::seconds(limit);
-    let own_deadline = own_clock(world, partition) + Duration::seconds(limit);
-    let Some(r) = running(world, partition) else {
-        return err("CLN0022", "watchdog not armed");
-    };
-    let other = r
-        .disk
-        .files
-        .get(FIRED)
-        .is_some_and(|b| record::read(b).is_none_or(|m| m.get("runToken") != Some(&me.token)));
-    if other {
-        r.disk.files.remove(FIRED);
-    }
-    r.system.watchdog = Some(WatchdogJob {
-        state: "ACTIVE",
-        token: me.token.clone(),
-        job: job.clone(),
-        armed: r.now,
-        deadline,
-        asps,
-        dead,
-    });
-    Ok((
-        "OK",
-        format!(" job={job} deadline={} beats=1", utc(own_deadline)),
-    ))
-}
-
-const FIRED: &str = "/ibmiclone/watchdog.fired";
-
-fn utc(at: DateTime<Utc>) -> String {
-    at.to_rfc3339_opts(SecondsFormat::Secs, true)
-}
-
-fn watchdog_state(world: &World, partition: &str) -> String {
-    let now = world.now;
-    match view(world, partition).and_then(|(s, _)| s.watchdog.as_ref()) {
-        None => " state=NONE beats=0 remaining=0".to_owned(),
-        Some(w) => {
-            let beats = if w.dead {
-                1
-            } else {
-                1 + (now - w.armed).num_seconds()
-            };
-            let remaining = (w.deadline - now).num_seconds().max(0);
-            format!(" state={} beats={beats} remaining={remaining}", w.state)
-        }
-    }
-}
-
-fn disarm(world: &mut World, partition: &str) -> String {
-    let Some(w) = world
-        .systems
-        .get_mut(partition)
-        .and_then(|s| s.watchdog.as_mut())
-    else {
-        return " state=ENDED job=-".to_owned();
-    };
-    if w.state != "FIRED" && w.state != "FAILED" {
-        w.state = "ENDED";
-    }
-    let (state, job) = (w.state, w.job.clone());
-    jobs::end(world, partition, &job, 0, false);
-    format!(" state={state} job={job}")
-}
-
-/// The watchdog at its deadline: resumes every ASP of its list, then says so.
-pub(super) fn watchdog_advance(world: &mut World, partition: &str) {
-    if !world.knobs.watchdog_works {
-        return;
-    }
-    let due = world
-        .systems
-        .get(partition)
-        .and_then(|s| s.watchdog.clone())
-        .filter(|w| w.state == "ACTIVE" && !w.dead && world.now >= w.deadline);
-    let Some(w) = due else {
-        return;
-    };
-    let mut failed = false;
-    for asp in &w.asps {
-        // A RESUME of an ASP that runs may be an error; what counts is that it is not suspended afterwards.
-        let _ = quiesce::apply(world, partition, asp, &AspAction::Resume);
-        failed |= world
-            .systems
-            .get(partition)
-            .is_some_and(|s| s.suspended.contains_key(asp));
-    }
-    let state = if failed { "FAILED" } else { "FIRED" };
-    let at = own_clock(world, partition);
-    if let Some(r) = running(world, partition) {
-        if let Some(watchdog) = r.system.watchdog.as_mut() {
-            watchdog.state = state;
-        }
-        let bytes = record::write(
-            "watchdog",
-            &[
-                ("runToken", w.token.clone()),
-                ("firedAt", utc(at)),
-                ("state", state.to_owned()),
-                ("asps", w.asps.join(",")),
-            ],
-        );
-        r.disk.files.insert(FIRED.to_owned(), bytes);
-    }
-    jobs::end(world, partition, &w.job, 0, false);
-    let (id, text) = if failed {
-        ("CLN0042", "watchdog fired and a RESUME failed")
-    } else {
-        ("CLN0041", "watchdog fired and resumed")
-    };
-    tell_operator(world, partition, id, 80, text);
-    world
-        .ledger
-        .effect(format!("ibmi.{partition}.WATCHDOG-FIRED"));
 }
 
 /// End of file on the channel, a signal, or the job's end: touched ASPs are resumed in reverse order.
