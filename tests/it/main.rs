@@ -5,6 +5,7 @@ mod commands;
 mod contract;
 mod controllers;
 mod crd_rules;
+mod failures;
 mod kube;
 mod layout;
 mod spectrum_virtualize;
