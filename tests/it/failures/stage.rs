@@ -35,6 +35,7 @@ pub struct Stage {
     pub client: Client,
     pub namespace: String,
     pub site: SimulatedSite,
+    drivers: Arc<Drivers>,
     operator: Option<(DropGuard, JoinHandle<()>)>,
 }
 
@@ -67,7 +68,7 @@ impl Stage {
         objects: impl Fn(&mut Value),
     ) -> Option<Self> {
         let mut stage = Self::without_operator(devices, objects).await?;
-        stage.start_operator();
+        stage.start_operator(SCALE);
         Some(stage)
     }
 
@@ -85,6 +86,7 @@ impl Stage {
             client,
             namespace,
             site,
+            drivers: Arc::default(),
             operator: None,
         };
         for mut object in stage.objects() {
@@ -141,18 +143,18 @@ impl Stage {
             .unwrap();
     }
 
-    pub fn start_operator(&mut self) {
+    /// `pace` = the operator's; below [`SCALE`] it is slower than the devices.
+    pub fn start_operator(&mut self, pace: f64) {
         let shutdown = CancellationToken::new();
         let config = OperatorConfig {
             namespaces: vec![self.namespace.clone()],
-            pace: SCALE,
+            pace,
             ..OperatorConfig::new(&self.namespace, "writer-1", "test-operator")
         };
         let (client, token) = (self.client.clone(), shutdown.clone());
+        let drivers = self.drivers.clone();
         let task = tokio::spawn(async move {
-            run_operator(client, config, Arc::new(Drivers::default()), token)
-                .await
-                .unwrap();
+            run_operator(client, config, drivers, token).await.unwrap();
         });
         self.operator = Some((shutdown.drop_guard(), task));
     }
@@ -292,6 +294,35 @@ impl Stage {
         message
     }
 
+    /// A merge patch of an environment's spec.
+    pub async fn change_spec(&self, environment: &str, spec: Value) {
+        let change = json!({"spec": spec});
+        let patch = Patch::Merge(&change);
+        self.environments()
+            .patch(environment, &Default::default(), &patch)
+            .await
+            .unwrap();
+    }
+
+    /// Waits until the current step of the run is this one.
+    pub async fn at_step(&self, run: &str, step: &str) {
+        self.until(run, |r| {
+            let status = r.status.as_ref();
+            status.is_some_and(|s| s.step.as_deref() == Some(step) || s.phase.is_final())
+        })
+        .await;
+    }
+
+    /// Waits until the environment was verified that many times more.
+    pub async fn verified_again(&self, environment: &str, times: usize) {
+        for _ in 0..times {
+            let before = self.environments().get(environment).await.unwrap();
+            let before = before.status.and_then(|s| s.observed_at);
+            self.environment_until(environment, |s| s.observed_at != before)
+                .await;
+        }
+    }
+
     /// What a person would look at, for a failed test.
     async fn told(&self, run: &str) -> String {
         let Ok(run) = self.runs().get(run).await else {
@@ -371,6 +402,7 @@ impl Stage {
         let harmless = |kind: &&String| {
             kind.contains("logon")
                 || kind.contains("auth")
+                || kind.contains("LOGIN")
                 || kind.contains("job.")
                 || kind.ends_with(".IPL")
         };
@@ -390,6 +422,7 @@ impl Stage {
             drop(shutdown);
             task.await.unwrap();
         }
+        self.drivers.close().await;
         let mut report = self.site.last_report().await;
         report.violations.retain(|v| !known.contains(&v.kind));
         assert!(report.violations.is_empty(), "{:#?}", report.violations);
