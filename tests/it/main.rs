@@ -5,6 +5,7 @@ mod commands;
 mod contract;
 mod controllers;
 mod crd_rules;
+mod failures;
 mod hmc;
 mod ibmi;
 mod kube;

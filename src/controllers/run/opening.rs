@@ -177,12 +177,13 @@ async fn write_opening(
     status = build(&status, &journal, &facts(context, &run));
     let run = write_status(context, &run, status).await?;
     let note = format!("number {number}, {} steps", journal.steps.len());
-    publish(
-        &context.recorder,
-        &run,
-        &[Transition::new(false, "Opened", "Run", note)],
-    )
-    .await;
+    let mut told = vec![Transition::new(false, "Opened", "Run", note)];
+    if let Some(verdict) = &journal.verdict {
+        let note = format!("{}: {}", verdict.reason, verdict.message);
+        let word = super::status::phase_word(verdict.phase);
+        told.push(Transition::new(true, word, "Run", note));
+    }
+    publish(&context.recorder, &run, &told).await;
     Ok(Opening::Opened)
 }
 

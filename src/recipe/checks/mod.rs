@@ -131,7 +131,11 @@ impl SiteReport {
         match answer {
             Ok(value) => Some(value),
             Err(error @ DeviceError::Refused { .. }) => {
-                self.add(Finding::fatal("DeviceRefused", error.to_string()));
+                // One cause refuses several questions; it is said once.
+                let text = error.to_string();
+                if !self.findings.iter().any(|f| f.message.contains(&text)) {
+                    self.add(Finding::fatal("DeviceRefused", text));
+                }
                 None
             }
             Err(error) => {

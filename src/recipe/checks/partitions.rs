@@ -46,17 +46,33 @@ pub(super) fn judge(seen: Seen, plan: &Plan, report: &mut SiteReport) {
             ));
             None
         }
-        other => report.take(other),
+        other => known(other, "source.partition", report),
     };
     if let Some(source) = &source {
         judge_source(source, plan, report);
     }
-    if let Some(clone) = report.take(seen.clone) {
+    if let Some(clone) = known(seen.clone, "clone.partition", report) {
         judge_the_clone(&clone, source.as_ref(), plan, report);
     }
     if let Some(profiles) = report.take(seen.profiles) {
         judge_profile(&profiles, plan, report);
     }
+}
+
+/// The answer; a name the console does not know is said with the field that has it.
+fn known(
+    answer: Result<PartitionStatus, DeviceError>,
+    field: &str,
+    report: &mut SiteReport,
+) -> Option<PartitionStatus> {
+    if let Err(error) = &answer
+        && error.code() == Some("PartitionUnknown")
+    {
+        let text = format!("{error}: correct {field}");
+        report.add(Finding::fatal("PartitionUnknown", text));
+        return None;
+    }
+    report.take(answer)
 }
 
 fn judge_source(source: &PartitionStatus, plan: &Plan, report: &mut SiteReport) {

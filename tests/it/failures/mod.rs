@@ -1,0 +1,10 @@
+//! Bad input and failure, end to end: the operator with its real drivers, on a real API server, against simulated devices
+//! on real sockets. Every test asks three things: how the run ends, whether the message names the thing and says what a
+//! person can do, and whether the world saw anything that must never happen.
+
+mod credentials;
+mod freeze;
+mod preconditions;
+mod reach;
+pub mod stage;
+mod the_clone;

@@ -1,0 +1,502 @@
+//! One simulated site on real sockets, one namespace of the shared control plane, one operator that drives the real
+//! drivers against the site, 60 times faster than real time.
+
+use crate::support::kube::{namespace, shared};
+use ibmi_clone_operator::api::{CloneEnvironment, CloneEnvironmentStatus, CloneRun};
+use ibmi_clone_operator::commands::factory::Drivers;
+use ibmi_clone_operator::commands::simulated_site::{SimulatedSite, parse_world};
+use ibmi_clone_operator::controllers::{OperatorConfig, run_operator};
+use ibmi_clone_operator::engine::journal::{Entry, Phase};
+use ibmi_clone_operator::simulators::faults::{Device, Fault, FaultKind};
+use ibmi_clone_operator::simulators::ledger::ViolationKind;
+use ibmi_clone_operator::simulators::world::World;
+use ibmi_clone_operator::simulators::world::file::{Knobs, WorldFile};
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::events::v1::Event;
+use kube::api::{DynamicObject, ListParams, Patch, PostParams};
+use kube::core::{ApiResource, GroupVersionKind};
+use kube::runtime::wait::await_condition;
+use kube::{Api, Client, ResourceExt};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// World seconds per second: of the devices, and of the operator's waits.
+pub const SCALE: f64 = 60.0;
+/// On our clock. Everything waited for here takes a few seconds.
+const LIMIT: Duration = Duration::from_secs(60);
+/// The environments of the demo's file.
+pub const HOLD: &str = "midday-hold";
+pub const USER: &str = "nightly-user";
+
+pub struct Stage {
+    pub client: Client,
+    pub namespace: String,
+    pub site: SimulatedSite,
+    drivers: Arc<Drivers>,
+    operator: Option<(DropGuard, JoinHandle<()>)>,
+}
+
+/// Short times of devices: a USER run takes two to three world minutes.
+pub fn quick(world: &mut WorldFile) {
+    world.knobs = Knobs {
+        prepare_milliseconds: 2_000,
+        start_copy_milliseconds: 500,
+        hmc_job_milliseconds: 500,
+        power_off_milliseconds: 2_000,
+        activation_milliseconds: 2_000,
+        ipl_milliseconds: 10_000,
+        personality_milliseconds: 5_000,
+        force_write_milliseconds: 500,
+        suspend_milliseconds: 500,
+        ..Knobs::default()
+    };
+    for system in &mut world.systems {
+        for program in &mut system.programs {
+            program.seconds = Some(20);
+        }
+    }
+}
+
+impl Stage {
+    /// The demo's site and objects, changed: the devices before they start, and every object before it is created
+    /// (Secrets too; `Value::Null` = it is not created). `None` = no API server here, the test is skipped.
+    pub async fn new(
+        devices: impl FnOnce(&mut WorldFile),
+        objects: impl Fn(&mut Value),
+    ) -> Option<Self> {
+        let mut stage = Self::without_operator(devices, objects).await?;
+        stage.start_operator(SCALE);
+        Some(stage)
+    }
+
+    pub async fn without_operator(
+        devices: impl FnOnce(&mut WorldFile),
+        objects: impl Fn(&mut Value),
+    ) -> Option<Self> {
+        let stack = shared().await?;
+        let (client, namespace) = namespace(stack).await;
+        let mut world = parse_world(include_str!("../../../examples/demo/world.yaml")).unwrap();
+        quick(&mut world);
+        devices(&mut world);
+        let site = SimulatedSite::start(&world, SCALE).await.unwrap();
+        let stage = Self {
+            client,
+            namespace,
+            site,
+            drivers: Arc::default(),
+            operator: None,
+        };
+        for mut object in stage.objects() {
+            // Nobody else needs the other one: each test has its own environment.
+            objects(&mut object);
+            if !object.is_null() {
+                stage.create(&object).await;
+            }
+        }
+        Some(stage)
+    }
+
+    /// The demo's objects with this site's endpoints.
+    fn objects(&self) -> Vec<Value> {
+        let site = &self.site;
+        let socket = |address: &str| site.endpoints.ssh[address];
+        let (prod, clone1, clone2) = (
+            socket("10.0.8.20"),
+            socket("10.0.8.21"),
+            socket("10.0.8.22"),
+        );
+        let mut text = include_str!("../../../examples/demo/site.yaml").to_owned();
+        for (name, value) in [
+            ("HMC_ENDPOINT", json!(site.endpoints.hmc[0])),
+            ("ARRAY_ENDPOINT", json!(site.endpoints.array)),
+            ("PROD_HOST_KEY", json!(site.host_keys["PROD"])),
+            ("CA_CERTIFICATE", json!(site.authority)),
+            ("PROD_ADDRESS", json!(prod.ip().to_string())),
+            ("PROD_PORT", json!(prod.port())),
+            ("CLONE1_ADDRESS", json!(clone1.ip().to_string())),
+            ("CLONE1_PORT", json!(clone1.port())),
+            ("CLONE2_ADDRESS", json!(clone2.ip().to_string())),
+            ("CLONE2_PORT", json!(clone2.port())),
+        ] {
+            text = text.replace(&format!("${{{name}}}"), &value.to_string());
+        }
+        let mut objects: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap();
+        for object in &mut objects {
+            if object["kind"] == "CloneEnvironment" {
+                // The cap is real time divided by the scale: a machine under load must not reach it by itself.
+                object["spec"]["freeze"] = json!({"maxSeconds": 600});
+            }
+        }
+        objects
+    }
+
+    pub async fn create(&self, object: &Value) {
+        let object: DynamicObject = serde_json::from_value(object.clone()).unwrap();
+        let kind = GroupVersionKind::try_from(object.types.as_ref().unwrap()).unwrap();
+        let resource = ApiResource::from_gvk(&kind);
+        Api::<DynamicObject>::namespaced_with(self.client.clone(), &self.namespace, &resource)
+            .create(&PostParams::default(), &object)
+            .await
+            .unwrap();
+    }
+
+    /// `pace` = the operator's; below [`SCALE`] it is slower than the devices.
+    pub fn start_operator(&mut self, pace: f64) {
+        let shutdown = CancellationToken::new();
+        let config = OperatorConfig {
+            namespaces: vec![self.namespace.clone()],
+            pace,
+            ..OperatorConfig::new(&self.namespace, "writer-1", "test-operator")
+        };
+        let (client, token) = (self.client.clone(), shutdown.clone());
+        let drivers = self.drivers.clone();
+        let task = tokio::spawn(async move {
+            run_operator(client, config, drivers, token).await.unwrap();
+        });
+        self.operator = Some((shutdown.drop_guard(), task));
+    }
+
+    /// A look at, or a change of, the world.
+    pub fn world<T>(&self, look: impl FnOnce(&mut World) -> T) -> T {
+        look(&mut self.site.world.now())
+    }
+
+    pub fn fault(&self, device: Device, name: &str, operation: &str, kind: FaultKind, times: u32) {
+        self.world(|w| {
+            w.faults.add(Fault {
+                device,
+                name: name.to_owned(),
+                operation: operation.to_owned(),
+                kind,
+                times,
+            });
+        });
+    }
+
+    /// How often an effect happened in the world.
+    pub fn effects(&self, kind: &str) -> u64 {
+        self.world(|w| w.ledger.effect_count(kind))
+    }
+
+    pub fn runs(&self) -> Api<CloneRun> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    pub fn environments(&self) -> Api<CloneEnvironment> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    pub fn secrets(&self) -> Api<Secret> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// A merge patch of a Secret.
+    pub async fn change_secret(&self, name: &str, change: Value) {
+        let patch = Patch::Merge(&change);
+        self.secrets()
+            .patch(name, &Default::default(), &patch)
+            .await
+            .unwrap();
+    }
+
+    /// A new run of an environment, named after it.
+    pub async fn run(&self, environment: &str) -> String {
+        let object = json!({
+            "metadata": {"generateName": format!("{environment}-")},
+            "spec": {"environment": environment},
+            "apiVersion": "ibmiclone.dev/v1alpha1",
+            "kind": "CloneRun",
+        });
+        let run: CloneRun = serde_json::from_value(object).unwrap();
+        let created = self
+            .runs()
+            .create(&PostParams::default(), &run)
+            .await
+            .unwrap();
+        created.name_any()
+    }
+
+    /// Waits until the environment was verified and is ready.
+    pub async fn ready(&self, environment: &str) {
+        self.environment_until(environment, |s| is(s, "Ready", "True"))
+            .await;
+    }
+
+    /// Waits until the environment is verified as not ready for this reason; gives its status.
+    pub async fn not_ready(&self, environment: &str, reason: &str) -> CloneEnvironmentStatus {
+        let status = self
+            .environment_until(environment, |s| is(s, "Ready", "False"))
+            .await;
+        let found = condition(&status, "Ready");
+        assert_eq!(found.0, reason, "{}", found.1);
+        status
+    }
+
+    pub async fn environment_until(
+        &self,
+        environment: &str,
+        wanted: impl Fn(&CloneEnvironmentStatus) -> bool,
+    ) -> CloneEnvironmentStatus {
+        let holds = |object: Option<&CloneEnvironment>| {
+            object.is_some_and(|e| e.status.as_ref().is_some_and(&wanted))
+        };
+        let api = self.environments();
+        let found = tokio::time::timeout(LIMIT, await_condition(api, environment, holds)).await;
+        match found {
+            Ok(object) => object.unwrap().unwrap().status.unwrap(),
+            Err(_) => panic!(
+                "{:#?}",
+                self.environments()
+                    .get(environment)
+                    .await
+                    .map(|e| e.status.map(|s| s.conditions))
+            ),
+        }
+    }
+
+    /// Waits until the run looks as wanted.
+    pub async fn until(&self, run: &str, wanted: impl Fn(&CloneRun) -> bool) -> CloneRun {
+        let holds = |object: Option<&CloneRun>| object.is_some_and(&wanted);
+        let found = tokio::time::timeout(LIMIT, await_condition(self.runs(), run, holds)).await;
+        match found {
+            Ok(object) => object.unwrap().unwrap(),
+            Err(_) => panic!("{}", self.told(run).await),
+        }
+    }
+
+    /// Waits until the run is final and its finalizer gone; gives the end.
+    pub async fn ended(&self, run: &str) -> End {
+        let run = self
+            .until(run, |r| {
+                r.status.as_ref().is_some_and(|s| s.phase.is_final()) && r.finalizers().is_empty()
+            })
+            .await;
+        End(run)
+    }
+
+    /// Waits until the current step shows a message with these words; gives the message.
+    pub async fn says(&self, run: &str, step: &str, words: &str) -> String {
+        let found = self
+            .until(run, |r| {
+                message_of(r, step).contains(words)
+                    || r.status.as_ref().is_some_and(|s| s.phase.is_final())
+            })
+            .await;
+        let message = message_of(&found, step);
+        assert!(
+            message.contains(words),
+            "{words:?} was not said: {}",
+            self.told(run).await
+        );
+        message
+    }
+
+    /// A merge patch of an environment's spec.
+    pub async fn change_spec(&self, environment: &str, spec: Value) {
+        let change = json!({"spec": spec});
+        let patch = Patch::Merge(&change);
+        self.environments()
+            .patch(environment, &Default::default(), &patch)
+            .await
+            .unwrap();
+    }
+
+    /// Waits until the current step of the run is this one.
+    pub async fn at_step(&self, run: &str, step: &str) {
+        self.until(run, |r| {
+            let status = r.status.as_ref();
+            status.is_some_and(|s| s.step.as_deref() == Some(step) || s.phase.is_final())
+        })
+        .await;
+    }
+
+    /// Waits until the environment was verified that many times more.
+    pub async fn verified_again(&self, environment: &str, times: usize) {
+        for _ in 0..times {
+            let before = self.environments().get(environment).await.unwrap();
+            let before = before.status.and_then(|s| s.observed_at);
+            self.environment_until(environment, |s| s.observed_at != before)
+                .await;
+        }
+    }
+
+    /// What a person would look at, for a failed test.
+    async fn told(&self, run: &str) -> String {
+        let Ok(run) = self.runs().get(run).await else {
+            return format!("{run} is gone");
+        };
+        let s = run.status.clone().unwrap_or_default();
+        let steps: Vec<String> = s
+            .steps
+            .iter()
+            .map(|e| {
+                format!(
+                    "  {} {:?} x{} {}",
+                    e.name,
+                    e.state,
+                    e.attempts,
+                    e.message.as_deref().unwrap_or_default()
+                )
+            })
+            .collect();
+        format!(
+            "{} is {:?} {:?} {:?}\n{}\nobligations {:?}\n{:#?}",
+            run.name_any(),
+            s.phase,
+            s.reason,
+            s.message,
+            steps.join("\n"),
+            s.obligations,
+            self.world(|w| w
+                .ledger
+                .requests
+                .iter()
+                .rev()
+                .take(12)
+                .cloned()
+                .collect::<Vec<_>>()),
+        )
+    }
+
+    /// Reasons and notes of the events about an object.
+    pub async fn events(&self, name: &str) -> Vec<String> {
+        let api: Api<Event> = Api::namespaced(self.client.clone(), &self.namespace);
+        let mut found = api.list(&ListParams::default()).await.unwrap().items;
+        found.retain(|e| {
+            e.regarding
+                .as_ref()
+                .is_some_and(|o| o.name.as_deref() == Some(name))
+        });
+        let line = |e: Event| {
+            format!(
+                "{}: {}",
+                e.reason.unwrap_or_default(),
+                e.note.unwrap_or_default()
+            )
+        };
+        found.into_iter().map(line).collect()
+    }
+
+    /// A fatal finding of an environment: it says so, and a run ends at once without having touched anything.
+    pub async fn refuses(&self, environment: &str, reason: &str, words: &[&str]) {
+        let status = self.not_ready(environment, reason).await;
+        says_all(&condition(&status, "Ready").1, words);
+        let run = self.run(environment).await;
+        let end = self.ended(&run).await;
+        assert_eq!(end.outcome(), (Phase::Failed, reason), "{}", end.message());
+        says_all(end.message(), words);
+        assert!(
+            self.events(&run).await.iter().any(|e| e.contains(reason)),
+            "{:?}",
+            self.events(&run).await
+        );
+        self.untouched();
+    }
+
+    /// Nothing was changed on any device.
+    pub fn untouched(&self) {
+        let effects = self.world(|w| w.ledger.effects.clone());
+        let harmless = |kind: &&String| {
+            kind.contains("logon")
+                || kind.contains("auth")
+                || kind.contains("LOGIN")
+                || kind.contains("job.")
+                || kind.ends_with(".IPL")
+        };
+        let found: Vec<&String> = effects.keys().filter(|k| !harmless(k)).collect();
+        assert!(found.is_empty(), "{effects:?}");
+    }
+
+    /// The end of a test: the operator logs off everywhere, then the world is asked whether anything was done that must
+    /// never be done, or left that must never be left; production runs and got no power command.
+    pub async fn unharmed(self) {
+        self.unharmed_but(&[]).await;
+    }
+
+    /// As [`Stage::unharmed`], with violations that this test itself provokes.
+    pub async fn unharmed_but(mut self, known: &[ViolationKind]) {
+        if let Some((shutdown, task)) = self.operator.take() {
+            drop(shutdown);
+            task.await.unwrap();
+        }
+        self.drivers.close().await;
+        let mut report = self.site.last_report().await;
+        report.violations.retain(|v| !known.contains(&v.kind));
+        assert!(report.violations.is_empty(), "{:#?}", report.violations);
+        let power = |kind: &&String| kind.starts_with("hmc.Power") && kind.ends_with(".PROD");
+        assert_eq!(report.effects.keys().find(power), None);
+        let left = self.world(|w| w.systems["PROD"].suspended());
+        assert!(left.is_empty(), "production is suspended: {left:?}");
+    }
+}
+
+/// A run that is over.
+pub struct End(pub CloneRun);
+
+impl End {
+    pub fn outcome(&self) -> (Phase, &str) {
+        let status = self.0.status.as_ref().unwrap();
+        (status.phase, status.reason.as_deref().unwrap_or_default())
+    }
+    pub fn message(&self) -> &str {
+        let status = self.0.status.as_ref().unwrap();
+        status.message.as_deref().unwrap_or_default()
+    }
+    pub fn step(&self, name: &str) -> &Entry {
+        let steps = &self.0.status.as_ref().unwrap().steps;
+        steps.iter().find(|e| e.name == name).unwrap()
+    }
+    /// Asserts phase and reason, and that the message has all these words.
+    pub fn is(&self, phase: Phase, reason: &str, words: &[&str]) {
+        assert_eq!(
+            self.outcome(),
+            (phase, reason),
+            "{}\n{:#?}",
+            self.message(),
+            self.0.status.as_ref().unwrap().obligations
+        );
+        says_all(self.message(), words);
+    }
+    pub fn succeeded(&self) {
+        assert_eq!(self.outcome().0, Phase::Succeeded, "{}", self.message());
+    }
+}
+
+pub fn says_all(message: &str, words: &[&str]) {
+    for word in words {
+        assert!(message.contains(word), "{word:?} is not in {message:?}");
+    }
+}
+
+fn message_of(run: &CloneRun, step: &str) -> String {
+    let status = run.status.as_ref();
+    let entry = status.and_then(|s| s.steps.iter().find(|e| e.name == step));
+    entry.and_then(|e| e.message.clone()).unwrap_or_default()
+}
+
+/// Whether a condition has this status.
+pub fn is(status: &CloneEnvironmentStatus, kind: &str, wanted: &str) -> bool {
+    let found = status.conditions.iter().find(|c| c.type_ == kind);
+    found.is_some_and(|c| c.status == wanted)
+}
+
+/// Reason and message of a condition.
+pub fn condition(status: &CloneEnvironmentStatus, kind: &str) -> (String, String) {
+    let found = status.conditions.iter().find(|c| c.type_ == kind).unwrap();
+    (found.reason.clone(), found.message.clone())
+}
+
+/// A change of the two environments only.
+pub fn environments(change: impl Fn(&mut Value)) -> impl Fn(&mut Value) {
+    move |object| {
+        if object["kind"] == "CloneEnvironment" {
+            change(&mut object["spec"]);
+        }
+    }
+}
+
+/// No change.
+pub fn as_it_is<T: ?Sized>(_: &mut T) {}
