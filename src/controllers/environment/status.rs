@@ -1,7 +1,7 @@
 //! The status of an environment, always by reading, changing and conditionally replacing: runs and the verify write it
 //! both.
 
-use crate::api::environment::{ImageObserved, LastRun};
+use crate::api::environment::{CloneObserved, ImageObserved, LastRun};
 use crate::api::run::RunMode;
 use crate::api::{CloneEnvironment, CloneEnvironmentStatus, CloneRun, CloneRunStatus};
 use crate::controllers::conditions::{self, Truth};
@@ -10,6 +10,8 @@ use crate::controllers::text::cut;
 use crate::engine::journal::{EntryState, Phase};
 use crate::engine::ports::StoreError;
 use crate::engine::time::Timestamp;
+use crate::recipe::steps::state_word;
+use crate::site::Site;
 use kube::{Api, ResourceExt};
 use std::time::Duration;
 
@@ -174,4 +176,30 @@ pub fn source_frozen(
         environment.metadata.generation,
         now,
     );
+}
+
+/// The clone's partition and the target set as the devices show them when a run ends, so that nobody has to wait for the
+/// next look. A device that does not answer leaves what was known.
+///
+/// # Errors
+/// As [`update`].
+pub async fn record_devices(
+    api: &Api<CloneEnvironment>,
+    name: &str,
+    site: &Site,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let patience = Duration::from_secs(30);
+    let clone = tokio::time::timeout(patience, site.clone_partition.status()).await;
+    let Ok(Ok(clone)) = clone else { return Ok(()) };
+    let seen = CloneObserved {
+        state: state_word(&clone.state).to_owned(),
+        reference_code: clone.reference_code.clone(),
+    };
+    update(api, name, |_, status| {
+        status.clone = Some(seen.clone());
+        status.observed_at = Some(now);
+    })
+    .await
+    .map(|_| ())
 }

@@ -123,6 +123,15 @@ async fn pass(
     let recipe = context.recipes.build(&plan, sink);
     let locks = locks_of(context, run, status);
     let outcome = drive(context, run, &store, &recipe, &locks, &site).await;
+    if let Pass::Final(_) = &outcome {
+        let environments = context.environments(&namespace);
+        let name = &run.spec.environment;
+        let seen =
+            environment_status::record_devices(&environments, name, &site, context.now()).await;
+        if let Err(error) = seen {
+            tracing::warn!(environment = name, %error, "the clone's state is shown at the next look");
+        }
+    }
     after(context, run, &store, &locks, outcome).await
 }
 

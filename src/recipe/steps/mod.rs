@@ -39,6 +39,7 @@ pub use collect_logs::step_lines;
 use super::log_sink::LogSink;
 use super::plan::Plan;
 use crate::engine::step::Step;
+pub(crate) use gate::state_word;
 use std::sync::Arc;
 
 /// Words with which a waiting step's message begins when a person should look (condition NeedsAttention): a reply is
