@@ -224,7 +224,7 @@ impl Engine<'_> {
             Ok(status) => Err(Failure::new(
                 "CloneStartedByOthers",
                 format!(
-                    "partition {} is {:?} just before the copy although this run had stopped it: somebody started it; nothing was suspended or copied",
+                    "partition {} is {:?} just before the copy although this run had stopped it: somebody started it; nothing was suspended or copied: switch it off and run again",
                     status.name, status.state
                 ),
             )),
