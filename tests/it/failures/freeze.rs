@@ -33,9 +33,11 @@ async fn refused_suspend_is_tried_again() {
         return;
     };
     stage.ready(HOLD).await;
-    stage.fault(Device::IbmI, "PROD", "SUSPEND", refused(), 1);
+    stage.fault(Device::IbmI, "PROD", "CHGASPACT SUSPEND", refused(), 1);
     let run = stage.run(HOLD).await;
-    stage.ended(&run).await.succeeded();
+    let end = stage.ended(&run).await;
+    end.succeeded();
+    assert_eq!(end.step("suspend-source").attempts, 2);
     assert_eq!(stage.effects("ibmi.PROD.SUSPEND"), 1);
     stage.unharmed().await;
 }
@@ -46,7 +48,13 @@ async fn suspend_refused_every_time_ends_the_run_without_a_copy() {
         return;
     };
     stage.ready(HOLD).await;
-    stage.fault(Device::IbmI, "PROD", "SUSPEND", refused(), u32::MAX);
+    stage.fault(
+        Device::IbmI,
+        "PROD",
+        "CHGASPACT SUSPEND",
+        refused(),
+        u32::MAX,
+    );
     let run = stage.run(HOLD).await;
     let end = stage.ended(&run).await;
     let words = ["*SYSBAS", "CPFB701", "Not authorized to suspend"];
@@ -65,8 +73,7 @@ async fn suspend_over_time_is_tried_again_and_then_given_up() {
     let end = stage.ended(&run).await;
     let words = ["*SYSBAS", "boundary was not reached in 10 seconds"];
     end.is(Phase::Failed, "SuspendFailed", &words);
-    let window = end.0.status.as_ref().unwrap().journal.as_ref().unwrap();
-    assert_eq!(window.window.as_ref().unwrap().attempt, 3, "retries: 2");
+    assert_eq!(end.step("suspend-source").attempts, 3, "retries: 2");
     assert_eq!(stage.effects("array.startfcconsistgrp"), 0);
     stage.unharmed().await;
 }
@@ -92,7 +99,11 @@ async fn force_write_after_the_last_retry_is_a_warning() {
     let run = stage.run(HOLD).await;
     let end = stage.ended(&run).await;
     assert_eq!(end.outcome().0, Phase::Warning, "{}", end.message());
-    assert!(end.message().contains("force"), "{}", end.message());
+    end.is(
+        Phase::Warning,
+        "CompletedWithWarnings",
+        &["without suspending production"],
+    );
     assert_eq!(stage.effects("ibmi.PROD.SUSPEND"), 0);
     assert_eq!(stage.effects("array.startfcconsistgrp"), 1);
     stage.unharmed().await;

@@ -165,11 +165,10 @@ async fn stopping_waits_for_the_sibling_maps_and_names_them() {
     }
     // The younger one: reads of the older image go through its targets.
     let run = stage.run(USER).await;
-    let message = stage.says(&run, "end-image", "is stopping").await;
-    says_all(
-        &message,
-        &["maps that depend on it", "C2MAP_0", "never forced"],
-    );
+    let message = stage
+        .says(&run, "end-image", "maps that depend on it")
+        .await;
+    says_all(&message, &["CLONE1 is stopping", "C2MAP_0", "never forced"]);
     stage.ended(&run).await.succeeded();
     stage.unharmed().await;
 }

@@ -3,7 +3,6 @@
 use super::stage::{HOLD, Stage, as_it_is, condition, environments, says_all};
 use chrono::TimeDelta;
 use ibmi_clone_operator::api::CloneRun;
-use ibmi_clone_operator::engine::journal::Phase;
 use ibmi_clone_operator::simulators::faults::{Device, Fault, FaultKind};
 use ibmi_clone_operator::simulators::tls::Authority;
 use ibmi_clone_operator::simulators::world::file::WorldFile;
@@ -21,7 +20,7 @@ fn always(device: Device, name: &str, operation: &str, kind: FaultKind) -> Fault
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn certificate_of_another_authority_is_not_trusted() {
+async fn certificate_that_is_not_trusted_is_said_and_a_new_ca_is_used() {
     let other = Authority::new().unwrap().pem();
     let change = move |o: &mut Value| {
         if o["kind"] == "ConfigMap" {
@@ -32,8 +31,14 @@ async fn certificate_of_another_authority_is_not_trusted() {
         return;
     };
     let words = ["certificate is not trusted", "tls.caBundle", "SHA256:"];
-    stage.refuses(HOLD, "DeviceRefused", &words).await;
+    let status = stage.not_ready(HOLD, "Unreachable").await;
+    says_all(&condition(&status, "Ready").1, &words);
+    let run = stage.run(HOLD).await;
+    stage.until(&run, |r| waits_with(r, &words)).await;
     assert_eq!(stage.effects("hmc.logon") + stage.effects("array.auth"), 0);
+    stage.untouched();
+    stage.trust_the_site().await;
+    stage.ended(&run).await.succeeded();
     stage.unharmed().await;
 }
 
@@ -79,19 +84,27 @@ async fn device_that_refuses_its_port_is_named_and_waited_for() {
     let port = closed.rsplit(':').next().unwrap();
     says_all(&condition(&status, "Ready").1, &[port, "refused"]);
     let run = stage.run(HOLD).await;
-    let waits = |r: &CloneRun| {
-        let status = r.status.as_ref();
-        let message = status.and_then(|s| s.message.as_deref());
-        status.is_some_and(|s| s.phase == Phase::Pending)
-            && message.is_some_and(|m| m.contains(port))
-    };
-    stage.until(&run, waits).await;
+    let message = stage.says(&run, "verify-site", port).await;
+    says_all(&message, &["array", "refused"]);
     stage.untouched();
+    // The run keeps the environment it was opened with: it is ended, and the next one has the right address.
+    stage.delete(&run).await;
     let right = json!(stage.site.endpoints.array);
     let spec = json!({"storage": {"spectrumVirtualize": {"endpoint": right}}});
     stage.change_spec(HOLD, spec).await;
+    stage.ready(HOLD).await;
+    let run = stage.run(HOLD).await;
     stage.ended(&run).await.succeeded();
     stage.unharmed().await;
+}
+
+/// The run says all this while it waits for its devices.
+fn waits_with(run: &CloneRun, words: &[&str]) -> bool {
+    let status = run.status.as_ref();
+    let message = status
+        .and_then(|s| s.message.as_deref())
+        .unwrap_or_default();
+    status.is_some_and(|s| !s.phase.is_final()) && words.iter().all(|w| message.contains(w))
 }
 
 /// World minutes, on the devices' clock.
@@ -145,7 +158,7 @@ async fn production_down_for_ten_minutes_is_waited_for() {
     stage.ready(HOLD).await;
     stage.fault(Device::IbmI, "PROD", "", FaultKind::Refused, u32::MAX);
     let run = stage.run(HOLD).await;
-    stage.says(&run, "verify-site", "source").await;
+    stage.says(&run, "verify-site", "IBM i 127.0.0.1").await;
     minutes_pass(&stage, 10).await;
     stage.untouched();
     stage.world(|w| w.faults.clear());

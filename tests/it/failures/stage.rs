@@ -11,7 +11,7 @@ use ibmi_clone_operator::simulators::faults::{Device, Fault, FaultKind};
 use ibmi_clone_operator::simulators::ledger::ViolationKind;
 use ibmi_clone_operator::simulators::world::World;
 use ibmi_clone_operator::simulators::world::file::{Knobs, WorldFile};
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{DynamicObject, ListParams, Patch, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
@@ -294,6 +294,24 @@ impl Stage {
         message
     }
 
+    /// Puts the site's own authority into the ConfigMap.
+    pub async fn trust_the_site(&self) {
+        let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), &self.namespace);
+        let change = json!({"data": {"ca.crt": self.site.authority}});
+        let patch = Patch::Merge(&change);
+        api.patch("site-ca", &Default::default(), &patch)
+            .await
+            .unwrap();
+    }
+
+    /// Deletes a run and waits until it is gone: its finalizer stays until it has ended.
+    pub async fn delete(&self, run: &str) {
+        let api = self.runs();
+        api.delete(run, &Default::default()).await.unwrap();
+        let gone = await_condition(api, run, |r: Option<&CloneRun>| r.is_none());
+        tokio::time::timeout(LIMIT, gone).await.unwrap().unwrap();
+    }
+
     /// A merge patch of an environment's spec.
     pub async fn change_spec(&self, environment: &str, spec: Value) {
         let change = json!({"spec": spec});
@@ -404,6 +422,8 @@ impl Stage {
                 || kind.contains("auth")
                 || kind.contains("LOGIN")
                 || kind.contains("job.")
+                || kind.ends_with(".CALL")
+                || kind.ends_with(".production-started")
                 || kind.ends_with(".IPL")
         };
         let found: Vec<&String> = effects.keys().filter(|k| !harmless(k)).collect();

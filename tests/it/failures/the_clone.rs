@@ -2,11 +2,10 @@
 
 use super::stage::{Stage, USER, as_it_is, environments, says_all};
 use ibmi_clone_operator::engine::journal::Phase;
+use ibmi_clone_operator::simulators::faults::{Device, FaultKind};
 use ibmi_clone_operator::simulators::hmc::start_by_hand;
 use ibmi_clone_operator::simulators::ibmi::file::ProgramResult;
-use ibmi_clone_operator::simulators::ibmi::set_identity;
 use ibmi_clone_operator::simulators::world::file::WorldFile;
-use ibmi_clone_operator::site::Identity;
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -20,7 +19,11 @@ async fn clone_switched_on_between_stop_and_copy_stops_the_run_before_the_freeze
     stage.says(&run, "prepare-copy", "flushes").await;
     stage.world(|w| start_by_hand(w, "CLONE1"));
     let end = stage.ended(&run).await;
-    let words = ["CLONE1", "somebody else switched it on", "run again"];
+    let words = [
+        "CLONE1",
+        "somebody started it",
+        "switch it off and run again",
+    ];
     end.is(Phase::Failed, "CloneStartedByOthers", &words);
     assert_eq!(stage.effects("ibmi.PROD.SUSPEND"), 0);
     assert_eq!(stage.effects("array.startfcconsistgrp"), 0);
@@ -29,15 +32,18 @@ async fn clone_switched_on_between_stop_and_copy_stops_the_run_before_the_freeze
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clone_that_never_answers_is_reported_with_code_and_address() {
-    // The clone takes an address of its own that is not the one of clone.host.
-    let change = environments(|s| {
-        s["clone"]["personality"]["interfaces"][0]["address"] = json!("10.0.8.99");
-        s["timeouts"]["iplSeconds"] = json!(240);
-    });
+    let change = environments(|s| s["timeouts"]["iplSeconds"] = json!(240));
     let Some(stage) = Stage::new(as_it_is, change).await else {
         return;
     };
     stage.ready(USER).await;
+    stage.fault(
+        Device::IbmI,
+        "CLONE1",
+        "LOGIN",
+        FaultKind::Refused,
+        u32::MAX,
+    );
     let run = stage.run(USER).await;
     let end = stage.ended(&run).await;
     let address = stage.site.endpoints.ssh["10.0.8.21"].ip().to_string();
@@ -55,22 +61,31 @@ async fn clone_that_never_answers_is_reported_with_code_and_address() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clone_that_answers_as_production_is_left_at_once() {
-    let Some(stage) = Stage::new(as_it_is, as_it_is).await else {
+    // clone.host leads to an address that production has taken.
+    let devices = |w: &mut WorldFile| {
+        let production = w.systems.iter_mut().find(|s| s.partition == "PROD");
+        let second = json!({"address": "10.0.8.21"});
+        let second = serde_json::from_value(second).unwrap();
+        production.unwrap().interfaces.push(second);
+    };
+    let change = environments(|s| {
+        s["clone"]["personality"]["interfaces"][0]["address"] = json!("10.0.8.99");
+    });
+    let Some(stage) = Stage::new(devices, change).await else {
         return;
     };
     stage.ready(USER).await;
     let run = stage.run(USER).await;
-    stage.at_step(&run, "map-volumes").await;
-    stage.world(|w| set_identity(w, "CLONE1", Identity::new("78ABCD0", 3)));
     let end = stage.ended(&run).await;
     end.is(Phase::Failed, "CloneIsProduction", &["78ABCD0", "3"]);
-    assert_eq!(stage.effects("ibmi.CLONE1.job.CLNLIB/MYSAVE"), 0);
-    let commands = stage.world(|w| {
+    // Nothing was submitted to whoever answered.
+    let submitted = stage.world(|w| {
         let all = w.ledger.effects.keys();
-        let jobs = all.filter(|k| k.starts_with("ibmi.CLONE1.SBMJOB"));
-        jobs.cloned().collect::<Vec<_>>()
+        all.filter(|k| k.contains("SBMJOB"))
+            .cloned()
+            .collect::<Vec<_>>()
     });
-    assert!(commands.is_empty(), "{commands:?}");
+    assert!(submitted.is_empty(), "{submitted:?}");
     stage.unharmed().await;
 }
 

@@ -253,7 +253,7 @@ impl Array {
                     && m.source == this.source
                     && m.group != this.group
                     && m.state == MapState::Copying
-                    && this.state == MapState::Copying
+                    && matches!(this.state, MapState::Copying | MapState::Stopping)
                     && m.started < this.started
             })
             .map(|m| m.name.clone())
