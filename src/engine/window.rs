@@ -381,9 +381,13 @@ impl Engine<'_> {
         let Some(window) = next.window.as_mut() else {
             return Ok(Flow::On);
         };
-        let wait = i64::from(window.max_seconds)
-            + i64::from(self.recipe.window.map_or(60, |w| w.margin_seconds));
-        let until = window.opened.map(|o| o.utc() + TimeDelta::seconds(wait));
+        // On our clock: simulated devices make it shorter, as they do the cap of whoever opened it.
+        let wait = self.recipe.window.map_or(
+            Duration::from_secs(u64::from(window.max_seconds.unsigned_abs()) + 60),
+            |w| w.cap + w.margin,
+        );
+        let wait = TimeDelta::from_std(wait).unwrap_or(TimeDelta::MAX);
+        let until = window.opened.map(|o| o.utc() + wait);
         let remaining = until.map_or(TimeDelta::zero(), |u| u - self.clock.now());
         if let Some(again) = again {
             self.write(journal, next).await?;

@@ -8,6 +8,7 @@ mod crd_rules;
 mod failures;
 mod hmc;
 mod ibmi;
+mod kill;
 mod kube;
 mod layout;
 mod spectrum_virtualize;
