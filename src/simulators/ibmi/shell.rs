@@ -93,7 +93,7 @@ pub async fn exec(shared: &Shared, login: &Login, command: &str, stdin: &[u8]) -
         world.ledger.request(RequestLine {
             at,
             device: login.partition.clone(),
-            operation: command.chars().take(200).collect(),
+            operation: command.chars().take(2_000).collect(),
             answer: String::new(),
             milliseconds: 0,
         });
