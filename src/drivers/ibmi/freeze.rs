@@ -152,7 +152,7 @@ impl SourceFreeze for IbmIFreeze {
             .await?;
         let canary_milliseconds = hello.text("canaryMs").parse().unwrap_or(10);
         let spare = self.start_spare(&plan.run_token).await?;
-        let beats = arm(&mut helper, plan).await?;
+        let beat = arm(&mut helper, plan).await?;
         *self.spare.lock().await = Some(spare);
         Ok(Box::new(HelperSession {
             helper,
@@ -160,7 +160,7 @@ impl SourceFreeze for IbmIFreeze {
             uses_canary: plan.canary,
             canary_started: false,
             canary_milliseconds,
-            beat: (beats, 0),
+            beat,
         }))
     }
 

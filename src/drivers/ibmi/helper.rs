@@ -363,7 +363,10 @@ impl FreezeSession for HelperSession {
 }
 
 /// Arms the watchdog of a plan: its list is in the order of resuming.
-pub(super) async fn arm(helper: &mut Helper, plan: &FreezePlan) -> Result<i64, DeviceError> {
+///
+/// Gives its first beat: the counter, and the helper's clock when it was read. The helper may be older by then than a dead
+/// watchdog is silent, so the silence counts from here and not from the helper's start.
+pub(super) async fn arm(helper: &mut Helper, plan: &FreezePlan) -> Result<(i64, i64), DeviceError> {
     let list: Vec<&str> = plan.asps.iter().rev().map(AspName::as_str).collect();
     let request = format!("WATCHDOG ARM {} {}", plan.watchdog_seconds, list.join(","));
     let patience = Duration::from_secs(35);
@@ -376,7 +379,9 @@ pub(super) async fn arm(helper: &mut Helper, plan: &FreezePlan) -> Result<i64, D
         }
         answer => answer?,
     };
-    Ok(answer.number("beats").unwrap_or(0))
+    let number = |key| answer.number(key).unwrap_or(0);
+    // `at` is when the request began; the job may have needed 30 s to write its first beat.
+    Ok((number("beats"), number("at") + number("ms")))
 }
 
 #[cfg(test)]

@@ -113,6 +113,22 @@ async fn a_watchdog_that_fired_is_told_in_the_window_and_at_its_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_fresh_watchdog_of_a_slow_helper_is_not_taken_for_dead() {
+    for slow in ["HELLO", "WATCHDOG ARM"] {
+        let bench = Bench::new().await;
+        let delay = FaultKind::Delay {
+            milliseconds: 10_000,
+        };
+        bench.fault(slow, delay);
+        let mut session = bench.freeze().open(&plan()).await.unwrap();
+        // In the second of its first beat.
+        let state = session.state().await.unwrap();
+        assert_eq!(state.watchdog, Watchdog::Armed, "slow {slow}");
+        assert_eq!(session.close().await.unwrap(), Watchdog::Ended);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_helper_that_dies_while_suspended_has_resumed_and_is_no_success() {
     let bench = Bench::new().await;
     let freeze = bench.freeze();
