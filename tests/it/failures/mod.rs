@@ -3,6 +3,7 @@
 //! person can do, and whether the world saw anything that must never happen.
 
 mod credentials;
+mod end;
 mod freeze;
 mod preconditions;
 mod reach;
