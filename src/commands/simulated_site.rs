@@ -71,8 +71,7 @@ pub struct SimulatedSite {
     /// SSH host keys, `SHA256:…`, by partition.
     pub host_keys: BTreeMap<String, String>,
     /// Dropped = stopped.
-    #[allow(dead_code)]
-    servers: Servers,
+    _servers: Servers,
 }
 
 /// The running servers.
@@ -184,7 +183,7 @@ impl SimulatedSite {
                 .iter()
                 .map(|s| (s.partition.clone(), ssh::fingerprint(&s.host_key)))
                 .collect(),
-            servers: Servers {
+            _servers: Servers {
                 handles,
                 _ssh: ssh_servers,
             },
