@@ -400,6 +400,22 @@ impl Stage {
         found.into_iter().map(line).collect()
     }
 
+    /// Waits for an event of an object: it is sent after the write it tells of.
+    async fn until_event(&self, name: &str, reason: &str) {
+        let until = tokio::time::Instant::now() + Duration::from_secs(30);
+        loop {
+            let events = self.events(name).await;
+            if events.iter().any(|e| e.contains(reason)) {
+                return;
+            }
+            assert!(
+                tokio::time::Instant::now() < until,
+                "no event {reason}: {events:?}"
+            );
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
     /// A fatal finding of an environment: it says so, and a run ends at once without having touched anything.
     pub async fn refuses(&self, environment: &str, reason: &str, words: &[&str]) {
         let status = self.not_ready(environment, reason).await;
@@ -408,11 +424,7 @@ impl Stage {
         let end = self.ended(&run).await;
         assert_eq!(end.outcome(), (Phase::Failed, reason), "{}", end.message());
         says_all(end.message(), words);
-        assert!(
-            self.events(&run).await.iter().any(|e| e.contains(reason)),
-            "{:?}",
-            self.events(&run).await
-        );
+        self.until_event(&run, reason).await;
         self.untouched();
     }
 
