@@ -93,6 +93,27 @@ impl Faults {
             })
             .map(|f| &f.kind)
     }
+    /// Takes a device-specific fault that waits for this operation by name, as `OPERATION` or `special OPERATION`. Other
+    /// kinds, and faults for any operation, stay for the request itself.
+    pub fn take_special(&mut self, device: Device, name: &str, operation: &str) -> Option<String> {
+        let at = self.waiting.iter().position(|f| {
+            let wanted = f.operation.strip_prefix("special ").unwrap_or(&f.operation);
+            f.device == device
+                && (f.name.is_empty() || f.name == name)
+                && wanted == operation
+                && matches!(f.kind, FaultKind::Special(_))
+                && f.times > 0
+        })?;
+        let fault = &mut self.waiting[at];
+        fault.times -= 1;
+        let FaultKind::Special(word) = fault.kind.clone() else {
+            return None;
+        };
+        if fault.times == 0 {
+            self.waiting.remove(at);
+        }
+        Some(word)
+    }
     /// Takes the fault for this request, if one waits.
     pub fn take(&mut self, device: Device, name: &str, operation: &str) -> Option<FaultKind> {
         let at = self.waiting.iter().position(|f| {

@@ -22,6 +22,15 @@ pub struct ConsoleFile {
     /// Idle minutes after which a session ends; 0 = never.
     #[serde(default)]
     pub idle_minutes: i64,
+    /// Minutes after which a session ends, used or not; 0 = never.
+    #[serde(default)]
+    pub session_minutes: i64,
+    /// Minutes after which an ended job is forgotten; 0 = never.
+    #[serde(default = "one_day")]
+    pub job_minutes: i64,
+    /// UUIDs of partitions in lower case, of systems in upper case: the other way round than usual.
+    #[serde(default)]
+    pub swapped_uuid_case: bool,
     /// Managed systems.
     pub systems: Vec<ManagedSystemFile>,
     /// Partitions.
@@ -30,6 +39,9 @@ pub struct ConsoleFile {
 
 fn hundred() -> usize {
     100
+}
+fn one_day() -> i64 {
+    24 * 60
 }
 
 /// A managed system.

@@ -1,9 +1,11 @@
 //! Simulated HMC with its managed systems and partitions (hypervisor state), as `hmc.md` says.
 //!
 //! Faults (`Device::Hmc`) besides the general ones: `Special("stuck-job")` on `PowerOn`/`PowerOff` (the job stays
-//! RUNNING although the state changes), `Special("return-code")` on `CLIRunner` (COMPLETED_OK with returnCode 1).
+//! RUNNING although the state changes), `Special("return-code")` on `CLIRunner` (COMPLETED_OK with returnCode 1);
+//! those of the REST API are listed in [`rest`].
 
 mod file;
+mod jobs;
 mod partition;
 mod power;
 pub mod rest;
@@ -12,10 +14,11 @@ mod role;
 pub use file::{
     ConsoleFile, FibreChannelFile, ManagedSystemFile, PartitionFile, PartitionKind, ScsiFile,
 };
+pub use jobs::{Job, JobStatus, add_job, cancel};
 pub use partition::{Consoles, ManagedSystem, Partition, PowerState};
 pub use power::{
-    Job, JobStatus, advance, change_keylock, guest_power_down, power_off, power_on, reference_code,
-    start_by_hand,
+    PowerOff, advance, change_keylock, guest_power_down, power_off, power_off_how, power_on,
+    reference_code, start_by_hand,
 };
 pub use role::{ControlRole, ViewRole};
 
@@ -34,6 +37,9 @@ pub fn install(world: &mut World, file: &ConsoleFile) -> Result<(), String> {
     };
     consoles.max_sessions = file.max_sessions;
     consoles.idle_minutes = file.idle_minutes;
+    consoles.session_minutes = file.session_minutes;
+    consoles.job_minutes = file.job_minutes;
+    consoles.swapped_case = file.swapped_uuid_case;
     consoles.next_job = 1_667_807_035_365;
     for (n, s) in (1u64..).zip(&file.systems) {
         consoles.systems.push(ManagedSystem {
@@ -78,6 +84,7 @@ pub fn install(world: &mut World, file: &ConsoleFile) -> Result<(), String> {
             keylock: p.keylock.clone(),
             ipl_source: 'b',
             fresh: p.fresh,
+            last_profile: p.profiles.first().cloned().unwrap_or_default(),
             error_code: None,
             off_until: None,
             scsi: p.scsi.clone(),
@@ -118,3 +125,6 @@ pub fn check_left_behind(world: &mut World) {
         );
     }
 }
+
+#[cfg(test)]
+mod tests;

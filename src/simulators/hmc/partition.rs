@@ -1,7 +1,7 @@
 //! Hypervisor state: managed systems, partitions, sessions and jobs of the console.
 
 use super::file::{FibreChannelFile, PartitionKind, ScsiFile};
-use super::power::Job;
+use super::jobs::Job;
 use crate::simulators::world::file::UserFile;
 use crate::site::{Identity, PartitionUuid, Wwpn};
 use chrono::{DateTime, Utc};
@@ -81,6 +81,8 @@ pub struct Partition {
     pub ipl_source: char,
     /// Never activated.
     pub fresh: bool,
+    /// Name of the profile it was last activated with.
+    pub last_profile: String,
     /// B-code of a failed IPL.
     pub error_code: Option<(String, String)>,
     /// During a re-IPL with the knob: shown `not activated` until then.
@@ -96,6 +98,8 @@ pub struct Partition {
 pub struct ConsoleSession {
     /// User.
     pub user: String,
+    /// Logged on.
+    pub since: DateTime<Utc>,
     /// Last request.
     pub used: DateTime<Utc>,
     /// Which of the console's sockets.
@@ -117,6 +121,12 @@ pub struct Consoles {
     pub jobs: BTreeMap<u64, Job>,
     /// Next job id.
     pub next_job: u64,
+    /// Minutes after which an ended job is forgotten; 0 = never.
+    pub job_minutes: i64,
+    /// Minutes after which a session ends, used or not; 0 = never.
+    pub session_minutes: i64,
+    /// UUIDs are written in the case that other levels do not use.
+    pub swapped_case: bool,
     /// Sessions by token.
     pub sessions: BTreeMap<String, ConsoleSession>,
     /// Limit per console.
@@ -150,10 +160,36 @@ impl Consoles {
     pub fn identity_of(&self, partition: &str) -> Option<Identity> {
         self.partitions.get(partition).map(|p| p.identity.clone())
     }
-    /// By UUID, whatever its case.
+    /// By UUID, whatever its case; none of a system that the console does not reach.
     pub fn by_uuid(&self, uuid: &str) -> Option<&Partition> {
         let wanted = PartitionUuid::new(uuid);
-        self.partitions.values().find(|p| p.uuid == wanted)
+        self.partitions
+            .values()
+            .find(|p| p.uuid == wanted && self.reaches(&p.system))
+    }
+    /// Whether the console sees the objects of a managed system: only while that is `operating`.
+    pub fn reaches(&self, system: &str) -> bool {
+        self.system(system).is_some_and(|s| s.state == "operating")
+    }
+    /// A UUID as this level writes it.
+    pub fn written(&self, uuid: &str) -> String {
+        if !self.swapped_case {
+            return uuid.to_owned();
+        }
+        let swap = |c: char| {
+            if c.is_ascii_lowercase() {
+                c.to_ascii_uppercase()
+            } else {
+                c.to_ascii_lowercase()
+            }
+        };
+        uuid.chars().map(swap).collect()
+    }
+    /// The beginning of a location code: `U9105.42A.78ABCD0`.
+    pub fn location(&self, system: &str) -> String {
+        self.system(system).map_or_else(String::new, |s| {
+            format!("U{}.{}", s.type_model.replace('-', "."), s.serial)
+        })
     }
     /// A managed system by name.
     pub fn system(&self, name: &str) -> Option<&ManagedSystem> {

@@ -1,134 +1,30 @@
-//! Power of partitions: jobs, state machine, reference codes (`hmc.md` § 1.9–1.11, § 7).
+//! Power of partitions: state machine and reference codes (`hmc.md` § 1.9, § 1.10, § 7).
 
 use super::file::PartitionKind;
-use super::partition::PowerState;
-use crate::simulators::faults::{Device, FaultKind};
+use super::jobs::{Refused, add_job, millis, reap, refused};
+use super::partition::{Partition, PowerState};
 use crate::simulators::ibmi;
 use crate::simulators::ledger::ViolationKind;
 use crate::simulators::world::World;
 use crate::simulators::world::coupling::{IplFinding, find_system};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 
-/// Status of a job.
+/// An orderly shutdown takes this many times as long as an immediate one.
+const ORDERLY: i32 = 3;
+
+/// How a partition is to go down (`hmc.md` § 1.10).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum JobStatus {
-    /// Accepted.
-    NotStarted,
-    /// Under way.
-    Running,
-    /// Good.
-    CompletedOk,
-    /// Bad, with a code in the result.
-    CompletedWithError,
-    /// The command was not accepted at all.
-    FailedBeforeCompletion,
-}
-
-impl JobStatus {
-    /// The console's word.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            JobStatus::NotStarted => "NOT_STARTED",
-            JobStatus::Running => "RUNNING",
-            JobStatus::CompletedOk => "COMPLETED_OK",
-            JobStatus::CompletedWithError => "COMPLETED_WITH_ERROR",
-            JobStatus::FailedBeforeCompletion => "FAILED_BEFORE_COMPLETION",
-        }
-    }
-    /// Whether it changes no more.
-    pub fn is_terminal(self) -> bool {
-        !matches!(self, JobStatus::NotStarted | JobStatus::Running)
-    }
-}
-
-/// A job of the console.
-#[derive(Debug, Clone)]
-pub struct Job {
-    /// 13 digits.
-    pub id: u64,
-    /// `PowerOn`, `PowerOff`, `CLIRunner`.
-    pub operation: String,
-    /// `LogicalPartition` or `ManagementConsole`.
-    pub group: String,
-    /// UUID of what it works on.
-    pub target: String,
-    /// Parameters as submitted.
-    pub parameters: Vec<(String, String)>,
-    /// Submitted.
-    pub submitted: DateTime<Utc>,
-    /// From then on terminal; `None` = stuck RUNNING.
-    pub ends: Option<DateTime<Utc>>,
-    /// Status once terminal.
-    pub outcome: JobStatus,
-    /// `returnCode`.
-    pub return_code: i32,
-    /// `result`.
-    pub result: String,
-}
-
-impl Job {
-    /// Status at a time: not started for the first tenth of its time.
-    pub fn status(&self, now: DateTime<Utc>) -> JobStatus {
-        match self.ends {
-            Some(ends) if now >= ends => self.outcome,
-            Some(ends) if (now - self.submitted) * 10 < ends - self.submitted => {
-                JobStatus::NotStarted
-            }
-            Some(_) | None => JobStatus::Running,
-        }
-    }
-}
-
-fn millis(n: u64) -> TimeDelta {
-    TimeDelta::milliseconds(i64::try_from(n).unwrap_or(i64::MAX))
-}
-
-/// Adds a job whose outcome is already known; it shows after the knob's time.
-pub fn add_job(
-    world: &mut World,
-    operation: &str,
-    group: &str,
-    target: &str,
-    outcome: Result<String, (JobStatus, String)>,
-) -> u64 {
-    let special = match world
-        .faults
-        .take(Device::Hmc, "", &format!("special {operation}"))
-    {
-        Some(FaultKind::Special(word)) => word,
-        _ => String::new(),
-    };
-    let id = world.console.next_job;
-    world.console.next_job += 1;
-    let (outcome, return_code, result) = match outcome {
-        Ok(result) if special == "return-code" => (JobStatus::CompletedOk, 1, result),
-        Ok(result) => (JobStatus::CompletedOk, 0, result),
-        Err((status, text)) => (status, 1, text),
-    };
-    let ends =
-        (special != "stuck-job").then(|| world.now + millis(world.knobs.hmc_job_milliseconds));
-    world.console.jobs.insert(
-        id,
-        Job {
-            id,
-            operation: operation.to_owned(),
-            group: group.to_owned(),
-            target: target.to_owned(),
-            parameters: Vec::new(),
-            submitted: world.now,
-            ends,
-            outcome,
-            return_code,
-            result,
-        },
-    );
-    id
-}
-
-type Refused = (JobStatus, String);
-
-fn refused(code: &str, text: &str) -> Refused {
-    (JobStatus::CompletedWithError, format!("{code} {text}"))
+pub enum PowerOff {
+    /// `osshutdown`: the operating system ends itself.
+    OperatingSystem,
+    /// `shutdown`, not immediate: jobs get a limited time.
+    Delayed,
+    /// `shutdown`, immediate: panel function 8.
+    Immediate,
+    /// `shutdown`, immediate, restart: panel function 3.
+    ImmediateRestart,
+    /// Panel function 22: a main-store dump, then a new IPL.
+    DumpRestart,
 }
 
 /// PowerOn, `activate`. Returns the job's id; the outcome is in the job.
@@ -153,9 +49,7 @@ fn activate(
 ) -> Result<String, Refused> {
     note_command(world, partition, "PowerOn");
     let until = world.now + millis(world.knobs.activation_milliseconds);
-    let Some(p) = world.console.partitions.get_mut(partition) else {
-        return Err(refused("HSCL8012", "The partition was not found."));
-    };
+    let p = operating(world, partition)?;
     if p.state != PowerState::NotActivated {
         return Err(refused(
             "HSCL3681",
@@ -168,16 +62,18 @@ fn activate(
             "The partition has no current configuration: activate it with a profile.",
         ));
     }
-    if let Some(profile) = profile
-        && !p
+    if let Some(profile) = profile {
+        let known = p
             .profiles
             .iter()
-            .any(|(uuid, name)| uuid == profile || name == profile)
-    {
-        return Err(refused("HSCL8018", "The partition profile was not found."));
+            .find(|(uuid, name)| uuid.eq_ignore_ascii_case(profile) || name == profile);
+        let Some((_, name)) = known else {
+            return Err(refused("HSCL8018", "The partition profile was not found."));
+        };
+        p.last_profile = name.clone();
     }
     if let Some(manual) = manual {
-        p.keylock = if manual { "manual" } else { "normal" }.to_owned();
+        p.keylock = keylock(manual);
     }
     p.ipl_source = ipl_source.unwrap_or(p.ipl_source);
     p.fresh = false;
@@ -190,43 +86,95 @@ fn activate(
     Ok(String::new())
 }
 
+fn keylock(manual: bool) -> String {
+    if manual { "manual" } else { "normal" }.to_owned()
+}
+
+/// The partition, when its console sees the managed system.
+fn operating<'w>(world: &'w mut World, partition: &str) -> Result<&'w mut Partition, Refused> {
+    let console = &mut world.console;
+    let Some(p) = console.partitions.get_mut(partition) else {
+        return Err(refused("HSCL8012", "The partition was not found."));
+    };
+    let system = console.systems.iter().find(|s| s.name == p.system);
+    match system {
+        Some(system) if system.state == "operating" => Ok(p),
+        Some(_) | None => Err(refused(
+            "HSCL0238",
+            "The managed system is not in a state in which this operation is possible.",
+        )),
+    }
+}
+
 /// PowerOff, immediate shutdown.
 pub fn power_off(world: &mut World, partition: &str) -> u64 {
+    power_off_how(world, partition, PowerOff::Immediate)
+}
+
+/// PowerOff in one of the console's ways.
+pub fn power_off_how(world: &mut World, partition: &str, how: PowerOff) -> u64 {
     let uuid = uuid_of(world, partition);
     note_command(world, partition, "PowerOff");
-    let until = world.now + millis(world.knobs.power_off_milliseconds);
-    let outcome = match world.console.partitions.get_mut(partition) {
-        None => Err(refused("HSCL8012", "The partition was not found.")),
-        Some(p) if p.state == PowerState::NotActivated => {
-            Err(refused("HSCL1558", "The partition is already powered off."))
-        }
-        Some(p) => {
-            p.state = PowerState::ShuttingDown { until };
-            p.error_code = None;
-            p.off_until = None;
-            Ok(String::new())
-        }
-    };
+    let outcome = end(world, partition, how);
     if outcome.is_ok() {
         ibmi::power_lost(world, partition);
-        world.ledger.effect(format!("hmc.PowerOff.{partition}"));
+        let effect = match how {
+            PowerOff::OperatingSystem | PowerOff::Delayed | PowerOff::Immediate => "PowerOff",
+            PowerOff::ImmediateRestart => "Restart",
+            PowerOff::DumpRestart => "DumpRestart",
+        };
+        world.ledger.effect(format!("hmc.{effect}.{partition}"));
     }
     add_job(world, "PowerOff", "LogicalPartition", &uuid, outcome)
+}
+
+fn end(world: &mut World, partition: &str, how: PowerOff) -> Result<String, Refused> {
+    let now = world.now;
+    let down = millis(world.knobs.power_off_milliseconds);
+    let activation = millis(world.knobs.activation_milliseconds);
+    let without_rmc = world.vioses.get(partition).is_some_and(|v| !v.rmc);
+    let p = operating(world, partition)?;
+    if p.state == PowerState::NotActivated {
+        return Err(refused("HSCL1558", "The partition is already powered off."));
+    }
+    // IBM i needs no RMC for it (`hmc.md` § 0.5), but it must have come so far.
+    if how == PowerOff::OperatingSystem && (p.state != PowerState::Running || without_rmc) {
+        return Err(refused(
+            "HSCL0DB4",
+            "The operating system shutdown function is not available for the partition.",
+        ));
+    }
+    p.error_code = None;
+    p.off_until = None;
+    p.state = match how {
+        PowerOff::Immediate => PowerState::ShuttingDown { until: now + down },
+        PowerOff::OperatingSystem | PowerOff::Delayed => PowerState::ShuttingDown {
+            until: now + down * ORDERLY,
+        },
+        PowerOff::ImmediateRestart => PowerState::Starting {
+            until: now + down + activation,
+            manual: p.keylock == "manual",
+        },
+        PowerOff::DumpRestart => PowerState::Starting {
+            until: now + down * ORDERLY + activation,
+            manual: p.keylock == "manual",
+        },
+    };
+    Ok(String::new())
 }
 
 /// PowerOn with OperationType changeKeylock.
 pub fn change_keylock(world: &mut World, partition: &str, manual: bool) -> u64 {
     let uuid = uuid_of(world, partition);
-    let outcome = match world.console.partitions.get_mut(partition) {
-        None => Err(refused("HSCL8012", "The partition was not found.")),
-        Some(p) => {
-            p.keylock = if manual { "manual" } else { "normal" }.to_owned();
-            Ok(String::new())
-        }
-    };
-    world
-        .ledger
-        .effect(format!("hmc.changeKeylock.{partition}"));
+    let outcome = operating(world, partition).map(|p| {
+        p.keylock = keylock(manual);
+        String::new()
+    });
+    if outcome.is_ok() {
+        world
+            .ledger
+            .effect(format!("hmc.changeKeylock.{partition}"));
+    }
     add_job(world, "PowerOn", "LogicalPartition", &uuid, outcome)
 }
 
@@ -238,8 +186,9 @@ pub fn start_by_hand(world: &mut World, partition: &str) {
     {
         p.state = PowerState::Starting {
             until,
-            manual: false,
+            manual: p.keylock == "manual",
         };
+        p.error_code = None;
         world.ledger.effect(format!("person.start.{partition}"));
     }
 }
@@ -287,6 +236,7 @@ pub fn guest_power_down(world: &mut World, partition: &str, restart: bool) {
 /// the image to `ibmi::boot`.
 pub fn advance(world: &mut World) {
     let now = world.now;
+    reap(world);
     for name in world.console.partition_names() {
         let Some(p) = world.console.partitions.get_mut(&name) else {
             continue;
@@ -314,7 +264,20 @@ pub fn advance(world: &mut World) {
 }
 
 fn load(world: &mut World, partition: &str, manual: bool) {
-    match find_system(world, partition) {
+    let source = world
+        .console
+        .partitions
+        .get(partition)
+        .map(|p| p.ipl_source);
+    let finding = if source == Some('d') {
+        IplFinding::Failed {
+            reference_code: "B2001250",
+            text: format!("{partition}: IPL source d, and no installation media"),
+        }
+    } else {
+        find_system(world, partition)
+    };
+    match finding {
         IplFinding::System(image) => ibmi::boot(world, partition, image, manual),
         IplFinding::Failed {
             reference_code,
@@ -328,23 +291,34 @@ fn load(world: &mut World, partition: &str, manual: bool) {
     }
 }
 
-/// The code the console shows for a partition; blank for VIOS and AIX, as on the real one.
+/// The code the console shows for a partition; blank for VIOS and AIX that are on, as on the real one.
 pub fn reference_code(world: &World, partition: &str) -> String {
     let Some(p) = world.console.partitions.get(partition) else {
         return String::new();
     };
     if p.kind != PartitionKind::OS400 {
-        return String::new();
+        let off = p.state == PowerState::NotActivated;
+        return if off { "00000000" } else { "" }.to_owned();
     }
-    match p.state {
-        PowerState::NotActivated => "00000000".to_owned(),
-        PowerState::Starting { .. } => "C2001000".to_owned(),
-        PowerState::Running => ibmi::reference_code(world, partition),
-        PowerState::ShuttingDown { .. } => "D2xx1010".replace("xx", "00"),
-        PowerState::Error => p
-            .error_code
-            .as_ref()
-            .map(|(c, _)| c.clone())
-            .unwrap_or_default(),
-    }
+    let down = millis(world.knobs.power_off_milliseconds);
+    let activation = millis(world.knobs.activation_milliseconds);
+    let code = match p.state {
+        PowerState::NotActivated => "00000000",
+        PowerState::Starting { until, .. } => match until - world.now {
+            // A main-store dump, or the way down before a restart.
+            left if left > down + activation => "D6000298",
+            left if left > activation => "D2001010",
+            left if left * 3 > activation * 2 => "C2001000",
+            left if left * 3 > activation => "C2002000",
+            _ => "C2004000",
+        },
+        PowerState::Running => return ibmi::reference_code(world, partition),
+        PowerState::ShuttingDown { until } => match until - world.now {
+            left if left > down * 2 => "D9002740",
+            left if left > down => "D6000298",
+            _ => "D2001010",
+        },
+        PowerState::Error => p.error_code.as_ref().map_or("", |(code, _)| code.as_str()),
+    };
+    code.to_owned()
 }

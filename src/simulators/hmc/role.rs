@@ -1,6 +1,7 @@
 //! `PartitionView` and `PartitionControl` in process, for the crash matrix.
 
 use super::file::PartitionKind;
+use super::jobs::JobStatus;
 use super::partition::{Partition, PowerState};
 use super::power;
 use crate::simulators::world::{World, coupling};
@@ -158,9 +159,12 @@ impl PartitionControl for ControlRole {
         };
         let status = job.status(world.now);
         Ok(match status {
-            power::JobStatus::NotStarted | power::JobStatus::Running => PowerJobState::Running,
-            power::JobStatus::CompletedOk => PowerJobState::Ended,
-            power::JobStatus::CompletedWithError | power::JobStatus::FailedBeforeCompletion => {
+            JobStatus::NotStarted | JobStatus::Running => PowerJobState::Running,
+            JobStatus::CompletedOk => PowerJobState::Ended,
+            JobStatus::CompletedWithError
+            | JobStatus::FailedBeforeCompletion
+            | JobStatus::CanceledBeforeStart
+            | JobStatus::CanceledWhileRunning => {
                 let (code, text) = job
                     .result
                     .split_once(' ')

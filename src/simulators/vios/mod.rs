@@ -3,14 +3,18 @@
 //!
 //! Faults (`Device::Vios`, named by VIOS): any general one on the beginning of a command (`mkvdev`), for example
 //! `Refuse { code: "0514-548", … }` for a full file system; `AnswerLost`: the command runs, the console's answer to the
-//! job's submission is lost.
+//! job's submission is lost. `Special("renumber")` on a verb: just before it, somebody removes the disks that back
+//! nothing and finds them again under other numbers.
 
 mod commands;
 mod disks;
+mod listings;
+mod options;
 mod role;
 
 pub use commands::{Output, command};
-pub use disks::unique_id;
+pub use disks::{identifier, unique_id};
+pub(crate) use listings::{disk_location, fibre_channel, fibre_channel_slot, megabytes};
 pub use role::VirtualIoRole;
 
 use crate::simulators::hmc;
@@ -31,6 +35,12 @@ pub struct ViosFile {
     /// RMC session to the console.
     #[serde(default = "yes")]
     pub rmc: bool,
+    /// Server adapters without a client adapter: spare ones, or those of partitions on a console not simulated.
+    #[serde(default)]
+    pub vhosts: Vec<VhostFile>,
+    /// Internal disks, the first of them in rootvg.
+    #[serde(default = "one")]
+    pub internal_disks: u32,
     /// Mappings at the start.
     #[serde(default)]
     pub vtds: Vec<VtdFile>,
@@ -38,6 +48,19 @@ pub struct ViosFile {
 
 fn yes() -> bool {
     true
+}
+fn one() -> u32 {
+    1
+}
+
+/// A server adapter that no client adapter of this console connects to.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct VhostFile {
+    /// Name: `vhost7`.
+    pub vhost: String,
+    /// Its slot.
+    pub slot: u32,
 }
 
 /// A mapping at the start.
@@ -61,6 +84,10 @@ pub struct Hdisk {
     pub uid: Option<Uid>,
     /// `no_reserve`, `single_path`.
     pub reserve_policy: String,
+    /// Volume group it belongs to.
+    pub volume_group: Option<String>,
+    /// Only its definition is left (`rmdev -ucfg`); cfgdev makes it `Available` again.
+    pub defined: bool,
 }
 
 /// A virtual target device.
@@ -89,6 +116,8 @@ pub struct Vios {
     pub hdisks: Vec<Hdisk>,
     /// Mappings.
     pub vtds: Vec<Vtd>,
+    /// Server adapters without a client: name and slot.
+    pub spare: Vec<(String, u32)>,
     /// Next hdisk number: numbers are not used again.
     pub next_disk: u32,
 }
@@ -111,9 +140,19 @@ pub fn install(world: &mut World, files: &[ViosFile]) -> Result<(), String> {
             rmc: file.rmc,
             // Numbering differs between VIOSes, as in real life: nothing may rely on it.
             next_disk: number * 3,
+            spare: file
+                .vhosts
+                .iter()
+                .map(|v| (v.vhost.clone(), v.slot))
+                .collect(),
             ..Vios::default()
         };
-        vios.add_disk(None);
+        for n in 0..file.internal_disks {
+            vios.add_disk(None);
+            if let (0, Some(disk)) = (n, vios.hdisks.last_mut()) {
+                disk.volume_group = Some("rootvg".to_owned());
+            }
+        }
         world.vioses.insert(file.name.clone(), vios);
         disks::configure(world, &file.name);
         for vtd in &file.vtds {
@@ -146,6 +185,8 @@ impl Vios {
             name,
             uid,
             reserve_policy: "single_path".to_owned(),
+            volume_group: None,
+            defined: false,
         });
     }
     fn add_vtd(&mut self, name: &str, vhost: &str, hdisk: &str) {
@@ -177,7 +218,17 @@ pub fn client_of(world: &World, vios: &str, vhost: &str) -> Option<(String, u32,
     })
 }
 
-/// Server adapters of a VIOS: every one some partition's client adapter points to.
+/// Slot of a server adapter.
+pub fn slot_of(world: &World, vios: &str, vhost: &str) -> u32 {
+    if let Some((_, _, slot)) = client_of(world, vios, vhost) {
+        return slot;
+    }
+    let spare = world.vioses.get(vios).map(|v| v.spare.as_slice());
+    let spare = spare.unwrap_or_default().iter().find(|(n, _)| n == vhost);
+    spare.map_or(0, |(_, slot)| *slot)
+}
+
+/// Server adapters of a VIOS: every one some partition's client adapter points to, and the spare ones.
 pub fn vhosts_of(world: &World, vios: &str) -> Vec<String> {
     let mut names: Vec<String> = world
         .console
@@ -190,7 +241,11 @@ pub fn vhosts_of(world: &World, vios: &str) -> Vec<String> {
                 .map(|a| a.vhost.clone())
         })
         .collect();
-    names.sort();
+    if let Some(vios) = world.vioses.get(vios) {
+        names.extend(vios.spare.iter().map(|(name, _)| name.clone()));
+    }
+    // In the order of their numbers: vhost10 comes after vhost9.
+    names.sort_by_key(|n| (n.len(), n.clone()));
     names.dedup();
     names
 }
@@ -233,3 +288,6 @@ pub fn client_disks(world: &World, partition: &str) -> Vec<SeenDisk> {
     }
     seen
 }
+
+#[cfg(test)]
+mod tests;

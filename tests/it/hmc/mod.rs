@@ -1,5 +1,7 @@
 //! The HMC driver against the simulated console over TLS.
 
 mod attachments;
+mod levels;
 mod logon;
 mod power;
+mod two_consoles;

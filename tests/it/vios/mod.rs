@@ -1,4 +1,5 @@
 //! The VIOS driver through the simulated console's CLIRunner over TLS.
 
 mod mapping;
+mod renumbered;
 mod trouble;

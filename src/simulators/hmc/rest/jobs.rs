@@ -1,125 +1,153 @@
 //! Jobs: power and CLIRunner, by JobID (`hmc.md` § 1.10, § 1.11, § 2.1).
 
-use super::atom::{CONSOLE_UUID, element, group, web_entry};
-use super::{Ask, Reply};
-use crate::simulators::hmc::power::{self, Job, JobStatus, add_job};
+use super::atom::{console_link, console_uuid, element, etag, group, web_entry};
+use super::{Ask, Reply, sessions};
+use crate::simulators::hmc::jobs::{Job, JobStatus, add_job, cancel};
+use crate::simulators::hmc::power::{self, PowerOff};
 use crate::simulators::vios;
 use crate::simulators::world::World;
 
 /// PUT …/do/OPERATION.
 pub(super) fn submit(world: &mut World, ask: &Ask<'_>, parts: &[&str]) -> Reply {
+    if sessions::is_read_only(world, ask) {
+        return Reply::error(
+            403,
+            ask.path,
+            "The user is not authorized for this operation.",
+            "HSCL350B You do not have the authority to perform this task.",
+        );
+    }
     let parameters = parameters(ask.body);
-    let value = |name: &str| {
-        parameters
-            .iter()
-            .find(|(n, _)| n == name)
-            .map(|(_, v)| v.as_str())
-    };
     let id = match parts {
         ["LogicalPartition", uuid, "do", operation] => {
             let Some(partition) = world.console.by_uuid(uuid).map(|p| p.name.clone()) else {
                 return Reply::not_found(ask.path);
             };
             match *operation {
-                "PowerOn" if value("OperationType") == Some("changeKeylock") => {
-                    power::change_keylock(world, &partition, value("keylock") == Some("manual"))
-                }
-                "PowerOn" => {
-                    let manual = value("keylock").map(|k| k == "manual");
-                    let ipl = value("iIPLsource").and_then(|s| s.chars().next());
-                    power::power_on(
-                        world,
-                        &partition,
-                        value("LogicalPartitionProfile"),
-                        manual,
-                        ipl,
-                    )
-                }
-                "PowerOff" => return power_off(world, ask, &partition, &parameters),
+                "PowerOn" => power_on(world, ask, &partition, &parameters),
+                "PowerOff" => power_off(world, ask, &partition, &parameters),
                 _ => return Reply::not_found(ask.path),
             }
         }
-        ["ManagementConsole", CONSOLE_UUID, "do", "CLIRunner"] => {
-            if value("acknowledgeThisAPIMayGoAwayInTheFuture") != Some("true") {
-                return Reply::error(
-                    400,
-                    ask.path,
-                    "A required parameter is missing.",
-                    "REST0010 acknowledgeThisAPIMayGoAwayInTheFuture",
-                );
-            }
-            let command = value("cmd").unwrap_or_default().to_owned();
-            let outcome = run_command(world, &command);
-            add_job(
-                world,
-                "CLIRunner",
-                "ManagementConsole",
-                CONSOLE_UUID,
-                outcome,
-            )
+        ["ManagementConsole", uuid, "do", "CLIRunner"]
+            if uuid.eq_ignore_ascii_case(&console_uuid(ask.endpoint)) =>
+        {
+            run(world, ask, &parameters)
         }
         _ => return Reply::not_found(ask.path),
     };
-    respond_with(world, ask, id, parameters)
+    let id = match id {
+        Ok(id) => id,
+        Err(reply) => return reply,
+    };
+    let Some(job) = world.console.jobs.get_mut(&id) else {
+        return Reply::not_found(ask.path);
+    };
+    job.parameters = parameters;
+    job.endpoint = ask.endpoint;
+    let job = job.clone();
+    Reply::atom(job_entry(world, ask, &job))
 }
 
-fn respond_with(
+type Parameters = [(String, String)];
+
+fn value<'p>(parameters: &'p Parameters, name: &str) -> Option<&'p str> {
+    let found = parameters.iter().find(|(n, _)| n == name);
+    found.map(|(_, v)| v.as_str())
+}
+
+fn bad_value(ask: &Ask<'_>, text: &str) -> Reply {
+    Reply::error(
+        400,
+        ask.path,
+        "The value of a parameter is not valid.",
+        &format!("REST0011 {text}"),
+    )
+}
+
+/// `norm` is what clients send; some documents spell `normal`.
+fn power_on(
     world: &mut World,
     ask: &Ask<'_>,
-    id: u64,
-    parameters: Vec<(String, String)>,
-) -> Reply {
-    if let Some(job) = world.console.jobs.get_mut(&id) {
-        job.parameters = parameters;
-    }
-    match world.console.jobs.get(&id) {
-        Some(job) => Reply::atom(job_entry(world, ask, job)),
-        None => Reply::not_found(ask.path),
+    partition: &str,
+    parameters: &Parameters,
+) -> Result<u64, Reply> {
+    let manual = match value(parameters, "keylock") {
+        None => None,
+        Some("manual") => Some(true),
+        Some("norm" | "normal") => Some(false),
+        Some(other) => return Err(bad_value(ask, &format!("keylock={other}"))),
+    };
+    let ipl_source = match value(parameters, "iIPLsource") {
+        None => None,
+        Some("a") => Some('a'),
+        Some("b") => Some('b'),
+        Some("c") => Some('c'),
+        Some("d") => Some('d'),
+        Some(other) => return Err(bad_value(ask, &format!("iIPLsource={other}"))),
+    };
+    match (value(parameters, "OperationType"), manual) {
+        (None | Some("activate"), manual) => Ok(power::power_on(
+            world,
+            partition,
+            value(parameters, "LogicalPartitionProfile"),
+            manual,
+            ipl_source,
+        )),
+        (Some("changeKeylock"), Some(manual)) => {
+            Ok(power::change_keylock(world, partition, manual))
+        }
+        (Some("changeKeylock"), None) => Err(bad_value(ask, "changeKeylock without keylock")),
+        (Some(other), _) => Err(bad_value(ask, &format!("OperationType={other}"))),
     }
 }
 
-/// Only the combinations the page lists; `shutdown`, not immediate, with restart is a dump restart on the real one.
+/// The combinations of `hmc.md` § 1.10. Note that `shutdown`, not immediate, with restart is a dump restart.
 fn power_off(
     world: &mut World,
     ask: &Ask<'_>,
     partition: &str,
-    parameters: &[(String, String)],
-) -> Reply {
-    let value = |name: &str| {
-        parameters
-            .iter()
-            .find(|(n, _)| n == name)
-            .map_or("", |(_, v)| v.as_str())
+    parameters: &Parameters,
+) -> Result<u64, Reply> {
+    let flag = |name: &str| match value(parameters, name) {
+        Some("true") => Ok(true),
+        Some("false") | None => Ok(false),
+        Some(other) => Err(bad_value(ask, &format!("{name}={other}"))),
     };
-    let id = match (value("operation"), value("immediate"), value("restart")) {
-        ("shutdown", "true", "false" | "") => power::power_off(world, partition),
-        ("osshutdown", _, _) => {
-            let refused = Err((
-                JobStatus::CompletedWithError,
-                "HSCL0DB4 The operating system shutdown is not available in the simulator."
-                    .to_owned(),
-            ));
-            let uuid = world
-                .console
-                .partitions
-                .get(partition)
-                .map(|p| p.uuid.to_string())
-                .unwrap_or_default();
-            add_job(world, "PowerOff", "LogicalPartition", &uuid, refused)
-        }
+    let (immediate, restart) = (flag("immediate")?, flag("restart")?);
+    let how = match (value(parameters, "operation"), immediate, restart) {
+        (Some("shutdown"), true, false) => PowerOff::Immediate,
+        (Some("shutdown"), true, true) => PowerOff::ImmediateRestart,
+        (Some("shutdown"), false, false) => PowerOff::Delayed,
+        (Some("dumprestart"), ..) | (Some("shutdown"), false, true) => PowerOff::DumpRestart,
+        (Some("osshutdown"), _, false) => PowerOff::OperatingSystem,
         (operation, immediate, restart) => {
-            let text = format!(
-                "REST0011 operation={operation} immediate={immediate} restart={restart} is not supported here."
-            );
-            return Reply::error(
-                400,
-                ask.path,
-                "The value of a parameter is not valid.",
-                &text,
-            );
+            let operation = operation.unwrap_or("nothing");
+            let text = format!("operation={operation} immediate={immediate} restart={restart}");
+            return Err(bad_value(ask, &text));
         }
     };
-    respond_with(world, ask, id, parameters.to_vec())
+    Ok(power::power_off_how(world, partition, how))
+}
+
+fn run(world: &mut World, ask: &Ask<'_>, parameters: &Parameters) -> Result<u64, Reply> {
+    if value(parameters, "acknowledgeThisAPIMayGoAwayInTheFuture") != Some("true") {
+        return Err(Reply::error(
+            400,
+            ask.path,
+            "A required parameter is missing.",
+            "REST0010 acknowledgeThisAPIMayGoAwayInTheFuture",
+        ));
+    }
+    let outcome = run_command(world, value(parameters, "cmd").unwrap_or_default());
+    let console = console_uuid(ask.endpoint);
+    Ok(add_job(
+        world,
+        "CLIRunner",
+        "ManagementConsole",
+        &console,
+        outcome,
+    ))
 }
 
 /// `viosvrcmd -m SYS {-p NAME | --id N} -c "cmd"`; any other command is refused in the console's own spelling.
@@ -129,7 +157,9 @@ fn run_command(world: &mut World, command: &str) -> Result<String, (JobStatus, S
         let verb = words.first().cloned().unwrap_or_default();
         return Err((
             JobStatus::FailedBeforeCompletion,
-            format!("Unsupported commmand {verb}"),
+            format!(
+                "com.ibm.pmc.jaxb.api.server.jobs.PmcJobException: Unsupported commmand {verb}"
+            ),
         ));
     }
     let after = |flag: &str| {
@@ -151,6 +181,13 @@ fn run_command(world: &mut World, command: &str) -> Result<String, (JobStatus, S
             "HSCL8018 The managed system was not found.".to_owned(),
         ));
     };
+    if !world.console.reaches(&system) {
+        return Err((
+            JobStatus::CompletedWithError,
+            "HSCL0238 The managed system is not in a state in which this operation is possible."
+                .to_owned(),
+        ));
+    }
     let by_id = after("--id").and_then(|id| id.parse::<i32>().ok());
     let by_name = after("-p");
     let found = world.console.partitions.values().find(|p| {
@@ -247,11 +284,19 @@ pub(super) fn answer(world: &mut World, ask: &Ask<'_>, parts: &[&str]) -> Reply 
             "REST0012 A JobID is expected.",
         );
     };
-    let Some(job) = world.console.jobs.get(&id).cloned() else {
+    let job = world.console.jobs.get(&id);
+    // Another console does not know it.
+    let Some(job) = job.filter(|j| j.endpoint == ask.endpoint).cloned() else {
         return Reply::not_found(ask.path);
     };
     match (ask.method, parts.get(2)) {
-        ("GET", _) => Reply::atom(job_entry(world, ask, &job)),
+        ("GET", _) => {
+            let entry = job_entry(world, ask, &job);
+            Reply {
+                etag: Some(etag(&entry)),
+                ..Reply::atom(entry)
+            }
+        }
         ("DELETE", None) if !job.status(world.now).is_terminal() => Reply::error(
             409,
             ask.path,
@@ -262,30 +307,69 @@ pub(super) fn answer(world: &mut World, ask: &Ask<'_>, parts: &[&str]) -> Reply 
             world.console.jobs.remove(&id);
             Reply::empty(204)
         }
-        ("POST", Some(&"cancel")) => Reply::empty(204),
+        ("POST", Some(&"cancel")) => {
+            if cancel(world, id) {
+                return Reply::error(
+                    409,
+                    ask.path,
+                    "The job has ended.",
+                    "REST0014 A job that has ended cannot be cancelled.",
+                );
+            }
+            Reply::empty(204)
+        }
         _ => Reply::not_found(ask.path),
     }
 }
 
 /// GET …/do/OPERATION: an empty request.
-pub(super) fn template(ask: &Ask<'_>, operation: &str) -> Reply {
-    let inner = group(
-        "RequestedOperation",
-        &[
-            element("OperationName", operation),
-            element("GroupName", "LogicalPartition"),
-        ]
-        .concat(),
-    );
-    let _ = ask;
-    Reply::atom(web_entry(
-        "JobRequest",
-        "5b1e8f2d-0000-3000-8000-000000000000",
-        "",
-        &inner,
-    ))
+pub(super) fn template(ask: &Ask<'_>, parts: &[&str]) -> Reply {
+    let [kind, _, "do", operation] = parts else {
+        return Reply::not_found(ask.path);
+    };
+    let known = ["PowerOn", "PowerOff", "CLIRunner"];
+    if !known.contains(operation) {
+        return Reply::not_found(ask.path);
+    }
+    let names = [
+        element("OperationName", operation),
+        element("GroupName", kind),
+    ];
+    let inner = [
+        group("RequestedOperation", &names.concat()),
+        group("JobParameters", ""),
+    ];
+    let id = "5b1e8f2d-0000-3000-8000-000000000000";
+    Reply::atom(web_entry("JobRequest", id, "", &inner.concat()))
 }
 
+/// What was asked for, repeated.
+fn instance(job: &Job) -> String {
+    let names = [
+        element("OperationName", &job.operation),
+        element("GroupName", &job.group),
+    ];
+    let parameters = job.parameters.iter().map(|(n, v)| parameter(n, v));
+    let inner = [
+        group("RequestedOperation", &names.concat()),
+        group("JobParameters", &parameters.collect::<String>()),
+    ];
+    group("JobRequestInstance", &inner.concat())
+}
+
+fn exception(job: &Job) -> String {
+    let trace = format!(
+        "{}\n\tat com.ibm.pmc.jaxb.api.server.jobs.AbstractPmcJob.execute(AbstractPmcJob.java:633)\n",
+        job.result
+    );
+    let inner = [
+        element("Message", &job.result),
+        element("StackTrace", &trace),
+    ];
+    group("ResponseException", &inner.concat())
+}
+
+/// The entry of a job; `Results` is there from the start, and empty until the end.
 fn job_entry(world: &World, ask: &Ask<'_>, job: &Job) -> String {
     let status = job.status(world.now);
     let millis = |at: Option<chrono::DateTime<chrono::Utc>>| {
@@ -293,26 +377,6 @@ fn job_entry(world: &World, ask: &Ask<'_>, job: &Job) -> String {
     };
     let started = (status != JobStatus::NotStarted).then_some(job.submitted);
     let completed = status.is_terminal().then_some(job.ends).flatten();
-    let shown: String = job
-        .parameters
-        .iter()
-        .map(|(n, v)| parameter(n, v))
-        .collect();
-    let instance = group(
-        "JobRequestInstance",
-        &[
-            group(
-                "RequestedOperation",
-                &[
-                    element("OperationName", &job.operation),
-                    element("GroupName", &job.group),
-                ]
-                .concat(),
-            ),
-            group("JobParameters", &shown),
-        ]
-        .concat(),
-    );
     let mut inner = [
         format!("<RequestURL kb=\"ROR\" kxe=\"false\" href=\"{}/{}/do/{}\" rel=\"via\" title=\"The URL to which the JobRequest was submitted.\"/>\n", job.group, job.target, job.operation),
         element("TargetUuid", &job.target),
@@ -320,46 +384,54 @@ fn job_entry(world: &World, ask: &Ask<'_>, job: &Job) -> String {
         element("TimeStarted", &millis(started)),
         element("TimeCompleted", &millis(completed)),
         element("Status", status.as_str()),
-        instance,
-        group("Progress", &element("LinearProgress", if status.is_terminal() { "1.0" } else { "0.0" })),
     ]
     .concat();
-    match status {
-        JobStatus::NotStarted | JobStatus::Running => {}
-        JobStatus::FailedBeforeCompletion => {
-            inner.push_str(&group(
-                "ResponseException",
-                &[element("Message", &job.result), element("StackTrace", "")].concat(),
-            ));
-        }
+    if status == JobStatus::FailedBeforeCompletion {
+        inner.push_str(&exception(job));
+    }
+    inner.push_str(&instance(job));
+    let (progress, results) = match status {
         JobStatus::CompletedOk | JobStatus::CompletedWithError => {
             let results = [
                 parameter("returnCode", &job.return_code.to_string()),
                 parameter("result", &job.result),
             ];
-            inner.push_str(&group("Results", &results.concat()));
+            (element("LinearProgress", "1.0"), results.concat())
         }
-    }
-    let links = format!(
-        "<link rel=\"SELF\" href=\"nulljobs/{id}\"/>\n<link rel=\"SELF\" href=\"https://{host}/rest/api/uom/jobs/{id}/d860017d-c57e-4ec0-b66d-fc904b34366c\"/>\n",
-        id = job.id,
-        host = ask.host
-    );
+        JobStatus::NotStarted
+        | JobStatus::Running
+        | JobStatus::FailedBeforeCompletion
+        | JobStatus::CanceledBeforeStart
+        | JobStatus::CanceledWhileRunning => (String::new(), String::new()),
+    };
+    inner.push_str(&group("Progress", &progress));
+    inner.push_str(&group("Results", &results));
     web_entry(
         "JobResponse",
         "45a60a53-ac37-3a0d-b8de-0baea66b7227",
-        &links,
+        &job_links(ask, job, status),
         &inner,
     )
 }
 
-fn parameter(name: &str, value: &str) -> String {
-    group(
-        "JobParameter",
-        &[
-            element("ParameterName", name),
-            element("ParameterValue", value),
-        ]
-        .concat(),
+/// The answer to the submission has one good link; later ones begin with a bogus one (`hmc.md` § 1.4).
+fn job_links(ask: &Ask<'_>, job: &Job, status: JobStatus) -> String {
+    let url = format!("https://{}/rest/api/uom/jobs/{}", ask.host, job.id);
+    if status == JobStatus::NotStarted {
+        return format!("<link rel=\"SELF\" href=\"{url}\"/>\n");
+    }
+    format!(
+        "<link rel=\"SELF\" href=\"nulljobs/{}\"/>\n<link rel=\"SELF\" href=\"{url}/d860017d-c57e-4ec0-b66d-fc904b34366c\"/>\n{}",
+        job.id,
+        console_link(ask)
     )
+}
+
+/// A parameter, as answers write it.
+fn parameter(name: &str, value: &str) -> String {
+    let inner = [
+        element("ParameterName", name),
+        element("ParameterValue", value),
+    ];
+    group("JobParameter", &inner.concat())
 }

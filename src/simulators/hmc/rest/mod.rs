@@ -1,10 +1,13 @@
 //! The HMC's REST API on a real TLS socket (`hmc.md` § 1): sessions, Atom feeds and entries, quick JSON, jobs, CLIRunner.
 //!
-//! Faults (`Device::Hmc`, operation = `METHOD path`, e.g. `PUT /rest/api/uom/LogicalPartition`): general kinds;
-//! `Special("expire")` ends the caller's session before the request.
+//! Faults (`Device::Hmc`, operation = `METHOD path`, e.g. `PUT /rest/api/uom/LogicalPartition`): general kinds; `Refuse`
+//! with an HTTP status as code (`503`, `412`) answers that status, with another code 500; `Special("expire")` ends the
+//! caller's session before the request, `Special("html")` answers as a proxy in between does.
 
+mod adapters;
 mod atom;
 mod jobs;
+mod partitions;
 mod quick;
 mod sessions;
 mod views;
@@ -40,6 +43,8 @@ pub(super) struct Ask<'a> {
     pub host: &'a str,
     pub accept: &'a str,
     pub token: &'a str,
+    /// Etag of the answer the client has already.
+    pub if_none_match: &'a str,
     pub body: &'a str,
     pub endpoint: usize,
 }
@@ -172,6 +177,7 @@ async fn handle_request(
         | None => {}
     }
     let (host, accept, token) = (header("host"), header("accept"), header("x-api-session"));
+    let known = header("if-none-match");
     let text = String::from_utf8_lossy(&body).into_owned();
     let ask = Ask {
         method: method.as_str(),
@@ -180,6 +186,7 @@ async fn handle_request(
         host: &host,
         accept: &accept,
         token: &token,
+        if_none_match: &known,
         body: &text,
         endpoint: endpoint.number,
     };
@@ -205,12 +212,23 @@ fn with_fault(world: &mut World, ask: &Ask<'_>, fault: Option<&FaultKind>) -> Re
             "Unknown internal error.",
             "HSCL3205 The system is currently too busy to complete the specified request. Please retry the operation later.",
         ),
-        Some(FaultKind::Refuse { code, text }) => Reply::error(
-            500,
-            ask.path,
-            "Unknown internal error.",
-            &format!("{code} {text}"),
-        ),
+        Some(FaultKind::Refuse { code, text }) => {
+            let status = code.parse().ok().filter(|s| (400..600).contains(s));
+            let message = match status {
+                Some(_) => text.clone(),
+                None => format!("{code} {text}"),
+            };
+            Reply::error(
+                status.unwrap_or(500),
+                ask.path,
+                "Unknown internal error.",
+                &message,
+            )
+        }
+        Some(FaultKind::Special(word)) if word == "html" => Reply {
+            content_type: "text/html",
+            ..Reply::atom("<html><body><h1>Gateway</h1></body></html>".to_owned())
+        },
         Some(FaultKind::Special(word)) if word == "expire" => {
             world.console.sessions.remove(ask.token);
             route(world, ask)
@@ -240,14 +258,26 @@ fn route(world: &mut World, ask: &Ask<'_>) -> Reply {
         ("GET", [.., "quick", _] | [.., "quick"]) => quick::answer(world, ask, &parts),
         (_, ["jobs", ..]) => jobs::answer(world, ask, &parts),
         ("PUT", [.., "do", _]) => jobs::submit(world, ask, &parts),
-        ("GET", [.., "do", operation]) => jobs::template(ask, operation),
-        ("GET", _) => views::answer(world, ask, &parts),
+        ("GET", [.., "do", _]) => jobs::template(ask, &parts),
+        ("GET", _) => unless_known(ask, views::answer(world, ask, &parts)),
         _ => Reply::error(
             405,
             ask.path,
             "The request method is not supported for this resource.",
             "REST0005 Method not allowed.",
         ),
+    }
+}
+
+/// 304 when the client has this answer already.
+fn unless_known(ask: &Ask<'_>, reply: Reply) -> Reply {
+    match reply.etag {
+        Some(etag) if ask.if_none_match == etag.to_string() => Reply {
+            status: 304,
+            body: String::new(),
+            ..reply
+        },
+        Some(_) | None => reply,
     }
 }
 
@@ -264,6 +294,7 @@ fn log(world: &mut World, operation: &str, reply: &Reply, milliseconds: u64) {
 
 fn respond(reply: Reply) -> Response {
     let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let is_logon = reply.content_type.contains("LogonResponse");
     let mut response = (status, reply.body).into_response();
     let headers = response.headers_mut();
     let mut set = |name: &'static str, value: &str| {
@@ -272,9 +303,22 @@ fn respond(reply: Reply) -> Response {
         }
     };
     set("content-type", reply.content_type);
-    set("x-hmc-schema-version", "V1_5_0");
+    set("x-powered-by", "Servlet/3.1");
     set("server", "Server Hardware Management Console");
-    set("expires", "Thu, 01 Jan 1970 00:00:00 GMT");
+    if is_logon || reply.status >= 400 {
+        set("expires", "Thu, 01 Dec 1994 16:00:00 GMT");
+        set("cache-control", "no-cache=\"set-cookie, set-cookie2\"");
+    } else {
+        set("x-hmc-schema-version", "V1_5_0");
+        set("expires", "Thu, 01 Jan 1970 00:00:00 GMT");
+        set(
+            "cache-control",
+            "no-transform, must-revalidate, proxy-revalidate, no-cache=set-cookie",
+        );
+    }
+    if reply.status >= 400 {
+        set("connection", "close");
+    }
     if let Some(etag) = reply.etag {
         set("etag", &etag.to_string());
     }
@@ -312,3 +356,6 @@ fn percent_decode(path: &str) -> String {
     }
     String::from_utf8_lossy(&decoded).into_owned()
 }
+
+#[cfg(test)]
+mod tests;

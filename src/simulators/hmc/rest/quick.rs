@@ -1,10 +1,12 @@
 //! Quick JSON: flat objects, booleans as strings, numbers with exponents, blanks (`hmc.md` § 1.7).
 
+use super::partitions::{rmc, state_word, version};
+use super::views::members;
 use super::{Ask, Reply};
 use crate::simulators::hmc::file::PartitionKind;
-use crate::simulators::hmc::partition::Partition;
+use crate::simulators::hmc::partition::{ManagedSystem, Partition};
+use crate::simulators::hmc::power;
 use crate::simulators::hmc::role::shown_state;
-use crate::simulators::hmc::{power, rest::views::state_word};
 use crate::simulators::world::World;
 use serde_json::{Value, json};
 
@@ -18,44 +20,42 @@ pub(super) fn answer(world: &World, ask: &Ask<'_>, parts: &[&str]) -> Reply {
             "REST0006 Not acceptable.",
         );
     }
-    let of_system = |s: &str, kind: fn(PartitionKind) -> bool| -> Option<Value> {
-        let system = world
-            .console
-            .systems
-            .iter()
-            .find(|m| m.uuid.eq_ignore_ascii_case(s))?;
-        let members = world
-            .console
-            .partitions
-            .values()
-            .filter(|p| p.system == system.name && kind(p.kind));
-        Some(Value::Array(
-            members.map(|p| partition(world, ask, p)).collect(),
-        ))
+    let systems = || world.console.systems.iter();
+    let of_system = |uuid: &str, kind: fn(PartitionKind) -> bool| -> Option<Value> {
+        let system = systems().find(|m| m.uuid.eq_ignore_ascii_case(uuid))?;
+        let members = members(world, &system.name, kind);
+        let objects = members.iter().map(|p| partition(world, ask, p));
+        Some(Value::Array(objects.collect()))
     };
     let found = match parts {
         ["ManagedSystem", "quick", "All"] => Some(Value::Array(
-            world
-                .console
-                .systems
-                .iter()
-                .map(|s| managed_system(&s.uuid, world))
-                .collect(),
+            systems().map(|s| managed_system(world, s)).collect(),
         )),
-        ["ManagedSystem", uuid, "quick"] => {
-            Some(managed_system(uuid, world)).filter(|v| !v.is_null())
-        }
+        ["ManagedSystem", uuid, "quick"] => systems()
+            .find(|s| s.uuid.eq_ignore_ascii_case(uuid))
+            .map(|s| managed_system(world, s)),
         ["ManagedSystem", s, "LogicalPartition", "quick", "All"] => {
             of_system(s, |k| k != PartitionKind::Vios)
         }
         ["ManagedSystem", s, "VirtualIOServer", "quick", "All"] => {
             of_system(s, |k| k == PartitionKind::Vios)
         }
-        ["LogicalPartition", uuid, "quick"] | ["VirtualIOServer", uuid, "quick"] => world
-            .console
-            .by_uuid(uuid)
-            .map(|p| partition(world, ask, p)),
-        ["LogicalPartition", uuid, "quick", "PartitionState"] => world
+        ["LogicalPartition", uuid, "quick"] => {
+            let p = world.console.by_uuid(uuid);
+            p.filter(|p| p.kind != PartitionKind::Vios)
+                .map(|p| partition(world, ask, p))
+        }
+        ["VirtualIOServer", uuid, "quick"] => {
+            let p = world.console.by_uuid(uuid);
+            p.filter(|p| p.kind == PartitionKind::Vios)
+                .map(|p| partition(world, ask, p))
+        }
+        [
+            "LogicalPartition" | "VirtualIOServer",
+            uuid,
+            "quick",
+            "PartitionState",
+        ] => world
             .console
             .by_uuid(uuid)
             .map(|p| json!(state_word(&shown_state(p)))),
@@ -63,47 +63,52 @@ pub(super) fn answer(world: &World, ask: &Ask<'_>, parts: &[&str]) -> Reply {
     };
     match found {
         Some(value) if value.as_array().is_some_and(Vec::is_empty) => Reply::empty(204),
-        Some(value) => Reply::json(value.to_string().replace("262144", "2.62144E+5")),
+        // The real one writes some numbers with exponents.
+        Some(value) => Reply::json(value.to_string().replace(":5120,", ":5.12E+3,")),
         None => Reply::not_found(ask.path),
     }
 }
 
-fn managed_system(uuid: &str, world: &World) -> Value {
-    let Some(s) = world
-        .console
-        .systems
-        .iter()
-        .find(|s| s.uuid.eq_ignore_ascii_case(uuid))
-    else {
-        return Value::Null;
-    };
+fn managed_system(world: &World, s: &ManagedSystem) -> Value {
     json!({
-        "SystemName": s.name, "UUID": s.uuid, "MTMS": format!("{}*{}", s.type_model, s.serial), "State": s.state,
+        "SystemName": s.name, "UUID": world.console.written(&s.uuid),
+        "MTMS": format!("{}*{}", s.type_model, s.serial), "State": s.state,
         "SystemFirmware": "FW1050.10 (116)", "ReferenceCode": " ", "MergedReferenceCode": " ",
-        "IsClassicHMCManagement": "true", "IsPowerVMManagementMaster": "false", "MaximumPartitions": 400,
-        "InstalledSystemMemory": 262_144, "IPAddress": "10.0.9.1", "Description": null
+        "IsClassicHMCManagement": "true", "IsPowerVMManagementMaster": "false",
+        "MaximumPartitions": 400, "InstalledSystemMemory": 5120, "IPAddress": "10.0.9.1",
+        "Description": null, "ActivatedLevel": "116"
     })
 }
 
+/// Partitions and VIOSes have fields of their own besides the common ones.
 fn partition(world: &World, ask: &Ask<'_>, p: &Partition) -> Value {
+    let system = world.console.system(&p.system);
     let system = world
         .console
-        .system(&p.system)
-        .map(|s| s.uuid.clone())
-        .unwrap_or_default();
-    let rmc = match p.kind {
-        PartitionKind::OS400 => "none",
-        PartitionKind::AixLinux => "active",
-        PartitionKind::Vios if world.vioses.get(&p.name).is_some_and(|v| v.rmc) => "active",
-        PartitionKind::Vios => "inactive",
-    };
+        .written(system.map_or("", |s| s.uuid.as_str()));
     let code = power::reference_code(world, &p.name);
-    json!({
-        "PartitionName": p.name, "PartitionID": p.identity.partition_id, "PartitionType": p.kind.as_str(),
-        "PartitionState": state_word(&shown_state(p)), "RMCState": rmc, "UUID": p.uuid.as_str(),
-        "OperatingSystemVersion": "Unknown", "MigrationState": "Not_Migrating",
-        "ReferenceCode": if code.is_empty() { " ".to_owned() } else { code },
+    let rmc = rmc(world, p);
+    let mut object = json!({
+        "PartitionName": p.name, "PartitionID": p.identity.partition_id,
+        "PartitionType": p.kind.as_str(), "PartitionState": state_word(&shown_state(p)),
+        "RMCState": rmc, "UUID": world.console.written(p.uuid.as_str()),
+        "OperatingSystemVersion": version(p), "ReferenceCode": code,
         "AssociatedManagedSystem": format!("https://{}/rest/api/uom/ManagedSystem/{system}", ask.host),
-        "IsVirtualServiceAttentionLEDOn": "false", "CurrentMemory": 1024.0, "ProgressState": null
-    })
+        "IsVirtualServiceAttentionLEDOn": "false", "CurrentMemory": 5120,
+        "HasDedicatedProcessors": "false", "SharingMode": "uncapped",
+        "CurrentProcessors": null, "CurrentProcessingUnits": 0.2
+    });
+    let more = if p.kind == PartitionKind::Vios {
+        let on = (rmc == "active").to_string();
+        json!({
+            "APICapable": on, "VirtualIOServerLicenseAccepted": "true",
+            "ResourceMonitoringIPAddress": "10.0.9.2", "AllocatedVirtualProcessors": 2
+        })
+    } else {
+        json!({ "MigrationState": "Not_Migrating", "ProgressState": null, "RemoteRestartState": "Invalid" })
+    };
+    if let (Value::Object(all), Value::Object(more)) = (&mut object, more) {
+        all.extend(more);
+    }
+    object
 }

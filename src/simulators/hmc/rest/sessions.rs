@@ -55,6 +55,7 @@ fn logon(world: &mut World, ask: &Ask<'_>) -> Reply {
         return unauthorized("REST0051 The user name or password is not valid.");
     }
     world.console.failures.remove(&user);
+    end_old(world);
     let open = world
         .console
         .sessions
@@ -71,12 +72,14 @@ fn logon(world: &mut World, ask: &Ask<'_>) -> Reply {
     }
     let seed = format!("{user}{}{}", world.now, world.console.next_job);
     world.console.next_job += 1;
-    let token = base64::engine::general_purpose::URL_SAFE
-        .encode([Sha512::digest(&seed), Sha512::digest(seed.clone() + "2")].concat());
+    let hash = |n: u8| Sha512::digest(format!("{seed}{n}"));
+    let bytes = [hash(1), hash(2), hash(3)].concat();
+    let token = base64::engine::general_purpose::URL_SAFE.encode(&bytes[..160]);
     world.console.sessions.insert(
         token.clone(),
         ConsoleSession {
             user,
+            since: now,
             used: now,
             endpoint: ask.endpoint,
         },
@@ -108,16 +111,29 @@ fn credentials(body: &str) -> (String, String) {
     (text("UserID"), text("Password"))
 }
 
+/// Ends sessions that were idle too long or are too old.
+fn end_old(world: &mut World) {
+    let now = world.now;
+    let (idle, whole) = (world.console.idle_minutes, world.console.session_minutes);
+    world.console.sessions.retain(|_, s| {
+        (idle <= 0 || (now - s.used).num_minutes() < idle)
+            && (whole <= 0 || (now - s.since).num_minutes() < whole)
+    });
+}
+
+/// Whether the caller may only look.
+pub(super) fn is_read_only(world: &World, ask: &Ask<'_>) -> bool {
+    let session = world.console.sessions.get(ask.token);
+    session.is_some_and(|s| {
+        let mut users = world.console.users.iter();
+        users.any(|u| u.name == s.user && u.read_only)
+    })
+}
+
 /// Whether the caller's session lives; touches it.
 pub(super) fn check(world: &mut World, ask: &Ask<'_>) -> Result<(), Reply> {
     let now = world.now;
-    let idle = world.console.idle_minutes;
-    if idle > 0 {
-        world
-            .console
-            .sessions
-            .retain(|_, s| (now - s.used).num_minutes() < idle);
-    }
+    end_old(world);
     match world.console.sessions.get_mut(ask.token) {
         Some(session) if session.endpoint == ask.endpoint => {
             session.used = now;

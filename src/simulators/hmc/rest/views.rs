@@ -1,396 +1,331 @@
-//! Feeds and entries of the object model (`hmc.md` § 1.6, § 1.8).
+//! Feeds and entries of the object model: which object a path names (`hmc.md` § 1.6).
 
-use super::atom::{CONSOLE_UUID, element, entry, etag, feed, group, link};
-use super::{Ask, Reply, vios_views};
+use super::atom::{Object, console_uuid, element, etag, feed, group, links};
+use super::{Ask, Reply, adapters, partitions, vios_views};
 use crate::simulators::hmc::file::PartitionKind;
 use crate::simulators::hmc::partition::{ManagedSystem, Partition};
-use crate::simulators::hmc::role::shown_state;
-use crate::simulators::hmc::{power, rest::Reply as R};
 use crate::simulators::world::World;
-use crate::site::PartitionState;
 
-/// The console's word, lower case.
-pub(super) fn state_word(state: &PartitionState) -> String {
-    match state {
-        PartitionState::NotActivated => "not activated".to_owned(),
-        PartitionState::Starting => "starting".to_owned(),
-        PartitionState::Running => "running".to_owned(),
-        PartitionState::ShuttingDown => "shutting down".to_owned(),
-        PartitionState::Error => "error".to_owned(),
-        PartitionState::NotAvailable => "not available".to_owned(),
-        PartitionState::Other(word) => word.clone(),
-    }
+/// Extended attribute groups of this level; another name is 400 (`hmc.md` § 1.6).
+const GROUPS: [&str; 13] = [
+    "None",
+    "All",
+    "Advanced",
+    "Hypervisor",
+    "SystemNetwork",
+    "EnergyManagement",
+    "NVRAM",
+    "TierThreshold",
+    "VNIC",
+    "ViosSCSIMapping",
+    "ViosFCMapping",
+    "ViosStorage",
+    "ViosNetwork",
+];
+
+/// The groups a request asks for; percent-encoded commas occur.
+pub(super) fn groups<'q>(ask: &Ask<'q>) -> Vec<&'q str> {
+    let parameters = ask.query.split('&');
+    let wanted = parameters.filter_map(|p| p.strip_prefix("group="));
+    wanted
+        .flat_map(|list| list.split("%2C").flat_map(|part| part.split(',')))
+        .filter(|name| !name.is_empty())
+        .collect()
 }
 
 pub(super) fn answer(world: &World, ask: &Ask<'_>, parts: &[&str]) -> Reply {
-    let system = |uuid: &str| {
-        world
-            .console
-            .systems
-            .iter()
-            .find(|s| s.uuid.eq_ignore_ascii_case(uuid))
+    if let Some(wrong) = groups(ask).into_iter().find(|g| !GROUPS.contains(g)) {
+        return Reply::error(
+            400,
+            ask.path,
+            "The value of a query parameter is not valid.",
+            &format!("REST0026 The extended attribute group {wrong} is not supported."),
+        );
+    }
+    let found = match parts.first() {
+        Some(&"ManagementConsole") => consoles(world, ask, parts),
+        Some(&"ManagedSystem") => systems(world, ask, parts),
+        Some(&"LogicalPartition") => of_partitions(world, ask, parts),
+        Some(&"VirtualIOServer") => of_vioses(world, ask, parts),
+        Some(_) | None => None,
     };
-    let members = |name: &str, kind: fn(PartitionKind) -> bool| -> Vec<&Partition> {
-        world
-            .console
-            .partitions
-            .values()
-            .filter(|p| p.system == name && kind(p.kind))
-            .collect()
-    };
+    found.unwrap_or_else(|| Reply::not_found(ask.path))
+}
+
+fn consoles(world: &World, ask: &Ask<'_>, parts: &[&str]) -> Option<Reply> {
     match parts {
-        ["ManagementConsole"] => of_feed(ask, vec![console(world, ask)]),
-        ["ManagementConsole", CONSOLE_UUID] => R::atom(console(world, ask)),
-        ["ManagedSystem"] => of_feed(
-            ask,
-            world
-                .console
-                .systems
-                .iter()
-                .map(|s| managed_system(ask, s))
-                .collect(),
-        ),
-        ["ManagedSystem", "search", condition] => of_feed(
-            ask,
-            world
-                .console
-                .systems
-                .iter()
-                .filter(|s| searched(condition, "SystemName", &s.name))
-                .map(|s| managed_system(ask, s))
-                .collect(),
-        ),
-        ["ManagedSystem", uuid] => system(uuid).map_or_else(
-            || R::not_found(ask.path),
-            |s| of_entry(managed_system(ask, s)),
-        ),
-        ["ManagedSystem", uuid, "LogicalPartition"] => match system(uuid) {
-            Some(s) => of_feed(
-                ask,
-                members(&s.name, |k| k != PartitionKind::Vios)
-                    .iter()
-                    .map(|p| partition(world, ask, p))
-                    .collect(),
-            ),
-            None => R::not_found(ask.path),
-        },
-        ["ManagedSystem", uuid, "VirtualIOServer"] => match system(uuid) {
-            Some(s) => {
-                let all: Vec<&Partition> = members(&s.name, |k| k == PartitionKind::Vios);
-                let ignore = ask.query.contains("ignoreError=true");
-                let mut entries = Vec::new();
-                for p in all {
-                    match vios_views::entry_of(world, ask, p) {
-                        Ok(text) => entries.push(text),
-                        Err(reply) if !ignore => return reply,
-                        Err(_) => {}
-                    }
-                }
-                of_feed(ask, entries)
-            }
-            None => R::not_found(ask.path),
-        },
-        ["LogicalPartition"] => of_feed(
-            ask,
-            world
-                .console
-                .partitions
-                .values()
-                .filter(|p| p.kind != PartitionKind::Vios)
-                .map(|p| partition(world, ask, p))
-                .collect(),
-        ),
-        ["LogicalPartition", "search", condition] => of_feed(
-            ask,
-            world
-                .console
-                .partitions
-                .values()
-                .filter(|p| searched(condition, "PartitionName", &p.name))
-                .map(|p| partition(world, ask, p))
-                .collect(),
-        ),
-        ["LogicalPartition", uuid] | ["ManagedSystem", _, "LogicalPartition", uuid] => {
-            match world.console.by_uuid(uuid) {
-                Some(p) if p.kind != PartitionKind::Vios => of_entry(partition(world, ask, p)),
-                Some(_) | None => R::not_found(ask.path),
-            }
+        ["ManagementConsole"] => Some(of_feed(ask, vec![console(world, ask)])),
+        ["ManagementConsole", uuid] if uuid.eq_ignore_ascii_case(&console_uuid(ask.endpoint)) => {
+            Some(of_entry(ask, &console(world, ask)))
         }
-        ["LogicalPartition", uuid, "LogicalPartitionProfile"] => {
-            match world.console.by_uuid(uuid) {
-                Some(p) => of_feed(
-                    ask,
-                    p.profiles
-                        .iter()
-                        .map(|(id, name)| profile(ask, p, id, name))
-                        .collect(),
-                ),
-                None => R::not_found(ask.path),
-            }
-        }
-        ["LogicalPartition", uuid, "LogicalPartitionProfile", wanted] => {
-            let found = world.console.by_uuid(uuid).and_then(|p| {
-                p.profiles
-                    .iter()
-                    .find(|(id, _)| id.eq_ignore_ascii_case(wanted))
-                    .map(|(id, name)| profile(ask, p, id, name))
-            });
-            found.map_or_else(|| R::not_found(ask.path), of_entry)
-        }
-        ["LogicalPartition", uuid, "VirtualSCSIClientAdapter"] => {
-            adapters(world, ask, uuid, scsi_adapters)
-        }
-        ["LogicalPartition", uuid, "VirtualFibreChannelClientAdapter"] => {
-            adapters(world, ask, uuid, fc_adapters)
-        }
-        ["VirtualIOServer", uuid] | ["ManagedSystem", _, "VirtualIOServer", uuid] => match world
-            .console
-            .by_uuid(uuid)
-        {
-            Some(p) if p.kind == PartitionKind::Vios => match vios_views::entry_of(world, ask, p) {
-                Ok(text) => of_entry(text),
-                Err(reply) => reply,
-            },
-            Some(_) | None => R::not_found(ask.path),
-        },
-        _ => R::not_found(ask.path),
+        _ => None,
     }
 }
 
-fn of_entry(text: String) -> Reply {
-    let tag = etag(&text);
+fn systems(world: &World, ask: &Ask<'_>, parts: &[&str]) -> Option<Reply> {
+    let all = world.console.systems.iter();
+    let one = |uuid: &str| {
+        let mut all = world.console.systems.iter();
+        all.find(|s| s.uuid.eq_ignore_ascii_case(uuid))
+    };
+    match parts {
+        ["ManagedSystem"] => Some(of_feed(
+            ask,
+            all.map(|s| managed_system(world, ask, s)).collect(),
+        )),
+        ["ManagedSystem", "search", condition] => {
+            Some(searching(ask, condition, "SystemName", |name| {
+                all.filter(|s| s.name == name)
+                    .map(|s| managed_system(world, ask, s))
+                    .collect()
+            }))
+        }
+        ["ManagedSystem", uuid] => one(uuid).map(|s| of_entry(ask, &managed_system(world, ask, s))),
+        ["ManagedSystem", uuid, "LogicalPartition"] => {
+            let members = members(world, &one(uuid)?.name, |k| k != PartitionKind::Vios);
+            let objects = members.iter().map(|p| partitions::partition(world, ask, p));
+            Some(of_feed(ask, objects.collect()))
+        }
+        ["ManagedSystem", uuid, "VirtualIOServer"] => {
+            let members = members(world, &one(uuid)?.name, |k| k == PartitionKind::Vios);
+            Some(vios_feed(world, ask, &members))
+        }
+        ["ManagedSystem", uuid, rest @ ..] => {
+            one(uuid)?;
+            match rest.first() {
+                Some(&"LogicalPartition") => of_partitions(world, ask, rest),
+                Some(&"VirtualIOServer") => of_vioses(world, ask, rest),
+                Some(_) | None => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+/// Partitions of a system, as far as the console reaches it.
+pub(super) fn members<'w>(
+    world: &'w World,
+    system: &str,
+    kind: fn(PartitionKind) -> bool,
+) -> Vec<&'w Partition> {
+    let all = world.console.partitions.values();
+    all.filter(|p| p.system == system && kind(p.kind) && world.console.reaches(system))
+        .collect()
+}
+
+/// With `ignoreError=true` a VIOS that does not answer comes with partial data; without, it fails the whole feed.
+fn vios_feed(world: &World, ask: &Ask<'_>, vioses: &[&Partition]) -> Reply {
+    let ignore = ask.query.contains("ignoreError=true");
+    let mut objects = Vec::new();
+    for p in vioses {
+        match vios_views::object(world, ask, p, ignore) {
+            Ok(object) => objects.push(object),
+            Err(reply) => return reply,
+        }
+    }
+    of_feed(ask, objects)
+}
+
+fn of_partitions(world: &World, ask: &Ask<'_>, parts: &[&str]) -> Option<Reply> {
+    let client = |uuid: &str| {
+        let p = world.console.by_uuid(uuid);
+        p.filter(|p| p.kind != PartitionKind::Vios)
+    };
+    let every = || {
+        let all = world.console.partitions.values();
+        all.filter(|p| p.kind != PartitionKind::Vios && world.console.reaches(&p.system))
+    };
+    match parts {
+        ["LogicalPartition"] => {
+            let objects = every().map(|p| partitions::partition(world, ask, p));
+            Some(of_feed(ask, objects.collect()))
+        }
+        ["LogicalPartition", "search", condition] => {
+            Some(searching(ask, condition, "PartitionName", |name| {
+                every()
+                    .filter(|p| p.name == name)
+                    .map(|p| partitions::partition(world, ask, p))
+                    .collect()
+            }))
+        }
+        ["LogicalPartition", uuid] => {
+            client(uuid).map(|p| of_entry(ask, &partitions::partition(world, ask, p)))
+        }
+        ["LogicalPartition", uuid, "LogicalPartitionProfile"] => {
+            let p = client(uuid)?;
+            let profiles = p.profiles.iter();
+            let objects = profiles.map(|(id, name)| partitions::profile(p, id, name));
+            Some(of_feed(ask, objects.collect()))
+        }
+        ["LogicalPartition", uuid, "LogicalPartitionProfile", wanted] => {
+            let p = client(uuid)?;
+            let mut profiles = p.profiles.iter();
+            let (id, name) = profiles.find(|(id, _)| id.eq_ignore_ascii_case(wanted))?;
+            Some(of_entry(ask, &partitions::profile(p, id, name)))
+        }
+        ["LogicalPartition", uuid, "VirtualSCSIClientAdapter"] => {
+            Some(of_feed(ask, adapters::scsi(world, ask, client(uuid)?)))
+        }
+        ["LogicalPartition", uuid, "VirtualFibreChannelClientAdapter"] => Some(of_feed(
+            ask,
+            adapters::fibre_channel(world, ask, client(uuid)?),
+        )),
+        _ => None,
+    }
+}
+
+fn of_vioses(world: &World, ask: &Ask<'_>, parts: &[&str]) -> Option<Reply> {
+    let one = |uuid: &str| {
+        let p = world.console.by_uuid(uuid);
+        p.filter(|p| p.kind == PartitionKind::Vios)
+    };
+    match parts {
+        ["VirtualIOServer"] => {
+            let all = world.console.systems.iter();
+            let vioses: Vec<&Partition> = all
+                .flat_map(|s| members(world, &s.name, |k| k == PartitionKind::Vios))
+                .collect();
+            Some(vios_feed(world, ask, &vioses))
+        }
+        ["VirtualIOServer", uuid] => {
+            let object = vios_views::object(world, ask, one(uuid)?, false);
+            Some(object.map_or_else(|reply| reply, |o| of_entry(ask, &o)))
+        }
+        ["VirtualIOServer", uuid, "VirtualSCSIServerAdapter"] => {
+            Some(of_feed(ask, adapters::scsi_servers(world, one(uuid)?)))
+        }
+        _ => None,
+    }
+}
+
+/// One entry, with its etag.
+fn of_entry(ask: &Ask<'_>, object: &Object) -> Reply {
     Reply {
-        etag: Some(tag),
-        ..R::atom(text)
+        etag: Some(object.etag()),
+        ..Reply::atom(object.entry(ask))
     }
 }
 
 /// An empty collection is 204 without a body.
-fn of_feed(ask: &Ask<'_>, entries: Vec<String>) -> Reply {
-    if entries.is_empty() {
-        return R::empty(204);
+fn of_feed(ask: &Ask<'_>, objects: Vec<Object>) -> Reply {
+    if objects.is_empty() {
+        return Reply::empty(204);
     }
-    R::atom(feed(
-        ask.host,
-        ask.path.trim_start_matches("uom/"),
-        &entries,
-    ))
+    let tags: String = objects.iter().map(|o| o.etag().to_string()).collect();
+    Reply {
+        etag: Some(etag(&tags)),
+        ..Reply::atom(feed(ask, &objects))
+    }
 }
 
-/// `(PartitionName=='NAME')`, with or without quotes.
-fn searched(condition: &str, field: &str, value: &str) -> bool {
+/// `(PartitionName=='NAME')`, with or without quotes; anything else is a bad expression.
+fn searching(
+    ask: &Ask<'_>,
+    condition: &str,
+    field: &str,
+    found: impl FnOnce(&str) -> Vec<Object>,
+) -> Reply {
     let inner = condition.trim_start_matches('(').trim_end_matches(')');
-    inner
-        .split_once("==")
-        .is_some_and(|(key, wanted)| key == field && wanted.trim_matches('\'') == value)
+    match inner.split_once("==") {
+        Some((key, wanted)) if key.trim() == field => {
+            of_feed(ask, found(wanted.trim().trim_matches(['\'', '"'])))
+        }
+        Some(_) | None => Reply::error(
+            400,
+            ask.path,
+            "The search expression is not valid.",
+            &format!("REST0027 The search expression {condition} is not valid."),
+        ),
+    }
 }
 
-fn console(world: &World, ask: &Ask<'_>) -> String {
-    let version = group(
-        "VersionInfo",
-        &[
-            element("Version", "10"),
-            element("Release", "3"),
-            element("ServicePackName", "1060"),
-        ]
-        .concat(),
-    );
-    let systems: String = world
-        .console
-        .systems
-        .iter()
-        .map(|s| link("link", ask.host, &format!("ManagedSystem/{}", s.uuid)))
-        .collect();
-    let inner = [
-        element("ManagementConsoleName", &world.console.name),
-        group("ManagedSystems", &systems),
-        version,
+fn console(world: &World, ask: &Ask<'_>) -> Object {
+    let id = console_uuid(ask.endpoint);
+    let path = format!("ManagementConsole/{id}");
+    let version = [
+        ("BuildLevel", "2308150456"),
+        ("Maintenance", "1060"),
+        ("Minor", "0"),
+        ("Release", "3"),
+        ("ServicePackName", "1060"),
+        ("Version", "10"),
     ];
-    entry(
-        "ManagementConsole",
-        CONSOLE_UUID,
-        ask.host,
-        &format!("ManagementConsole/{CONSOLE_UUID}"),
-        &inner.concat(),
-    )
+    let mtms = [
+        ("MachineType", "7063"),
+        ("Model", "CR2"),
+        ("SerialNumber", "78SIMUL"),
+    ];
+    let fields =
+        |fields: &[(&str, &str)]| -> String { fields.iter().map(|(n, v)| element(n, v)).collect() };
+    let systems = world.console.systems.iter();
+    // The name comes with a line break behind it, as the recorded one.
+    let inner = [
+        group("MachineTypeModelAndSerialNumber", &fields(&mtms)),
+        links(
+            ask,
+            "ManagedSystems",
+            systems.map(|s| format!("{path}/ManagedSystem/{}", s.uuid)),
+        ),
+        element(
+            "ManagementConsoleName",
+            &format!("{}\n", world.console.name),
+        ),
+        group("VersionInfo", &fields(&version)),
+        element("BaseVersion", "V10R3"),
+    ];
+    Object {
+        kind: "ManagementConsole",
+        id,
+        path,
+        inner: inner.concat(),
+    }
 }
 
-fn managed_system(ask: &Ask<'_>, s: &ManagedSystem) -> String {
+fn managed_system(world: &World, ask: &Ask<'_>, s: &ManagedSystem) -> Object {
     let (machine_type, model) = s.type_model.split_once('-').unwrap_or((&s.type_model, ""));
-    let mtms = group(
-        "MachineTypeModelAndSerialNumber",
-        &[
-            element("MachineType", machine_type),
-            element("Model", model),
-            element("SerialNumber", &s.serial),
-        ]
-        .concat(),
-    );
+    let id = world.console.written(&s.uuid);
+    let path = format!("ManagedSystem/{id}");
+    let of = |kind: &str, members: Vec<&Partition>| -> Vec<String> {
+        let uuids = members
+            .iter()
+            .map(|p| world.console.written(p.uuid.as_str()));
+        uuids.map(|uuid| format!("{path}/{kind}/{uuid}")).collect()
+    };
+    let clients = members(world, &s.name, |k| k != PartitionKind::Vios);
+    let servers = members(world, &s.name, |k| k == PartitionKind::Vios);
+    let mtms = [
+        element("MachineType", machine_type),
+        element("Model", model),
+        element("SerialNumber", &s.serial),
+    ];
     let inner = [
-        mtms,
+        links(
+            ask,
+            "AssociatedLogicalPartitions",
+            of("LogicalPartition", clients),
+        ),
+        links(
+            ask,
+            "AssociatedVirtualIOServers",
+            of("VirtualIOServer", servers),
+        ),
+        element("DetailedState", "None"),
+        group("MachineTypeModelAndSerialNumber", &mtms.concat()),
+        element("MaximumPartitions", "400"),
+        element("PrimaryIPAddress", "10.0.9.1"),
         element("State", &s.state),
         element("SystemName", &s.name),
+        element("SystemTime", &world.now.timestamp_millis().to_string()),
+        element("ReferenceCode", " "),
+        element("MergedReferenceCode", " "),
+        element("SystemFirmware", "FW1050.10 (116)"),
+        element("IsPowerVMManagementMaster", "false"),
+        element("IsClassicHMCManagement", "true"),
     ];
-    entry(
-        "ManagedSystem",
-        &s.uuid,
-        ask.host,
-        &format!("ManagedSystem/{}", s.uuid),
-        &inner.concat(),
-    )
-}
-
-fn partition(world: &World, ask: &Ask<'_>, p: &Partition) -> String {
-    let path = format!("LogicalPartition/{}", p.uuid);
-    let system = world
-        .console
-        .system(&p.system)
-        .map(|s| s.uuid.clone())
-        .unwrap_or_default();
-    let default = p
-        .profiles
-        .first()
-        .map(|(id, _)| id.clone())
-        .unwrap_or_default();
-    let code = power::reference_code(world, &p.name);
-    let is_ibm_i = p.kind == PartitionKind::OS400;
-    let state = shown_state(p);
-    let version = match (&state, is_ibm_i) {
-        (PartitionState::Running, true) => "IBM i Licensed Internal Code 7.5.0 48 1",
-        _ => "Unknown",
-    };
-    let mut inner = [
-        link(
-            "AssociatedPartitionProfile",
-            ask.host,
-            &format!("{path}/LogicalPartitionProfile/{default}"),
-        ),
-        element("IsOperationInProgress", "false"),
-        element("KeylockPosition", &p.keylock),
-        element(
-            "LogicalSerialNumber",
-            &format!("{}{:X}", p.identity.serial_number, p.identity.partition_id),
-        ),
-        element("OperatingSystemVersion", version),
-        element("PartitionID", &p.identity.partition_id.to_string()),
-        element("PartitionName", &p.name),
-        element("PartitionState", &state_word(&state)),
-        element("PartitionType", p.kind.as_str()),
-        element("PartitionUUID", p.uuid.as_str()),
-        // Blank means new line and spaces on the real one.
-        if code.is_empty() {
-            "<ReferenceCode kb=\"ROR\" kxe=\"false\">\n   </ReferenceCode>\n".to_owned()
-        } else {
-            element("ReferenceCode", &code)
-        },
-        link(
-            "AssociatedManagedSystem",
-            ask.host,
-            &format!("ManagedSystem/{system}"),
-        ),
-        element(
-            "ResourceMonitoringControlState",
-            if is_ibm_i { "none" } else { "active" },
-        ),
-        element("MigrationState", "Not_Migrating"),
-    ]
-    .concat();
-    if is_ibm_i {
-        inner.push_str(&element("DesignatedIPLSource", &p.ipl_source.to_string()));
-    }
-    let profiles: String = p
-        .profiles
-        .iter()
-        .map(|(id, _)| {
-            link(
-                "link",
-                ask.host,
-                &format!("{path}/LogicalPartitionProfile/{id}"),
-            )
-        })
-        .collect();
-    inner.push_str(&group("PartitionProfiles", &profiles));
-    entry("LogicalPartition", p.uuid.as_str(), ask.host, &path, &inner)
-}
-
-fn profile(ask: &Ask<'_>, p: &Partition, id: &str, name: &str) -> String {
-    let path = format!("LogicalPartition/{}/LogicalPartitionProfile/{id}", p.uuid);
-    entry(
-        "LogicalPartitionProfile",
+    Object {
+        kind: "ManagedSystem",
         id,
-        ask.host,
-        &path,
-        &element("ProfileName", name),
-    )
-}
-
-fn adapters(
-    world: &World,
-    ask: &Ask<'_>,
-    uuid: &str,
-    of: fn(&World, &Ask<'_>, &Partition) -> Vec<String>,
-) -> Reply {
-    match world.console.by_uuid(uuid) {
-        Some(p) => of_feed(ask, of(world, ask, p)),
-        None => R::not_found(ask.path),
+        path,
+        inner: inner.concat(),
     }
-}
-
-fn scsi_adapters(world: &World, ask: &Ask<'_>, p: &Partition) -> Vec<String> {
-    let id_of = |name: &str| {
-        world
-            .console
-            .identity_of(name)
-            .map_or(0, |i| i.partition_id)
-    };
-    let adapters = p.scsi.iter().map(|a| {
-        let inner = [
-            element("AdapterType", "Client"),
-            element("LocalPartitionID", &p.identity.partition_id.to_string()),
-            element("VirtualSlotNumber", &a.slot.to_string()),
-            element("RemoteLogicalPartitionID", &id_of(&a.vios).to_string()),
-            element("RemoteSlotNumber", &a.server_slot.to_string()),
-        ];
-        let id = format!(
-            "a0000000-0000-3000-8000-{:04x}{:08x}",
-            p.identity.partition_id, a.slot
-        );
-        let path = format!("LogicalPartition/{}/VirtualSCSIClientAdapter/{id}", p.uuid);
-        entry(
-            "VirtualSCSIClientAdapter",
-            &id,
-            ask.host,
-            &path,
-            &inner.concat(),
-        )
-    });
-    adapters.collect()
-}
-
-fn fc_adapters(_world: &World, ask: &Ask<'_>, p: &Partition) -> Vec<String> {
-    let adapters = p.fibre_channel.iter().map(|a| {
-        let wwpns: Vec<String> = a.wwpns.iter().map(|w| w.to_ascii_lowercase()).collect();
-        let inner = [
-            element("AdapterType", "Client"),
-            element("LocalPartitionID", &p.identity.partition_id.to_string()),
-            element("VirtualSlotNumber", &a.slot.to_string()),
-            element("WWPNs", &wwpns.join(" ")),
-        ];
-        let id = format!(
-            "f0000000-0000-3000-8000-{:04x}{:08x}",
-            p.identity.partition_id, a.slot
-        );
-        let path = format!(
-            "LogicalPartition/{}/VirtualFibreChannelClientAdapter/{id}",
-            p.uuid
-        );
-        entry(
-            "VirtualFibreChannelClientAdapter",
-            &id,
-            ask.host,
-            &path,
-            &inner.concat(),
-        )
-    });
-    adapters.collect()
 }

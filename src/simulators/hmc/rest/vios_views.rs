@@ -1,225 +1,176 @@
 //! A VIOS with its extended groups: `ViosSCSIMapping`, `ViosFCMapping`, `ViosStorage` (`hmc.md` § 2.2).
 
-use super::atom::{element, entry, group, link};
+use super::adapters::{ANY, end, fibre_channel_mappings, scsi_client, scsi_server};
+use super::atom::{Object, element, group, link};
+use super::partitions::common;
+use super::views::groups;
 use super::{Ask, Reply};
 use crate::simulators::hmc;
 use crate::simulators::hmc::partition::Partition;
-use crate::simulators::vios::{Hdisk, Vios, Vtd, client_of, unique_id, vhosts_of};
+use crate::simulators::vios::{self, Hdisk, Vios, Vtd, client_of, slot_of, vhosts_of};
 use crate::simulators::world::World;
 use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
-/// The entry with the groups asked for. Without RMC the console cannot ask the VIOS for them.
-pub(super) fn entry_of(world: &World, ask: &Ask<'_>, p: &Partition) -> Result<String, Reply> {
+/// The VIOS with the groups asked for. Without RMC the console cannot ask the VIOS for them: the request fails, or with
+/// `partial` the groups are left out.
+pub(super) fn object(
+    world: &World,
+    ask: &Ask<'_>,
+    p: &Partition,
+    partial: bool,
+) -> Result<Object, Reply> {
     let Some(vios) = world.vioses.get(&p.name) else {
         return Err(Reply::not_found(ask.path));
     };
-    let wants = |name: &str| ask.query.contains(name) || ask.query.contains("group=All");
-    let extended = ["ViosSCSIMapping", "ViosFCMapping", "ViosStorage"]
-        .iter()
-        .any(|g| wants(g));
-    if extended && (!vios.rmc || !hmc::is_on(world, &p.name)) {
+    let wanted = groups(ask);
+    let wants = |name: &str| wanted.contains(&name) || wanted.contains(&"All");
+    let answers = vios.rmc && hmc::is_on(world, &p.name);
+    let extended = ["ViosSCSIMapping", "ViosFCMapping", "ViosStorage"];
+    if !answers && !partial && extended.iter().any(|g| wants(g)) {
+        let text = format!(
+            "HSCL294C The RMC connection to the Virtual I/O Server {} is not active.",
+            p.name
+        );
         return Err(Reply::error(
             500,
             ask.path,
             "Unknown internal error.",
-            &format!(
-                "HSCL294C The RMC connection to the Virtual I/O Server {} is not active.",
-                p.name
-            ),
+            &text,
         ));
     }
-    let mut inner = [
-        element("PartitionID", &p.identity.partition_id.to_string()),
-        element("PartitionName", &p.name),
-        element("PartitionState", p.state.as_str()),
-        element("PartitionType", p.kind.as_str()),
-        element("PartitionUUID", p.uuid.as_str()),
-        element(
-            "ResourceMonitoringControlState",
-            if vios.rmc { "active" } else { "inactive" },
-        ),
-    ]
-    .concat();
-    if wants("ViosStorage") {
+    let id = world.console.written(p.uuid.as_str());
+    let path = format!("VirtualIOServer/{id}");
+    let mut inner = common(world, ask, p, &path);
+    inner.push_str(&element(
+        "APICapable",
+        if answers { "true" } else { "false" },
+    ));
+    if answers && wants("ViosStorage") {
+        let disks = vios.hdisks.iter().filter(|d| !d.defined);
+        let volumes: String = disks.map(|d| physical_volume(world, vios, d)).collect();
+        inner.push_str(&group("PhysicalVolumes", &volumes));
+    }
+    inner.push_str(&element("VirtualIOServerLicenseAccepted", "true"));
+    if answers && wants("ViosFCMapping") {
+        let mappings = fibre_channel_mappings(world, ask, p);
+        inner.push_str(&group("VirtualFibreChannelMappings", &mappings));
+    }
+    if answers && wants("ViosSCSIMapping") {
         inner.push_str(&group(
-            "PhysicalVolumes",
-            &vios
-                .hdisks
-                .iter()
-                .map(|d| physical_volume(vios, d))
-                .collect::<String>(),
+            "VirtualSCSIMappings",
+            &mappings(world, ask, p, vios),
         ));
     }
-    if wants("ViosSCSIMapping") {
-        inner.push_str(&group("VirtualSCSIMappings", &mappings(world, ask, vios)));
-    }
-    if wants("ViosFCMapping") {
-        inner.push_str(&group(
-            "VirtualFibreChannelMappings",
-            &fc_mappings(world, p),
-        ));
-    }
-    Ok(entry(
-        "VirtualIOServer",
-        p.uuid.as_str(),
-        ask.host,
-        &format!("VirtualIOServer/{}", p.uuid),
-        &inner,
-    ))
+    Ok(Object {
+        kind: "VirtualIOServer",
+        id,
+        path,
+        inner,
+    })
 }
 
-fn physical_volume(vios: &Vios, disk: &Hdisk) -> String {
+fn physical_volume(world: &World, vios: &Vios, disk: &Hdisk) -> String {
     let mapped = vios.vtds.iter().any(|t| t.hdisk == disk.name);
-    let mut inner = [
-        element(
-            "Description",
-            if disk.uid.is_some() {
-                "MPIO IBM 2076 FC Disk"
-            } else {
-                "SAS Disk Drive"
-            },
+    let usable = !mapped && disk.volume_group.is_none();
+    let (description, product) = match disk.uid {
+        Some(_) => ("MPIO IBM 2076 FC Disk", "IBM     2145            "),
+        None => ("SAS Disk Drive", "IBM     MBF2300RC       "),
+    };
+    let policy = if disk.reserve_policy == "no_reserve" {
+        "NoReserve"
+    } else {
+        "SinglePath"
+    };
+    let number = disk.uid.as_ref().map_or(disk.name.as_str(), |u| u.as_str());
+    let label = disk.volume_group.as_deref().unwrap_or_default();
+    let capacity = vios::megabytes(world, disk).to_string();
+    let fields = [
+        ("Description", description.to_owned()),
+        ("LocationCode", vios::disk_location(world, vios, disk)),
+        ("PersistentReserveKeyValue", "none".to_owned()),
+        ("ReservePolicy", policy.to_owned()),
+        ("ReservePolicyAlgorithm", "Failover".to_owned()),
+        (
+            "UniqueDeviceID",
+            format!("01{}", STANDARD.encode(format!("3{product}{number}"))),
         ),
-        element(
-            "ReservePolicy",
-            if disk.reserve_policy == "no_reserve" {
-                "NoReserve"
-            } else {
-                "SinglePath"
-            },
-        ),
-        element("AvailableForUsage", if mapped { "false" } else { "true" }),
-        element("VolumeCapacity", "102400"),
-        element("VolumeName", &disk.name),
-        element("VolumeState", "active"),
-    ]
-    .concat();
-    match &disk.uid {
-        Some(uid) => {
-            inner.push_str(&element("VolumeUniqueID", &unique_id(uid)));
-            inner.push_str(&element("IsFibreChannelBacked", "true"));
-            let page = base64::engine::general_purpose::STANDARD.encode(uid.as_str());
-            inner.push_str(&element("DescriptorPage83", &page));
-        }
-        None => {
-            inner.push_str(&element(
-                "VolumeUniqueID",
-                "391BIBMIPR-0   5DB603000000004010IPR-0   5DB6030003IBMsas",
-            ));
-            inner.push_str(&element("IsFibreChannelBacked", "false"));
-        }
-    }
+        ("AvailableForUsage", usable.to_string()),
+        ("VolumeCapacity", capacity),
+        ("VolumeName", disk.name.clone()),
+        ("VolumeState", "active".to_owned()),
+        ("VolumeUniqueID", vios::identifier(disk)),
+        ("IsFibreChannelBacked", disk.uid.is_some().to_string()),
+        ("StorageLabel", STANDARD.encode(label)),
+        ("DescriptorPage83", STANDARD.encode(number)),
+    ];
+    let inner: String = fields.iter().map(|(n, v)| element(n, v)).collect();
     group("PhysicalVolume", &inner)
 }
 
-fn mappings(world: &World, ask: &Ask<'_>, vios: &Vios) -> String {
+/// One element per adapter and disk; an adapter with none appears once.
+fn mappings(world: &World, ask: &Ask<'_>, p: &Partition, vios: &Vios) -> String {
     let mut text = String::new();
     for vhost in vhosts_of(world, &vios.name) {
-        let mut vtds: Vec<&Vtd> = vios.vtds.iter().filter(|t| t.vhost == vhost).collect();
-        vtds.sort_by_key(|t| t.lun);
+        let mut vtds: Vec<Option<&Vtd>> = vios
+            .vtds
+            .iter()
+            .filter(|t| t.vhost == vhost)
+            .map(Some)
+            .collect();
+        vtds.sort_by_key(|t| t.map(|t| t.lun));
         if vtds.is_empty() {
-            text.push_str(&mapping(world, ask, vios, &vhost, None));
+            vtds.push(None);
         }
         for vtd in vtds {
-            text.push_str(&mapping(world, ask, vios, &vhost, Some(vtd)));
+            text.push_str(&mapping(world, ask, p, vios, &vhost, vtd));
         }
     }
     text
 }
 
-fn mapping(world: &World, ask: &Ask<'_>, vios: &Vios, vhost: &str, vtd: Option<&Vtd>) -> String {
-    let own = world
-        .console
-        .identity_of(&vios.name)
-        .map_or(0, |i| i.partition_id);
+fn mapping(
+    world: &World,
+    ask: &Ask<'_>,
+    p: &Partition,
+    vios: &Vios,
+    vhost: &str,
+    vtd: Option<&Vtd>,
+) -> String {
+    let server = end(world, &p.name, slot_of(world, &p.name, vhost));
     let mut inner = String::new();
-    let (remote, slot, server_slot) = match client_of(world, &vios.name, vhost) {
-        Some((client, slot, server_slot)) => {
-            let (id, uuid) = world
-                .console
-                .partitions
-                .get(&client)
-                .map_or((0, String::new()), |p| {
-                    (p.identity.partition_id, p.uuid.to_string())
-                });
-            inner.push_str(&link(
-                "AssociatedLogicalPartition",
-                ask.host,
-                &format!("LogicalPartition/{uuid}"),
-            ));
-            inner.push_str(&group(
-                "ClientAdapter",
-                &[
-                    element("AdapterType", "Client"),
-                    element("LocalPartitionID", &id.to_string()),
-                    element("VirtualSlotNumber", &slot.to_string()),
-                    element("RemoteLogicalPartitionID", &own.to_string()),
-                    element("RemoteSlotNumber", &server_slot.to_string()),
-                ]
-                .concat(),
-            ));
-            (id, slot, server_slot)
-        }
-        None => (65535, 65535, 0),
-    };
-    let mut server = [
-        element("AdapterType", "Server"),
-        element(
-            "LocationCode",
-            &format!("U9105.42A.78ABCD0-V{own}-C{server_slot}"),
-        ),
-        element("LocalPartitionID", &own.to_string()),
-        element("VirtualSlotNumber", &server_slot.to_string()),
-        element("AdapterName", vhost),
-        element("RemoteLogicalPartitionID", &remote.to_string()),
-        element("RemoteSlotNumber", &slot.to_string()),
-        element(
-            "UniqueDeviceID",
-            &format!("1eU9105.42A.78ABCD0-V{own}-C{server_slot}"),
-        ),
-    ]
-    .concat();
-    if let Some(vtd) = vtd {
-        server.push_str(&element("BackingDeviceName", &vtd.hdisk));
+    let mut client = ANY;
+    if let Some((name, slot, _)) = client_of(world, &vios.name, vhost) {
+        client = end(world, &name, slot);
+        let uuid = world.console.partitions.get(&name);
+        let uuid = world.console.written(uuid.map_or("", |c| c.uuid.as_str()));
+        let path = format!("LogicalPartition/{uuid}");
+        inner.push_str(&link(ask, "AssociatedLogicalPartition", &path));
+        let side = scsi_client(world, &p.system, client, server);
+        inner.push_str(&group("ClientAdapter", &side));
     }
-    inner.push_str(&group("ServerAdapter", &server));
+    let name = Some((vhost, vtd.map(|t| t.hdisk.as_str())));
+    let side = scsi_server(world, &p.system, server, client, name);
+    inner.push_str(&group("ServerAdapter", &side));
     if let Some(vtd) = vtd {
-        let disk = vios
-            .disk(&vtd.hdisk)
-            .map(|d| physical_volume(vios, d))
-            .unwrap_or_default();
-        // These two carry no Metadata in the recordings.
-        inner.push_str(&format!(
-            "<Storage kb=\"CUR\" kxe=\"false\">\n{disk}</Storage>\n"
-        ));
-        let target = [
-            element(
-                "LogicalUnitAddress",
-                &format!("0x{:02x}00000000000000", vtd.lun),
-            ),
+        let disk = vios.disk(&vtd.hdisk);
+        let disk = disk.map_or_else(String::new, |d| physical_volume(world, vios, d));
+        let lun = format!("0x{:02x}00000000000000", vtd.lun);
+        let device = [
+            element("LogicalUnitAddress", &lun),
             element("TargetName", &vtd.name),
+            element("UniqueDeviceID", &format!("08f51c2398b250{:02x}", vtd.lun)),
         ];
-        let target = group("PhysicalVolumeVirtualTargetDevice", &target.concat());
-        inner.push_str(&format!(
-            "<TargetDevice kb=\"CUR\" kxe=\"false\">\n{target}</TargetDevice>\n"
+        inner.push_str(&wrapped("Storage", &disk));
+        inner.push_str(&wrapped(
+            "TargetDevice",
+            &group("PhysicalVolumeVirtualTargetDevice", &device.concat()),
         ));
     }
     group("VirtualSCSIMapping", &inner)
 }
 
-fn fc_mappings(world: &World, vios: &Partition) -> String {
-    let mut text = String::new();
-    for p in world.console.partitions.values() {
-        for adapter in p.fibre_channel.iter().filter(|a| a.vios == vios.name) {
-            let client = [
-                element("LocalPartitionID", &p.identity.partition_id.to_string()),
-                element("VirtualSlotNumber", &adapter.slot.to_string()),
-                element("WWPNs", &adapter.wwpns.join(" ").to_ascii_lowercase()),
-            ];
-            text.push_str(&group(
-                "VirtualFibreChannelMapping",
-                &group("ClientAdapter", &client.concat()),
-            ));
-        }
-    }
-    text
+/// A choice of several types: without metadata of its own.
+fn wrapped(name: &str, inner: &str) -> String {
+    format!("<{name} kb=\"CUR\" kxe=\"false\">\n{inner}</{name}>\n")
 }
