@@ -77,7 +77,7 @@ impl Stage {
         };
         let (c, s) = (client.clone(), shutdown.clone());
         let operator = tokio::spawn(async move {
-            let drivers = Arc::new(Drivers::default());
+            let drivers = Arc::new(Drivers::paced(scale));
             run_operator(c, config, drivers.clone(), s).await.unwrap();
             drivers.close().await;
         });

@@ -15,6 +15,13 @@ pub struct Drivers {
 }
 
 impl Drivers {
+    /// For simulated devices on a clock that runs this many times as fast.
+    pub fn paced(faster: f64) -> Self {
+        Self {
+            devices: Devices::paced(faster),
+        }
+    }
+
     /// Logs off everywhere. Called when the operator has ended.
     pub async fn close(&self) {
         self.devices.close().await;

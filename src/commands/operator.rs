@@ -105,7 +105,7 @@ pub async fn serve(
     config: OperatorConfig,
     shutdown: CancellationToken,
 ) -> Result<(), CommandError> {
-    let drivers = Arc::new(Drivers::default());
+    let drivers = Arc::new(Drivers::paced(config.pace));
     let ended = run_operator(client, config, drivers.clone(), shutdown).await;
     drivers.close().await;
     ended.map_err(|e| CommandError::other(&e))

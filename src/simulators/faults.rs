@@ -116,11 +116,22 @@ impl Faults {
     }
     /// Takes the fault for this request, if one waits.
     pub fn take(&mut self, device: Device, name: &str, operation: &str) -> Option<FaultKind> {
+        self.take_if(device, name, operation, |_| true)
+    }
+    /// The same, only for kinds that this place of the device can show: the others go on waiting for theirs.
+    pub fn take_if(
+        &mut self,
+        device: Device,
+        name: &str,
+        operation: &str,
+        shows: impl Fn(&FaultKind) -> bool,
+    ) -> Option<FaultKind> {
         let at = self.waiting.iter().position(|f| {
             f.device == device
                 && (f.name.is_empty() || f.name == name)
                 && operation.starts_with(&f.operation)
                 && f.times > 0
+                && shows(&f.kind)
         })?;
         let fault = &mut self.waiting[at];
         fault.times -= 1;

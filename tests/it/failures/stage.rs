@@ -88,7 +88,7 @@ impl Stage {
             client,
             namespace,
             site,
-            drivers: Arc::default(),
+            drivers: Arc::new(Drivers::paced(SCALE)),
             operator: None,
         };
         for mut object in stage.objects() {

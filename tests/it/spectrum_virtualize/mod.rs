@@ -1,14 +1,18 @@
 //! Storage Virtualize: the driver against the simulated array on a real TLS socket, and the array's own rules.
 
+mod commands;
 mod cycle;
 mod failures;
+mod freeze;
 mod login;
+mod maps;
+mod reach;
 mod server;
 mod states;
 
 use axum_server::Handle;
 use ibmi_clone_operator::drivers::storage::spectrum_virtualize::{
-    ArrayOptions, SpectrumVirtualize,
+    ArrayOptions, RestClient, SpectrumVirtualize,
 };
 use ibmi_clone_operator::drivers::transport::tls::TlsOptions;
 use ibmi_clone_operator::simulators::Shared;
@@ -21,6 +25,7 @@ use ibmi_clone_operator::simulators::world::file::WorldFile;
 use ibmi_clone_operator::site::transcript::Transcript;
 use ibmi_clone_operator::site::{CopyPhase, CopyServices};
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::time::Duration;
 
 const WORLD: &str = r#"
@@ -115,8 +120,14 @@ impl Bench {
     pub fn copy(&self) -> SpectrumVirtualize {
         self.copy_of("CLONE1")
     }
+    /// Reads do not hold back: this array has no rate limit unless a test gives it one.
     pub fn copy_of(&self, group: &str) -> SpectrumVirtualize {
-        SpectrumVirtualize::open(self.options(), group).unwrap()
+        let client = RestClient::new(self.options()).unwrap().paced(1000.0);
+        SpectrumVirtualize::on(Arc::new(client), group)
+    }
+    /// As the operator opens it for a real array.
+    pub fn paced_copy(&self) -> SpectrumVirtualize {
+        SpectrumVirtualize::open(self.options(), "CLONE1").unwrap()
     }
     pub fn fault(&self, operation: &str, kind: FaultKind) {
         self.shared.now().faults.add(Fault {

@@ -123,7 +123,7 @@ fn a_flush_ends_in_prepared_and_a_failed_one_in_stopped() {
     world.faults.add(Fault {
         device: Device::Array,
         name: String::new(),
-        operation: "special prestartfcconsistgrp".to_owned(),
+        operation: "prestartfcconsistgrp".to_owned(),
         kind: FaultKind::Special("flush-failed".to_owned()),
         times: 1,
     });

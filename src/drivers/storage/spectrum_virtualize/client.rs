@@ -1,12 +1,13 @@
 //! One client per array: one token, one command at a time, effects never repeated.
 
-use super::errors::classify;
+use super::errors::{classify, code_of};
+use super::pace::Pace;
 use super::parse;
 use crate::drivers::transport::http::{Answer, HttpDevice, Intent, Request};
 use crate::drivers::transport::tls::{TlsError, TlsOptions};
 use crate::drivers::transport::transcript::Transcript;
 use crate::site::DeviceError;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Method, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
@@ -14,10 +15,12 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 
 const TIMEOUT: Duration = Duration::from_secs(60);
-/// Reads that were told to wait are sent this often in all.
-const READ_TRIES: u32 = 4;
-/// Longest wait an array may ask of us between two tries of one read; longer is `Busy` to the caller.
+/// Requests that were told to wait are sent this often in all.
+const TRIES: u32 = 4;
+/// Longest wait that the array may ask for in one go: the engine looks at its own limits in between.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
+/// A start inside the freeze cannot wait longer than this for the array's rate limit, which counts single seconds.
+const EFFECT_WAIT: Duration = Duration::from_millis(400);
 
 /// Our code for a refused login.
 const LOGIN_FAILED: &str = "LoginFailed";
@@ -49,6 +52,7 @@ pub struct RestClient {
     http: HttpDevice,
     base: Url,
     options: ArrayOptions,
+    pace: Pace,
     login: Mutex<Login>,
 }
 
@@ -69,8 +73,16 @@ impl RestClient {
             http,
             base,
             options,
+            pace: Pace::new(1.0),
             login: Mutex::default(),
         })
+    }
+
+    /// Reads may come this many times as fast: for a simulated array on a fast clock.
+    #[must_use]
+    pub fn paced(mut self, faster: f64) -> Self {
+        self.pace = Pace::new(faster);
+        self
     }
 
     /// A refusal of ours in the array's name.
@@ -83,72 +95,69 @@ impl RestClient {
         outcome.map_err(|text| self.refused("UnexpectedAnswer", text))
     }
 
-    /// A read: rows of an `ls` command, always with exact bytes.
+    /// A read: rows of an `ls` command. Waits for its turn, and again when the array says so.
     pub(super) async fn list(
         &self,
         verb: &str,
         object: Option<&str>,
         body: Value,
     ) -> Result<Vec<Value>, DeviceError> {
-        for turn in 1.. {
-            let answer = self.exchange(verb, object, &body, Intent::Read).await?;
-            let passing = matches!(answer.status, 429 | 502..=504)
-                || answer.status == 500 && super::errors::code_of(&answer.body).is_none();
-            if passing && turn < READ_TRIES {
-                tokio::time::sleep(wait_before(turn, &answer.headers)).await;
-                continue;
+        for tries in 1.. {
+            self.pace.turn().await;
+            let answer = self.call(verb, object, &body, Intent::Read).await?;
+            match self.judge(verb, object, &body, Intent::Read, &answer) {
+                Ok(()) => return self.parsed(parse::rows(&answer.body)),
+                Err(DeviceError::Busy { .. }) if tries < TRIES => {
+                    tokio::time::sleep(wait_before(tries, &answer.headers)).await;
+                }
+                Err(error) => return Err(error),
             }
-            let answer = self.accepted(verb, object, &body, Intent::Read, answer)?;
-            return self.parsed(parse::rows(&answer.body));
         }
-        Err(DeviceError::busy(self.http.name(), verb))
+        Err(DeviceError::busy(self.http.name(), "too many requests"))
     }
 
-    /// An effect: sent once. A lost answer is `Indeterminate`; the caller reads the state.
+    /// A read inside the freeze: sent at once and once. The caller polls, and its deadline counts.
+    pub(super) async fn list_at_once(
+        &self,
+        verb: &str,
+        body: Value,
+    ) -> Result<Vec<Value>, DeviceError> {
+        self.pace.count();
+        let answer = self.call(verb, None, &body, Intent::Read).await?;
+        self.judge(verb, None, &body, Intent::Read, &answer)?;
+        self.parsed(parse::rows(&answer.body))
+    }
+
+    /// An effect: executed at most once. A lost answer is `Indeterminate`; the caller reads the state. Only 429 is sent
+    /// again: the rate limit stands before the command.
     pub(super) async fn effect(
         &self,
         verb: &str,
         object: &str,
         body: Value,
     ) -> Result<(), DeviceError> {
-        let answer = self
-            .exchange(verb, Some(object), &body, Intent::Effect)
-            .await?;
-        self.accepted(verb, Some(object), &body, Intent::Effect, answer)
-            .map(|_| ())
-    }
-
-    /// One command, with one new login when a *cached* token was refused: then nothing was executed.
-    async fn exchange(
-        &self,
-        verb: &str,
-        object: Option<&str>,
-        body: &Value,
-        intent: Intent,
-    ) -> Result<Answer, DeviceError> {
-        let (token, cached) = self.token(None).await?;
-        let answer = self.send(verb, object, body, intent, &token).await?;
-        if cached
-            && matches!(answer.status, 401 | 403)
-            && super::errors::code_of(&answer.body).is_none()
-        {
-            let (token, _) = self.token(Some(&token)).await?;
-            return self.send(verb, object, body, intent, &token).await;
+        let object = Some(object);
+        for tries in 1.. {
+            self.pace.count();
+            let answer = self.call(verb, object, &body, Intent::Effect).await?;
+            if answer.status != 429 || tries >= TRIES {
+                return self.judge(verb, object, &body, Intent::Effect, &answer);
+            }
+            tokio::time::sleep(wait_before(tries, &answer.headers).min(EFFECT_WAIT)).await;
         }
-        Ok(answer)
+        Err(DeviceError::busy(self.http.name(), "too many requests"))
     }
 
-    /// Success, or what the answer means.
-    fn accepted(
+    fn judge(
         &self,
         verb: &str,
         object: Option<&str>,
         body: &Value,
         intent: Intent,
-        answer: Answer,
-    ) -> Result<Answer, DeviceError> {
+        answer: &Answer,
+    ) -> Result<(), DeviceError> {
         match answer.status {
-            200..=299 => Ok(answer),
+            200..=299 => Ok(()),
             status => Err(classify(
                 self.http.name(),
                 &label(verb, object, body),
@@ -157,6 +166,25 @@ impl RestClient {
                 intent,
             )),
         }
+    }
+
+    /// One command, with one new login when a *cached* token was refused: then nothing was executed.
+    async fn call(
+        &self,
+        verb: &str,
+        object: Option<&str>,
+        body: &Value,
+        intent: Intent,
+    ) -> Result<Answer, DeviceError> {
+        let (token, cached) = self.token(None).await?;
+        let answer = self.send(verb, object, body, intent, &token).await?;
+        // 403 is also "your role may not do this", with a code of its own: another token would not help.
+        let role = || code_of(&answer.body).is_some_and(|(code, _)| code == "CMMVC6253E");
+        if cached && matches!(answer.status, 401 | 403) && !role() {
+            let (token, _) = self.token(Some(&token)).await?;
+            return self.send(verb, object, body, intent, &token).await;
+        }
+        Ok(answer)
     }
 
     async fn send(
@@ -227,26 +255,47 @@ impl RestClient {
         {
             return Ok((token.clone(), true));
         }
-        for turn in 1.. {
-            let answer = self.log_in().await?;
-            if answer.status == 429 && turn < READ_TRIES {
-                tokio::time::sleep(wait_before(turn, &answer.headers)).await;
-                continue;
-            }
-            let token = self.token_of(&answer);
-            match &token {
-                Ok(token) => login.token = Some(token.clone()),
-                Err(error) if error.code() == Some(LOGIN_FAILED) => {
-                    login.refused = Some(error.clone());
+        let token = self.log_in(&mut login).await?;
+        login.token = Some(token.clone());
+        Ok((token, false))
+    }
+
+    /// One attempt with the password; being told to wait is none.
+    async fn log_in(&self, login: &mut Login) -> Result<SecretString, DeviceError> {
+        for tries in 1.. {
+            let answer = self.http.send(self.login_request()?).await?;
+            match answer.status {
+                200 => return self.token_in(&answer),
+                401 | 403 => {
+                    let refused = self.refused(
+                        LOGIN_FAILED,
+                        format!(
+                            "the array does not accept user {} with the password of the Secret: correct the kubernetes.io/basic-auth Secret of storage.spectrumVirtualize.credentials (a user with an SSH key only or a second factor cannot log in here); it is not tried again until the Secret changes",
+                            self.options.username
+                        ),
+                    );
+                    login.refused = Some(refused.clone());
+                    return Err(refused);
                 }
-                Err(_) => {}
+                status => {
+                    let error = classify(
+                        self.http.name(),
+                        "POST auth",
+                        status,
+                        &answer.body,
+                        Intent::Read,
+                    );
+                    if !matches!(error, DeviceError::Busy { .. }) || tries >= TRIES {
+                        return Err(error);
+                    }
+                    tokio::time::sleep(wait_before(tries, &answer.headers)).await;
+                }
             }
-            return token.map(|t| (t, false));
         }
         Err(DeviceError::busy(self.http.name(), "too many logins"))
     }
 
-    async fn log_in(&self) -> Result<Answer, DeviceError> {
+    fn login_request(&self) -> Result<Request, DeviceError> {
         let mut headers = self.json_headers();
         let username = SecretString::from(self.options.username.clone());
         self.secret_header(&mut headers, "x-auth-username", &username)?;
@@ -255,7 +304,7 @@ impl RestClient {
             .base
             .join("auth")
             .map_err(|e| self.refused("BadEndpoint", e.to_string()))?;
-        let request = Request {
+        Ok(Request {
             method: Method::POST,
             url,
             headers,
@@ -263,29 +312,33 @@ impl RestClient {
             intent: Intent::Read,
             label: "POST auth".to_owned(),
             timeout: TIMEOUT,
-        };
-        self.http.send(request).await
+        })
     }
 
-    fn token_of(&self, answer: &Answer) -> Result<SecretString, DeviceError> {
-        match answer.status {
-            200 => {
-                let token = serde_json::from_str::<Value>(&answer.body).map(|v| parse::text(&v, "token")).unwrap_or_default();
-                if token.is_empty() {
-                    return Err(self.refused("UnexpectedAnswer", "the login answered without a token".to_owned()));
-                }
-                Ok(SecretString::from(token))
-            }
-            401 | 403 => Err(self.refused(
-                LOGIN_FAILED,
-                format!(
-                    "the array does not accept user {} with the password of the Secret: correct the kubernetes.io/basic-auth Secret of storage.spectrumVirtualize.credentials (a user with an SSH key only or a second factor cannot log in here); it is not tried again until the Secret changes",
-                    self.options.username
-                ),
-            )),
-            status => Err(classify(self.http.name(), "POST auth", status, &answer.body, Intent::Read)),
+    fn token_in(&self, answer: &Answer) -> Result<SecretString, DeviceError> {
+        let token = serde_json::from_str::<Value>(&answer.body)
+            .map(|v| parse::text(&v, "token"))
+            .unwrap_or_default();
+        if token.is_empty() {
+            return Err(self.refused(
+                "UnexpectedAnswer",
+                "the login answered without a token".to_owned(),
+            ));
         }
+        Ok(SecretString::from(token))
     }
+}
+
+/// What `Retry-After` says in seconds, else half a second, doubled at each turn; never longer than [`LONGEST_WAIT`].
+fn wait_before(turn: u32, headers: &HeaderMap) -> Duration {
+    let asked = headers
+        .get(RETRY_AFTER)
+        .and_then(|v| v.to_str().ok())
+        .and_then(|v| v.trim().parse().ok())
+        .map(Duration::from_secs);
+    asked
+        .unwrap_or_else(|| Duration::from_millis(500) * 2u32.saturating_pow(turn.saturating_sub(1)))
+        .min(LONGEST_WAIT)
 }
 
 fn label(verb: &str, object: Option<&str>, body: &Value) -> String {
@@ -296,18 +349,6 @@ fn label(verb: &str, object: Option<&str>, body: &Value) -> String {
         .map(|f| format!(" {f}"))
         .unwrap_or_default();
     format!("POST {verb}{object}{filter}")
-}
-
-/// What `Retry-After` says in seconds, else half a second, doubled at each turn; never longer than [`LONGEST_WAIT`].
-fn wait_before(turn: u32, headers: &HeaderMap) -> Duration {
-    let asked = headers
-        .get(reqwest::header::RETRY_AFTER)
-        .and_then(|v| v.to_str().ok())
-        .and_then(|v| v.trim().parse().ok())
-        .map(Duration::from_secs);
-    asked
-        .unwrap_or_else(|| Duration::from_millis(500) * 2u32.saturating_pow(turn.saturating_sub(1)))
-        .min(LONGEST_WAIT)
 }
 
 #[cfg(test)]

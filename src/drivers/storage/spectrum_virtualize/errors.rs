@@ -95,4 +95,45 @@ mod tests {
             );
         }
     }
+
+    #[test]
+    fn recorded_errors_classify_by_their_code_or_status() {
+        let Some(captures) = crate::drivers::captures("storage-virtualize") else {
+            return;
+        };
+        let text = std::fs::read_to_string(captures.join("errors_constructed.jsonl")).unwrap();
+        let mut checked = 0;
+        for line in text.lines() {
+            let case: serde_json::Value = serde_json::from_str(line).unwrap();
+            let (Some(status), Some(body)) = (case["status"].as_u64(), case["body"].as_str())
+            else {
+                continue;
+            };
+            if status == 200 {
+                continue;
+            }
+            let status = u16::try_from(status).unwrap();
+            let error = classify("svc", "start", status, body, Intent::Effect);
+            match (case["code"].as_str(), status) {
+                (Some(code), _) => assert_eq!(error.code(), Some(code), "{line}"),
+                (None, 429) => assert!(matches!(error, DeviceError::Busy { .. }), "{line}"),
+                (None, _) => assert_eq!(error.code(), Some("HTTP403"), "{line}"),
+            }
+            checked += 1;
+        }
+        assert!(checked >= 6, "only {checked} errors were checked");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn finding_a_code_never_panics(body in ".*CMMVC.*") {
+            let _ = code_of(&body);
+        }
+        #[test]
+        fn a_code_is_found_behind_anything(before in "[^C]{0,20}", digits in "[0-9]{4}", after in ".{0,20}") {
+            let code = format!("CMMVC{digits}E");
+            let found = code_of(&format!("{before}{code} {after}")).map(|(c, _)| c);
+            proptest::prop_assert_eq!(found, Some(code));
+        }
+    }
 }

@@ -6,6 +6,7 @@
 mod client;
 mod errors;
 mod inventory;
+mod pace;
 mod parse;
 
 pub use client::{ArrayOptions, RestClient};
@@ -45,11 +46,9 @@ impl SpectrumVirtualize {
     /// The group's maps: one request, filtered by the array and again by us (a filter may be ignored, § 1.3).
     async fn maps(&self) -> Result<Vec<FcMap>, DeviceError> {
         let filter = json!({"filtervalue": format!("group_name={}", self.group)});
-        let rows = self.client.list("lsfcmap", None, filter).await?;
-        rows.iter()
-            .filter(|r| parse::text(r, "group_name") == self.group)
-            .map(|r| self.client.parsed(parse::fc_map(r)))
-            .collect()
+        // Asked inside the freeze too: never behind other reads, never repeated here.
+        let rows = self.client.list_at_once("lsfcmap", filter).await?;
+        self.client.parsed(parse::of_group(&rows, &self.group))
     }
 
     /// The maps, or a refusal that tells an empty group from a missing one.

@@ -123,6 +123,12 @@ pub fn fc_map(row: &Value) -> Result<FcMap, String> {
     })
 }
 
+/// The maps of one group. Rows of others are dropped unread: a filter may be ignored, and what they say is not ours.
+pub fn of_group(rows: &[Value], group: &str) -> Result<Vec<FcMap>, String> {
+    let ours = rows.iter().filter(|r| text(r, "group_name") == group);
+    ours.map(fc_map).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,6 +150,19 @@ mod tests {
     fn an_unknown_state_is_an_error_and_never_a_state() {
         let row = json!({"name": "m", "source_vdisk_name": "a", "target_vdisk_name": "b", "status": "dreaming"});
         assert!(fc_map(&row).unwrap_err().contains("dreaming"));
+    }
+
+    #[test]
+    fn maps_of_other_groups_are_never_ours_even_if_the_filter_was_ignored() {
+        let row = |name: &str, group: &str, status: &str| json!({"name": name, "source_vdisk_name": "a", "target_vdisk_name": "b", "status": status, "group_name": group});
+        let rows = [
+            row("m0", "OURS", "copying"),
+            row("m1", "OURS2", "copying"),
+            row("m2", "", "dreaming"),
+        ];
+        let maps = of_group(&rows, "OURS").unwrap();
+        let names: Vec<&str> = maps.iter().map(|m| m.name.as_str()).collect();
+        assert_eq!(names, ["m0"]);
     }
 
     #[test]

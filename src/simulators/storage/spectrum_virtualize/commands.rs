@@ -143,6 +143,7 @@ fn flags_of(verb: &str) -> Option<&'static [&'static str]> {
             "grainsize",
             "compressed",
         ],
+        "chvdisk" => &["name", "warning"],
         "rmvdisk" => &["force", "removehostmappings"],
         "mkvdiskhostmap" => &["host", "scsi", "force", "allowmismatchedscsiids"],
         "rmvdiskhostmap" => &["host"],
@@ -181,6 +182,7 @@ pub fn request(world: &mut World, mut command: Command) -> Answer {
         "prestartfcmap" | "startfcmap" | "stopfcmap" => drive_map(world, &command),
         "rmfcmap" => remove_map(world, &command),
         "rmfcconsistgrp" => remove_group(world, &command),
+        "chvdisk" => rename_vdisk(world, &command),
         "rmvdisk" => remove_vdisk(world, &command),
         "mkvdiskhostmap" => map_to_host(world, &command),
         "rmvdiskhostmap" => unmap_from_host(world, &command),
@@ -539,6 +541,27 @@ fn make_vdisk(world: &mut World, command: &Command) -> Answer {
         }
         Err(answer) => answer,
     }
+}
+
+fn rename_vdisk(world: &mut World, command: &Command) -> Answer {
+    let id = match object(&world.array.vdisks, command) {
+        Ok(vdisk) => vdisk.id,
+        Err(answer) => return answer,
+    };
+    if command.flags.is_empty() {
+        return Answer::refused("CMMVC5707E", "Required parameters are missing.");
+    }
+    if command.text("name").is_some() {
+        let name = match new_name(&world.array.vdisks, command, "vdisk") {
+            Ok((_, name)) => name,
+            Err(answer) => return answer,
+        };
+        if let Some(vdisk) = world.array.vdisks.get_mut(&id) {
+            vdisk.name = name;
+        }
+    }
+    world.ledger.effect("array.chvdisk");
+    Answer::Nothing
 }
 
 fn remove_vdisk(world: &mut World, command: &Command) -> Answer {

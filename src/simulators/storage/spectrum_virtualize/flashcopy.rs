@@ -82,10 +82,13 @@ pub(super) fn act(world: &mut World, maps: &[u32], act: Act, command: &str) -> A
         return answer;
     }
     let name = world.array.name.clone();
-    let special = match world
-        .faults
-        .take(Device::Array, &name, &format!("special {command}"))
-    {
+    let special = world.faults.take_if(
+        Device::Array,
+        &name,
+        command,
+        |k| matches!(k, FaultKind::Special(word) if word == "flush-failed" || word == "no-bitmap"),
+    );
+    let special = match special {
         Some(FaultKind::Special(word)) => word,
         _ => String::new(),
     };

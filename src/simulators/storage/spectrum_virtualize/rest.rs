@@ -4,7 +4,8 @@
 //! Faults (`Device::Array`, operation = the verb, `auth` for the login): `Refused` and `AnswerLost` break the connection,
 //! before and after the command; `Busy` is 429; `Delay` holds the answer back after the effect;
 //! `Special("http-502")` and `Special("http-500")` answer so without a code and without effect.
-//! A login that suffers `Refuse` is a 403.
+//! A login that suffers `Refuse` is a 403. `Refused` for operation `connect` (or any) closes a new connection before its
+//! handshake, as a port where nobody listens.
 
 use super::commands::{Answer, Command, request};
 use crate::simulators::Shared;
@@ -17,13 +18,16 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum_server::Handle;
+use axum_server::accept::Accept;
 use axum_server::tls_rustls::RustlsConfig;
 use base64::Engine as _;
 use chrono::TimeDelta;
 use serde_json::{Value, json};
+use std::future::{Ready, ready};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::net::TcpStream;
 
 #[derive(Clone)]
 struct Endpoint {
@@ -68,9 +72,10 @@ pub fn serve(
         limits: Arc::default(),
         serial: Arc::default(),
     };
+    let door = Door(endpoint.shared.clone());
     let router = Router::new().fallback(handle_request).with_state(endpoint);
     let server = axum_server::from_tcp_rustls(listener, tls)?
-        .map(|acceptor| acceptor.acceptor(axum_server::accept::NoDelayAcceptor::new()))
+        .map(|acceptor| acceptor.acceptor(door))
         .handle(handle.clone());
     tokio::spawn(async move {
         if let Err(error) = server.serve(router.into_make_service()).await {
@@ -78,6 +83,32 @@ pub fn serve(
         }
     });
     Ok(handle)
+}
+
+/// Takes connections, unless a fault says that nobody listens.
+#[derive(Clone)]
+struct Door(Shared);
+
+impl<S> Accept<TcpStream, S> for Door {
+    type Stream = TcpStream;
+    type Service = S;
+    type Future = Ready<std::io::Result<(TcpStream, S)>>;
+
+    fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
+        let mut world = self.0.now();
+        let name = world.array.name.clone();
+        let refused = world
+            .faults
+            .take_if(Device::Array, &name, "connect", |k| {
+                *k == FaultKind::Refused
+            })
+            .is_some();
+        ready(if refused {
+            Err(std::io::ErrorKind::ConnectionRefused.into())
+        } else {
+            stream.set_nodelay(true).map(|()| (stream, service))
+        })
+    }
 }
 
 async fn handle_request(
@@ -96,7 +127,18 @@ async fn handle_request(
     let fault = {
         let mut world = endpoint.shared.now();
         let name = world.array.name.clone();
-        world.faults.take(Device::Array, &name, &verb)
+        // Other special ones wait for the array itself.
+        world
+            .faults
+            .take_if(Device::Array, &name, &verb, |k| match k {
+                FaultKind::Special(word) => failure_named(word).is_some(),
+                FaultKind::Refused
+                | FaultKind::NoAnswer
+                | FaultKind::AnswerLost
+                | FaultKind::Busy
+                | FaultKind::Refuse { .. }
+                | FaultKind::Delay { .. } => true,
+            })
     };
     match &fault {
         Some(FaultKind::NoAnswer) => std::future::pending::<()>().await,
