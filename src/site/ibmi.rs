@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// One proved connection. When the connection behind it is replaced, every use of it is `Unreachable`: prove again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,8 +118,6 @@ pub struct JobStatus {
     pub name: JobName,
     /// Where it is.
     pub state: JobState,
-    /// Job entered the system, as the system prints it.
-    pub entered: String,
     /// `JOB_ACTIVE_TIME` → `JOB_END_TIME` in milliseconds, when both exist: the SAVE column.
     pub active_milliseconds: Option<i64>,
 }
@@ -163,6 +162,12 @@ pub trait IbmI: Send + Sync {
     fn address(&self) -> String;
     /// Connects (or re-uses the live connection) and probes who answers. Changes nothing.
     async fn connect(&self) -> Result<Session, DeviceError>;
+    /// Read: as [`Self::connect`], but a live connection whose identity was probed less than `age` ago is taken as it
+    /// is: one TCP connection never changes the system at its other end. Clock and SCPF time are then `age` old at most.
+    async fn connect_recent(&self, age: Duration) -> Result<Session, DeviceError> {
+        let _ = age;
+        self.connect().await
+    }
     /// Effect or read: runs one CL command to its end. A refusal is `Ok` with `succeeded == false`.
     async fn run(
         &self,
@@ -262,6 +267,27 @@ impl CloneSystem {
         sources: &[Identity],
     ) -> Result<ProvenClone, ProofError> {
         let session = self.0.connect().await?;
+        self.proved(session, clone, sources)
+    }
+
+    /// As [`Self::prove`], on a connection that was proved less than `age` ago; for looks that repeat, never before an
+    /// effect.
+    pub async fn prove_recent(
+        &self,
+        clone: &Identity,
+        sources: &[Identity],
+        age: Duration,
+    ) -> Result<ProvenClone, ProofError> {
+        let session = self.0.connect_recent(age).await?;
+        self.proved(session, clone, sources)
+    }
+
+    fn proved(
+        &self,
+        session: Session,
+        clone: &Identity,
+        sources: &[Identity],
+    ) -> Result<ProvenClone, ProofError> {
         let found = session.system.identity.clone();
         if sources.contains(&found) {
             return Err(ProofError::IsProduction {

@@ -107,6 +107,9 @@ pub(super) async fn find(
     name: &str,
 ) -> Result<Option<JobStatus>, DeviceError> {
     need_name(driver, "job", name)?;
+    if let Some(active) = active(driver, session, name).await? {
+        return Ok(Some(active));
+    }
     let sql = format!(
         "SELECT JOB_NAME, JOB_STATUS, COMPLETION_STATUS, JOB_END_SEVERITY, JOB_ENTERED_SYSTEM_TIME, JOB_ACTIVE_TIME, JOB_END_TIME \
          FROM TABLE(QSYS2.JOB_INFO(JOB_STATUS_FILTER => '*ALL', JOB_USER_FILTER => '*ALL')) X \
@@ -119,9 +122,8 @@ pub(super) async fn find(
     let qualified = JobName::new(cell(row, "JOB_NAME"));
     let state = match cell(row, "JOB_STATUS") {
         "JOBQ" => JobState::Queued,
-        "ACTIVE" => waiting_text(driver, session, &qualified)
-            .await?
-            .map_or(JobState::Active, JobState::MessageWait),
+        // Became active between the two questions.
+        "ACTIVE" => JobState::Active,
         _ => JobState::Ended {
             normal: cell(row, "COMPLETION_STATUS") == "NORMAL",
             severity: cell(row, "JOB_END_SEVERITY").parse().unwrap_or(0),
@@ -130,8 +132,34 @@ pub(super) async fn find(
     Ok(Some(JobStatus {
         name: qualified,
         state,
-        entered: cell(row, "JOB_ENTERED_SYSTEM_TIME").to_owned(),
         active_milliseconds: between(cell(row, "JOB_ACTIVE_TIME"), cell(row, "JOB_END_TIME")),
+    }))
+}
+
+/// The newest active job of this name. One cheap question: a job is active in nearly every look, and JOB_INFO walks all
+/// jobs of the system.
+async fn active(
+    driver: &IbmIDriver,
+    session: &Session,
+    name: &str,
+) -> Result<Option<JobStatus>, DeviceError> {
+    let sql = format!(
+        "SELECT JOB_NAME, JOB_STATUS FROM TABLE(QSYS2.ACTIVE_JOB_INFO(JOB_NAME_FILTER => '{name}')) X \
+         WHERE JOB_NAME LIKE '%/{name}' ORDER BY JOB_NAME DESC FETCH FIRST 1 ROW ONLY"
+    );
+    let rows = driver.query(session, &sql).await?;
+    let Some(row) = rows.first() else {
+        return Ok(None);
+    };
+    let qualified = JobName::new(cell(row, "JOB_NAME"));
+    let state = match cell(row, "JOB_STATUS") {
+        "MSGW" => JobState::MessageWait(waiting_text(driver, session, &qualified).await?),
+        _ => JobState::Active,
+    };
+    Ok(Some(JobStatus {
+        name: qualified,
+        state,
+        active_milliseconds: None,
     }))
 }
 
@@ -150,13 +178,7 @@ async fn waiting_text(
     driver: &IbmIDriver,
     session: &Session,
     job: &JobName,
-) -> Result<Option<String>, DeviceError> {
-    let sql =
-        format!("SELECT JOB_STATUS FROM TABLE(QSYS2.ACTIVE_JOB_INFO()) X WHERE JOB_NAME = '{job}'");
-    let rows = driver.query(session, &sql).await?;
-    if !rows.iter().any(|r| cell(r, "JOB_STATUS") == "MSGW") {
-        return Ok(None);
-    }
+) -> Result<String, DeviceError> {
     let sql = format!(
         "SELECT MESSAGE_ID, MESSAGE_TEXT FROM QSYS2.MESSAGE_QUEUE_INFO WHERE MESSAGE_TYPE = 'INQUIRY' AND FROM_JOB = '{job}' \
          ORDER BY MESSAGE_TIMESTAMP DESC FETCH FIRST 1 ROW ONLY"
@@ -169,10 +191,10 @@ async fn waiting_text(
         );
         rows = driver.query(session, &sql).await?;
     }
-    Ok(Some(rows.first().map_or_else(
+    Ok(rows.first().map_or_else(
         || "a message (its text was not found)".to_owned(),
         |r| format!("{} {}", cell(r, "MESSAGE_ID"), cell(r, "MESSAGE_TEXT")),
-    )))
+    ))
 }
 
 /// A job that is in no job table any more: the history log has its end (CPF1164), or its start (CPF1124).
@@ -214,7 +236,6 @@ async fn from_history(
             normal: code == Some(0),
             severity: u8::try_from(code.unwrap_or(99)).unwrap_or(99),
         },
-        entered: started.to_owned(),
         active_milliseconds: between(started, cell(end, "MESSAGE_TIMESTAMP")),
     }))
 }

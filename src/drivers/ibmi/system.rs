@@ -11,7 +11,7 @@ use crate::wire;
 use async_trait::async_trait;
 use chrono::NaiveDateTime;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
 /// How long the driver waits.
@@ -46,6 +46,8 @@ pub struct IbmIDriver {
 struct Live {
     count: u64,
     connection: Option<(u64, Arc<dyn Connection>)>,
+    /// Who answered on the connection, and when it was asked.
+    probed: Option<(Instant, Session)>,
 }
 
 /// Identity, clock and SCPF entry time in one statement (`ibmi.md` § 1.7, § 9).
@@ -119,6 +121,7 @@ impl IbmIDriver {
         let mut live = self.live.lock().await;
         if live.connection.as_ref().is_some_and(|(n, _)| *n == number) {
             live.connection = None;
+            live.probed = None;
         }
     }
 
@@ -145,12 +148,15 @@ impl IbmIDriver {
         sql::rows(&stdout, &mark).map_err(|why| DeviceError::indeterminate(self.device(), why))
     }
 
-    async fn probe(&self, number: u64) -> Result<SystemStatus, DeviceError> {
+    async fn probe(&self, number: u64) -> Result<Session, DeviceError> {
         let rows = self.rows(number, PROBE).await?;
         let row = rows.first().ok_or_else(|| {
             DeviceError::indeterminate(self.device(), "the identity probe gave no row")
         })?;
-        self.status(row)
+        let system = self.status(row)?;
+        let session = Session { number, system };
+        self.live.lock().await.probed = Some((Instant::now(), session.clone()));
+        Ok(session)
     }
 
     fn status(&self, row: &Row) -> Result<SystemStatus, DeviceError> {
@@ -238,7 +244,7 @@ impl IbmI for IbmIDriver {
             && self.answers(number).await
         {
             match self.probe(number).await {
-                Ok(system) => return Ok(Session { number, system }),
+                Ok(session) => return Ok(session),
                 // The probe only reads: a dead connection is replaced and asked again.
                 Err(DeviceError::Unreachable { .. } | DeviceError::Indeterminate { .. }) => {}
                 Err(other @ (DeviceError::Busy { .. } | DeviceError::Refused { .. })) => {
@@ -255,8 +261,22 @@ impl IbmI for IbmIDriver {
             live.connection = Some((number, Arc::from(connection)));
             number
         };
-        let system = self.probe(number).await?;
-        Ok(Session { number, system })
+        self.probe(number).await
+    }
+
+    async fn connect_recent(&self, age: Duration) -> Result<Session, DeviceError> {
+        let recent = {
+            let live = self.live.lock().await;
+            let connected = live.connection.as_ref().map(|(n, _)| *n);
+            let probed = live.probed.as_ref();
+            probed
+                .filter(|(at, s)| at.elapsed() < age && Some(s.number) == connected)
+                .map(|(_, session)| session.clone())
+        };
+        match recent {
+            Some(session) => Ok(session),
+            None => self.connect().await,
+        }
     }
 
     async fn run(

@@ -221,7 +221,6 @@ impl IbmI for Host {
                 normal: self.0.set().function_ends_well,
                 severity: 0,
             },
-            entered: String::new(),
             active_milliseconds: Some(1000),
         };
         self.0

@@ -6,6 +6,7 @@ use super::collect_logs;
 use super::gate::{self, Stop, facts};
 use crate::engine::journal::{Entry, Facts};
 use crate::engine::step::{Failure, LockKind, Observation, Step, StepContext};
+use crate::recipe::pins::parse_identity;
 use crate::recipe::plan::Plan;
 use crate::recipe::queries::local_time;
 use crate::site::{
@@ -37,10 +38,10 @@ impl RunFunction {
     async fn look(&self, context: &StepContext<'_>) -> Result<Observation, Stop> {
         let entry = context.entry(ID);
         let poll = self.plan.pace.job(gate::elapsed(&entry, context.now));
-        let status = context.site.clone_partition.status().await?;
-        let proof = match gate::prove_clone(context.site, &self.plan, &status.identity).await {
+        let proof = match self.watch(context).await {
             Ok(proof) => proof,
             Err(ProofError::Device(error)) => {
+                let status = context.site.clone_partition.status().await?;
                 self.still_up(&status.state, &status.reference_code)?;
                 return Err(Stop::Device(error));
             }
@@ -52,6 +53,24 @@ impl RunFunction {
             None if gate::unsent(&entry) => Ok(Observation::Absent),
             None => self.vanished(context, &entry, &proof, poll).await,
         }
+    }
+
+    /// The clone for one more look. The console is asked again only when the clone does not answer: its pair of the clone
+    /// is in this run's journal, and a submit asks it anew.
+    async fn watch(&self, context: &StepContext<'_>) -> Result<ProvenClone, ProofError> {
+        let known = context
+            .journal
+            .output("verify-site", "cloneIdentity")
+            .and_then(parse_identity);
+        let identity = match known {
+            Some(identity) => identity,
+            None => context.site.clone_partition.status().await?.identity,
+        };
+        let sources = &self.plan.source_identities;
+        let clone = &context.site.clone;
+        clone
+            .prove_recent(&identity, sources, self.plan.pace.proof())
+            .await
     }
 
     /// A clone that went down takes its function with it; waiting for the time limit would only hide that.

@@ -8,7 +8,6 @@ fn job(state: JobState) -> Option<JobStatus> {
     Some(JobStatus {
         name: JobName::new("123456/CLN/C1_16"),
         state,
-        entered: String::new(),
         active_milliseconds: Some(754_000),
     })
 }
