@@ -3,30 +3,26 @@
 use super::controls::{Controls, Injected, Point};
 use super::faulty::faulty;
 use super::memory::{MatrixClock, MemoryLocks, MemoryStore};
+use super::stage::{Stage, plan};
 use crate::engine::clock::SingleReplica;
 use crate::engine::drive::{Cancel, Engine, Pass};
 use crate::engine::journal::{Journal, Phase};
 use crate::engine::ports::{Clock, JournalStore, Locks, Recipe, StoreError};
-use crate::recipe::{LogKind, LogLine, LogSink, LogSummary, Plan, fakes};
+use crate::recipe::{LogKind, LogLine, LogSink, LogSummary, Plan};
 use crate::simulators::Shared;
 use crate::simulators::clock::SimulatedClock;
 use crate::simulators::faults::{Device, Fault, FaultKind};
 use crate::simulators::hmc::{ControlRole, ViewRole, start_by_hand};
-use crate::simulators::ibmi::file::{ProgramFile, ProgramResult, SystemFile};
 use crate::simulators::ibmi::role as ibmi_role;
-use crate::simulators::ledger::ViolationKind;
-use crate::simulators::storage::spectrum_virtualize::{self, ArrayRole};
+use crate::simulators::storage::spectrum_virtualize::ArrayRole;
 use crate::simulators::vios::VirtualIoRole;
-use crate::simulators::world::file::WorldFile;
-use crate::simulators::world::{Content, Quality, World};
 use crate::site::{CloneSystem, Identity, Site, SourceSystem};
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
 use futures::FutureExt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-const SOURCE: &str = "10.0.8.20";
+pub(super) const SOURCE: &str = "10.0.8.20";
 const CLONE: &str = "10.0.8.21";
 const USER: (&str, &str) = ("CLONEOP", "cloneop-secret");
 
@@ -66,111 +62,6 @@ impl LogSink for MemoryLogs {
     }
 }
 
-/// A healthy small site: PROD with two volumes behind two VIOSes, its clone, one consistency group.
-fn world() -> World {
-    let yaml = r#"
-start: 2026-11-23T00:00:00Z
-sources: [PROD]
-console:
-  name: hmc1
-  listen: ["127.0.0.1:0"]
-  users: [{ name: cloneop, password: x }]
-  systems: [{ name: P10-PARIS, typeModel: 9105-42A, serial: 78ABCD0 }]
-  partitions:
-    - { name: VIOS1, system: P10-PARIS, id: 1, kind: Virtual IO Server, running: true }
-    - { name: VIOS2, system: P10-PARIS, id: 2, kind: Virtual IO Server, running: true }
-    - name: PROD
-      system: P10-PARIS
-      id: 3
-      kind: OS400
-      running: true
-      scsi: [{ slot: 4, vios: VIOS1, vhost: vhost0, serverSlot: 10 }, { slot: 5, vios: VIOS2, vhost: vhost0, serverSlot: 10 }]
-    - name: CLONE1
-      system: P10-PARIS
-      id: 21
-      kind: OS400
-      profiles: [CLONE_PRF]
-      scsi: [{ slot: 4, vios: VIOS1, vhost: vhost3, serverSlot: 13 }, { slot: 5, vios: VIOS2, vhost: vhost3, serverSlot: 13 }]
-vioses:
-  - { name: VIOS1, arrayHost: VIOS1, vtds: [{ vhost: vhost0, vtd: prod_0, volume: PROD_0 }, { vhost: vhost0, vtd: prod_1, volume: PROD_1 }] }
-  - { name: VIOS2, arrayHost: VIOS2, vtds: [{ vhost: vhost0, vtd: prod_0, volume: PROD_0 }, { vhost: vhost0, vtd: prod_1, volume: PROD_1 }] }
-array:
-  name: svc
-  users: [{ name: cloneop, password: x }]
-  pools: [{ name: P0, gib: 2000 }]
-  volumes:
-    - { name: PROD_0, gib: 100, pool: P0 }
-    - { name: PROD_1, gib: 100, pool: P0 }
-    - { name: CLN_0, gib: 100, pool: P0, thin: true }
-    - { name: CLN_1, gib: 100, pool: P0, thin: true }
-  hosts:
-    - { name: VIOS1, wwpns: [c050760000000001], volumes: [PROD_0, PROD_1, CLN_0, CLN_1] }
-    - { name: VIOS2, wwpns: [c050760000000002], volumes: [PROD_0, PROD_1, CLN_0, CLN_1] }
-  groups:
-    - name: CLONE1
-      maps: [{ name: m0, source: PROD_0, target: CLN_0 }, { name: m1, source: PROD_1, target: CLN_1 }]
-systems: []
-network: []
-knobs:
-  prepareMilliseconds: 3000
-  powerOffMilliseconds: 3000
-  activationMilliseconds: 2000
-  iplMilliseconds: 15000
-  personalityMilliseconds: 5000
-  forceWriteMilliseconds: 500
-  stoppingMilliseconds: 3000
-"#;
-    let mut file: WorldFile = serde_saphyr::from_str(yaml).unwrap();
-    let mut prod = SystemFile::simple("PROD", &["PROD_0", "PROD_1"], SOURCE);
-    prod.programs = vec![ProgramFile {
-        program: "CLNLIB/MYSAVE".into(),
-        seconds: Some(20),
-        result: ProgramResult::Normal,
-        messages: Vec::new(),
-    }];
-    file.systems.push(prod);
-    World::from_file(&file).unwrap()
-}
-
-fn plan(setting: Setting, run: i64) -> Plan {
-    let (mut spec, mut facts) = fakes::sample(setting.function);
-    if setting.canary {
-        spec.freeze.proof = crate::api::options::Proof::Canary;
-    }
-    facts.run_token = format!("RUN{run:08}");
-    facts.run_number = run;
-    facts.run = format!("nightly-{run}");
-    Plan::new(&spec, facts).unwrap()
-}
-
-/// What the first, undisturbed run leaves behind: the world every combination starts from.
-#[derive(Clone)]
-pub struct Stage {
-    world: World,
-    at: DateTime<Utc>,
-}
-
-impl Stage {
-    /// A site on which one USER run has succeeded: the clone runs on its image, so that the next run has to stop,
-    /// unmap and end.
-    pub fn prepared() -> Self {
-        let world = world();
-        let at = world.now;
-        let setting = Setting {
-            function: "USER",
-            canary: false,
-            silent: false,
-        };
-        let run = RunUnderTest::new(&Self { world, at }, setting, 1, &[]);
-        let end = run.to_end();
-        assert_eq!(end.phase, Phase::Succeeded, "{:#?}", end.verdict);
-        run.leave_off();
-        let world = run.shared.now().clone();
-        let at = world.now;
-        Self { world, at }
-    }
-}
-
 /// One run with its leaders.
 pub struct RunUnderTest {
     pub shared: Shared,
@@ -180,8 +71,8 @@ pub struct RunUnderTest {
     logs: Arc<MemoryLogs>,
     plan: Plan,
     clock: MatrixClock,
-    setting: Setting,
-    images_before: usize,
+    pub(super) setting: Setting,
+    pub(super) images_before: usize,
 }
 
 impl RunUnderTest {
@@ -384,114 +275,6 @@ impl RunUnderTest {
         // A silently lost helper is found dead by the system in the end (`TCP keep-alive`); its watchdog is proved ended.
         self.clock.clock.advance(Duration::from_secs(1));
         drop(self.shared.now());
-    }
-
-    /// Everything that must hold at the end, whatever went wrong. Returns what does not.
-    pub fn broken(&self, journal: &Journal) -> Vec<String> {
-        self.leave_off();
-        let mut found = Vec::new();
-        let mut world = self.shared.now();
-        if self.setting.silent || self.controls.points().is_empty() {
-            // Sessions of dead processes stay open for a while on the far side when the network swallows everything.
-            world.ledger.violations.clear();
-        }
-        let suspended = world
-            .systems
-            .get("PROD")
-            .map(|s| s.suspended())
-            .unwrap_or_default();
-        if !suspended.is_empty() {
-            found.push(format!("production is left suspended: {suspended:?}"));
-        }
-        spectrum_virtualize::check_left_behind(&mut world);
-        let failed = !matches!(journal.phase, Phase::Succeeded | Phase::Warning);
-        for violation in &world.ledger.violations {
-            // The world resumed by itself in the instant of the copy: noticed, and the run has failed.
-            if failed && violation.kind == ViolationKind::CopyWithoutSuspension {
-                continue;
-            }
-            found.push(format!(
-                "violation {:?}: {}",
-                violation.kind, violation.text
-            ));
-        }
-        if world
-            .systems
-            .get("PROD")
-            .is_none_or(|s| s.image().is_none())
-        {
-            found.push("production does not run".into());
-        }
-        if !journal.phase.is_final() {
-            found.push(format!("phase {:?} is not final", journal.phase));
-        }
-        if journal.open_obligations().next().is_some() {
-            found.push("an obligation is open although the phase is final".into());
-        }
-        if matches!(journal.phase, Phase::Succeeded | Phase::Warning) {
-            self.check_success(&world, journal, &mut found);
-        }
-        if self.controls.api_calls_in_freeze() > 0 {
-            found.push("the API was called inside the freeze".into());
-        }
-        if let Some(ms) = journal.window.as_ref().and_then(|w| w.milliseconds)
-            && ms > 130_000
-        {
-            found.push(format!("the freeze took {ms} ms"));
-        }
-        found
-    }
-
-    fn check_success(&self, world: &World, journal: &Journal, found: &mut Vec<String>) {
-        let copies = world.ledger.effect_count("array.startfcconsistgrp");
-        if copies != 1 {
-            found.push(format!("a success with {copies} copies"));
-        }
-        let images: Vec<_> = ["CLN_0", "CLN_1"]
-            .iter()
-            .map(|v| {
-                spectrum_virtualize::uid_of(world, v)
-                    .and_then(|uid| world.contents.get(&uid).copied())
-            })
-            .collect();
-        let [
-            Some(Content::Part { image: a, index: 0 }),
-            Some(Content::Part { image: b, index: 1 }),
-        ] = images[..]
-        else {
-            found.push(format!("a success whose targets hold {images:?}"));
-            return;
-        };
-        let origin = world.images.get(&a).and_then(|i| i.origin.clone());
-        let clean = origin
-            .as_ref()
-            .is_some_and(|o| o.quality == Quality::Suspended && o.source == "PROD");
-        if a != b || !clean || usize::try_from(a.0).unwrap() <= self.images_before {
-            found.push(format!("a success with an image that is not of this run or not clean: {a:?} {b:?} {origin:?}"));
-        }
-        if self.setting.function == "USER" {
-            let runs_it = world.systems.get("CLONE1").and_then(|s| s.image()) == Some(a);
-            if !runs_it {
-                found.push("a success whose clone does not run on this run's image".into());
-            }
-            let jobs: Vec<_> = world
-                .ledger
-                .effects
-                .iter()
-                .filter(|(k, _)| k.starts_with("ibmi.CLONE1.job."))
-                .collect();
-            if jobs.iter().map(|(_, n)| **n).sum::<u64>() != 1 {
-                found.push(format!(
-                    "the function was not submitted exactly once: {jobs:?}"
-                ));
-            }
-        }
-        if journal
-            .entry("start-copy")
-            .is_some_and(|e| e.output.is_empty())
-        {
-            found.push("a success without a recorded copy".into());
-        }
     }
 }
 

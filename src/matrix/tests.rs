@@ -1,7 +1,8 @@
 //! All combinations, and for every rule the proof that the matrix notices when it is broken.
 
 use super::controls::{Injected, applies};
-use super::scenario::{RunUnderTest, Setting, Stage, points};
+use super::scenario::{RunUnderTest, Setting, points};
+use super::stage::Stage;
 use crate::engine::journal::Phase;
 use crate::engine::rules::{Rule, break_rule};
 use std::collections::BTreeMap;

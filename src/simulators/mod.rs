@@ -11,6 +11,7 @@ pub mod ledger;
 pub mod storage;
 pub mod tls;
 pub mod vios;
+mod wire;
 pub mod world;
 
 use std::sync::{Arc, Mutex, MutexGuard};

@@ -16,6 +16,7 @@ mod vios_views;
 use crate::simulators::Shared;
 use crate::simulators::faults::{Device, FaultKind};
 use crate::simulators::ledger::RequestLine;
+use crate::simulators::wire::{self, Course, percent_decoded};
 use crate::simulators::world::World;
 use axum::Router;
 use axum::body::Bytes;
@@ -143,7 +144,8 @@ async fn handle_request(
             .unwrap_or_default()
             .to_owned()
     };
-    let path = percent_decode(uri.path());
+    // What cannot be decoded names nothing.
+    let path = percent_decoded(uri.path()).unwrap_or_else(|| uri.path().to_owned());
     let operation = format!("{method} {path}");
     let (fault, pause) = {
         let mut world = endpoint.shared.now();
@@ -158,23 +160,8 @@ async fn handle_request(
         .clock()
         .sleep(Duration::from_millis(pause))
         .await;
-    match &fault {
-        Some(FaultKind::NoAnswer) => std::future::pending::<()>().await,
-        Some(FaultKind::Delay { milliseconds }) => {
-            endpoint
-                .shared
-                .clock()
-                .sleep(Duration::from_millis(*milliseconds))
-                .await;
-        }
-        Some(
-            FaultKind::Refused
-            | FaultKind::AnswerLost
-            | FaultKind::Busy
-            | FaultKind::Refuse { .. }
-            | FaultKind::Special(_),
-        )
-        | None => {}
+    if wire::before(fault.as_ref()).await == Course::BreaksOff {
+        return wire::broken_connection();
     }
     let (host, accept, token) = (header("host"), header("accept"), header("x-api-session"));
     let known = header("if-none-match");
@@ -196,16 +183,14 @@ async fn handle_request(
         log(&mut world, &operation, &reply, pause);
         (reply, std::mem::take(&mut world.console.answer_lost))
     };
-    if lost || matches!(fault, Some(FaultKind::AnswerLost | FaultKind::Refused)) {
-        // A body that breaks off ends the connection without an answer.
-        return broken_connection();
+    if lost {
+        return wire::broken_connection();
     }
-    respond(reply)
+    wire::after(fault.as_ref(), endpoint.shared.clock(), respond(reply)).await
 }
 
 fn with_fault(world: &mut World, ask: &Ask<'_>, fault: Option<&FaultKind>) -> Reply {
     match fault {
-        Some(FaultKind::Refused) => Reply::empty(502),
         Some(FaultKind::Busy) => Reply::error(
             500,
             ask.path,
@@ -234,7 +219,8 @@ fn with_fault(world: &mut World, ask: &Ask<'_>, fault: Option<&FaultKind>) -> Re
             route(world, ask)
         }
         Some(
-            FaultKind::NoAnswer
+            FaultKind::Refused
+            | FaultKind::NoAnswer
             | FaultKind::AnswerLost
             | FaultKind::Delay { .. }
             | FaultKind::Special(_),
@@ -323,38 +309,6 @@ fn respond(reply: Reply) -> Response {
         set("etag", &etag.to_string());
     }
     response
-}
-
-fn broken_connection() -> Response {
-    let broken = futures::stream::once(async {
-        Err::<Bytes, _>(std::io::Error::other("connection dropped"))
-    });
-    let mut response = Response::new(axum::body::Body::from_stream(broken));
-    *response.status_mut() = StatusCode::OK;
-    response
-}
-
-/// Decodes `%20` and the like.
-fn percent_decode(path: &str) -> String {
-    let bytes = path.as_bytes();
-    let mut decoded = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let hex = bytes
-            .get(at + 1..at + 3)
-            .and_then(|h| std::str::from_utf8(h).ok());
-        match (bytes[at], hex.and_then(|h| u8::from_str_radix(h, 16).ok())) {
-            (b'%', Some(byte)) => {
-                decoded.push(byte);
-                at += 3;
-            }
-            (byte, _) => {
-                decoded.push(byte);
-                at += 1;
-            }
-        }
-    }
-    String::from_utf8_lossy(&decoded).into_owned()
 }
 
 #[cfg(test)]

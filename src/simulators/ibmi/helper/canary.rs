@@ -1,6 +1,8 @@
 //! The canary: one commit that waits while its ASP is suspended (`ibmi/CONTRACT.md` § 5).
 
-use super::*;
+use super::{CANARY_MILLISECONDS, CanaryState, Helper};
+use crate::simulators::world::World;
+use chrono::{DateTime, Duration, Utc};
 
 pub(super) fn start_canary(world: &mut World, partition: &str, id: u64) {
     let now = world.now;

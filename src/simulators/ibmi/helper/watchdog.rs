@@ -1,6 +1,14 @@
 //! The watchdog: armed, disarmed, fired (`ibmi/CONTRACT.md` § 4).
 
-use super::*;
+use super::line::valid_asp;
+use super::obey::{Answer, err};
+use super::{Helper, WatchdogJob};
+use crate::simulators::ibmi::jobs;
+use crate::simulators::ibmi::quiesce::{self, AspAction};
+use crate::simulators::ibmi::record;
+use crate::simulators::ibmi::system::{own_clock, running, tell_operator, view};
+use crate::simulators::world::World;
+use chrono::{DateTime, Duration, SecondsFormat, Utc};
 
 pub(super) fn arm(
     world: &mut World,

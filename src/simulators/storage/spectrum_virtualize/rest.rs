@@ -11,6 +11,7 @@ use super::commands::{Answer, Command, request};
 use crate::simulators::Shared;
 use crate::simulators::faults::{Device, FaultKind};
 use crate::simulators::ledger::RequestLine;
+use crate::simulators::wire::{self, Course, percent_decoded};
 use crate::simulators::world::World;
 use axum::Router;
 use axum::body::Bytes;
@@ -140,23 +141,22 @@ async fn handle_request(
                 | FaultKind::Delay { .. } => true,
             })
     };
-    match &fault {
-        Some(FaultKind::NoAnswer) => std::future::pending::<()>().await,
-        Some(FaultKind::Refused) => return broken_connection(),
-        Some(FaultKind::Busy) => return too_many(&mut endpoint.shared.now(), &verb),
-        Some(FaultKind::Special(word)) => {
-            if let Some(status) = failure_named(word) {
-                log(
-                    &mut endpoint.shared.now(),
-                    format!("POST {verb}"),
-                    status,
-                    0,
-                );
-                return (status, "<html>no code</html>").into_response();
-            }
-        }
-        Some(FaultKind::AnswerLost | FaultKind::Refuse { .. } | FaultKind::Delay { .. }) | None => {
-        }
+    if wire::before(fault.as_ref()).await == Course::BreaksOff {
+        return wire::broken_connection();
+    }
+    if fault == Some(FaultKind::Busy) {
+        return too_many(&mut endpoint.shared.now(), &verb);
+    }
+    if let Some(FaultKind::Special(word)) = &fault
+        && let Some(status) = failure_named(word)
+    {
+        log(
+            &mut endpoint.shared.now(),
+            format!("POST {verb}"),
+            status,
+            0,
+        );
+        return (status, "<html>no code</html>").into_response();
     }
     let response = if verb == "auth" {
         login(
@@ -167,15 +167,7 @@ async fn handle_request(
     } else {
         command(&endpoint, &headers, verb, object, &body, fault.as_ref()).await
     };
-    if let Some(FaultKind::Delay { milliseconds }) = fault {
-        let late = Duration::from_millis(milliseconds);
-        endpoint.shared.clock().sleep(late).await;
-    }
-    if fault == Some(FaultKind::AnswerLost) {
-        broken_connection()
-    } else {
-        response
-    }
+    wire::after(fault.as_ref(), endpoint.shared.clock(), response).await
 }
 
 /// Failures of the REST service itself, in front of the array.
@@ -194,22 +186,6 @@ fn command_path(path: &str) -> Option<(String, Option<String>)> {
     let (verb, object) = after.split_once('/').unwrap_or((after, ""));
     let object = percent_decoded(object.trim_end_matches('/'))?;
     (!verb.is_empty()).then(|| (verb.to_owned(), Some(object).filter(|o| !o.is_empty())))
-}
-
-/// `None` when it is not valid percent-encoded UTF-8.
-fn percent_decoded(text: &str) -> Option<String> {
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        if byte == b'%' {
-            let digit = |b: Option<u8>| char::from(b?).to_digit(16);
-            let value = digit(bytes.next())? * 16 + digit(bytes.next())?;
-            decoded.push(u8::try_from(value).ok()?);
-        } else {
-            decoded.push(byte);
-        }
-    }
-    String::from_utf8(decoded).ok()
 }
 
 fn header(headers: &HeaderMap, name: &str) -> String {
@@ -475,12 +451,4 @@ fn to_http(answer: &Answer, errors_as_json: bool) -> Response {
             (status, format!("{code} {text}")).into_response()
         }
     }
-}
-
-/// A body that breaks off ends the connection without an answer.
-fn broken_connection() -> Response {
-    let broken = futures::stream::once(async {
-        Err::<Bytes, _>(std::io::Error::other("connection dropped"))
-    });
-    Response::new(axum::body::Body::from_stream(broken))
 }

@@ -1,0 +1,114 @@
+//! The site and the plan of every combination, and the world after its first, undisturbed run.
+
+use super::scenario::{RunUnderTest, SOURCE, Setting};
+use crate::engine::journal::Phase;
+use crate::recipe::{Plan, fakes};
+use crate::simulators::ibmi::file::{ProgramFile, ProgramResult, SystemFile};
+use crate::simulators::world::World;
+use crate::simulators::world::file::WorldFile;
+use chrono::{DateTime, Utc};
+
+/// A healthy small site: PROD with two volumes behind two VIOSes, its clone, one consistency group.
+fn world() -> World {
+    let yaml = r#"
+start: 2026-11-23T00:00:00Z
+sources: [PROD]
+console:
+  name: hmc1
+  listen: ["127.0.0.1:0"]
+  users: [{ name: cloneop, password: x }]
+  systems: [{ name: P10-PARIS, typeModel: 9105-42A, serial: 78ABCD0 }]
+  partitions:
+    - { name: VIOS1, system: P10-PARIS, id: 1, kind: Virtual IO Server, running: true }
+    - { name: VIOS2, system: P10-PARIS, id: 2, kind: Virtual IO Server, running: true }
+    - name: PROD
+      system: P10-PARIS
+      id: 3
+      kind: OS400
+      running: true
+      scsi: [{ slot: 4, vios: VIOS1, vhost: vhost0, serverSlot: 10 }, { slot: 5, vios: VIOS2, vhost: vhost0, serverSlot: 10 }]
+    - name: CLONE1
+      system: P10-PARIS
+      id: 21
+      kind: OS400
+      profiles: [CLONE_PRF]
+      scsi: [{ slot: 4, vios: VIOS1, vhost: vhost3, serverSlot: 13 }, { slot: 5, vios: VIOS2, vhost: vhost3, serverSlot: 13 }]
+vioses:
+  - { name: VIOS1, arrayHost: VIOS1, vtds: [{ vhost: vhost0, vtd: prod_0, volume: PROD_0 }, { vhost: vhost0, vtd: prod_1, volume: PROD_1 }] }
+  - { name: VIOS2, arrayHost: VIOS2, vtds: [{ vhost: vhost0, vtd: prod_0, volume: PROD_0 }, { vhost: vhost0, vtd: prod_1, volume: PROD_1 }] }
+array:
+  name: svc
+  users: [{ name: cloneop, password: x }]
+  pools: [{ name: P0, gib: 2000 }]
+  volumes:
+    - { name: PROD_0, gib: 100, pool: P0 }
+    - { name: PROD_1, gib: 100, pool: P0 }
+    - { name: CLN_0, gib: 100, pool: P0, thin: true }
+    - { name: CLN_1, gib: 100, pool: P0, thin: true }
+  hosts:
+    - { name: VIOS1, wwpns: [c050760000000001], volumes: [PROD_0, PROD_1, CLN_0, CLN_1] }
+    - { name: VIOS2, wwpns: [c050760000000002], volumes: [PROD_0, PROD_1, CLN_0, CLN_1] }
+  groups:
+    - name: CLONE1
+      maps: [{ name: m0, source: PROD_0, target: CLN_0 }, { name: m1, source: PROD_1, target: CLN_1 }]
+systems: []
+network: []
+knobs:
+  prepareMilliseconds: 3000
+  powerOffMilliseconds: 3000
+  activationMilliseconds: 2000
+  iplMilliseconds: 15000
+  personalityMilliseconds: 5000
+  forceWriteMilliseconds: 500
+  stoppingMilliseconds: 3000
+"#;
+    let mut file: WorldFile = serde_saphyr::from_str(yaml).unwrap();
+    let mut prod = SystemFile::simple("PROD", &["PROD_0", "PROD_1"], SOURCE);
+    prod.programs = vec![ProgramFile {
+        program: "CLNLIB/MYSAVE".into(),
+        seconds: Some(20),
+        result: ProgramResult::Normal,
+        messages: Vec::new(),
+    }];
+    file.systems.push(prod);
+    World::from_file(&file).unwrap()
+}
+
+pub(super) fn plan(setting: Setting, run: i64) -> Plan {
+    let (mut spec, mut facts) = fakes::sample(setting.function);
+    if setting.canary {
+        spec.freeze.proof = crate::api::options::Proof::Canary;
+    }
+    facts.run_token = format!("RUN{run:08}");
+    facts.run_number = run;
+    facts.run = format!("nightly-{run}");
+    Plan::new(&spec, facts).unwrap()
+}
+
+/// What the first, undisturbed run leaves behind: the world every combination starts from.
+#[derive(Clone)]
+pub struct Stage {
+    pub(super) world: World,
+    pub(super) at: DateTime<Utc>,
+}
+
+impl Stage {
+    /// A site on which one USER run has succeeded: the clone runs on its image, so that the next run has to stop,
+    /// unmap and end.
+    pub fn prepared() -> Self {
+        let world = world();
+        let at = world.now;
+        let setting = Setting {
+            function: "USER",
+            canary: false,
+            silent: false,
+        };
+        let run = RunUnderTest::new(&Self { world, at }, setting, 1, &[]);
+        let end = run.to_end();
+        assert_eq!(end.phase, Phase::Succeeded, "{:#?}", end.verdict);
+        run.leave_off();
+        let world = run.shared.now().clone();
+        let at = world.now;
+        Self { world, at }
+    }
+}

@@ -1,0 +1,84 @@
+//! Mappings of volumes to hosts (`storage-virtualize.md` § 5).
+
+use super::{Answer, Command, created, object};
+use crate::simulators::storage::spectrum_virtualize::model::{Array, Host, find, free_id};
+use crate::simulators::world::World;
+
+fn named_host(array: &Array, command: &Command) -> Result<u32, Answer> {
+    let name = command
+        .text("host")
+        .ok_or_else(|| Answer::refused("CMMVC5707E", "Required parameters are missing."))?;
+    find(&array.hosts, &name)
+        .map(|h| h.id)
+        .ok_or_else(|| Answer::absent(&name))
+}
+
+pub(super) fn map_to_host(world: &mut World, command: &Command) -> Answer {
+    let vdisk = match object(&world.array.vdisks, command) {
+        Ok(vdisk) => vdisk.id,
+        Err(answer) => return answer,
+    };
+    let host = match named_host(&world.array, command) {
+        Ok(host) => host,
+        Err(answer) => return answer,
+    };
+    let mapped: Vec<u32> = world
+        .array
+        .hosts_of(vdisk)
+        .iter()
+        .map(|(_, h)| h.id)
+        .collect();
+    let Some(Host { luns, .. }) = world.array.hosts.get_mut(&host) else {
+        return Answer::absent("host");
+    };
+    let scsi = match command.text("scsi").map(|s| s.parse::<u32>()) {
+        Some(Ok(scsi)) => scsi,
+        Some(Err(_)) => return Answer::refused("CMMVC5767E", "-scsi is not valid."),
+        None => free_id(luns),
+    };
+    if luns.contains_key(&scsi) {
+        return Answer::refused("CMMVC5879E", "The SCSI ID is already in use on this host.");
+    }
+    if mapped.contains(&host) {
+        return Answer::refused(
+            "CMMVC5878E",
+            "The virtual disk is already mapped to this host.",
+        );
+    }
+    if !mapped.is_empty() && !command.is_set("force") {
+        return Answer::refused(
+            "CMMVC6071E",
+            "The virtual disk is already mapped to another host.",
+        );
+    }
+    luns.insert(scsi, vdisk);
+    created(world, &command.verb, scsi, "Virtual Disk to Host map")
+}
+
+pub(super) fn unmap_from_host(world: &mut World, command: &Command) -> Answer {
+    let (vdisk, last_io) = match object(&world.array.vdisks, command) {
+        Ok(vdisk) => (vdisk.id, vdisk.last_io),
+        Err(answer) => return answer,
+    };
+    let host = match named_host(&world.array, command) {
+        Ok(host) => host,
+        Err(answer) => return answer,
+    };
+    let minutes = i64::from(world.array.protection_minutes);
+    if minutes > 0 && last_io.is_some_and(|t| (world.now - t).num_minutes() < minutes) {
+        return Answer::refused(
+            "CMMVC8855E",
+            "The volume had I/O within the volume protection time.",
+        );
+    }
+    let Some(host) = world.array.hosts.get_mut(&host) else {
+        return Answer::absent("host");
+    };
+    let before = host.luns.len();
+    host.luns.retain(|_, v| *v != vdisk);
+    if host.luns.len() == before {
+        return Answer::refused("CMMVC5842E", "The virtual disk is not mapped to this host.");
+    }
+    world.ledger.effect("array.rmvdiskhostmap");
+    Answer::Nothing
+}
