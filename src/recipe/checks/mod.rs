@@ -91,6 +91,8 @@ pub struct SiteFacts {
     pub targets: Vec<Uid>,
     /// UIDs (or `VIOS/disk`) that are in only one of production and group, sorted.
     pub drift: Vec<String>,
+    /// Whether a target is mapped to the clone on any VIOS; absent = not told.
+    pub attached: Option<bool>,
     /// State of the group.
     pub phase: Option<CopyPhase>,
     /// Lowest background progress, percent.
