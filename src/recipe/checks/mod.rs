@@ -101,6 +101,8 @@ pub struct SiteFacts {
     pub pool_fill: Option<(String, u8)>,
     /// Code level of the array.
     pub storage_level: Option<String>,
+    /// The array's own identity.
+    pub array: Option<String>,
     /// Version of the guest kit on the source.
     pub kit_version: Option<String>,
 }

@@ -172,6 +172,7 @@ impl Recipes for FakeRecipes {
                 source_identity: Some(Identity::new(&plan.source_partition.1, 3)),
                 clone_state: Some("not activated".to_owned()),
                 phase: Some(CopyPhase::Idle),
+                array: Some("000002032CA0FF0E".to_owned()),
                 targets: vec![Uid::new("60050768")],
                 source_volumes: vec![Uid::new("60050768")],
                 ..SiteFacts::default()

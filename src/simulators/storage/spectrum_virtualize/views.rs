@@ -602,7 +602,7 @@ fn volume_map(v: &Vdisk, scsi: u32, h: &Host) -> Value {
 
 fn system(world: &World) -> Value {
     row(&[
-        ("id", "000002032CA0FF0E".into()),
+        ("id", super::SYSTEM_ID.into()),
         ("name", world.array.name.clone()),
         ("location", "local".into()),
         ("code_level", world.array.level.clone()),
