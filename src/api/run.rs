@@ -143,6 +143,9 @@ pub struct CloneRunStatus {
     /// How long the image lived, or `since 07:37Z`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flash_copy_active: Option<String>,
+    /// The image this run took, while it is on the target set: what proves later that it still is this run's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<RunImage>,
     /// Messages collected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub messages: Option<i64>,
@@ -231,6 +234,24 @@ pub struct Frozen {
     /// Canary, Assumed or ForceWrite.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspension_proof: Option<String>,
+}
+
+/// The image of a run. Gone when a later run has ended it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RunImage {
+    /// The array's own identity and the name of the consistency group: `000002032CA0FF0E/CLONE1`.
+    #[serde(default)]
+    #[schemars(length(max = 160))]
+    pub target_set: String,
+    /// SHA-256, hex, of the copy's identity as step `start-copy` recorded it (start time of every map, by the array's
+    /// clock): the image is this run's as long as the array shows the same.
+    #[serde(default)]
+    #[schemars(length(max = 64))]
+    pub mark: String,
+    /// The copy was started and confirmed, on the operator's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_at: Option<Timestamp>,
 }
 
 /// One log of a run.

@@ -41,7 +41,7 @@ impl Engine<'_> {
         if !first_effect_to_come && journal.phase != Phase::Queued {
             return Ok(None);
         }
-        match self.locks.acquire().await? {
+        match self.locks.acquire((self.recipe.lock_set)(journal)).await? {
             Acquired::All if journal.phase == Phase::Queued => {
                 let mut next = journal.clone();
                 next.phase = Phase::Running;
@@ -91,13 +91,19 @@ impl Engine<'_> {
             .as_deref()
     }
 
-    /// Rule 10 and the fence: `Some` = do not send now.
-    pub(super) async fn may_act(&self, locks: &[LockKind]) -> Result<Option<Flow>, StoreError> {
+    /// Rule 10 and the fence: `Some` = do not send now. A lock that this run does not take is not asked for: its steps
+    /// leave that device alone.
+    pub(super) async fn may_act(
+        &self,
+        journal: &Journal,
+        locks: &[LockKind],
+    ) -> Result<Option<Flow>, StoreError> {
         if !self.fence_holds() {
             return Ok(Some(Flow::Wait(QUEUE_POLL)));
         }
         if kept(Rule::LockBeforeEffect) {
-            for kind in locks {
+            let taken = (self.recipe.lock_set)(journal);
+            for kind in locks.iter().filter(|kind| taken.contains(kind)) {
                 if !self.locks.holds(*kind).await? {
                     return Ok(Some(Flow::Wait(QUEUE_POLL)));
                 }

@@ -200,7 +200,7 @@ impl Engine<'_> {
         at: usize,
         step: &dyn Step,
     ) -> Result<Flow, StoreError> {
-        if let Some(wait) = self.may_act(step.locks()).await? {
+        if let Some(wait) = self.may_act(journal, step.locks()).await? {
             return Ok(wait);
         }
         let mut next = journal.clone();

@@ -49,8 +49,9 @@ pub enum Acquired {
 /// The run's lock Leases. Taken all or none, in the order clone partition, target set, source.
 #[async_trait]
 pub trait Locks: Send + Sync {
-    /// Takes all locks, or gives back those taken.
-    async fn acquire(&self) -> Result<Acquired, StoreError>;
+    /// Takes all locks of these kinds, or gives back those taken. One of another kind that the run holds or waits for is
+    /// given back: the site was looked at again, and it is not needed any more.
+    async fn acquire(&self, kinds: &[LockKind]) -> Result<Acquired, StoreError>;
     /// Whether this run holds this lock now, read from the store.
     async fn holds(&self, kind: LockKind) -> Result<bool, StoreError>;
     /// Gives one back. Called after the journal write that ends its span, only while no obligation needs it.
@@ -137,4 +138,12 @@ pub struct Recipe {
     pub run_limit: Duration,
     /// Index from which on locks are needed (everything before changes nothing).
     pub locks_from: usize,
+    /// Which locks the run needs, told from the journal alone (what the steps before `locks_from` have found), so that a
+    /// later pass and a take-over say the same.
+    pub lock_set: fn(&Journal) -> &'static [LockKind],
+}
+
+/// All locks: what a run needs unless its recipe knows better.
+pub fn every_lock(_: &Journal) -> &'static [LockKind] {
+    &[LockKind::Clone, LockKind::TargetSet, LockKind::Source]
 }

@@ -2,7 +2,7 @@
 
 use super::drive::{Cancel, Engine, Pass};
 use super::journal::{EntryState, Facts, Journal, ObligationKind, Phase};
-use super::ports::{Clock, Fence, JournalStore, Locks, Met, Recipe, Settle};
+use super::ports::{Clock, Fence, JournalStore, Locks, Met, Recipe, Settle, every_lock};
 use super::rules::{Rule, break_rule};
 use super::step::{LockKind, Observation, Step, StepContext};
 use crate::matrix::controls::{Controls, Injected};
@@ -125,6 +125,7 @@ impl Bench {
                 settle: Arc::new(Owed(Mutex::new(owed.into()))),
                 run_limit: Duration::from_secs(3600),
                 locks_from: 0,
+                lock_set: every_lock,
             },
             store: MemoryStore::new(Journal::open("toy-v1", "T", &names), controls.clone()),
             locks: MemoryLocks::default(),

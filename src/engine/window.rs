@@ -63,7 +63,7 @@ impl Engine<'_> {
             self.write(journal, next).await?;
             return Ok(again.map_or(Flow::On, Flow::Wait));
         }
-        if let Some(wait) = self.may_act(&WINDOW_LOCKS).await? {
+        if let Some(wait) = self.may_act(journal, &WINDOW_LOCKS).await? {
             return Ok(wait);
         }
         let (mut session, asps) = match self.open_helper(journal, plan).await? {

@@ -77,15 +77,14 @@ pub struct MemoryLocks {
 
 #[async_trait]
 impl Locks for MemoryLocks {
-    async fn acquire(&self) -> Result<Acquired, StoreError> {
+    async fn acquire(&self, kinds: &[LockKind]) -> Result<Acquired, StoreError> {
         if *self.denied.lock().unwrap_or_else(PoisonError::into_inner) {
             return Ok(Acquired::Queued {
                 position: 1,
                 blocked_by: "other/run (target set)".into(),
             });
         }
-        *self.held.lock().unwrap_or_else(PoisonError::into_inner) =
-            vec![LockKind::Clone, LockKind::TargetSet, LockKind::Source];
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = kinds.to_vec();
         Ok(Acquired::All)
     }
     async fn holds(&self, kind: LockKind) -> Result<bool, StoreError> {

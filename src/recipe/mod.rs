@@ -22,7 +22,7 @@ pub use plan::{Mapping, Pins, Plan, PlanError, ResolvedFacts};
 
 use crate::api::options::Function;
 use crate::api::run::RunMode;
-use crate::engine::ports::Recipe;
+use crate::engine::ports::{Recipe, every_lock};
 use crate::site::ArrayFamily;
 use std::sync::Arc;
 
@@ -120,6 +120,10 @@ pub fn build(plan: &Plan, log_sink: Arc<dyn LogSink>) -> Recipe {
         },
         run_limit: plan.run_limit(),
         locks_from: 1,
+        lock_set: match function {
+            Function::Hold => steps::hold_locks,
+            Function::User => every_lock,
+        },
         settle: Arc::new(settle::SettleRun::new(plan)),
     }
 }

@@ -3,7 +3,7 @@
 use crate::engine::journal::Facts;
 use crate::site::{Identity, PartitionUuid};
 
-/// Partition UUIDs and identity that were seen first and must not change (annotation `ibmiclone.dev/pins`,
+/// Partition UUIDs and identities that were seen first and must not change (annotation `ibmiclone.dev/pins`,
 /// `product.md` § 2).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Pins {
@@ -13,11 +13,14 @@ pub struct Pins {
     pub clone_partition: Option<PartitionUuid>,
     /// Identity of production learned by the first verify; only used while `source.identities` is empty.
     pub source_identity: Option<Identity>,
+    /// The array's own identity (`id` of `lssystem`): target sets are locked by it, whatever address leads to it.
+    pub array: Option<String>,
 }
 
 const PIN_SOURCE: &str = "sourcePartition";
 const PIN_CLONE: &str = "clonePartition";
 const PIN_IDENTITY: &str = "sourceIdentity";
+const PIN_ARRAY: &str = "arraySystem";
 
 impl Pins {
     /// Reads the annotation's map; unknown keys are left alone. The identity is written `SERIAL/PARTITIONID`.
@@ -27,6 +30,7 @@ impl Pins {
             source_partition: uuid(PIN_SOURCE),
             clone_partition: uuid(PIN_CLONE),
             source_identity: facts.get(PIN_IDENTITY).and_then(|t| parse_identity(t)),
+            array: facts.get(PIN_ARRAY).cloned(),
         }
     }
 
@@ -41,6 +45,9 @@ impl Pins {
         }
         if let Some(identity) = &self.source_identity {
             facts.insert(PIN_IDENTITY.into(), identity_text(identity));
+        }
+        if let Some(array) = &self.array {
+            facts.insert(PIN_ARRAY.into(), array.clone());
         }
         facts
     }

@@ -82,6 +82,8 @@ pub struct Inventory {
     pub pool_fill: Option<(String, u8)>,
     /// Code level, for messages.
     pub level: String,
+    /// The array's own identity, whatever name or address it is reached by (`id` of `lssystem`); `""` = it told none.
+    pub system: String,
 }
 
 /// State of the target set, now.

@@ -30,11 +30,11 @@ pub fn device_number(environment: &CloneEnvironment) -> Option<i64> {
     facts(environment).get(DEVICE_NUMBER)?.parse().ok()
 }
 
-/// Whether a run can be opened: the locks need the clone's UUID and production's identity.
+/// Whether a run can be opened: the locks need the clone's UUID, the array's and production's identity.
 pub fn complete(environment: &CloneEnvironment) -> bool {
     let pins = of(environment);
     let identity = pins.source_identity.is_some() || !environment.spec.source.identities.is_empty();
-    pins.clone_partition.is_some() && identity
+    pins.clone_partition.is_some() && pins.array.is_some() && identity
 }
 
 /// Adds what is not pinned yet; a pinned value is never replaced here (the checks refuse a changed one). Conditional on

@@ -261,6 +261,7 @@ fn learned(facts: &SiteFacts) -> crate::engine::journal::Facts {
         source_partition: facts.source_uuid.clone(),
         clone_partition: facts.clone_uuid.clone(),
         source_identity: facts.source_identity.clone(),
+        array: facts.array.clone(),
     }
     .to_facts()
 }

@@ -114,9 +114,12 @@ impl KubeLocks {
 
 #[async_trait]
 impl Locks for KubeLocks {
-    async fn acquire(&self) -> Result<Acquired, StoreError> {
+    async fn acquire(&self, kinds: &[LockKind]) -> Result<Acquired, StoreError> {
+        let (wanted, left): (Vec<&DeviceLock>, Vec<&DeviceLock>) =
+            self.locks.iter().partition(|l| kinds.contains(&l.kind));
+        self.give_back(&left).await?;
         let mut taken: Vec<&DeviceLock> = Vec::new();
-        for (at, lock) in self.locks.iter().enumerate() {
+        for (at, lock) in wanted.iter().copied().enumerate() {
             match lease::take(&self.client, &self.leases, lock, &self.me, self.grace).await {
                 Ok(Taken::Mine) => taken.push(lock),
                 Ok(Taken::Waits {
@@ -125,7 +128,7 @@ impl Locks for KubeLocks {
                 }) => {
                     self.give_back(&taken).await?;
                     // A vanished holder is noticed on all its locks at once: the wait for it is waited once.
-                    for later in self.locks.iter().skip(at + 1) {
+                    for later in wanted.iter().skip(at + 1) {
                         lease::notice_missing(&self.client, &self.leases, later).await?;
                     }
                     return Ok(Acquired::Queued {

@@ -33,9 +33,11 @@ pub fn device_locks(spec: &CloneEnvironmentSpec, pins: &Pins) -> Vec<DeviceLock>
     locks.push(lock(LockKind::Clone, "clone", &identity, device));
     if let Some(array) = &spec.storage.spectrum_virtualize {
         let host = host(&array.endpoint);
+        // Two environments may know one array by different names; its address only stands in before the first verify.
+        let system = pins.array.as_deref().unwrap_or(&host);
         for group in &array.consistency_groups {
             let device = format!("target set {group} on {host}");
-            let identity = format!("{host}/{group}");
+            let identity = format!("{system}/{group}");
             locks.push(lock(LockKind::TargetSet, "target", &identity, device));
         }
     }
@@ -98,6 +100,7 @@ mod tests {
     fn locks_are_taken_in_one_order_and_named_by_identity() {
         let pins = Pins {
             clone_partition: Some(PartitionUuid::new("1111-aaaa")),
+            array: Some("000002032CA0FF0E".to_owned()),
             source_identity: Some(Identity::new("78ABCD0", 3)),
             ..Pins::default()
         };
@@ -113,6 +116,33 @@ mod tests {
             "the UUID counts, not the name"
         );
         assert!(locks.iter().all(|l| l.lease.len() <= 63));
+    }
+
+    #[test]
+    fn one_array_under_two_addresses_has_one_lock_per_target_set() {
+        let at = |endpoint: &str, array: Option<&str>, group: &str| -> String {
+            let mut spec = spec("CLONE1");
+            let storage = spec.storage.spectrum_virtualize.as_mut().unwrap();
+            storage.endpoint = endpoint.to_owned();
+            storage.consistency_groups = vec![group.to_owned()];
+            let pins = Pins {
+                array: array.map(str::to_owned),
+                ..Pins::default()
+            };
+            let locks = device_locks(&spec, &pins);
+            let set = locks.into_iter().find(|l| l.kind == LockKind::TargetSet);
+            set.unwrap().lease
+        };
+        let (name, address) = ("https://svc.example.com:7443", "https://10.0.8.5:7443");
+        let known = Some("000002032CA0FF0E");
+        assert_eq!(at(name, known, "G1"), at(address, known, "G1"));
+        assert_ne!(at(name, known, "G1"), at(name, known, "G2"));
+        assert_ne!(
+            at(name, known, "G1"),
+            at(name, Some("00000204AA000001"), "G1"),
+            "an address may lead to another array later"
+        );
+        assert_ne!(at(name, None, "G1"), at(address, None, "G1"));
     }
 
     #[test]

@@ -1,13 +1,16 @@
 //! One function builds everything a person sees of a run from its journal; nothing else writes these fields.
 
+use super::logs::pack::hex;
 use crate::api::options::Function;
-use crate::api::run::{CloneRunStatus, Frozen, JournalRest, Queue, RunMode};
+use crate::api::run::{CloneRunStatus, Frozen, JournalRest, Queue, RunImage, RunMode};
 use crate::controllers::conditions::{self, Truth};
 use crate::controllers::text::{cut, duration, since, stable};
 use crate::engine::journal::{
     Entry, EntryState, Facts, Journal, Obligation, ObligationKind, Phase, WindowRecord,
 };
 use crate::engine::time::Timestamp;
+use crate::recipe::Pins;
+use sha2::{Digest, Sha256};
 
 /// Longest message of a row, bytes.
 const MESSAGE: usize = 900;
@@ -54,6 +57,7 @@ pub fn build(previous: &CloneRunStatus, journal: &Journal, facts: &RowFacts) -> 
     status.state = Some(state_word(previous, journal, facts.mode).to_owned());
     put_progress(&mut status, journal);
     put_times(&mut status, journal);
+    put_image(&mut status, journal);
     put_results(&mut status, journal);
     put_words(&mut status, journal);
     put_conditions(&mut status, journal, facts);
@@ -157,6 +161,41 @@ fn keep_counting(field: &mut Option<String>, from: Option<Timestamp>) {
     if let (false, Some(from)) = (closed, from) {
         *field = Some(since(from));
     }
+}
+
+/// Only a clean image is worth a name. A final row has dropped what proves it, and keeps what was written with it.
+fn put_image(status: &mut CloneRunStatus, journal: &Journal) {
+    let copied = journal
+        .entry("start-copy")
+        .filter(|e| e.state == EntryState::Done);
+    let (true, Some(entry)) = (journal.image_clean(), copied) else {
+        return;
+    };
+    let Some(mark) = entry.output.get("started") else {
+        return;
+    };
+    status.image = Some(RunImage {
+        target_set: target_set(status),
+        mark: image_mark(mark),
+        taken_at: entry.end,
+    });
+}
+
+/// `ARRAY/GROUP` of the frozen environment.
+fn target_set(status: &CloneRunStatus) -> String {
+    let Some(resolved) = &status.resolved else {
+        return String::new();
+    };
+    let array = Pins::from_facts(&resolved.pins).array.unwrap_or_default();
+    let storage = resolved.spec.as_ref().map(|s| &s.storage);
+    let groups = storage.and_then(|s| Some(&s.spectrum_virtualize.as_ref()?.consistency_groups));
+    let group = groups.and_then(|g| g.first()).cloned();
+    format!("{array}/{}", group.unwrap_or_default())
+}
+
+/// A copy's identity as `status.image.mark` keeps it: of one length however many maps the group has.
+pub fn image_mark(mark: &str) -> String {
+    hex(&Sha256::digest(mark))
 }
 
 fn frozen(window: &WindowRecord) -> Frozen {
@@ -410,6 +449,7 @@ pub fn end_image(status: &mut CloneRunStatus, now: Timestamp) {
     {
         status.state = Some(IMAGE_ENDED.to_owned());
     }
+    status.image = None;
     let end_of = |step: &str| {
         let entry = status.steps.iter().find(|e| e.name == step)?;
         entry.end.filter(|_| entry.state == EntryState::Done)

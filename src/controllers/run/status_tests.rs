@@ -260,12 +260,77 @@ fn results_survive_the_slimming() {
     assert_eq!(row, again, "a final row is the same whenever it is built");
 }
 
+/// `start-held` has to prove after weeks that the image is still of this run (`product.md` § 5.1).
+#[test]
+fn a_final_row_keeps_what_proves_its_image() {
+    let mut journal = journal(15);
+    let maps: Vec<String> = (0..300)
+        .map(|n| format!("C1MAP_{n}=261123041233"))
+        .collect();
+    let mark = maps.join(",");
+    journal.steps[7]
+        .output
+        .insert("started".into(), mark.clone());
+    journal.window = Some(WindowRecord {
+        opened: Some(at(420)),
+        closed: Some(at(480)),
+        ..WindowRecord::default()
+    });
+    let mut opened = opened();
+    let resolved = opened.resolved.as_mut().unwrap();
+    resolved
+        .pins
+        .insert("arraySystem".into(), "000002032CA0FF0E".into());
+    let yaml = include_str!("../testdata/environment.yaml");
+    resolved.spec = Some(serde_saphyr::from_str(yaml).unwrap());
+    let open = build(&opened, &journal, &facts(800));
+    finish(&mut journal, Phase::Succeeded, 900);
+    let row = build(&open, &journal, &facts(900));
+    let image = row.image.clone().unwrap();
+    assert_eq!(image.mark, image_mark(&mark));
+    assert_eq!(image.mark.len(), 64);
+    assert_ne!(image.mark, image_mark(&mark.replace("33", "34")));
+    assert!(
+        image.target_set.starts_with("000002032CA0FF0E/") && image.target_set.len() > 17,
+        "{}",
+        image.target_set
+    );
+    assert_eq!(image.taken_at, Some(at(480)));
+    let again = build(&row, &journal_of(&row), &facts(950));
+    assert_eq!(again.image, row.image);
+    let mut ended = row;
+    end_image(&mut ended, at(2_000));
+    let ended = build(&ended, &journal_of(&ended), &facts(2_050));
+    assert_eq!(ended.image, None, "the image is gone");
+}
+
+/// An image of a window that failed is nobody's.
+#[test]
+fn an_image_that_is_not_clean_is_not_named() {
+    let mut journal = journal(9);
+    journal.steps[7]
+        .output
+        .insert("started".into(), "M=1".into());
+    journal.window = Some(WindowRecord {
+        opened: Some(at(420)),
+        closed: Some(at(480)),
+        failure: Some("WatchdogFired: it was resumed too early".into()),
+        ..WindowRecord::default()
+    });
+    assert_eq!(build(&opened(), &journal, &facts(800)).image, None);
+}
+
 #[test]
 fn the_worst_final_row_is_small() {
     let mut journal = journal(15);
     let long = "ä very long text of a device ".repeat(100);
+    journal.window = Some(WindowRecord {
+        closed: Some(at(480)),
+        ..WindowRecord::default()
+    });
     for entry in &mut journal.steps {
         entry.message = Some(long.clone());
+        entry.output.insert("started".into(), "6".repeat(4000));
         entry.output.insert("targets".into(), "6".repeat(4000));
     }
     for kind in [

@@ -91,6 +91,8 @@ pub struct SiteFacts {
     pub targets: Vec<Uid>,
     /// UIDs (or `VIOS/disk`) that are in only one of production and group, sorted.
     pub drift: Vec<String>,
+    /// Whether a target is mapped to the clone on any VIOS; absent = not told.
+    pub attached: Option<bool>,
     /// State of the group.
     pub phase: Option<CopyPhase>,
     /// Lowest background progress, percent.
@@ -99,6 +101,8 @@ pub struct SiteFacts {
     pub pool_fill: Option<(String, u8)>,
     /// Code level of the array.
     pub storage_level: Option<String>,
+    /// The array's own identity.
+    pub array: Option<String>,
     /// Version of the guest kit on the source.
     pub kit_version: Option<String>,
 }

@@ -14,6 +14,7 @@ pub(super) async fn inspect(site: &Site, plan: &Plan, report: &mut SiteReport) {
     let wanted = plan.wanted(&report.facts.targets);
     let answer = site.virtual_io.observe(&wanted).await;
     if let Some(state) = report.take(answer) {
+        report.facts.attached = Some(state.paths.is_empty() || !state.all_unmapped());
         judge(&state, plan, report);
     }
 }
@@ -32,16 +33,7 @@ fn judge(state: &VirtualIoState, plan: &Plan, report: &mut SiteReport) {
         }
     }
     if !state.foreign.is_empty() {
-        let level = if plan.starts_clone() {
-            Level::Fatal
-        } else {
-            Level::Warning
-        };
-        report.add(Finding::new(
-            level,
-            "ForeignMapping",
-            format!("the clone's adapters map devices that are no targets of consistency group {}: {}; remove them there (rmvdev -vtd), or add the volume to the group", plan.copy_group, state.foreign.join(", ")),
-        ));
+        report.add(foreign(state, plan));
     }
     if plan.keep_mappings && !state.all_mapped() {
         report.add(Finding::fatal(
@@ -49,4 +41,32 @@ fn judge(state: &VirtualIoState, plan: &Plan, report: &mut SiteReport) {
             "keepMappings is true, but not every target is mapped to the clone on every VIOS: map them once by hand, or set keepMappings: false",
         ));
     }
+}
+
+/// A clone that is left alone may well be at work with another target set: nobody is told to take its disks away.
+fn foreign(state: &VirtualIoState, plan: &Plan) -> Finding {
+    let devices = state.foreign.join(", ");
+    if !plan.starts_clone() && state.all_unmapped() {
+        return Finding::new(
+            Level::Note,
+            "ForeignMapping",
+            format!(
+                "the clone has other devices than the targets of consistency group {} and is left alone: {devices}",
+                plan.copy_group
+            ),
+        );
+    }
+    let level = if plan.starts_clone() {
+        Level::Fatal
+    } else {
+        Level::Warning
+    };
+    Finding::new(
+        level,
+        "ForeignMapping",
+        format!(
+            "the clone's adapters map devices that are no targets of consistency group {}: {}; remove them there (rmvdev -vtd), or add the volume to the group",
+            plan.copy_group, devices
+        ),
+    )
 }

@@ -60,6 +60,7 @@ pub(super) fn judge(group: Group, plan: &Plan, report: &mut SiteReport) {
         return;
     };
     remember(&inventory, report);
+    judge_array(plan, report);
     judge_group(&inventory, plan, report);
     judge_pool(&inventory, plan, report);
     for pair in &inventory.pairs {
@@ -83,6 +84,24 @@ fn remember(inventory: &Inventory, report: &mut SiteReport) {
     facts.copy_progress = inventory.pairs.iter().map(|p| p.progress).min();
     facts.pool_fill = inventory.pool_fill.clone();
     facts.storage_level = Some(inventory.level.clone());
+    facts.array = Some(inventory.system.clone()).filter(|id| !id.is_empty());
+}
+
+/// The lock of a target set is named after its array: two environments that reach it by different addresses must meet.
+fn judge_array(plan: &Plan, report: &mut SiteReport) {
+    let Some(found) = report.facts.array.clone() else {
+        report.add(Finding::fatal(
+            "ArrayUnknown",
+            "the array does not tell its own identity (id of lssystem), by which its target sets are locked: give the user a role that may read it (Monitor or CopyOperator)",
+        ));
+        return;
+    };
+    if let Some(pinned) = plan.pins.array.as_ref().filter(|pinned| **pinned != found) {
+        report.add(Finding::fatal(
+            "PinnedArrayChanged",
+            format!("storage.spectrumVirtualize.endpoint leads to array {found}, this environment was verified with array {pinned}: correct the address; if the array was replaced, remove arraySystem from the annotation ibmiclone.dev/pins"),
+        ));
+    }
 }
 
 fn judge_group(inventory: &Inventory, plan: &Plan, report: &mut SiteReport) {

@@ -188,6 +188,7 @@ pub(crate) fn world() -> World {
             phase: CopyPhase::Copying,
             pool_fill: Some(("Pool0".into(), 40)),
             level: "8.6.0.0".into(),
+            system: "000002032CA0FF0E".into(),
         }),
         port_volumes: Vec::new(),
         copy: Ok(copy_state(CopyPhase::Copying, "1")),

@@ -4,7 +4,7 @@
 //!
 //! | step | facts |
 //! | --- | --- |
-//! | verify-site | `targets` (UIDs, comma list, order of the maps), `sourcePartition`, `clonePartition`, `sourceIdentity`, `cloneIdentity` |
+//! | verify-site | `targets` (UIDs, comma list, order of the maps), `sourcePartition`, `clonePartition`, `sourceIdentity`, `cloneIdentity`, `attached` (`yes`, `no`) |
 //! | write-parameters | `sha256`, `writtenAt`, `notAfter`, `sourceScpf` |
 //! | stop-clone, start-clone | `state` |
 //! | unmap-volumes | `mapped`: kept maps |
@@ -35,6 +35,7 @@ mod verify_site;
 mod write_parameters;
 
 pub use collect_logs::step_lines;
+pub(super) use verify_site::hold_locks;
 
 use super::log_sink::LogSink;
 use super::plan::Plan;

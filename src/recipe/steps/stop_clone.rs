@@ -1,6 +1,7 @@
 //! Step 3: the clone is switched off, and nothing else ever is. Only `not activated` is off (`hmc.md` § 1.8).
 
 use super::gate::{self, Stop, facts, state_word};
+use super::verify_site::leaves_clone_alone;
 use crate::engine::journal::{Entry, Facts};
 use crate::engine::step::{LockKind, Observation, Step, StepContext};
 use crate::recipe::plan::Plan;
@@ -25,6 +26,9 @@ impl StopClone {
         let status = gate::clone_for_power(context.site, &self.plan).await?;
         let poll = self.plan.pace.power(gate::elapsed(&entry, context.now));
         let clone = self.plan.clone_label();
+        if leaves_clone_alone(context.journal, &self.plan) {
+            return self.leave_alone(context, &status).await;
+        }
         match &status.state {
             PartitionState::NotActivated => {
                 return Ok(Observation::Done(facts([(
@@ -40,10 +44,7 @@ impl StopClone {
             | PartitionState::Other(_) => {}
         }
         if gate::unsent(&entry) && self.not_attached(context).await? {
-            return Ok(Observation::NotNeeded(format!(
-                "no volume of this run is attached to clone {clone}, which is {}",
-                state_word(&status.state)
-            )));
+            return Ok(self.not_needed(&status));
         }
         match &status.state {
             PartitionState::Running | PartitionState::Starting => {
@@ -63,6 +64,33 @@ impl StopClone {
                 ),
             )),
         }
+    }
+
+    fn not_needed(&self, status: &PartitionStatus) -> Observation {
+        Observation::NotNeeded(format!(
+            "no volume of this run is attached to clone {}, which is {}",
+            self.plan.clone_label(),
+            state_word(&status.state)
+        ))
+    }
+
+    /// Without the partition's lock nothing is sent to it. The target set is locked by now: only a person, or a run that
+    /// ended between the look of step 1 and the lock, can have attached it.
+    async fn leave_alone(
+        &self,
+        context: &StepContext<'_>,
+        status: &PartitionStatus,
+    ) -> Result<Observation, Stop> {
+        if self.not_attached(context).await? {
+            return Ok(self.not_needed(status));
+        }
+        Ok(Observation::broken(
+            "AttachedMeanwhile",
+            format!(
+                "volumes of this run were attached to clone {} after the run had found none there; nothing was stopped or copied: run again",
+                self.plan.clone_label()
+            ),
+        ))
     }
 
     /// Only a run that does not start the clone may leave it alone.

@@ -1,6 +1,7 @@
 //! Step 4: the targets leave the VIOSes before they change, so that no VIOS logs errors and no stale clone can start.
 
 use super::gate::{self, Stop, facts};
+use super::verify_site::leaves_clone_alone;
 use crate::engine::journal::Facts;
 use crate::engine::step::{LockKind, Observation, Step, StepContext};
 use crate::recipe::plan::Plan;
@@ -35,6 +36,15 @@ impl UnmapVolumes {
                 "mapped",
                 mapped.len().to_string(),
             )])));
+        }
+        if leaves_clone_alone(context.journal, &self.plan) {
+            return Ok(Observation::broken(
+                "AttachedMeanwhile",
+                format!(
+                    "volumes of this run were attached to clone {} while the run went on ({where_}); nothing was taken away or copied: run again",
+                    self.plan.clone_label()
+                ),
+            ));
         }
         gate::clone_off(context.site, &self.plan, true).await?;
         Ok(gate::retry_gate(

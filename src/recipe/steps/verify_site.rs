@@ -1,7 +1,10 @@
 //! Step 1: every check that changes nothing. It is also the whole of mode Preflight.
 
-use crate::engine::journal::Facts;
-use crate::engine::step::{Failure, NOTE_FACT, Observation, Step, StepContext, WARNING_FACT};
+use crate::engine::journal::{Facts, Journal};
+use crate::engine::ports::every_lock;
+use crate::engine::step::{
+    Failure, LockKind, NOTE_FACT, Observation, Step, StepContext, WARNING_FACT,
+};
 use crate::recipe::checks::{Depth, Level, SiteReport, inspect};
 use crate::recipe::plan::{Plan, identity_text};
 use crate::site::DeviceError;
@@ -10,6 +13,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(super) const ID: &str = "verify-site";
+
+/// Fact of the step: `yes` or `no`, whether a target was mapped to the clone.
+pub(super) const ATTACHED: &str = "attached";
+
+/// Whether this HOLD has nothing to do with the clone's partition, because none of its targets was attached to it when
+/// the run decided what it locks (`product.md` § 7.7). The journal keeps the answer: from step 2 on it never changes.
+pub(super) fn leaves_clone_alone(journal: &Journal, plan: &Plan) -> bool {
+    !plan.starts_clone() && detached(journal)
+}
+
+fn detached(journal: &Journal) -> bool {
+    journal.output(ID, ATTACHED) == Some("no")
+}
+
+/// Locks of a HOLD: the midday copy does not wait for the night's save on the same partition.
+pub(in crate::recipe) fn hold_locks(journal: &Journal) -> &'static [LockKind] {
+    if detached(journal) {
+        &[LockKind::TargetSet, LockKind::Source]
+    } else {
+        every_lock(journal)
+    }
+}
 
 pub(super) struct VerifySite {
     pub(super) plan: Arc<Plan>,
@@ -71,6 +96,12 @@ fn output(report: &SiteReport) -> Facts {
     put(
         "cloneIdentity",
         found.clone_identity.as_ref().map(identity_text),
+    );
+    put(
+        ATTACHED,
+        found
+            .attached
+            .map(|a| if a { "yes" } else { "no" }.to_owned()),
     );
     for (n, finding) in report.findings.iter().enumerate() {
         let prefix = match finding.level {

@@ -232,6 +232,22 @@ async fn partitions_must_be_the_pinned_ones_and_ibm_i() {
 }
 
 #[tokio::test]
+async fn the_array_must_be_the_pinned_one_whatever_its_address() {
+    let world = world();
+    let mut plan = plan("USER");
+    plan.pins.array = Some("000002032CA0FF0E".into());
+    let report = look(&world, &plan).await;
+    assert!(report.ready(), "{:#?}", report.findings);
+    plan.pins.array = Some("00000204AA000001".into());
+    let report = look(&world, &plan).await;
+    let (reason, text) = only(&report);
+    assert_eq!(reason, "PinnedArrayChanged");
+    assert!(text.contains("000002032CA0FF0E") && text.contains("00000204AA000001"));
+    world.set().inventory.as_mut().expect("answers").system = String::new();
+    assert_eq!(only(&look(&world, &plan).await).0, "ArrayUnknown");
+}
+
+#[tokio::test]
 async fn the_clone_must_not_be_production() {
     let world = world();
     let uuid = world.set().source.as_ref().expect("answers").uuid.clone();

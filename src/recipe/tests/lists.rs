@@ -132,6 +132,7 @@ fn pins_survive_a_round_trip() {
         source_partition: Some(PartitionUuid::new("a-1")),
         clone_partition: Some(PartitionUuid::new("b-2")),
         source_identity: Some(Identity::new(" 78abc", 3)),
+        array: Some("000002032CA0FF0E".into()),
     };
     assert_eq!(Pins::from_facts(&pins.to_facts()), pins);
 }

@@ -1,6 +1,6 @@
 use super::super::fakes::*;
 use super::{step, step_of};
-use crate::engine::step::Observation;
+use crate::engine::step::{LockKind, Observation};
 use crate::site::{CopyPhase, DeviceError, PartitionState, PartitionUuid, PowerJobState};
 use chrono::TimeDelta;
 use std::sync::Arc;
@@ -95,6 +95,42 @@ async fn hold_leaves_a_clone_alone_that_none_of_its_volumes_is_attached_to() {
     // USER starts the clone later, so it has to be off whatever it runs on.
     let user = step("USER", "stop-clone", &world);
     assert_eq!(world.look(&*user, &journal()).await, Observation::Absent);
+}
+
+/// Without the partition's lock another run may switch the clone on or off at any time: its state is none of ours, and
+/// what was attached meanwhile ends the run before anything is stopped or copied.
+#[tokio::test]
+async fn hold_without_the_clones_lock_never_takes_part_in_its_state() {
+    let world = world();
+    let plan = Arc::new(plan("HOLD"));
+    let mut journal = journal();
+    entry(&mut journal, "verify-site").output = [("attached".into(), "no".into())].into();
+    let recipe = crate::recipe::build(&plan, world.sink());
+    let wanted = [LockKind::TargetSet, LockKind::Source];
+    assert_eq!((recipe.lock_set)(&journal), wanted);
+    let stop = step_of(&plan, "stop-clone", &world);
+    for state in [PartitionState::Running, PartitionState::NotActivated] {
+        world.set().virtual_io = Ok(paths(false));
+        world.clone_state(state, "00000000");
+        assert!(matches!(
+            world.look(&*stop, &journal).await,
+            Observation::NotNeeded(_)
+        ));
+        world.set().virtual_io = Ok(paths(true));
+        for name in ["stop-clone", "unmap-volumes"] {
+            let step = step_of(&plan, name, &world);
+            let (reason, _) = broken(world.look(&*step, &journal).await);
+            assert_eq!(reason, "AttachedMeanwhile", "{name}");
+        }
+    }
+    assert!(world.sent().is_empty());
+    // A journal that does not say it, of an older operator for instance, locks everything.
+    entry(&mut journal, "verify-site").output.clear();
+    assert!((recipe.lock_set)(&journal).contains(&LockKind::Clone));
+    // USER starts the clone: it always needs the partition.
+    let user = crate::recipe::build(&super::super::fakes::plan("USER"), world.sink());
+    entry(&mut journal, "verify-site").output = [("attached".into(), "no".into())].into();
+    assert!((user.lock_set)(&journal).contains(&LockKind::Clone));
 }
 
 #[tokio::test]

@@ -32,7 +32,7 @@ impl JournalStore for Calm {
 
 #[async_trait]
 impl Locks for Calm {
-    async fn acquire(&self) -> Result<Acquired, StoreError> {
+    async fn acquire(&self, _kinds: &[LockKind]) -> Result<Acquired, StoreError> {
         Ok(Acquired::All)
     }
     async fn holds(&self, _kind: LockKind) -> Result<bool, StoreError> {

@@ -6,7 +6,7 @@ use ibmi_clone_operator::api::CloneEnvironmentSpec;
 use ibmi_clone_operator::controllers::secrets::SiteSecrets;
 use ibmi_clone_operator::controllers::{OpenError, Recipes, SiteFactory};
 use ibmi_clone_operator::engine::journal::{Facts, ObligationKind};
-use ibmi_clone_operator::engine::ports::{Met, Recipe, Settle};
+use ibmi_clone_operator::engine::ports::{Met, Recipe, Settle, every_lock};
 use ibmi_clone_operator::engine::step::{LockKind, Observation, Step, StepContext};
 use ibmi_clone_operator::recipe::checks::{SiteFacts, SiteReport};
 use ibmi_clone_operator::recipe::{LogKind, LogLine, LogSink, Plan};
@@ -160,6 +160,7 @@ impl Recipes for FakeRecipes {
             settle: Arc::new(NothingOwed),
             run_limit: Duration::from_secs(600),
             locks_from: 1,
+            lock_set: every_lock,
         }
     }
     async fn inspect(&self, _: &Site, plan: &Plan) -> SiteReport {
@@ -171,6 +172,7 @@ impl Recipes for FakeRecipes {
                 source_identity: Some(Identity::new(&plan.source_partition.1, 3)),
                 clone_state: Some("not activated".to_owned()),
                 phase: Some(CopyPhase::Idle),
+                array: Some("000002032CA0FF0E".to_owned()),
                 targets: vec![Uid::new("60050768")],
                 source_volumes: vec![Uid::new("60050768")],
                 ..SiteFacts::default()

@@ -11,6 +11,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+const ALL: &[LockKind] = &[LockKind::Clone, LockKind::TargetSet, LockKind::Source];
+
 #[tokio::test]
 async fn two_runs_on_one_device_queue() {
     let Some(field) = Field::new().await else {
@@ -86,8 +88,8 @@ async fn locks_are_taken_all_or_none_and_a_final_holder_gives_way() {
     let source = of(&runs[0], only_source);
 
     // b misses the last of its locks and keeps none.
-    assert_eq!(source.acquire().await.unwrap(), Acquired::All);
-    let waits = b.acquire().await.unwrap();
+    assert_eq!(source.acquire(ALL).await.unwrap(), Acquired::All);
+    let waits = b.acquire(ALL).await.unwrap();
     assert!(
         matches!(&waits, Acquired::Queued { position: 1, blocked_by } if blocked_by.contains("/a (source")),
         "{waits:?}"
@@ -95,29 +97,36 @@ async fn locks_are_taken_all_or_none_and_a_final_holder_gives_way() {
     assert!(!b.holds(LockKind::Clone).await.unwrap());
     // First come, first served: c waits behind b although the lock is free by now.
     assert!(matches!(
-        c.acquire().await.unwrap(),
+        c.acquire(ALL).await.unwrap(),
         Acquired::Queued { position: 2, .. }
     ));
     source.release(LockKind::Source).await.unwrap();
     assert!(matches!(
-        c.acquire().await.unwrap(),
+        c.acquire(ALL).await.unwrap(),
         Acquired::Queued { position: 2, .. }
     ));
-    assert_eq!(b.acquire().await.unwrap(), Acquired::All);
+    assert_eq!(b.acquire(ALL).await.unwrap(), Acquired::All);
     assert_eq!(
-        b.acquire().await.unwrap(),
+        b.acquire(ALL).await.unwrap(),
         Acquired::All,
         "taking twice changes nothing"
     );
 
+    // A second look has found that the clone's partition is not needed.
+    let fewer = &[LockKind::TargetSet, LockKind::Source];
+    assert_eq!(b.acquire(fewer).await.unwrap(), Acquired::All);
+    assert!(!b.holds(LockKind::Clone).await.unwrap());
+    assert!(b.holds(LockKind::Source).await.unwrap());
+    assert_eq!(b.acquire(ALL).await.unwrap(), Acquired::All);
+
     // A holder whose object is gone is respected for a while: its process may be in the window.
     field.runs().delete("b", &Default::default()).await.unwrap();
     assert!(matches!(
-        c.acquire().await.unwrap(),
+        c.acquire(ALL).await.unwrap(),
         Acquired::Queued { .. }
     ));
     tokio::time::sleep(grace).await;
-    assert_eq!(c.acquire().await.unwrap(), Acquired::All);
+    assert_eq!(c.acquire(ALL).await.unwrap(), Acquired::All);
 
     // A final holder gives way at once, also one that never gave its locks back.
     let mut over = field.runs().get("c").await.unwrap();
@@ -127,7 +136,7 @@ async fn locks_are_taken_all_or_none_and_a_final_holder_gives_way() {
         .replace_status("c", &Default::default(), &over)
         .await
         .unwrap();
-    assert_eq!(a.acquire().await.unwrap(), Acquired::All);
+    assert_eq!(a.acquire(ALL).await.unwrap(), Acquired::All);
     assert!(!c.holds(LockKind::Source).await.unwrap());
 }
 
@@ -160,7 +169,7 @@ async fn the_row_whose_image_a_later_run_ends_turns_end_fc() {
         )
     };
     let (owner, later) = (of(&owner), of(&later));
-    assert_eq!(owner.acquire().await.unwrap(), Acquired::All);
+    assert_eq!(owner.acquire(ALL).await.unwrap(), Acquired::All);
     assert_eq!(owner.own_image().await.unwrap(), None);
     owner.close_image().await.unwrap();
     let row = field.runs().get("owner").await.unwrap().status.unwrap();
@@ -171,7 +180,7 @@ async fn the_row_whose_image_a_later_run_ends_turns_end_fc() {
     );
     owner.let_go().await.unwrap();
 
-    assert_eq!(later.acquire().await.unwrap(), Acquired::All);
+    assert_eq!(later.acquire(ALL).await.unwrap(), Acquired::All);
     later.close_image().await.unwrap();
     later.close_image().await.unwrap();
     let row = field.runs().get("owner").await.unwrap().status.unwrap();
@@ -199,7 +208,7 @@ async fn many_runs_on_one_device_never_hold_it_together() {
         tasks.push(tokio::spawn(async move {
             let mut turns = 0;
             while turns < 3 {
-                if lock.acquire().await.unwrap() != Acquired::All {
+                if lock.acquire(ALL).await.unwrap() != Acquired::All {
                     continue;
                 }
                 assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0, "two holders");

@@ -5,5 +5,6 @@ mod fakes;
 mod field;
 mod journal;
 mod locks;
+mod one_partition;
 mod opening;
 mod rows;

@@ -45,15 +45,13 @@ pub(super) async fn read(
     pools.sort();
     pools.dedup();
     let system = client.list("lssystem", None, json!({})).await?;
-    let level = system
-        .first()
-        .map(|s| text(s, "code_level"))
-        .unwrap_or_default();
+    let said = |key| system.first().map(|s| text(s, key)).unwrap_or_default();
     Ok(Inventory {
         pairs,
         phase,
         pool_fill: fullest(client, &pools).await?,
-        level,
+        level: said("code_level"),
+        system: said("id"),
     })
 }
 

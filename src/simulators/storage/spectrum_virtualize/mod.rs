@@ -24,6 +24,8 @@ use crate::site::{Uid, Wwpn};
 use model::{FcMap, Group, Host, Pool, Vdisk};
 use std::collections::BTreeMap;
 
+/// What `lssystem` shows as `id`.
+const SYSTEM_ID: &str = "000002032CA0FF0E";
 const GIB: u64 = 1024 * 1024 * 1024;
 
 /// Builds the array.
