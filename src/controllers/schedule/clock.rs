@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 pub struct ScheduleClock {
     clock: Arc<dyn Clock>,
     scale: f64,
+    /// It shows the time everybody else writes.
+    real: bool,
 }
 
 impl ScheduleClock {
@@ -22,7 +24,11 @@ impl ScheduleClock {
     }
     /// A clock that runs at the speed of real time.
     pub fn of(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, scale: 1.0 }
+        Self {
+            clock,
+            scale: 1.0,
+            real: true,
+        }
     }
     /// A clock that shows `start` now and runs `scale` times faster; for simulated devices only. A scale that is no
     /// positive number counts as 1.
@@ -37,6 +43,7 @@ impl ScheduleClock {
         Self {
             clock: Arc::new(clock),
             scale,
+            real: false,
         }
     }
     /// Now.
@@ -50,7 +57,7 @@ impl ScheduleClock {
     /// A time that somebody else wrote, on this clock: as long ago as it is on the machine's. On the machine's clock the
     /// very same time.
     pub fn from_real(&self, real: DateTime<Utc>) -> DateTime<Utc> {
-        if self.scale == 1.0 {
+        if self.real {
             return real;
         }
         self.now() - (Utc::now() - real)

@@ -367,3 +367,76 @@ fn words(reason: schedule::SkipReason) -> SkipReason {
         schedule::SkipReason::HeldImageInUse => SkipReason::HeldImageInUse,
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn nightly(clock: &ScheduleClock) -> (Key, Entry) {
+        let object = json!({
+            "apiVersion": "ibmiclone.dev/v1alpha1", "kind": "CloneEnvironment",
+            "metadata": {"name": "nightly", "namespace": "ibmi", "uid": "u-1", "generation": 7},
+            "spec": {
+                "function": "HOLD", "schedule": {"cron": ["0 0 * * *"]},
+                "source": {"partition": {"managedSystem": "S", "name": "P"}, "host": {"address": "p", "credentials": {"name": "p"}}},
+                "clone": {
+                    "partition": {"managedSystem": "S", "name": "C"}, "host": {"address": "c", "credentials": {"name": "c"}},
+                    "personality": {"systemName": "C", "hostName": "c", "interfaces": [{"address": "10.0.0.1", "netmask": "255.0.0.0", "lineDescription": "L"}]},
+                },
+                "console": {"hmc": {"endpoints": ["https://h"], "credentials": {"name": "h"}}},
+                "virtualIo": {"vscsi": {"adapters": [{"server": "V", "vhost": "vhost3"}]}},
+                "storage": {"spectrumVirtualize": {"endpoint": "https://s:7443", "credentials": {"name": "s"}, "consistencyGroups": ["C"]}},
+            },
+        });
+        let environment: CloneEnvironment = serde_json::from_value(object).unwrap();
+        let key = Key {
+            namespace: "ibmi".to_owned(),
+            name: "nightly".to_owned(),
+        };
+        (key, Entry::new(&environment, clock))
+    }
+
+    #[test]
+    fn a_create_that_is_refused_is_tried_until_the_deadline_and_then_skipped_once() {
+        let start: DateTime<Utc> = "2026-11-23T12:00:00Z".parse().unwrap();
+        let (key, mut entry) = nightly(&ScheduleClock::scaled(start, 1.0));
+        let slot: DateTime<Utc> = "2026-11-24T00:00:00Z".parse().unwrap();
+        let (order, _) = entry.turn(&key, None, slot);
+        let mut order = order.unwrap();
+        let refused = Created::Not("429 too many requests".to_owned());
+        for tries in 1..20 {
+            assert_eq!(
+                entry.turn(&key, None, slot).0,
+                None,
+                "one create on its way"
+            );
+            order = entry.answered(&order, &refused, slot).unwrap();
+            assert_eq!((order.tries, order.slot), (tries, slot));
+            assert!(!order.first_try() && order.pause() <= std::time::Duration::from_secs(5));
+        }
+        let late = slot + TimeDelta::seconds(901);
+        assert_eq!(entry.answered(&order, &refused, late), None);
+        let (skipped, _) = entry.turn(&key, None, late);
+        let skipped = skipped.unwrap();
+        // Of the same name: had one of the creates arrived all the same, it stays the slot's only run.
+        assert_eq!(skipped.object().metadata.name, order.object().metadata.name);
+        assert_eq!(skipped.skip.as_ref().unwrap().slots, 1);
+        assert_eq!(entry.answered(&skipped, &Created::Before, late), None);
+        assert_eq!(entry.turn(&key, None, late).0, None);
+        assert_eq!(entry.records[0].last_slot, Some(slot));
+    }
+
+    #[test]
+    fn a_deleted_environment_creates_nothing_more() {
+        let start: DateTime<Utc> = "2026-11-23T12:00:00Z".parse().unwrap();
+        let (key, mut entry) = nightly(&ScheduleClock::scaled(start, 1.0));
+        let slot: DateTime<Utc> = "2026-11-24T00:00:00Z".parse().unwrap();
+        let order = entry.turn(&key, None, slot).0.unwrap();
+        entry.deleting = true;
+        let refused = Created::Not("namespace is being terminated".to_owned());
+        assert_eq!(entry.answered(&order, &refused, slot), None);
+        assert_eq!(entry.turn(&key, None, slot), (None, None));
+    }
+}
