@@ -18,6 +18,11 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 /// Watches that fill the board, per scope.
 const WATCHES: usize = 3;
 
+/// A watch by its number and scope.
+type Watch = (usize, Option<String>);
+/// (namespace, name) of listed objects.
+type Names = HashSet<(String, String)>;
+
 /// An environment by name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
@@ -63,8 +68,8 @@ pub struct Board {
     unwritten: HashSet<Key>,
     retries: Vec<Order>,
     /// Environments and open runs named by a listing that has not ended: (watch, scope).
-    listing: HashMap<(usize, Option<String>), HashSet<(String, String)>>,
-    listed: HashSet<(usize, Option<String>)>,
+    listing: HashMap<Watch, Names>,
+    listed: HashSet<Watch>,
     expected: usize,
 }
 
@@ -91,7 +96,7 @@ impl Board {
 
     fn saw_environment(
         &mut self,
-        watch: (usize, Option<String>),
+        watch: Watch,
         event: &Event<DeserializeGuard<CloneEnvironment>>,
         clock: &ScheduleClock,
     ) {
@@ -150,7 +155,7 @@ impl Board {
 
     fn saw_open_run(
         &mut self,
-        watch: (usize, Option<String>),
+        watch: Watch,
         event: &Event<DeserializeGuard<CloneRun>>,
         clock: &ScheduleClock,
     ) {
@@ -213,7 +218,7 @@ impl Board {
 
     fn saw_any_run(
         &mut self,
-        watch: (usize, Option<String>),
+        watch: Watch,
         event: &Event<PartialObjectMeta<CloneRun>>,
         clock: &ScheduleClock,
     ) {
