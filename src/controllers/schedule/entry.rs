@@ -329,7 +329,7 @@ impl Entry {
 
     /// When the environment has been without a success for too long. `None` without a schedule, while it is suspended.
     pub fn overdue_at(&self) -> Option<DateTime<Utc>> {
-        if self.suspend || self.records.is_empty() {
+        if self.suspend || self.deleting || self.records.is_empty() {
             return None;
         }
         let expected = TimeDelta::seconds(self.expected?);
