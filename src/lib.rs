@@ -3,6 +3,7 @@
 //! - [`site`]: the border to devices: five roles, four errors
 //! - [`engine`]: moves a run along its line of steps; knows no Kubernetes
 //! - [`api`]: the two kinds
+//! - [`schedule`]: when an environment is due; pure
 //! - [`recipe`]: the line of steps of each function
 //! - [`drivers`]: the real devices behind the roles
 //! - [`simulators`]: simulated devices, on real sockets and in process
@@ -20,6 +21,7 @@ pub mod engine;
 mod matrix;
 pub mod observability;
 pub mod recipe;
+pub mod schedule;
 pub mod simulators;
 pub mod site;
 pub mod wire;

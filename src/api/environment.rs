@@ -3,6 +3,7 @@
 use super::clone_side::{CloneSide, Source};
 use super::devices::{Console, Storage, VirtualIoSpec};
 use super::options::{Freeze, Function, Logs, Timeouts, User};
+use super::schedule::{Schedule, ScheduleLine};
 use crate::engine::journal::Phase;
 use crate::engine::time::Timestamp;
 use crate::site::Identity;
@@ -27,14 +28,19 @@ use std::collections::BTreeMap;
     doc = "One way to clone one IBM i production partition to one clone partition.",
     validation = Rule::new("size(self.metadata.name) <= 40").message("metadata.name: write at most 40 characters, names of runs, ConfigMaps and Leases are made from it"),
     printcolumn(name = "Function", type_ = "string", json_path = ".spec.function"),
+    printcolumn(name = "Schedule", type_ = "string", json_path = ".spec.schedule.cron"),
+    printcolumn(name = "Zone", type_ = "string", json_path = ".spec.schedule.timeZone"),
+    printcolumn(name = "Suspended", type_ = "string", json_path = ".spec.suspend"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
     printcolumn(name = "Last", type_ = "string", json_path = ".status.lastRun.phase"),
     printcolumn(name = "Last OK", type_ = "string", json_path = ".status.lastSuccessTime"),
+    printcolumn(name = "Next", type_ = "string", json_path = ".status.nextRunTime"),
     printcolumn(name = "Clone", type_ = "string", json_path = ".status.clone.state"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(name = "Source", type_ = "string", json_path = ".spec.source.partition.name", priority = 1),
     printcolumn(name = "Target", type_ = "string", json_path = ".spec.clone.partition.name", priority = 1),
     printcolumn(name = "Storage", type_ = "string", json_path = ".spec.storage.spectrumVirtualize.consistencyGroups[0]", priority = 1),
+    printcolumn(name = "Missed", type_ = "integer", json_path = ".status.missedCount", priority = 1),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].reason", priority = 1)
 )]
 #[serde(rename_all = "camelCase")]
@@ -49,6 +55,12 @@ use std::collections::BTreeMap;
 pub struct CloneEnvironmentSpec {
     /// What the clone is for: HOLD or USER.
     pub function: Function,
+    /// Stops new scheduled runs; runs under way go on. Times that pass meanwhile are not made up for. Default false.
+    #[serde(default)]
+    pub suspend: bool,
+    /// When runs are created; without it only by hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<Schedule>,
     /// Production.
     pub source: Source,
     /// The clone.
@@ -80,10 +92,25 @@ pub struct CloneEnvironmentStatus {
     /// Generation that was verified last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready, LastRunSucceeded, SourceFrozen, VolumeDrift, GuestKitReady, InsecureTransport, Reconciling, Stalled.
+    /// Ready, ScheduleValid, Overdue, LastRunSucceeded, SourceFrozen, VolumeDrift, GuestKitReady, InsecureTransport, Reconciling, Stalled.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
+    /// Whether `spec.suspend` has taken effect.
+    #[serde(default)]
+    pub suspended: bool,
+    /// Next time of the schedule: RFC 3339, UTC, whole seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_run_time: Option<String>,
+    /// The lines of the schedule.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub schedule: Vec<ScheduleLine>,
+    /// Longest time between two times of the schedule, seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_interval_seconds: Option<i64>,
+    /// Times of the schedule that were not run.
+    #[serde(default)]
+    pub missed_count: i64,
     /// The newest run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_run: Option<LastRun>,

@@ -7,6 +7,7 @@ pub mod devices;
 pub mod environment;
 pub mod options;
 pub mod run;
+pub mod schedule;
 
 pub use environment::{CloneEnvironment, CloneEnvironmentSpec, CloneEnvironmentStatus};
 pub use run::{CloneRun, CloneRunSpec, CloneRunStatus};

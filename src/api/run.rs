@@ -1,9 +1,10 @@
 //! `CloneRun`: one execution, one row of the history, the journal of what happened.
 
 use super::environment::CloneEnvironmentSpec;
+use super::schedule::Skip;
 use crate::engine::journal::{Entry, Facts, Obligation, Phase, Verdict, WindowRecord};
 use crate::engine::time::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -47,7 +48,11 @@ use serde::{Deserialize, Serialize};
     printcolumn(name = "Message", type_ = "string", json_path = ".status.message", priority = 1)
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("self == oldSelf").message("the spec of a run is immutable: create a new CloneRun instead"))]
+#[x_kube(
+    validation = Rule::new("self == oldSelf").message("the spec of a run is immutable: create a new CloneRun instead"),
+    validation = Rule::new("(self.trigger == 'Schedule') == has(self.scheduledTime)").message("scheduledTime: a run with trigger Schedule needs scheduledTime, and no other run may have it").field_path(".scheduledTime"),
+    validation = Rule::new("!has(self.skip) || self.trigger == 'Schedule'").message("skip: only a run with trigger Schedule may be skipped; to run nothing, create no run").field_path(".skip")
+)]
 pub struct CloneRunSpec {
     /// Name of the CloneEnvironment in the same namespace.
     #[schemars(length(min = 1, max = 40))]
@@ -56,9 +61,15 @@ pub struct CloneRunSpec {
     /// Clone, or Preflight (all checks, changes nothing). Default Clone.
     #[serde(default)]
     pub mode: RunMode,
-    /// Who asked for it: Manual, or External (a scheduler). Default Manual.
+    /// Who asked for it: Manual, External (another scheduler), or Schedule (the environment's own). Default Manual.
     #[serde(default)]
     pub trigger: Trigger,
+    /// Time of the schedule this run is for; with trigger Schedule only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheduled_time: Option<Time>,
+    /// The run is never opened: its time is not run. With trigger Schedule only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skip: Option<Skip>,
     /// Free text, shown as unverified. Default empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 128))]
@@ -83,6 +94,8 @@ pub enum Trigger {
     Manual,
     /// Another scheduler.
     External,
+    /// The environment's own schedule.
+    Schedule,
 }
 
 /// The journal and what people read of it. Written by the operator only.

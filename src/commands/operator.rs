@@ -2,8 +2,9 @@
 
 use super::factory::Drivers;
 use super::{CommandError, Exit, KubeFlags};
-use crate::controllers::{OperatorConfig, run_operator};
+use crate::controllers::{OperatorConfig, ScheduleClock, run_operator};
 use crate::observability::logging::{LogFormat, init};
+use chrono::{DateTime, Utc};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, Client};
 use std::sync::Arc;
@@ -27,6 +28,10 @@ pub struct Arguments {
     /// devices: it also shortens the freeze's cap on our clock.
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = positive)]
     simulated_time_scale: f64,
+    /// Time the schedule begins at, RFC 3339; with simulated devices only. The schedule's clock runs faster by
+    /// --simulated-time-scale. Default now.
+    #[arg(long, value_name = "TIME")]
+    simulated_time_start: Option<DateTime<Utc>>,
     /// json: one object per line on standard output; text: for a terminal, on standard error.
     #[arg(long, value_enum, default_value = "json")]
     log_format: Format,
@@ -65,8 +70,17 @@ pub async fn execute(kube: &KubeFlags, arguments: Arguments) -> Result<Exit, Com
         Some(id) => id,
         None => installation(&cluster.client, &lease_namespace).await?,
     };
+    let (start, scale) = (
+        arguments.simulated_time_start,
+        arguments.simulated_time_scale,
+    );
+    let schedule_clock = match start {
+        None if scale == 1.0 => ScheduleClock::system(),
+        start => ScheduleClock::scaled(start.unwrap_or_else(Utc::now), scale),
+    };
     let config = OperatorConfig {
         namespaces: arguments.watch,
+        schedule_clock,
         pace: arguments.simulated_time_scale,
         ..OperatorConfig::new(lease_namespace, writer(), operator)
     };

@@ -18,6 +18,8 @@ pub fn run(name: &str) -> CloneRun {
             mode: RunMode::Clone,
             trigger: Trigger::Manual,
             requested_by: String::new(),
+            scheduled_time: None,
+            skip: None,
         },
     )
 }

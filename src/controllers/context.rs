@@ -1,6 +1,7 @@
 //! What every reconcile works with.
 
 use super::ports::{OpenError, OperatorConfig, Recipes, SiteFactory};
+use super::schedule::{Gate, ScheduleClock, Schedules};
 use super::secrets;
 use crate::api::{CloneEnvironment, CloneEnvironmentSpec, CloneRun};
 use crate::engine::clock::{SingleReplica, SystemClock};
@@ -36,6 +37,10 @@ pub struct Context {
     pub numbered: Mutex<HashSet<String>>,
     /// When each environment is looked at next.
     pub due: Mutex<HashMap<String, Due>>,
+    /// The schedule of all environments.
+    pub schedules: Schedules,
+    /// Held while slots are due: what can wait asks it first.
+    pub gate: Gate,
 }
 
 /// When an environment is verified next.
@@ -69,6 +74,8 @@ impl Context {
             fence: SingleReplica,
             numbered: Mutex::default(),
             due: Mutex::default(),
+            schedules: Schedules::default(),
+            gate: Gate::default(),
         }
     }
     /// Waits and limits on our clock.
@@ -78,6 +85,10 @@ impl Context {
     /// Now.
     pub fn now(&self) -> Timestamp {
         Timestamp::new(Utc::now())
+    }
+    /// The clock the schedule follows.
+    pub fn schedule_clock(&self) -> &ScheduleClock {
+        &self.config.schedule_clock
     }
     /// Runs of a namespace.
     pub fn runs(&self, namespace: &str) -> Api<CloneRun> {
@@ -138,7 +149,10 @@ impl SitePool {
         spec: &CloneEnvironmentSpec,
         caller: Caller,
     ) -> Result<Site, OpenError> {
-        let key = format!("{namespace}/{}", digest(spec));
+        // When runs are created says nothing about the devices: editing it opens no new sessions.
+        let mut devices = spec.clone();
+        (devices.schedule, devices.suspend) = (None, false);
+        let key = format!("{namespace}/{}", digest(&devices));
         if let Some(opened) = self.open.lock().await.get(&key)
             && opened.read.elapsed() < self.reread
         {

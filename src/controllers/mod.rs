@@ -10,11 +10,13 @@ pub mod events;
 pub mod locks;
 pub mod ports;
 pub mod run;
+pub mod schedule;
 pub mod secrets;
 pub mod text;
 
 pub use context::with_identity;
 pub use ports::{BuiltinRecipes, OpenError, OperatorConfig, OperatorError, Recipes, SiteFactory};
+pub use schedule::ScheduleClock;
 
 use crate::api::{CloneEnvironment, CloneRun, FINALIZER};
 use context::Context;
@@ -26,6 +28,7 @@ use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher;
 use kube::runtime::{WatchStreamExt, predicates, reflector};
 use kube::{Api, Client, ResourceExt};
+use schedule::board::Watched;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -80,7 +83,11 @@ pub async fn run_operator_with(
         pace = context.config.pace,
         "operator started"
     );
-    let mut loops = Vec::new();
+    context.schedules.expect_scopes(scopes.len());
+    let mut loops = vec![tokio::spawn(schedule::run(
+        context.clone(),
+        shutdown.clone(),
+    ))];
     for scope in scopes {
         loops.push(tokio::spawn(runs(
             context.clone(),
@@ -141,6 +148,14 @@ async fn runs(context: Arc<Context>, scope: Option<String>, shutdown: Cancellati
     let stream = watcher::watcher(runs, watcher::Config::default().fields(OPEN))
         .default_backoff()
         .modify(forget_bookkeeping)
+        .inspect({
+            let (context, scope) = (context.clone(), scope.clone());
+            move |event| {
+                if let Ok(event) = event {
+                    saw(&context, &scope, Watched::OpenRun(event));
+                }
+            }
+        })
         .reflect(writer)
         .applied_objects()
         // Our own status writes must not start a pass: the requeue says when to look again, and devices punish clients
@@ -160,6 +175,14 @@ async fn environments(context: Arc<Context>, scope: Option<String>, shutdown: Ca
     let stream = watcher::watcher(all, watcher::Config::default())
         .default_backoff()
         .modify(forget_bookkeeping)
+        .inspect({
+            let (context, scope) = (context.clone(), scope.clone());
+            move |event| {
+                if let Ok(event) = event {
+                    saw(&context, &scope, Watched::Environment(event));
+                }
+            }
+        })
         .reflect(writer)
         .applied_objects()
         .predicate_filter(predicates::generation, Default::default());
@@ -169,6 +192,12 @@ async fn environments(context: Arc<Context>, scope: Option<String>, shutdown: Ca
         .run(environment::reconcile, environment::again, context)
         .for_each(|outcome| async move { complain(outcome) })
         .await;
+}
+
+/// The schedule learns from the watches that are there anyway.
+fn saw(context: &Context, scope: &Option<String>, event: Watched<'_>) {
+    let clock = context.schedule_clock();
+    context.schedules.saw(scope.as_deref(), event, clock);
 }
 
 /// Managed fields are a third of an object and nobody here reads them.
@@ -200,8 +229,14 @@ fn complain<K, E: std::fmt::Display + std::error::Error + 'static>(
 /// finds them, at start and later.
 async fn left_behind(context: Arc<Context>, scope: Option<String>, shutdown: CancellationToken) {
     let all: Api<PartialObjectMeta<CloneRun>> = api(&context.client, scope.as_deref());
+    let seen = (context.clone(), scope);
     let stream = watcher::watcher(all, watcher::Config::default())
         .default_backoff()
+        .inspect(move |event| {
+            if let Ok(event) = event {
+                saw(&seen.0, &seen.1, Watched::AnyRun(event));
+            }
+        })
         .applied_objects();
     let work = finish_each(context, stream);
     tokio::select! {

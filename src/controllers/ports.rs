@@ -1,5 +1,6 @@
 //! What the controllers need from outside: opened devices and a few settings.
 
+use super::schedule::ScheduleClock;
 use super::secrets::{SecretError, SiteSecrets};
 use crate::api::CloneEnvironmentSpec;
 use crate::engine::ports::Recipe;
@@ -105,6 +106,8 @@ pub struct OperatorConfig {
     /// Id of this installation, the same for all its processes, `[A-Za-z0-9.-]`: written into the guest kit's lock on the
     /// source. The command fills it with the UID of namespace `kube-system`.
     pub operator: String,
+    /// The clock the schedule follows: the machine's, except with simulated devices.
+    pub schedule_clock: ScheduleClock,
 }
 
 impl OperatorConfig {
@@ -120,6 +123,7 @@ impl OperatorConfig {
             pace: 1.0,
             writer: writer.into(),
             operator: operator.into(),
+            schedule_clock: ScheduleClock::system(),
         }
     }
     /// Id of this operator in the guest kit's files on the source: a second operator, of another cluster, is refused

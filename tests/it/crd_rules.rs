@@ -88,7 +88,15 @@ async fn a_bad_environment_is_refused_with_field_and_remedy() {
         ("/spec/function", json!("BRMS"), "spec.function", "\"HOLD\", \"USER\""),
         ("/spec/function", json!("HOLD"), "spec.user", "no other function may have it"),
         ("/spec/user", Value::Null, "spec.user", "needs the block user: { programs"),
-        ("/spec/schedule", json!({"cron": ["0 0 * * *"]}), "spec.schedule", "field not declared"),
+        ("/spec/schedule", json!({"cron": []}), "spec.schedule.cron", "at least 1 items"),
+        ("/spec/schedule", json!({"cron": ["0 0 * *"]}), "spec.schedule.cron", "write five fields, minute"),
+        ("/spec/schedule", json!({"cron": ["0 0 * * *", "0 0 0 * * *"]}), "spec.schedule.cron", "write five fields, minute"),
+        ("/spec/schedule", json!({"cron": ["TZ=UTC 0 0 * * *"]}), "spec.schedule.cron", "in schedule.timeZone, not in the line"),
+        ("/spec/schedule", json!({"cron": ["@every 5m"]}), "spec.schedule.cron", "five fields instead of @every"),
+        ("/spec/schedule", json!({"cron": ["0 0 * * *"], "timeZone": "Europe Paris"}), "spec.schedule.timeZone", "IANA name such as Europe/Paris"),
+        ("/spec/schedule", json!({"cron": ["0 0 * * *"], "startingDeadlineSeconds": 5}), "spec.schedule.startingDeadlineSeconds", "greater than or equal to 30"),
+        ("/spec/schedule", json!({"cron": ["0 0 * * *"], "jitterSeconds": 900}), "spec.schedule.jitterSeconds", "at most half of startingDeadlineSeconds"),
+        ("/spec/suspend", json!("yes"), "spec.suspend", "boolean"),
         ("/spec/clone/partition/name", json!("PROD"), "spec.clone.partition", "another partition than the source"),
         ("/spec/clone/host/address", json!("prod.example.com"), "clone.host.address", "after its personality"),
         ("/spec/clone/host/address", json!("root@clone1"), "spec.clone.host.address", "write a host name or an IP address"),
@@ -130,7 +138,18 @@ async fn a_short_environment_gets_its_defaults_from_the_schema() {
     set(&mut hold, "/spec/user", Value::Null);
     create(&client, &ns, &hold).await.unwrap();
 
+    let mut nightly = environment("nightly");
+    let lines = json!({"cron": ["0 0 * * 1-6", "15,45 2 * * MON,FRI#2"]});
+    set(&mut nightly, "/spec/schedule", lines);
+    create(&client, &ns, &nightly).await.unwrap();
+
     let api: Api<CloneEnvironment> = Api::namespaced(client, &ns);
+    let spec = api.get("nightly").await.unwrap().spec;
+    assert!(!spec.suspend);
+    let schedule = spec.schedule.unwrap();
+    assert_eq!(schedule.time_zone, "UTC");
+    assert_eq!(schedule.starting_deadline_seconds, 900);
+    assert_eq!(schedule.jitter_seconds, 0);
     let spec = api.get("user").await.unwrap().spec;
     let raw = serde_json::to_value(&spec).unwrap();
     for (pointer, value) in [
@@ -212,7 +231,11 @@ async fn a_bad_run_is_refused_with_field_and_remedy() {
         ("/spec/environment", json!("Nightly"), "spec.environment", "write the name of a CloneEnvironment"),
         ("/spec/environment", Value::Null, "spec.environment", "Required value"),
         ("/spec/mode", json!("StartHeld"), "spec.mode", "\"Clone\", \"Preflight\""),
-        ("/spec/trigger", json!("Schedule"), "spec.trigger", "\"Manual\", \"External\""),
+        ("/spec/trigger", json!("Cron"), "spec.trigger", "\"Manual\", \"External\", \"Schedule\""),
+        ("/spec/trigger", json!("Schedule"), "spec.scheduledTime", "needs scheduledTime"),
+        ("/spec/scheduledTime", json!("2026-11-23T00:00:00Z"), "spec.scheduledTime", "no other run may have it"),
+        ("/spec/skip", json!({"reason": "DeadlineExceeded", "slots": 1}), "spec.skip", "only a run with trigger Schedule"),
+        ("/spec/skip", json!({"reason": "Tired", "slots": 1}), "spec.skip.reason", "\"DeadlineExceeded\""),
         ("/spec/cancel", json!("Abort"), "spec.cancel", "field not declared"),
     ];
     for (pointer, value, field, remedy) in cases {
@@ -224,6 +247,28 @@ async fn a_bad_run_is_refused_with_field_and_remedy() {
             "{pointer}: {message}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_scheduled_run_is_accepted_with_its_time_and_with_a_skip() {
+    let Some(stack) = shared().await else { return };
+    let (client, ns) = namespace(stack).await;
+    let mut object = run("nightly-20261123t0000z");
+    set(&mut object, "/spec/trigger", json!("Schedule"));
+    set(
+        &mut object,
+        "/spec/scheduledTime",
+        json!("2026-11-23T00:00:00Z"),
+    );
+    create(&client, &ns, &object).await.unwrap();
+    set(
+        &mut object,
+        "/metadata/name",
+        json!("nightly-20261124t0000z"),
+    );
+    let skip = json!({"reason": "PreviousRunActive", "slots": 3});
+    set(&mut object, "/spec/skip", skip);
+    create(&client, &ns, &object).await.unwrap();
 }
 
 #[tokio::test]

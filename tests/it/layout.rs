@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 const ARROWS: &[(&str, &[&str])] = &[
     ("site", &[]),
     ("wire", &[]),
+    ("schedule", &[]),
     ("engine", &["site"]),
     ("api", &["engine", "site"]),
     ("recipe", &["api", "engine", "site"]),
@@ -20,6 +21,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "engine",
             "observability",
             "recipe",
+            "schedule",
             "site",
         ],
     ),

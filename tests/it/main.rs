@@ -11,6 +11,7 @@ mod ibmi;
 mod kill;
 mod kube;
 mod layout;
+mod schedule;
 mod spectrum_virtualize;
 mod support;
 mod vios;

@@ -185,6 +185,8 @@ impl Stage {
                 mode: RunMode::Clone,
                 trigger: Trigger::Manual,
                 requested_by: "demo".to_owned(),
+                scheduled_time: None,
+                skip: None,
             };
             names.push(create(&self.cluster, spec).await?);
         }

@@ -66,6 +66,7 @@ pub async fn verify(
     }
     let now = context.now();
     let was = ready_of(environment.status.as_ref());
+    context.gate.wait().await;
     let written = status::update(&api, &environment.name_any(), |object, status| {
         write(object, status, &outcome, now);
     })

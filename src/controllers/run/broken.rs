@@ -120,6 +120,8 @@ fn shell(object: &DynamicObject) -> CloneRun {
         mode: crate::api::run::RunMode::Clone,
         trigger: crate::api::run::Trigger::Manual,
         requested_by: String::new(),
+        scheduled_time: None,
+        skip: None,
     };
     let mut run = CloneRun::new(&object.name_any(), spec);
     run.metadata = object.metadata.clone();

@@ -23,6 +23,7 @@ pub async fn finish(context: &Context, run: &CloneRun) -> Result<(), StoreError>
     let name = &run.spec.environment;
     let now = context.now();
     let environments = context.environments(&namespace);
+    context.gate.wait().await;
     let environment = status::update(&environments, name, |environment, status| {
         status::record_run(environment, status, run, now);
     })

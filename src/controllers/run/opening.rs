@@ -9,6 +9,7 @@ use super::status::{RowFacts, build};
 use super::store::{call, writes_as_us};
 use super::{numbers, order};
 use crate::api::run::{CloneRunStatus, Resolved};
+use crate::api::schedule::SkipReason;
 use crate::api::{
     CloneEnvironment, CloneRun, ENVIRONMENT_LABEL, FIELD_MANAGER, FINALIZER, NUMBER_LABEL,
     OPENED_ANNOTATION, OUTCOME_LABEL,
@@ -16,8 +17,10 @@ use crate::api::{
 use crate::controllers::context::{Context, digest};
 use crate::controllers::environment::{pins, verify};
 use crate::controllers::events::{Transition, publish};
+use crate::controllers::schedule::create::skip_words;
 use crate::engine::journal::{Journal, Phase, Verdict};
 use crate::engine::ports::StoreError;
+use chrono::{DateTime, TimeDelta};
 use kube::ResourceExt;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
@@ -58,6 +61,18 @@ pub async fn open(context: &Context, run: &CloneRun) -> Result<Opening, StoreErr
         }
         return Ok(Opening::Over);
     }
+    // Creates of due slots go first.
+    context.gate.wait().await;
+    if let Some(skip) = &run.spec.skip {
+        let message = skip_words(skip.reason);
+        return match skip.slots {
+            1 => self::skip(context, run, skip.reason.as_str(), message).await,
+            count => {
+                let message = format!("{count} times of the schedule: {message}");
+                self::skip(context, run, skip.reason.as_str(), &message).await
+            }
+        };
+    }
     let namespace = run.namespace().unwrap_or_default();
     let name = &run.spec.environment;
     let found = call(context.environments(&namespace).get_opt(name)).await?;
@@ -75,12 +90,35 @@ pub async fn open(context: &Context, run: &CloneRun) -> Result<Opening, StoreErr
         let message = format!("CloneEnvironment {name} is being deleted");
         return skip(context, run, "EnvironmentDeleted", &message).await;
     }
+    if let Some(message) = too_late(context, run, &environment) {
+        let reason = SkipReason::DeadlineExceeded.as_str();
+        return skip(context, run, reason, &message).await;
+    }
     let (environment, unusable) = match known(context, run, environment).await? {
         Known::Usable(environment) => (environment, None),
         Known::Unusable(environment, why) => (environment, Some(why)),
         Known::NotYet(wait) => return Ok(Opening::NotYet(wait)),
     };
     write_opening(context, run, &environment, unusable).await
+}
+
+/// A scheduled run that is found later than its deadline: nobody was there to open it in time, or it came back from a
+/// backup. What was created in time and is only on its way has a minute more.
+fn too_late(context: &Context, run: &CloneRun, environment: &CloneEnvironment) -> Option<String> {
+    let seconds = run.spec.scheduled_time.as_ref()?.0.as_second();
+    let slot = DateTime::from_timestamp(seconds, 0)?;
+    let schedule = environment.spec.schedule.as_ref();
+    let deadline = schedule.map_or(900, |s| s.starting_deadline_seconds);
+    let clock = context.schedule_clock();
+    let limit = TimeDelta::seconds(i64::from(deadline)) + clock.seconds(60);
+    let late = clock.now() - slot;
+    (late > limit).then(|| {
+        format!(
+            "found {} s after its time, the starting deadline is {deadline} s: {}",
+            late.num_seconds(),
+            skip_words(SkipReason::DeadlineExceeded)
+        )
+    })
 }
 
 enum Known {
@@ -327,6 +365,9 @@ pub async fn close(
     let status = build(&before, &journal, &facts(context, run));
     let written = write_status(context, run, status).await?;
     let word = super::status::phase_word(phase);
+    // A run that was created as skipped carries all of it already.
+    let labelled = written.labels().get(OUTCOME_LABEL).map(String::as_str) == Some(word);
+    let marked = labelled && !written.finalizers().iter().any(|f| f == FINALIZER);
     let finalizers: Vec<&String> = written
         .finalizers()
         .iter()
@@ -337,6 +378,9 @@ pub async fn close(
     let warning = phase != Phase::Cancelled;
     let told = Transition::new(warning, word, "Run", note);
     publish(&context.recorder, &written, &[told]).await;
+    if marked {
+        return Ok(());
+    }
     match patch_metadata(context, &written, metadata).await {
         // Deleted while being closed: the object goes with its last finalizer.
         Ok(_) | Err(StoreError::Gone) => Ok(()),

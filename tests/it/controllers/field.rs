@@ -115,12 +115,18 @@ impl Field {
 
     /// An operator for this namespace only, 30 times faster than real time, with its Leases here too.
     pub fn operator(&self) -> Operator {
+        self.operator_with(|_| {})
+    }
+
+    /// The same with other settings.
+    pub fn operator_with(&self, change: impl FnOnce(&mut OperatorConfig)) -> Operator {
         let shutdown = CancellationToken::new();
-        let config = OperatorConfig {
+        let mut config = OperatorConfig {
             namespaces: vec![self.namespace.clone()],
             pace: 30.0,
             ..OperatorConfig::new(&self.namespace, "writer-1", "test-operator")
         };
+        change(&mut config);
         let recipes = Arc::new(FakeRecipes(self.world.clone()));
         let factory = Arc::new(FakeFactory(self.world.clone()));
         let (client, token) = (self.client.clone(), shutdown.clone());

@@ -2,7 +2,7 @@
 
 mod credentials;
 mod fakes;
-mod field;
+pub mod field;
 mod journal;
 mod locks;
 mod one_partition;

@@ -1,0 +1,157 @@
+//! The schedule of all environments: one timer queue, creates first (`architecture.md` § 8).
+//!
+//! The queue wakes at least every 10 s and compares the wall clock, because tokio's timers are monotonic. What is known
+//! ([`board`]) comes from the watches of the other loops; what to do is decided by the pure room `schedule`; runs are
+//! created through a pool of [`CREATES`], and statuses are written when no slot is due any more.
+
+pub mod board;
+pub mod clock;
+pub mod create;
+pub mod entry;
+pub mod gate;
+pub mod status;
+
+pub use clock::ScheduleClock;
+pub use gate::Gate;
+
+use super::context::Context;
+use super::events::{Transition, publish};
+use board::{Board, Key, Watched};
+use create::{Created, Order};
+use futures::StreamExt;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::{Notify, Semaphore};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// Creates on their way at the same time.
+const CREATES: usize = 64;
+/// Statuses written at the same time.
+const STATUSES: usize = 16;
+/// Longest sleep on a monotonic timer, real seconds.
+const LONGEST_SLEEP: Duration = Duration::from_secs(10);
+/// Pause after a status that could not be written.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Shared by the watches, the timer queue and the writers.
+#[derive(Default)]
+pub struct Schedules {
+    board: Mutex<Board>,
+    changed: Notify,
+    written: Notify,
+}
+
+impl Schedules {
+    /// For watches on so many scopes: nothing is decided before all of them were listed once.
+    pub fn expect_scopes(&self, count: usize) {
+        self.with(|board| board.expect_scopes(count));
+    }
+
+    /// Enters an event of a watch.
+    pub fn saw(&self, scope: Option<&str>, event: Watched<'_>, clock: &ScheduleClock) {
+        let woken = self.with(|board| board.saw(scope, event, clock));
+        if woken.unwrap_or_default() {
+            self.changed.notify_one();
+        }
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&mut Board) -> T) -> Option<T> {
+        // Poisoned only by a panic inside, which no code here does; the schedule would stand still and say so at once.
+        match self.board.lock() {
+            Ok(mut board) => Some(work(&mut board)),
+            Err(_) => {
+                tracing::error!("the schedule's state is lost: restart the operator");
+                None
+            }
+        }
+    }
+}
+
+/// Runs the timer queue until `shutdown`; creates on their way are waited for.
+pub async fn run(context: Arc<Context>, shutdown: CancellationToken) {
+    let statuses = tokio::spawn(write_statuses(context.clone(), shutdown.clone()));
+    let pool = Arc::new(Semaphore::new(CREATES));
+    let mut creates = JoinSet::new();
+    while !shutdown.is_cancelled() {
+        let now = context.schedule_clock().now();
+        let turn = context.schedules.with(|board| board.turn(now));
+        let turn = turn.unwrap_or_default();
+        for order in turn.orders {
+            let first = order.first_try().then(|| context.gate.hold());
+            let (context, pool) = (context.clone(), pool.clone());
+            creates.spawn(async move { carry_out(context, pool, order, first).await });
+        }
+        if turn.unwritten {
+            context.schedules.written.notify_one();
+        }
+        while creates.try_join_next().is_some() {}
+        let wait = turn.wake.map_or(LONGEST_SLEEP, |at| {
+            (at - now).to_std().unwrap_or(Duration::ZERO)
+        });
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            () = context.schedules.changed.notified() => {}
+            () = context.schedule_clock().sleep(wait) => {}
+            () = tokio::time::sleep(LONGEST_SLEEP) => {}
+        }
+    }
+    while creates.join_next().await.is_some() {}
+    if let Err(error) = statuses.await {
+        tracing::error!(%error, "the writer of schedule statuses ended badly");
+    }
+}
+
+/// One create with its place in the pool; a retry waits before it takes one.
+async fn carry_out(
+    context: Arc<Context>,
+    pool: Arc<Semaphore>,
+    order: Order,
+    first: Option<gate::Hold>,
+) {
+    tokio::time::sleep(order.pause()).await;
+    let place = pool.acquire().await;
+    let outcome = create::create(&context, &order).await;
+    drop(place);
+    let now = context.schedule_clock().now();
+    context
+        .schedules
+        .with(|board| board.answered(&order, &outcome, now));
+    drop(first);
+    context.schedules.changed.notify_one();
+    if let (Created::Ours, Some(skip)) = (&outcome, &order.skip) {
+        let note = skip.note(&order);
+        let told = Transition::new(true, "SlotMissed", skip.reason.as_str(), note);
+        publish(&context.recorder, &order.environment(), &[told]).await;
+    }
+}
+
+/// Writes what changed, when no slot is due.
+async fn write_statuses(context: Arc<Context>, shutdown: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = context.schedules.written.notified() => {}
+        }
+        context.gate.wait().await;
+        let keys: Vec<Key> = context
+            .schedules
+            .with(Board::take_unwritten)
+            .unwrap_or_default();
+        let write = |key: Key| {
+            let context = context.clone();
+            async move {
+                if let Err(error) = status::write(&context, &key).await {
+                    tracing::debug!(environment = key.name, %error, "schedule status is written later");
+                    tokio::time::sleep(PAUSE).await;
+                    context.schedules.with(|board| board.write_again(&key));
+                    context.schedules.changed.notify_one();
+                }
+            }
+        };
+        futures::stream::iter(keys.into_iter().map(write))
+            .buffer_unordered(STATUSES)
+            .for_each(|()| async {})
+            .await;
+    }
+}
