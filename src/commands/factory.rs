@@ -5,6 +5,7 @@ use crate::api::devices::ObjectName;
 use crate::controllers::secrets::{Credential, SiteSecrets};
 use crate::controllers::{OpenError, SiteFactory};
 use crate::drivers::open::{Credentials, Devices, Login};
+use crate::drivers::transport::latch::Version;
 use crate::site::Site;
 use async_trait::async_trait;
 
@@ -65,6 +66,11 @@ impl Credentials for Secrets<'_> {
                 private_key: private_key.clone(),
             }),
         }
+    }
+    fn versions(&self, secret: &str) -> Vec<Version> {
+        let all = self.0.versions(secret).into_iter();
+        all.map(|(object, version)| Version { object, version })
+            .collect()
     }
     fn ca_bundle(&self, config_map: &str) -> Result<String, String> {
         let name = ObjectName {

@@ -116,7 +116,7 @@ impl Context {
 const REREAD: u64 = 30;
 
 /// Opened devices, one set per environment spec and credentials: a driver that was refused a login stays latched until
-/// the Secret changes, so that no account is locked by trying.
+/// the Secret or the environment changes, so that no account is locked by trying.
 pub struct SitePool {
     factory: Arc<dyn SiteFactory>,
     reread: Duration,
@@ -125,8 +125,19 @@ pub struct SitePool {
 
 struct Opened {
     fingerprint: String,
+    /// Generation of the last look.
+    looked: Option<i64>,
     read: Instant,
     site: Site,
+}
+
+impl Opened {
+    fn serves(&self, caller: Caller<'_>) -> bool {
+        match caller {
+            Caller::Verify { generation, .. } => self.looked == Some(generation),
+            Caller::Run => true,
+        }
+    }
 }
 
 impl SitePool {
@@ -147,7 +158,7 @@ impl SitePool {
         client: &Client,
         namespace: &str,
         spec: &CloneEnvironmentSpec,
-        caller: Caller,
+        caller: Caller<'_>,
     ) -> Result<Site, OpenError> {
         // When runs are created says nothing about the devices: editing it opens no new sessions.
         let mut devices = spec.clone();
@@ -155,6 +166,7 @@ impl SitePool {
         let key = format!("{namespace}/{}", digest(&devices));
         if let Some(opened) = self.open.lock().await.get(&key)
             && opened.read.elapsed() < self.reread
+            && opened.serves(caller)
         {
             return Ok(opened.site.clone());
         }
@@ -164,16 +176,29 @@ impl SitePool {
         };
         if let Some(opened) = self.open.lock().await.get_mut(&key)
             && opened.fingerprint == secrets.fingerprint()
+            && opened.serves(caller)
         {
             opened.read = Instant::now();
             return Ok(opened.site.clone());
         }
+        let secrets = match caller {
+            Caller::Verify {
+                environment,
+                generation,
+            } => secrets.for_environment(environment, generation),
+            Caller::Run => secrets,
+        };
         let site = self.factory.open(namespace, spec, &secrets).await?;
         let mut open = self.open.lock().await;
         // What nobody asked for in an hour belongs to an environment that was changed or deleted.
         open.retain(|_, o| o.read.elapsed() < Duration::from_secs(3600));
+        let looked = match caller {
+            Caller::Verify { generation, .. } => Some(generation),
+            Caller::Run => open.get(&key).and_then(|o| o.looked),
+        };
         let opened = Opened {
             fingerprint: secrets.fingerprint().to_owned(),
+            looked,
             read: Instant::now(),
             site: site.clone(),
         };
@@ -186,11 +211,11 @@ impl SitePool {
     async fn without_secrets(
         &self,
         key: &str,
-        caller: Caller,
+        caller: Caller<'_>,
         error: secrets::SecretError,
     ) -> Result<Site, OpenError> {
         match caller {
-            Caller::Verify => Err(error.into()),
+            Caller::Verify { .. } => Err(error.into()),
             Caller::Run => match self.open.lock().await.get_mut(key) {
                 Some(opened) => {
                     tracing::warn!(%error, "the sessions that are open are used on");
@@ -205,9 +230,15 @@ impl SitePool {
 
 /// Who needs the devices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Caller {
-    /// A look: missing credentials are what it has to report.
-    Verify,
+pub enum Caller<'a> {
+    /// A look: missing credentials are what it has to report. A new generation opens the devices anew, which makes a
+    /// refused login worth another attempt; a run keeps the environment it was opened with, and is no such change.
+    Verify {
+        /// Name of the environment.
+        environment: &'a str,
+        /// Its generation.
+        generation: i64,
+    },
     /// A run that is under way.
     Run,
 }

@@ -35,6 +35,11 @@ pub enum Credential {
 pub struct SiteSecrets {
     credentials: BTreeMap<String, Credential>,
     bundles: BTreeMap<String, String>,
+    /// uid/resourceVersion of each Secret, by name.
+    versions: BTreeMap<String, String>,
+    namespace: String,
+    /// Name and generation of the environment that is looked at.
+    environment: Option<(String, i64)>,
     fingerprint: String,
 }
 
@@ -76,8 +81,27 @@ impl SiteSecrets {
         Self {
             credentials,
             bundles,
-            fingerprint: String::new(),
+            ..Self::default()
         }
+    }
+    /// Notes whose look these are read for: a new generation makes a refused login worth another attempt.
+    #[must_use]
+    pub fn for_environment(mut self, name: &str, generation: i64) -> Self {
+        self.environment = Some((name.to_owned(), generation));
+        self
+    }
+    /// Objects from which the login behind a Secret's name is made, each with its version: `Secret NAMESPACE/NAME` and
+    /// `CloneEnvironment NAMESPACE/NAME`.
+    pub fn versions(&self, secret: &str) -> Vec<(String, String)> {
+        let object = |kind: &str, name: &str| format!("{kind} {}/{name}", self.namespace);
+        let mut all = Vec::new();
+        if let Some(version) = self.versions.get(secret) {
+            all.push((object("Secret", secret), version.clone()));
+        }
+        if let Some((name, generation)) = &self.environment {
+            all.push((object("CloneEnvironment", name), generation.to_string()));
+        }
+        all
     }
 }
 
@@ -162,11 +186,15 @@ pub async fn read(
 ) -> Result<SiteSecrets, SecretError> {
     let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
     let maps: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
-    let mut found = SiteSecrets::default();
+    let mut found = SiteSecrets {
+        namespace: namespace.to_owned(),
+        ..SiteSecrets::default()
+    };
     let mut digest = Sha256::new();
     for name in credential_names(spec) {
         let secret = get(&secrets, "Secret", &name).await?;
         digest.update(identity(&secret));
+        found.versions.insert(name.clone(), identity(&secret));
         found.credentials.insert(name, credential(&secret)?);
     }
     for name in bundle_names(spec) {

@@ -3,6 +3,7 @@
 use super::hmc::{HmcConsole, HmcOptions};
 use super::ibmi::{IbmIDriver, IbmiSsh, Limits, SshLink};
 use super::storage::spectrum_virtualize::{ArrayOptions, RestClient, SpectrumVirtualize};
+use super::transport::latch::Version;
 use super::transport::ssh::Credential;
 use super::transport::tls::TlsOptions;
 use super::transport::transcript::Transcript;
@@ -47,6 +48,11 @@ pub trait Credentials {
     /// # Errors
     /// As [`Credentials::login`].
     fn ca_bundle(&self, config_map: &str) -> Result<String, String>;
+    /// What the login behind a Secret's name is made from. A login that was refused is tried again when one of them has
+    /// changed, and only then. Nothing = it is never released.
+    fn versions(&self, _secret: &str) -> Vec<Version> {
+        Vec::new()
+    }
 }
 
 /// Open devices, one per address and credential, shared by all environments and runs (`architecture.md` § 6): sessions are
@@ -168,7 +174,7 @@ impl Devices {
             secret.expose_secret(),
             &format!("{tls:?}"),
         ]);
-        pooled(&self.consoles, key, |said| {
+        let (console, said) = pooled(&self.consoles, key, |said| {
             HmcConsole::open(HmcOptions::new(
                 hmc.endpoints.clone(),
                 user,
@@ -177,7 +183,9 @@ impl Devices {
                 said,
             ))
             .map_err(|e| e.to_string())
-        })
+        })?;
+        console.made_from(&credentials.versions(&hmc.credentials.name));
+        Ok((console, said))
     }
 
     fn array(
@@ -200,7 +208,7 @@ impl Devices {
             password.expose_secret(),
             &format!("{tls:?}"),
         ]);
-        pooled(&self.arrays, key, |transcript| {
+        let (array, said) = pooled(&self.arrays, key, |transcript| {
             let options = ArrayOptions {
                 endpoint: svc.endpoint.clone(),
                 username,
@@ -211,7 +219,9 @@ impl Devices {
             RestClient::new(options)
                 .map(|client| Arc::new(client.paced(self.faster)))
                 .map_err(|e| e.to_string())
-        })
+        })?;
+        array.made_from(&credentials.versions(&svc.credentials.name));
+        Ok((array, said))
     }
 
     fn host(
@@ -248,7 +258,7 @@ impl Devices {
             &keys,
             field,
         ]);
-        pooled(&self.hosts, key, |transcript| {
+        let (opened, said) = pooled(&self.hosts, key, |transcript| {
             let link = SshLink::new(IbmiSsh {
                 address: host.address.clone(),
                 port,
@@ -262,7 +272,11 @@ impl Devices {
             });
             let system = link.system();
             Ok(Host { link, system })
-        })
+        })?;
+        opened
+            .link
+            .made_from(&credentials.versions(&host.credentials.name));
+        Ok((opened, said))
     }
 }
 

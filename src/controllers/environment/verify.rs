@@ -114,7 +114,10 @@ async fn look(context: &Context, environment: &CloneEnvironment) -> Result<Outco
             &context.client,
             &namespace,
             &with_identity(&environment.spec, &pins::of(environment)),
-            Caller::Verify,
+            Caller::Verify {
+                environment: &environment.name_any(),
+                generation: environment.metadata.generation.unwrap_or_default(),
+            },
         )
         .await;
     let site = match opened {

@@ -22,6 +22,7 @@ pub use partition::{HmcControl, HmcView};
 pub(crate) use storage::ViosDisk;
 
 use crate::drivers::transport::http::HttpDevice;
+use crate::drivers::transport::latch::Version;
 use crate::drivers::transport::tls::{TlsError, TlsOptions};
 use crate::drivers::transport::transcript::Transcript;
 use crate::site::{DeviceError, PartitionUuid};
@@ -164,6 +165,11 @@ impl HmcConsole {
             endpoints.push(Endpoint::new(address, Arc::new(wire)));
         }
         Ok(Self::over(endpoints, options))
+    }
+
+    /// What the login is made from: a change releases a refused one.
+    pub fn made_from(&self, versions: &[Version]) {
+        self.console.sessions.made_from(versions);
     }
 
     fn over(endpoints: Vec<Endpoint>, options: HmcOptions) -> Self {

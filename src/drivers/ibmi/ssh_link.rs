@@ -3,6 +3,7 @@
 use super::freeze::{FreezeOptions, IbmIFreeze};
 use super::link::{Connection, ExecOutput, LineChannel, Link};
 use super::system::{IbmIDriver, Limits};
+use crate::drivers::transport::latch::Version;
 use crate::drivers::transport::ssh::{self, Credential, SshHost, SshSession, SshTarget};
 use crate::drivers::transport::transcript::Transcript;
 use crate::site::{DeviceError, Identity};
@@ -64,6 +65,11 @@ impl SshLink {
             host: SshHost::new(target, options.transcript),
             limits: options.limits,
         }
+    }
+
+    /// What the login is made from: a change releases a refused one.
+    pub fn made_from(&self, versions: &[Version]) {
+        self.host.made_from(versions);
     }
 
     /// The role `IbmI` of this host.

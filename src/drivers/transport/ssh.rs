@@ -12,6 +12,7 @@ pub use exec::Output;
 pub use lines::LineChannel;
 
 use super::transcript::Transcript;
+use crate::drivers::transport::latch::{LoginLatch, Version};
 use crate::site::DeviceError;
 use secrecy::SecretString;
 use std::fmt;
@@ -70,7 +71,7 @@ pub struct SshHost {
     transcript: Transcript,
     sessions: Arc<Semaphore>,
     /// Set by the first refused login: an account that locks after three must not be locked by us.
-    refused: Mutex<Option<DeviceError>>,
+    latch: LoginLatch,
     /// A login succeeded once: from then on logins need not wait for each other.
     proved: AtomicBool,
     first_login: tokio::sync::Mutex<()>,
@@ -83,7 +84,7 @@ impl SshHost {
             target,
             transcript,
             sessions: Arc::new(Semaphore::new(SESSIONS)),
-            refused: Mutex::new(None),
+            latch: LoginLatch::default(),
             proved: AtomicBool::new(false),
             first_login: tokio::sync::Mutex::new(()),
         })
@@ -133,7 +134,7 @@ impl SshHost {
         } else {
             Some(self.first_login.lock().await)
         };
-        if let Some(refused) = self.latched() {
+        if let Some(refused) = self.latch.refused() {
             return Err(refused);
         }
         let target = self.target.clone();
@@ -168,19 +169,16 @@ impl SshHost {
             }
             Err(failed) => {
                 if failed.latches {
-                    *self.refused.lock().unwrap_or_else(PoisonError::into_inner) =
-                        Some(failed.error.clone());
+                    self.latch.close(failed.error.clone());
                 }
                 Err(failed.error)
             }
         }
     }
 
-    fn latched(&self) -> Option<DeviceError> {
-        self.refused
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+    /// What the login is made from: a change releases a refused one.
+    pub fn made_from(&self, versions: &[Version]) {
+        self.latch.look(versions);
     }
 }
 

@@ -19,11 +19,10 @@ impl Sessions {
     /// an HTTP answer never does.
     pub(super) async fn log_on_somewhere(
         &self,
-        state: &mut State,
         candidates: &[usize],
     ) -> Result<Arc<Session>, DeviceError> {
-        if let Some(refused) = &state.refused {
-            return Err(refused.clone());
+        if let Some(refused) = self.latch.refused() {
+            return Err(refused);
         }
         let mut failures = Vec::new();
         for index in candidates {
@@ -37,7 +36,7 @@ impl Sessions {
                     Err(error @ DeviceError::Unreachable { .. }) => failures.push(error),
                     Err(error) => {
                         if error.code() == Some("LoginFailed") {
-                            state.refused = Some(error.clone());
+                            self.latch.close(error.clone());
                         }
                         return Err(error);
                     }
@@ -97,7 +96,7 @@ impl Sessions {
                     device,
                     "LoginFailed",
                     format!(
-                        "logon of user {} was refused (HTTP {} {said}): write the right user and password into the Secret, and give the user remote access via the web; no second attempt is made until the Secret changes, because three wrong ones lock the account",
+                        "logon of user {} was refused (HTTP {} {said}): write the right user and password into the Secret, and give the user remote access via the web; no second attempt is made until the Secret or the environment changes (a label is enough), because three wrong ones lock the account",
                         self.user, answer.status
                     ),
                 ));

@@ -5,6 +5,7 @@ mod logon;
 
 use super::endpoint::Endpoint;
 use crate::drivers::transport::http::{Answer, Intent, Request};
+use crate::drivers::transport::latch::{LoginLatch, Version};
 use crate::site::DeviceError;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
@@ -53,8 +54,6 @@ struct State {
     current: Option<Arc<Session>>,
     /// Sessions of a console that stopped answering: logged off when it is back.
     abandoned: Vec<Arc<Session>>,
-    /// The console refused the password. Three wrong logons lock the account, so it is never sent again.
-    refused: Option<DeviceError>,
     watched: bool,
 }
 
@@ -66,6 +65,8 @@ pub(super) struct Sessions {
     audit: Mutex<String>,
     idle: Duration,
     state: tokio::sync::Mutex<State>,
+    /// The console refused the password. Three wrong logons lock the account.
+    latch: LoginLatch,
     in_flight: AtomicUsize,
     last_used: Mutex<Instant>,
 }
@@ -95,6 +96,7 @@ impl Sessions {
             audit: Mutex::new(audit),
             idle,
             state: tokio::sync::Mutex::new(State::default()),
+            latch: LoginLatch::default(),
             in_flight: AtomicUsize::new(0),
             last_used: Mutex::new(Instant::now()),
         }
@@ -103,6 +105,11 @@ impl Sessions {
     /// The console in the user's words, before it is known which endpoint answers.
     pub(super) fn name(&self) -> &str {
         self.endpoints.first().map_or("HMC", |e| e.name.as_str())
+    }
+
+    /// What the login is made from: a change releases a refused one.
+    pub(super) fn made_from(&self, versions: &[Version]) {
+        self.latch.look(versions);
     }
 
     /// Text of the X-Audit-Memento header from now on.
@@ -170,7 +177,7 @@ impl Sessions {
             return Ok(session.clone());
         }
         let all: Vec<usize> = (0..self.endpoints.len()).collect();
-        let session = self.log_on_somewhere(&mut state, &all).await?;
+        let session = self.log_on_somewhere(&all).await?;
         state.current = Some(session.clone());
         self.watch(&mut state);
         Ok(session)
@@ -196,7 +203,7 @@ impl Sessions {
             return Err(error);
         }
         let session = self
-            .log_on_somewhere(&mut state, &others)
+            .log_on_somewhere(&others)
             .await
             .map_err(|second| logon::join(self.name(), &[error, second]))?;
         state.abandoned.push(lost.clone());

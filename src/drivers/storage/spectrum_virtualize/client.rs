@@ -4,6 +4,7 @@ use super::errors::{classify, code_of};
 use super::pace::Pace;
 use super::parse;
 use crate::drivers::transport::http::{Answer, HttpDevice, Intent, Request};
+use crate::drivers::transport::latch::{LoginLatch, Version};
 use crate::drivers::transport::tls::{TlsError, TlsOptions};
 use crate::drivers::transport::transcript::Transcript;
 use crate::site::DeviceError;
@@ -43,8 +44,6 @@ pub struct ArrayOptions {
 #[derive(Default)]
 struct Login {
     token: Option<SecretString>,
-    /// A wrong password is tried once: arrays lock accounts (`product.md` § 7.9).
-    refused: Option<DeviceError>,
 }
 
 /// REST client of one array, shared by its groups.
@@ -54,6 +53,8 @@ pub struct RestClient {
     options: ArrayOptions,
     pace: Pace,
     login: Mutex<Login>,
+    /// A wrong password is tried once: arrays lock accounts (`product.md` § 7.9).
+    latch: LoginLatch,
 }
 
 impl RestClient {
@@ -75,6 +76,7 @@ impl RestClient {
             options,
             pace: Pace::new(1.0),
             login: Mutex::default(),
+            latch: LoginLatch::default(),
         })
     }
 
@@ -83,6 +85,11 @@ impl RestClient {
     pub fn paced(mut self, faster: f64) -> Self {
         self.pace = Pace::new(faster);
         self
+    }
+
+    /// What the login is made from: a change releases a refused one.
+    pub fn made_from(&self, versions: &[Version]) {
+        self.latch.look(versions);
     }
 
     /// A refusal of ours in the array's name.
@@ -247,21 +254,21 @@ impl RestClient {
         stale: Option<&SecretString>,
     ) -> Result<(SecretString, bool), DeviceError> {
         let mut login = self.login.lock().await;
-        if let Some(refused) = &login.refused {
-            return Err(refused.clone());
+        if let Some(refused) = self.latch.refused() {
+            return Err(refused);
         }
         if let Some(token) = &login.token
             && stale.is_none_or(|s| s.expose_secret() != token.expose_secret())
         {
             return Ok((token.clone(), true));
         }
-        let token = self.log_in(&mut login).await?;
+        let token = self.log_in().await?;
         login.token = Some(token.clone());
         Ok((token, false))
     }
 
     /// One attempt with the password; being told to wait is none.
-    async fn log_in(&self, login: &mut Login) -> Result<SecretString, DeviceError> {
+    async fn log_in(&self) -> Result<SecretString, DeviceError> {
         for tries in 1.. {
             let answer = self.http.send(self.login_request()?).await?;
             match answer.status {
@@ -270,11 +277,11 @@ impl RestClient {
                     let refused = self.refused(
                         LOGIN_FAILED,
                         format!(
-                            "the array does not accept user {} with the password of the Secret: correct the kubernetes.io/basic-auth Secret of storage.spectrumVirtualize.credentials (a user with an SSH key only or a second factor cannot log in here); it is not tried again until the Secret changes",
+                            "the array does not accept user {} with the password of the Secret: correct the kubernetes.io/basic-auth Secret of storage.spectrumVirtualize.credentials (a user with an SSH key only or a second factor cannot log in here); it is not tried again until the Secret or the environment changes (a label is enough)",
                             self.options.username
                         ),
                     );
-                    login.refused = Some(refused.clone());
+                    self.latch.close(refused.clone());
                     return Err(refused);
                 }
                 status => {

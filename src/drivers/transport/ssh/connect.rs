@@ -153,7 +153,7 @@ fn log_in(target: &SshTarget, session: &Session) -> Result<(), Failed> {
         ErrorCode::Session(AUTHENTICATION_FAILED | PUBLICKEY_UNVERIFIED) => (
             "LoginFailed",
             format!(
-                "user {user} was not let in; the login is not tried again until the Secret changes"
+                "user {user} was not let in; the login is not tried again until the Secret or the environment changes (a label is enough)"
             ),
         ),
         ErrorCode::Session(PASSWORD_EXPIRED) => (
