@@ -1,5 +1,6 @@
 //! What every reconcile works with.
 
+use super::environment::known::Known;
 use super::ports::{OpenError, OperatorConfig, Recipes, SiteFactory};
 use super::schedule::{Gate, ScheduleClock, Schedules};
 use super::secrets;
@@ -35,6 +36,8 @@ pub struct Context {
     pub fence: SingleReplica,
     /// Environments whose highest run number was compared with the labels since the start of this process.
     pub numbered: Mutex<HashSet<String>>,
+    /// Environments as the watches know them.
+    pub known: Known,
     /// When each environment is looked at next.
     pub due: Mutex<HashMap<String, Due>>,
     /// The schedule of all environments.
@@ -73,6 +76,7 @@ impl Context {
             clock: SystemClock,
             fence: SingleReplica,
             numbered: Mutex::default(),
+            known: Known::default(),
             due: Mutex::default(),
             schedules: Schedules::default(),
             gate: Gate::default(),

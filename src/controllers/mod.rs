@@ -84,6 +84,7 @@ pub async fn run_operator_with(
         "operator started"
     );
     context.schedules.expect_scopes(scopes.len());
+    context.known.expect(scopes.len());
     let mut loops = vec![tokio::spawn(schedule::run(
         context.clone(),
         shutdown.clone(),
@@ -172,6 +173,7 @@ async fn runs(context: Arc<Context>, scope: Option<String>, shutdown: Cancellati
 async fn environments(context: Arc<Context>, scope: Option<String>, shutdown: CancellationToken) {
     let all: Api<DeserializeGuard<CloneEnvironment>> = api(&context.client, scope.as_deref());
     let (reader, writer) = reflector::store();
+    context.known.add(reader.clone());
     let stream = watcher::watcher(all, watcher::Config::default())
         .default_backoff()
         .modify(forget_bookkeeping)

@@ -73,6 +73,7 @@ impl OpenError {
             Self::Secret(error) => error.reason(),
             Self::Device(error) => match error.code() {
                 Some("LoginFailed") => "LoginFailed",
+                Some("CertificateNotTrusted") => "CertificateNotTrusted",
                 Some(_) | None => error.reason(),
             },
         }

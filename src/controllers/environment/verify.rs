@@ -164,6 +164,23 @@ struct Others {
 }
 
 impl Others {
+    /// Takes up one environment, unless its UID is `me`.
+    fn add(&mut self, environment: &CloneEnvironment, me: &str) {
+        if environment.uid().as_deref() == Some(me) {
+            return;
+        }
+        let pins = pins::of(environment);
+        self.sources.extend(pins.source_partition);
+        self.clones.extend(pins.clone_partition);
+        let source = &environment.spec.source.partition;
+        let clone = &environment.spec.clone.partition;
+        let pair = |system: &String, name: &String| (system.clone(), name.clone());
+        self.source_names
+            .insert(pair(&source.managed_system, &source.name));
+        self.clone_names
+            .insert(pair(&clone.managed_system, &clone.name));
+    }
+
     fn forbids(&self, environment: &CloneEnvironment) -> Option<String> {
         let spec = &environment.spec;
         let pins = pins::of(environment);
@@ -205,26 +222,16 @@ async fn others(context: &Context, me: &str) -> Result<Others, StoreError> {
         source_names: BTreeSet::new(),
         clone_names: BTreeSet::new(),
     };
-    for environment in environments(context).await? {
-        if environment.uid().as_deref() == Some(me) {
-            continue;
-        }
-        let Pins {
-            source_partition,
-            clone_partition,
-            ..
-        } = pins::of(&environment);
-        others.sources.extend(source_partition);
-        others.clones.extend(clone_partition);
-        let source = &environment.spec.source.partition;
-        let clone = &environment.spec.clone.partition;
-        let pair = |system: &String, name: &String| (system.clone(), name.clone());
-        others
-            .source_names
-            .insert(pair(&source.managed_system, &source.name));
-        others
-            .clone_names
-            .insert(pair(&clone.managed_system, &clone.name));
+    // The watches know them; a list is for the moment in which they do not yet.
+    match context.known.all() {
+        Some(known) => known
+            .iter()
+            .filter_map(|guard| guard.0.as_ref().ok())
+            .for_each(|environment| others.add(environment, me)),
+        None => environments(context)
+            .await?
+            .iter()
+            .for_each(|environment| others.add(environment, me)),
     }
     Ok(others)
 }

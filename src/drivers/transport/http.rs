@@ -8,6 +8,9 @@ use reqwest::{Method, Url};
 use std::error::Error as _;
 use std::time::{Duration, Instant};
 
+/// Our code for a certificate that none of the options of `tls` accepts: nothing was sent, and waiting does not cure it.
+pub const CERTIFICATE: &str = "CertificateNotTrusted";
+
 /// What a request means when its answer is lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Intent {
@@ -89,7 +92,8 @@ impl HttpDevice {
     /// Sends one request. An HTTP status of any kind is an answer.
     ///
     /// # Errors
-    /// `Unreachable` when nothing was sent, or the request was a read; `Indeterminate` when an effect may have happened.
+    /// `Unreachable` when nothing was sent, or the request was a read; `Refused` with [`CERTIFICATE`]; `Indeterminate`
+    /// when an effect may have happened.
     pub async fn send(&self, request: Request) -> Result<Answer, DeviceError> {
         let begun = Instant::now();
         let outcome = self.exchange(&request).await;
@@ -129,8 +133,15 @@ impl HttpDevice {
     fn failure(&self, request: &Request, error: &reqwest::Error) -> DeviceError {
         let cause = root_cause(error);
         let place = host_of(&request.url);
+        if untrusted(error) {
+            return DeviceError::refused(
+                &self.name,
+                CERTIFICATE,
+                self.certificate_text(&place, &cause),
+            );
+        }
         if error.is_connect() {
-            return DeviceError::unreachable(&self.name, self.connect_text(&place, &cause));
+            return DeviceError::unreachable(&self.name, format!("{place}: {cause}"));
         }
         let text = format!("{place}: no answer to {}: {cause}", request.label);
         match request.intent {
@@ -139,10 +150,7 @@ impl HttpDevice {
         }
     }
 
-    fn connect_text(&self, place: &str, cause: &str) -> String {
-        if !cause.contains("certificate") && !cause.contains("Certificate") {
-            return format!("{place}: {cause}");
-        }
+    fn certificate_text(&self, place: &str, cause: &str) -> String {
         let seen = self
             .tls
             .seen_fingerprint()
@@ -151,6 +159,26 @@ impl HttpDevice {
             "{place}: its certificate is not trusted ({cause}); put its CA into tls.caBundle, or after checking it at the device write tls.fingerprints: [\"{seen}\"]"
         )
     }
+}
+
+/// Whether our own verifier refused the certificate: only that is told by rustls' error; everything else that goes wrong
+/// while connecting may pass. An `io::Error` names as its source what its inner error is made from, never the inner error
+/// itself, so each is opened.
+fn untrusted(error: &reqwest::Error) -> bool {
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(link) = next {
+        if let Some(tls) = link.downcast_ref::<rustls::Error>() {
+            return matches!(tls, rustls::Error::InvalidCertificate(_));
+        }
+        let inner = link
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::get_ref);
+        next = match inner {
+            Some(inner) => Some(inner),
+            None => link.source(),
+        };
+    }
+    false
 }
 
 fn host_of(url: &Url) -> String {

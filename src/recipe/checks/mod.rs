@@ -138,7 +138,7 @@ impl SiteReport {
                 // One cause refuses several questions; it is said once.
                 let text = error.to_string();
                 if !self.findings.iter().any(|f| f.message.contains(&text)) {
-                    self.add(Finding::fatal("DeviceRefused", text));
+                    self.add(Finding::fatal(refusal(&error), text));
                 }
                 None
             }
@@ -147,6 +147,15 @@ impl SiteReport {
                 None
             }
         }
+    }
+}
+
+/// Our own codes of what a person must change are the reason themselves; a device's code is in the text.
+fn refusal(error: &DeviceError) -> &'static str {
+    match error.code() {
+        Some("LoginFailed") => "LoginFailed",
+        Some("CertificateNotTrusted") => "CertificateNotTrusted",
+        Some(_) | None => "DeviceRefused",
     }
 }
 

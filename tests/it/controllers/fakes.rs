@@ -13,13 +13,16 @@ use ibmi_clone_operator::recipe::{LogKind, LogLine, LogSink, Plan};
 use ibmi_clone_operator::site::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
 
 /// What the tests see and steer.
 #[derive(Default)]
 pub struct World {
     held: Mutex<BTreeSet<String>>,
     slow: Mutex<BTreeSet<String>>,
+    let_go: Notify,
+    looks: Mutex<BTreeMap<String, Vec<Instant>>>,
     acts: Mutex<Vec<String>>,
     opened: Mutex<usize>,
     /// Facts added to the output of a step.
@@ -34,9 +37,27 @@ impl World {
     pub fn let_go(&self, step: &str) {
         self.held.lock().unwrap().remove(step);
     }
-    /// The effect of the step takes a while to be sent.
+    /// Sending the effect of the step does not end before [`World::speed_up`].
     pub fn slow_down(&self, step: &str) {
         self.slow.lock().unwrap().insert(step.to_owned());
+    }
+    pub fn speed_up(&self, step: &str) {
+        self.slow.lock().unwrap().remove(step);
+        self.let_go.notify_waiters();
+    }
+    /// When a step was looked at, each time.
+    pub fn looks(&self, step: &str) -> Vec<Instant> {
+        let looks = self.looks.lock().unwrap();
+        looks.get(step).cloned().unwrap_or_default()
+    }
+    async fn slowness(&self, step: &str) {
+        loop {
+            let let_go = self.let_go.notified();
+            if !self.slow.lock().unwrap().contains(step) {
+                return;
+            }
+            let_go.await;
+        }
     }
     /// `run step` for every effect that was sent.
     pub fn acts(&self) -> Vec<String> {
@@ -94,6 +115,12 @@ impl Step for FakeStep {
         }
     }
     async fn observe(&self, context: &StepContext<'_>) -> Observation {
+        let mut looks = self.world.looks.lock().unwrap();
+        looks
+            .entry(self.id.to_owned())
+            .or_default()
+            .push(Instant::now());
+        drop(looks);
         if self.id == "verify-site" {
             return Observation::done();
         }
@@ -111,7 +138,7 @@ impl Step for FakeStep {
         self.world.acts.lock().unwrap().push(act);
         let slow = self.world.slow.lock().unwrap().contains(self.id);
         if slow {
-            tokio::time::sleep(Duration::from_secs(2)).await;
+            self.world.slowness(self.id).await;
             let act = format!("{} {} sent", self.run, self.id);
             self.world.acts.lock().unwrap().push(act);
         }

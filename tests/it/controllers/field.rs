@@ -3,6 +3,7 @@
 use super::fakes::{FakeFactory, FakeRecipes, World};
 use crate::crd_rules::environment;
 use crate::support::kube::{namespace, shared};
+use crate::support::wait;
 use ibmi_clone_operator::api::{CloneEnvironment, CloneRun, CloneRunSpec};
 use ibmi_clone_operator::controllers::{OperatorConfig, run_operator_with};
 use ibmi_clone_operator::engine::journal::Phase;
@@ -81,11 +82,7 @@ impl Field {
 
     /// Waits until that many sites were opened.
     pub async fn until_opened(&self, count: usize) {
-        let until = tokio::time::Instant::now() + LIMIT;
-        while self.world.sites_opened() < count {
-            assert!(tokio::time::Instant::now() < until, "no new site");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        wait::until("a new site", async || self.world.sites_opened() >= count).await;
     }
 
     /// An environment of its own clone partition and consistency group, unless `change` says otherwise.
@@ -187,18 +184,14 @@ impl Field {
 
     /// Waits for an event about an object; gives the reasons of all so far.
     pub async fn told(&self, name: &str, reason: &str) -> Vec<String> {
-        let until = tokio::time::Instant::now() + LIMIT;
-        loop {
-            let events = self.events(name).await;
-            if events.iter().any(|r| r == reason) {
-                return events;
-            }
-            assert!(
-                tokio::time::Instant::now() < until,
-                "{reason} in {events:?}"
-            );
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        let mut events = Vec::new();
+        let what = format!("event {reason} about {name}");
+        wait::until(&what, async || {
+            events = self.events(name).await;
+            events.iter().any(|r| r == reason)
+        })
+        .await;
+        events
     }
 
     /// Reasons of the events about an object, in order.

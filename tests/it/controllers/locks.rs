@@ -1,6 +1,7 @@
 //! Devices shared by runs: one at a time, first come first served, and the row of an ended image.
 
 use super::field::{Field, phase};
+use crate::support::wait;
 use ibmi_clone_operator::controllers::locks::{KubeLocks, device_locks};
 use ibmi_clone_operator::engine::journal::Phase;
 use ibmi_clone_operator::engine::ports::{Acquired, Locks};
@@ -9,7 +10,7 @@ use ibmi_clone_operator::recipe::Pins;
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const ALL: &[LockKind] = &[LockKind::Clone, LockKind::TargetSet, LockKind::Source];
 
@@ -120,13 +121,17 @@ async fn locks_are_taken_all_or_none_and_a_final_holder_gives_way() {
     assert_eq!(b.acquire(ALL).await.unwrap(), Acquired::All);
 
     // A holder whose object is gone is respected for a while: its process may be in the window.
+    let deleted = Instant::now();
     field.runs().delete("b", &Default::default()).await.unwrap();
     assert!(matches!(
         c.acquire(ALL).await.unwrap(),
         Acquired::Queued { .. }
     ));
-    tokio::time::sleep(grace).await;
-    assert_eq!(c.acquire(ALL).await.unwrap(), Acquired::All);
+    wait::until("the end of the grace", async || {
+        c.acquire(ALL).await.unwrap() == Acquired::All
+    })
+    .await;
+    assert!(deleted.elapsed() >= grace, "it was taken too early");
 
     // A final holder gives way at once, also one that never gave its locks back.
     let mut over = field.runs().get("c").await.unwrap();

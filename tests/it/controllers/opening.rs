@@ -1,6 +1,7 @@
 //! Opening (`product.md` § 3 and § 9): numbers without gaps, restored runs are never executed, what is missing is said.
 
 use super::field::{Field, phase, ready, reason};
+use crate::support::wait;
 use ibmi_clone_operator::api::{
     CloneEnvironmentStatus, ENVIRONMENT_LABEL, NUMBER_LABEL, OPENED_ANNOTATION, OUTCOME_LABEL,
     PINS_ANNOTATION,
@@ -9,6 +10,7 @@ use ibmi_clone_operator::engine::journal::Phase;
 use kube::ResourceExt;
 use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::json;
+use std::time::{Duration, Instant};
 
 #[tokio::test]
 async fn runs_are_numbered_in_order_and_their_rows_are_closed() {
@@ -255,8 +257,13 @@ async fn a_run_under_way_keeps_its_sessions_when_the_secrets_go() {
         })
         .await;
     field.remove_secrets().await;
-    // Longer than the time after which credentials are read again.
-    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    // Passes go on after the time when credentials are read again: 30 s, here one.
+    let later = Instant::now() + Duration::from_secs(2);
+    wait::until("a pass without secrets", async || {
+        let looks = field.world.looks("run-function");
+        looks.last().is_some_and(|at| *at > later)
+    })
+    .await;
     field.world.let_go("run-function");
     assert_eq!(phase(&field.ended("under-way").await), Phase::Succeeded);
 }

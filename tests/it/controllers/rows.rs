@@ -1,6 +1,7 @@
 //! Rows, logs and events: what people read, and that it stays small.
 
 use super::field::{Field, phase, reason};
+use crate::support::wait;
 use ibmi_clone_operator::controllers::run::logs::{RUN_LABEL, read_logs};
 use ibmi_clone_operator::engine::journal::{Facts, Phase};
 use ibmi_clone_operator::recipe::LogKind;
@@ -110,8 +111,10 @@ async fn transitions_become_events_once() {
     field.run("told", "nightly").await;
     let at = |r: &_| phase(r) == Phase::Running;
     field.until("told", at).await;
-    // Some twenty polls of the held step.
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    wait::until("twenty looks at the held step", async || {
+        field.world.looks("run-function").len() >= 20
+    })
+    .await;
     field.world.let_go("run-function");
     field.ended("told").await;
     let told = field.told("told", "Succeeded").await;
@@ -229,16 +232,12 @@ async fn sigterm_waits_for_the_pass_under_way_and_starts_no_other() {
     field.world.hold("prepare-copy");
     let operator = field.operator();
     field.run("cut", "nightly").await;
-    let until = tokio::time::Instant::now() + Duration::from_secs(30);
-    while !field.world.acts().contains(&"cut prepare-copy".to_owned()) {
-        assert!(
-            tokio::time::Instant::now() < until,
-            "{:?}",
-            field.world.acts()
-        );
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    let ended = operator.terminate();
+    let begun = "cut prepare-copy".to_owned();
+    wait::until(&begun, async || field.world.acts().contains(&begun)).await;
+    let mut ended = operator.terminate();
+    let early = tokio::time::timeout(Duration::from_millis(500), &mut ended).await;
+    assert!(early.is_err(), "the effect was still being sent");
+    field.world.speed_up("prepare-copy");
     tokio::time::timeout(Duration::from_secs(20), ended)
         .await
         .expect("the operator ends")

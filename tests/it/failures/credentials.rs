@@ -2,6 +2,7 @@
 
 use super::stage::{HOLD, Stage, as_it_is, condition, says_all};
 use ibmi_clone_operator::engine::journal::Phase;
+use ibmi_clone_operator::simulators::world::file::WorldFile;
 use serde_json::{Value, json};
 
 /// Changes one Secret before it is created.
@@ -95,6 +96,37 @@ async fn wrong_password_is_tried_once(
     let run = stage.run(HOLD).await;
     stage.ended(&run).await.succeeded();
     assert_eq!(attempts(&stage), 1);
+    stage.unharmed().await;
+}
+
+/// The password was right and the account was repaired at the device: any change by a person is worth one more attempt.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn repaired_account_is_tried_again_once_per_change() {
+    let broken = |w: &mut WorldFile| w.console.users[0].password = "of another day".into();
+    let Some(stage) = Stage::new(broken, as_it_is).await else {
+        return;
+    };
+    stage.not_ready(HOLD, "LoginFailed").await;
+    stage.verified_again(HOLD, 2).await;
+    assert_eq!(stage.effects("hmc.logon-failed"), 1);
+    let label = json!({"metadata": {"labels": {"tried": "2"}}});
+    stage.change_secret("hmc", label).await;
+    stage.until_effects("hmc.logon-failed", 2).await;
+    stage.verified_again(HOLD, 2).await;
+    assert_eq!(
+        stage.effects("hmc.logon-failed"),
+        2,
+        "one change, one attempt"
+    );
+    stage.world(|w| {
+        let hmc = &mut w.console;
+        hmc.users[0].password = "simulated-hmc".into();
+    });
+    stage
+        .change_spec(HOLD, json!({"timeouts": {"runSeconds": 7000}}))
+        .await;
+    stage.ready(HOLD).await;
+    assert_eq!(stage.effects("hmc.logon-failed"), 2);
     stage.unharmed().await;
 }
 

@@ -4,6 +4,7 @@
 use super::end::message_of;
 pub use super::end::{End, condition, is, says_all};
 use crate::support::kube::{namespace, shared};
+use crate::support::wait;
 use ibmi_clone_operator::api::{CloneEnvironment, CloneEnvironmentStatus, CloneRun};
 use ibmi_clone_operator::commands::factory::Drivers;
 use ibmi_clone_operator::commands::simulated_site::{SimulatedSite, parse_world};
@@ -181,6 +182,11 @@ impl Stage {
     /// How often an effect happened in the world.
     pub fn effects(&self, kind: &str) -> u64 {
         self.world(|w| w.ledger.effect_count(kind))
+    }
+
+    /// Waits until an effect has happened that often.
+    pub async fn until_effects(&self, kind: &str, count: u64) {
+        wait::until(kind, async || self.effects(kind) >= count).await;
     }
 
     pub fn runs(&self) -> Api<CloneRun> {

@@ -1,9 +1,9 @@
 //! The logon itself: which address, and what its answer means (`hmc.md` § 1.2).
 
-use super::{Call, LOGON, Session, Sessions, State};
+use super::{Call, LOGON, Session, Sessions};
 use crate::drivers::hmc::endpoint::Endpoint;
 use crate::drivers::hmc::{errors, xml};
-use crate::drivers::transport::http::{Answer, Intent};
+use crate::drivers::transport::http::{Answer, CERTIFICATE, Intent};
 use crate::site::DeviceError;
 use reqwest::Method;
 use secrecy::{ExposeSecret, SecretString};
@@ -34,6 +34,8 @@ impl Sessions {
                         return Ok(Arc::new(session));
                     }
                     Err(error @ DeviceError::Unreachable { .. }) => failures.push(error),
+                    // Nothing was said there; another endpoint may show a certificate that is known.
+                    Err(error) if error.code() == Some(CERTIFICATE) => failures.push(error),
                     Err(error) => {
                         if error.code() == Some("LoginFailed") {
                             self.latch.close(error.clone());

@@ -4,7 +4,7 @@
 mod logon;
 
 use super::endpoint::Endpoint;
-use crate::drivers::transport::http::{Answer, Intent, Request};
+use crate::drivers::transport::http::{Answer, CERTIFICATE, Intent, Request};
 use crate::drivers::transport::latch::{LoginLatch, Version};
 use crate::site::DeviceError;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
@@ -202,10 +202,16 @@ impl Sessions {
         if others.is_empty() {
             return Err(error);
         }
-        let session = self
-            .log_on_somewhere(&others)
-            .await
-            .map_err(|second| logon::join(self.name(), &[error, second]))?;
+        let session =
+            self.log_on_somewhere(&others)
+                .await
+                .map_err(|second| match second.code() {
+                    // The console that was in use may come back: a standby that is not trusted ends nothing.
+                    Some(CERTIFICATE) => {
+                        DeviceError::unreachable(self.name(), format!("{error}; {second}"))
+                    }
+                    Some(_) | None => logon::join(self.name(), &[error, second]),
+                })?;
         state.abandoned.push(lost.clone());
         state.current = Some(session.clone());
         Ok(session)

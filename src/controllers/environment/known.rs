@@ -1,0 +1,79 @@
+//! What the operator's watches know of the environments (`architecture.md` § 8).
+
+use crate::api::CloneEnvironment;
+use futures::FutureExt;
+use kube::core::DeserializeGuard;
+use kube::runtime::reflector::Store;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The environments of all served namespaces, from the watches of the operator: every pass of every run needs them, and
+/// a list each time would be most of what the API server has to do for us.
+#[derive(Default)]
+pub struct Known {
+    watches: Mutex<Watches>,
+}
+
+#[derive(Default)]
+struct Watches {
+    wanted: usize,
+    stores: Vec<Store<DeserializeGuard<CloneEnvironment>>>,
+}
+
+impl Known {
+    /// How many watches will be given: before all are there and filled, nothing is told.
+    pub fn expect(&self, watches: usize) {
+        self.lock().wanted = watches;
+    }
+    /// One watch's store.
+    pub fn add(&self, store: Store<DeserializeGuard<CloneEnvironment>>) {
+        self.lock().stores.push(store);
+    }
+    /// All environments that can be read, or `None` while a watch has not listed all of its own yet.
+    pub fn all(&self) -> Option<Vec<Arc<DeserializeGuard<CloneEnvironment>>>> {
+        let watches = self.lock();
+        let filled = |s: &Store<_>| matches!(s.wait_until_ready().now_or_never(), Some(Ok(())));
+        let complete = watches.wanted > 0
+            && watches.stores.len() == watches.wanted
+            && watches.stores.iter().all(filled);
+        complete.then(|| watches.stores.iter().flat_map(Store::state).collect())
+    }
+    fn lock(&self) -> MutexGuard<'_, Watches> {
+        self.watches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use kube::runtime::{reflector, watcher};
+
+    fn environment(name: &str) -> DeserializeGuard<CloneEnvironment> {
+        let yaml = include_str!("../testdata/environment.yaml");
+        let spec = serde_saphyr::from_str(yaml).unwrap();
+        let mut environment = CloneEnvironment::new(name, spec);
+        environment.metadata.namespace = Some("ibmi".to_owned());
+        DeserializeGuard(Ok(environment))
+    }
+
+    /// A source that is not known yet must never look like none.
+    #[test]
+    fn nothing_is_told_before_every_watch_has_listed_its_own() {
+        let known = Known::default();
+        assert!(known.all().is_none(), "no watch was announced");
+        known.expect(2);
+        let (left, mut left_writer) = reflector::store();
+        known.add(left);
+        left_writer.apply_watcher_event(&watcher::Event::Init);
+        left_writer.apply_watcher_event(&watcher::Event::InitApply(environment("nightly")));
+        left_writer.apply_watcher_event(&watcher::Event::InitDone);
+        assert!(known.all().is_none(), "a watch is missing");
+        let (right, mut right_writer) = reflector::store();
+        known.add(right);
+        right_writer.apply_watcher_event(&watcher::Event::Init);
+        right_writer.apply_watcher_event(&watcher::Event::InitApply(environment("hourly")));
+        assert!(known.all().is_none(), "a list is under way");
+        right_writer.apply_watcher_event(&watcher::Event::InitDone);
+        assert_eq!(known.all().unwrap().len(), 2);
+    }
+}
