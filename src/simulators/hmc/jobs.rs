@@ -114,6 +114,11 @@ pub fn add_job(
         Ok(result) => (JobStatus::CompletedOk, 0, result),
         Err((status, text)) => (status, 1, text),
     };
+    let result = if special == "localised" {
+        localised(&result)
+    } else {
+        result
+    };
     let time = millis(world.knobs.hmc_job_milliseconds);
     let ends = (special != "stuck-job").then(|| world.now + time);
     world.console.jobs.insert(
@@ -133,6 +138,16 @@ pub fn add_job(
         },
     );
     id
+}
+
+/// The text of a message in another language: the code stays (`hmc.md` § 7).
+fn localised(result: &str) -> String {
+    match result.split_once(' ') {
+        Some((code, _)) if code.starts_with("HSCL") => {
+            format!("{code} L'opération demandée a échoué.")
+        }
+        Some(_) | None => result.to_owned(),
+    }
 }
 
 /// Cancels a job: it ends now. Whether it had ended already. What it set in motion is not stopped.

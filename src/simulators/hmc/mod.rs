@@ -2,10 +2,14 @@
 //!
 //! Faults (`Device::Hmc`) besides the general ones: `Special("stuck-job")` on `PowerOn`/`PowerOff` (the job stays
 //! RUNNING although the state changes), `Special("return-code")` on `CLIRunner` (COMPLETED_OK with returnCode 1);
-//! those of the REST API are listed in [`rest`].
+//! `Special("localised")` on one of them (the job's text in another language, with the same code); what happens beside the
+//! requests, on any request and for good: `Special("start:PARTITION")` (an operator starts it),
+//! `("state:SYSTEM:no connection")`, `("rmc-off:VIOS")`, `("rmc-on:VIOS")`, `("lock:USER")`, `("blank-src:PARTITION")`,
+//! `("show-src:PARTITION")`. Those of the REST API are listed in [`rest`].
 
 mod file;
 mod jobs;
+mod mishaps;
 mod partition;
 mod power;
 pub mod rest;
@@ -24,6 +28,10 @@ pub use role::{ControlRole, ViewRole};
 
 use crate::simulators::world::World;
 use crate::site::{Identity, PartitionUuid};
+
+/// Wrong passwords in a row that lock an account, and for how long (`hmc.md` § 1.2).
+const FAILURES: u32 = 3;
+const LOCK_MINUTES: i64 = 5;
 
 /// Builds systems and partitions.
 ///
@@ -86,6 +94,7 @@ pub fn install(world: &mut World, file: &ConsoleFile) -> Result<(), String> {
             fresh: p.fresh,
             last_profile: p.profiles.first().cloned().unwrap_or_default(),
             error_code: None,
+            blank_code: false,
             off_until: None,
             scsi: p.scsi.clone(),
             fibre_channel: p.fibre_channel.clone(),

@@ -85,6 +85,8 @@ pub struct Partition {
     pub last_profile: String,
     /// B-code of a failed IPL.
     pub error_code: Option<(String, String)>,
+    /// The console shows a blank instead of its reference code.
+    pub blank_code: bool,
     /// During a re-IPL with the knob: shown `not activated` until then.
     pub off_until: Option<DateTime<Utc>>,
     /// vSCSI client adapters.
@@ -104,6 +106,8 @@ pub struct ConsoleSession {
     pub used: DateTime<Utc>,
     /// Which of the console's sockets.
     pub endpoint: usize,
+    /// Objects and their etags when the session last asked for events; `None` = it never did.
+    pub watched: Option<BTreeMap<String, i64>>,
 }
 
 /// Hypervisor state of all systems, and the consoles' sessions and jobs.
@@ -121,6 +125,8 @@ pub struct Consoles {
     pub jobs: BTreeMap<u64, Job>,
     /// Next job id.
     pub next_job: u64,
+    /// Next event id.
+    pub next_event: u64,
     /// Minutes after which an ended job is forgotten; 0 = never.
     pub job_minutes: i64,
     /// Minutes after which a session ends, used or not; 0 = never.

@@ -296,6 +296,9 @@ pub fn reference_code(world: &World, partition: &str) -> String {
     let Some(p) = world.console.partitions.get(partition) else {
         return String::new();
     };
+    if p.blank_code {
+        return String::new();
+    }
     if p.kind != PartitionKind::OS400 {
         let off = p.state == PowerState::NotActivated;
         return if off { "00000000" } else { "" }.to_owned();

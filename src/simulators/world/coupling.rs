@@ -137,6 +137,28 @@ pub fn seen_disks(world: &World, partition: &str) -> Vec<SeenDisk> {
     seen
 }
 
+/// Running systems read and write their disks: the array keeps the time of it for its volume protection.
+pub fn disks_used(world: &mut World) {
+    if !spectrum_virtualize::protects_volumes(world) {
+        return;
+    }
+    let works = |p: &hmc::Partition| match p.kind {
+        hmc::PartitionKind::OS400 => {
+            let system = world.systems.get(&p.name);
+            system.is_some_and(|s| s.image().is_some())
+        }
+        hmc::PartitionKind::AixLinux => p.state == hmc::PowerState::Running,
+        // Its own disks are internal; what its clients do is theirs.
+        hmc::PartitionKind::Vios => false,
+    };
+    let working = world.console.partitions.values().filter(|p| works(p));
+    let used: Vec<Uid> = working
+        .flat_map(|p| seen_disks(world, &p.name))
+        .map(|d| d.uid)
+        .collect();
+    spectrum_virtualize::used_now(world, &used);
+}
+
 /// What an IPL finds on the partition's disks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IplFinding {

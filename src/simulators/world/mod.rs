@@ -105,6 +105,7 @@ impl World {
         vios::advance(self);
         hmc::advance(self);
         ibmi::advance(self);
+        coupling::disks_used(self);
     }
 
     /// Adds an image and returns its number.

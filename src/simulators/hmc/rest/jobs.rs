@@ -9,13 +9,8 @@ use crate::simulators::world::World;
 
 /// PUT …/do/OPERATION.
 pub(super) fn submit(world: &mut World, ask: &Ask<'_>, parts: &[&str]) -> Reply {
-    if sessions::is_read_only(world, ask) {
-        return Reply::error(
-            403,
-            ask.path,
-            "The user is not authorized for this operation.",
-            "HSCL350B You do not have the authority to perform this task.",
-        );
+    if let Some(reply) = sessions::only_looks(world, ask) {
+        return reply;
     }
     let parameters = parameters(ask.body);
     let id = match parts {
@@ -28,6 +23,18 @@ pub(super) fn submit(world: &mut World, ask: &Ask<'_>, parts: &[&str]) -> Reply 
                 "PowerOff" => power_off(world, ask, &partition, &parameters),
                 _ => return Reply::not_found(ask.path),
             }
+        }
+        [
+            "VirtualIOServer",
+            uuid,
+            "do",
+            operation @ ("ConfigDevice" | "RemoveDevice"),
+        ] => {
+            let p = world.console.by_uuid(uuid).map(|p| p.name.clone());
+            let Some(vios) = p.filter(|p| world.vioses.contains_key(p)) else {
+                return Reply::not_found(ask.path);
+            };
+            vios_job(world, ask, (uuid, &vios, operation), &parameters)
         }
         ["ManagementConsole", uuid, "do", "CLIRunner"]
             if uuid.eq_ignore_ascii_case(&console_uuid(ask.endpoint)) =>
@@ -130,6 +137,24 @@ fn power_off(
     Ok(power::power_off_how(world, partition, how))
 }
 
+/// `ConfigDevice` (cfgdev, of everything or of one adapter) and `RemoveDevice` (`hmc.md` § 2.3).
+fn vios_job(
+    world: &mut World,
+    ask: &Ask<'_>,
+    (uuid, vios, operation): (&str, &str, &str),
+    parameters: &Parameters,
+) -> Result<u64, Reply> {
+    let device = value(parameters, "devName");
+    let line = match (operation, device) {
+        ("ConfigDevice", None) => "cfgdev".to_owned(),
+        ("ConfigDevice", Some(device)) => format!("cfgdev -dev {device}"),
+        (_, Some(device)) => format!("rmdev -dev {device} -recursive"),
+        (_, None) => return Err(bad_value(ask, "RemoveDevice without devName")),
+    };
+    let outcome = run_on(world, vios, &line);
+    Ok(add_job(world, operation, "VirtualIOServer", uuid, outcome))
+}
+
 fn run(world: &mut World, ask: &Ask<'_>, parameters: &Parameters) -> Result<u64, Reply> {
     if value(parameters, "acknowledgeThisAPIMayGoAwayInTheFuture") != Some("true") {
         return Err(Reply::error(
@@ -204,14 +229,18 @@ fn run_command(world: &mut World, command: &str) -> Result<String, (JobStatus, S
             "HSCL8012 The partition was not found.".to_owned(),
         ));
     };
-    if !world.vioses.get(&name).is_some_and(|v| v.rmc)
-        || !crate::simulators::hmc::is_on(world, &name)
+    run_on(world, &name, &after("-c").unwrap_or_default())
+}
+
+/// A command on a VIOS, through its RMC session.
+fn run_on(world: &mut World, name: &str, line: &str) -> Result<String, (JobStatus, String)> {
+    if !world.vioses.get(name).is_some_and(|v| v.rmc) || !crate::simulators::hmc::is_on(world, name)
     {
         let text =
             format!("HSCL294C The RMC connection to the Virtual I/O Server {name} is not active.");
         return Err((JobStatus::CompletedWithError, text));
     }
-    let output = vios::command(world, &name, &after("-c").unwrap_or_default());
+    let output = vios::command(world, name, line);
     if output.status == 0 {
         return Ok(output.text);
     }
@@ -327,7 +356,13 @@ pub(super) fn template(ask: &Ask<'_>, parts: &[&str]) -> Reply {
     let [kind, _, "do", operation] = parts else {
         return Reply::not_found(ask.path);
     };
-    let known = ["PowerOn", "PowerOff", "CLIRunner"];
+    let known = [
+        "PowerOn",
+        "PowerOff",
+        "CLIRunner",
+        "ConfigDevice",
+        "RemoveDevice",
+    ];
     if !known.contains(operation) {
         return Reply::not_found(ask.path);
     }

@@ -6,6 +6,8 @@
 
 mod adapters;
 mod atom;
+mod changes;
+mod events;
 mod jobs;
 mod partitions;
 mod quick;
@@ -15,6 +17,7 @@ mod vios_views;
 
 use crate::simulators::Shared;
 use crate::simulators::faults::{Device, FaultKind};
+use crate::simulators::hmc::mishaps;
 use crate::simulators::ledger::RequestLine;
 use crate::simulators::wire::{self, Course, percent_decoded};
 use crate::simulators::world::World;
@@ -44,6 +47,8 @@ pub(super) struct Ask<'a> {
     pub host: &'a str,
     pub accept: &'a str,
     pub token: &'a str,
+    /// Etag of the object that a POST changes.
+    pub if_match: &'a str,
     /// Etag of the answer the client has already.
     pub if_none_match: &'a str,
     pub body: &'a str,
@@ -151,7 +156,9 @@ async fn handle_request(
         let mut world = endpoint.shared.now();
         let name = world.console.name.clone();
         (
-            world.faults.take(Device::Hmc, &name, &operation),
+            world
+                .faults
+                .take_if(Device::Hmc, &name, &operation, is_the_request_s),
             world.knobs.hmc_request_milliseconds,
         )
     };
@@ -164,7 +171,7 @@ async fn handle_request(
         return wire::broken_connection();
     }
     let (host, accept, token) = (header("host"), header("accept"), header("x-api-session"));
-    let known = header("if-none-match");
+    let (known, changed) = (header("if-none-match"), header("if-match"));
     let text = String::from_utf8_lossy(&body).into_owned();
     let ask = Ask {
         method: method.as_str(),
@@ -173,20 +180,43 @@ async fn handle_request(
         host: &host,
         accept: &accept,
         token: &token,
+        if_match: &changed,
         if_none_match: &known,
         body: &text,
         endpoint: endpoint.number,
     };
-    let (reply, lost) = {
+    let (mut reply, lost) = {
         let mut world = endpoint.shared.now();
+        mishaps::happen(&mut world, &operation);
         let reply = with_fault(&mut world, &ask, fault.as_ref());
         log(&mut world, &operation, &reply, pause);
         (reply, std::mem::take(&mut world.console.answer_lost))
     };
+    if reply.status == 204 && ask.path == events::PATH {
+        reply = held(&endpoint.shared, &ask).await;
+    }
     if lost {
         return wire::broken_connection();
     }
     wire::after(fault.as_ref(), endpoint.shared.clock(), respond(reply)).await
+}
+
+/// What happens beside the requests waits for [`mishaps::happen`].
+fn is_the_request_s(kind: &FaultKind) -> bool {
+    !matches!(kind, FaultKind::Special(word) if mishaps::Mishap::parse(word).is_some())
+}
+
+/// A call for events is held until there is one, or for [`events::HOLDS`]. A session that ends meanwhile is 401.
+async fn held(shared: &Shared, ask: &Ask<'_>) -> Reply {
+    for _ in 0..events::HOLDS / events::LOOKS {
+        let look = Duration::from_millis(events::LOOKS);
+        shared.clock().sleep(look).await;
+        let reply = route(&mut shared.now(), ask);
+        if reply.status != 204 {
+            return reply;
+        }
+    }
+    Reply::empty(204)
 }
 
 fn with_fault(world: &mut World, ask: &Ask<'_>, fault: Option<&FaultKind>) -> Reply {
@@ -245,6 +275,10 @@ fn route(world: &mut World, ask: &Ask<'_>) -> Reply {
         (_, ["jobs", ..]) => jobs::answer(world, ask, &parts),
         ("PUT", [.., "do", _]) => jobs::submit(world, ask, &parts),
         ("GET", [.., "do", _]) => jobs::template(ask, &parts),
+        ("GET", ["Event"]) => events::answer(world, ask),
+        ("POST", ["VirtualIOServer", uuid] | ["ManagedSystem", _, "VirtualIOServer", uuid]) => {
+            changes::post(world, ask, uuid)
+        }
         ("GET", _) => unless_known(ask, views::answer(world, ask, &parts)),
         _ => Reply::error(
             405,

@@ -2,13 +2,11 @@
 
 use super::{Ask, Reply};
 use crate::simulators::hmc::partition::ConsoleSession;
+use crate::simulators::hmc::{FAILURES, LOCK_MINUTES};
 use crate::simulators::world::World;
 use base64::Engine as _;
 use chrono::TimeDelta;
 use sha2::{Digest, Sha512};
-
-const FAILURES: u32 = 3;
-const LOCK_MINUTES: i64 = 5;
 
 pub(super) fn logon_or_off(world: &mut World, ask: &Ask<'_>) -> Reply {
     match ask.method {
@@ -82,6 +80,7 @@ fn logon(world: &mut World, ask: &Ask<'_>) -> Reply {
             since: now,
             used: now,
             endpoint: ask.endpoint,
+            watched: None,
         },
     );
     world.ledger.effect("hmc.logon");
@@ -122,11 +121,23 @@ fn end_old(world: &mut World) {
 }
 
 /// Whether the caller may only look.
-pub(super) fn is_read_only(world: &World, ask: &Ask<'_>) -> bool {
+fn is_read_only(world: &World, ask: &Ask<'_>) -> bool {
     let session = world.console.sessions.get(ask.token);
     session.is_some_and(|s| {
         let mut users = world.console.users.iter();
         users.any(|u| u.name == s.user && u.read_only)
+    })
+}
+
+/// The refusal for a caller who may only look.
+pub(super) fn only_looks(world: &World, ask: &Ask<'_>) -> Option<Reply> {
+    is_read_only(world, ask).then(|| {
+        Reply::error(
+            403,
+            ask.path,
+            "The user is not authorized for this operation.",
+            "HSCL350B You do not have the authority to perform this task.",
+        )
     })
 }
 

@@ -170,6 +170,15 @@ fn of_partitions(world: &World, ask: &Ask<'_>, parts: &[&str]) -> Option<Reply> 
             ask,
             adapters::fibre_channel(world, ask, client(uuid)?),
         )),
+        ["LogicalPartition", uuid, "VirtualSCSIClientAdapter", id] => {
+            of_these(ask, &adapters::scsi(world, ask, client(uuid)?), id)
+        }
+        [
+            "LogicalPartition",
+            uuid,
+            "VirtualFibreChannelClientAdapter",
+            id,
+        ] => of_these(ask, &adapters::fibre_channel(world, ask, client(uuid)?), id),
         _ => None,
     }
 }
@@ -194,8 +203,17 @@ fn of_vioses(world: &World, ask: &Ask<'_>, parts: &[&str]) -> Option<Reply> {
         ["VirtualIOServer", uuid, "VirtualSCSIServerAdapter"] => {
             Some(of_feed(ask, adapters::scsi_servers(world, one(uuid)?)))
         }
+        ["VirtualIOServer", uuid, "VirtualSCSIServerAdapter", id] => {
+            of_these(ask, &adapters::scsi_servers(world, one(uuid)?), id)
+        }
         _ => None,
     }
+}
+
+/// The one of these with this id.
+fn of_these(ask: &Ask<'_>, objects: &[Object], id: &str) -> Option<Reply> {
+    let found = objects.iter().find(|o| o.id.eq_ignore_ascii_case(id))?;
+    Some(of_entry(ask, found))
 }
 
 /// One entry, with its etag.

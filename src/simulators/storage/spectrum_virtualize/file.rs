@@ -33,6 +33,9 @@ pub struct ArrayFile {
     /// Volume protection: unmapping is refused this many minutes after the last I/O; 0 = off.
     #[serde(default)]
     pub protection_minutes: u32,
+    /// Copy-on-write: thousandths of a thin target's capacity that a minute of a copy writes to it.
+    #[serde(default = "one_per_mille")]
+    pub growth_per_mille: u64,
     /// Token lifetime, minutes.
     #[serde(default = "sixty")]
     pub token_minutes: u32,
@@ -46,6 +49,9 @@ pub struct ArrayFile {
 
 fn level() -> String {
     "8.6.0.3 (build 169.5.2311210000000)".to_owned()
+}
+fn one_per_mille() -> u64 {
+    1
 }
 fn sixty() -> u32 {
     60
@@ -100,6 +106,9 @@ pub struct HostFile {
     /// Mapped volumes.
     #[serde(default)]
     pub volumes: Vec<String>,
+    /// Something that is not simulated reads and writes them all the time (volume protection).
+    #[serde(default)]
+    pub busy: bool,
 }
 
 /// A FlashCopy consistency group.

@@ -43,15 +43,12 @@ pub(super) fn advance(world: &mut World) {
                 map.state = MapState::Prepared;
                 map.until = None;
             }
-            MapState::Stopping if due => {
-                map.state = MapState::Stopped;
-                map.until = None;
-                map.start_time.clear();
-                map.started = None;
-            }
+            MapState::Stopping if due => world.array.stopped(id, now),
             MapState::Copying if complete => {
                 map.state = MapState::IdleOrCopied;
                 if map.autodelete {
+                    let target = map.target;
+                    world.array.hold(target, now);
                     world.array.maps.remove(&id);
                 }
             }
@@ -148,6 +145,10 @@ fn prestart(world: &mut World, maps: &[u32], flush_fails: bool, then_start: bool
         .collect();
     // The target is corrupt from this moment, even if the start never comes.
     coupling::targets_discarded(world, &targets);
+    let discarded = world.array.vdisks.values_mut();
+    for vdisk in discarded.filter(|v| targets.contains(&v.uid)) {
+        vdisk.held = 0;
+    }
     for id in maps {
         if let Some(map) = world.array.maps.get_mut(id) {
             map.state = if flush_fails {
@@ -225,9 +226,7 @@ fn stop(world: &mut World, maps: &[u32], force: bool) {
                 map.until = Some(until);
             }
             MapState::Copying | MapState::Prepared | MapState::Suspended => {
-                map.state = MapState::Stopped;
-                map.start_time.clear();
-                map.started = None;
+                world.array.stopped(*id, now);
             }
         }
     }

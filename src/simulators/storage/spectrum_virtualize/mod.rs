@@ -2,11 +2,15 @@
 //!
 //! [`request`] is the whole array: a command, its object and its flags in, rows, an id, nothing or a CMMVC code out.
 //! Faults (`Device::Array`) besides the general ones: `Special("flush-failed")` on `prestartfcconsistgrp`,
-//! `Special("no-bitmap")` on `startfcconsistgrp` (the maps go to `suspended`).
+//! `Special("no-bitmap")` on `startfcconsistgrp` (the maps go to `suspended`), and what happens to the array itself, on
+//! any verb and for good: `Special("offline:VOLUME")`, `("online:VOLUME")`, `("suspend:MAPPING")`,
+//! `("fill:POOL:PERCENT")`, `("io:VOLUME")` (a host has just used it, for volume protection).
 
+mod capacity;
 mod commands;
 mod file;
 mod flashcopy;
+mod mishaps;
 mod model;
 pub mod rest;
 mod role;
@@ -38,6 +42,7 @@ pub fn install(world: &mut World, file: &ArrayFile) -> Result<(), String> {
         level: file.level.clone(),
         users: file.users.clone(),
         protection_minutes: file.protection_minutes,
+        growth_per_mille: file.growth_per_mille,
         token_minutes: file.token_minutes,
         auth_per_second: file.auth_per_second,
         commands_per_second: file.commands_per_second,
@@ -75,6 +80,8 @@ pub fn install(world: &mut World, file: &ArrayFile) -> Result<(), String> {
                 pool,
                 thin: v.thin,
                 last_io: None,
+                offline: false,
+                held: 0,
             },
         );
     }
@@ -98,6 +105,7 @@ pub fn install(world: &mut World, file: &ArrayFile) -> Result<(), String> {
                 name: h.name.clone(),
                 wwpns,
                 luns,
+                busy: h.busy,
             },
         );
     }
@@ -159,6 +167,7 @@ fn map_from(array: &Array, group: u32, m: &MapFile) -> Result<FcMap, String> {
 /// Moves the array to `world.now`.
 pub fn advance(world: &mut World) {
     flashcopy::advance(world);
+    capacity::lose_mappings(world);
 }
 
 /// Whether a volume can be read now (§ 3.3).
@@ -166,6 +175,9 @@ pub fn access(world: &World, uid: &Uid) -> DiskAccess {
     let Some(vdisk) = world.array.vdisks.values().find(|v| &v.uid == uid) else {
         return DiskAccess::Failing("the array has no such volume".to_owned());
     };
+    if let Some(why) = world.array.lost(vdisk, world.now) {
+        return DiskAccess::Failing(why);
+    }
     for map in world.array.maps.values() {
         let failing = match map.state {
             MapState::Preparing | MapState::Prepared | MapState::Stopped | MapState::Stopping => {
@@ -183,6 +195,25 @@ pub fn access(world: &World, uid: &Uid) -> DiskAccess {
         }
     }
     DiskAccess::Usable
+}
+
+/// Notes that volumes were used now: those of running systems, and those of busy host objects. Volume protection counts
+/// from here (§ 5).
+pub fn used_now(world: &mut World, uids: &[Uid]) {
+    let now = world.now;
+    let array = &mut world.array;
+    let busy = array.hosts.values().filter(|h| h.busy);
+    let busy: Vec<u32> = busy.flat_map(|h| h.luns.values().copied()).collect();
+    for vdisk in array.vdisks.values_mut() {
+        if busy.contains(&vdisk.id) || uids.contains(&vdisk.uid) {
+            vdisk.last_io = Some(now);
+        }
+    }
+}
+
+/// Whether the array keeps the time of the last use at all.
+pub fn protects_volumes(world: &World) -> bool {
+    world.array.protection_minutes > 0
 }
 
 /// Volumes mapped to host objects that hold any of these ports, in the order of SCSI ids.
@@ -249,3 +280,6 @@ pub fn check_left_behind(world: &mut World) {
         );
     }
 }
+
+#[cfg(test)]
+mod tests;

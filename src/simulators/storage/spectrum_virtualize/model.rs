@@ -140,6 +140,10 @@ pub struct Vdisk {
     pub thin: bool,
     /// Last I/O, for volume protection.
     pub last_io: Option<DateTime<Utc>>,
+    /// Its storage is lost.
+    pub offline: bool,
+    /// Thin: bytes used while no copy runs onto it.
+    pub held: u64,
 }
 
 /// A pool.
@@ -168,6 +172,8 @@ pub struct Host {
     pub wwpns: Vec<String>,
     /// SCSI id → volume id.
     pub luns: BTreeMap<u32, u32>,
+    /// Something that is not simulated uses its volumes all the time.
+    pub busy: bool,
 }
 
 /// The array.
@@ -191,6 +197,8 @@ pub struct Array {
     pub maps: BTreeMap<u32, FcMap>,
     /// Minutes; 0 = off.
     pub protection_minutes: u32,
+    /// Thousandths of a thin target's capacity that a minute of a copy writes to it.
+    pub growth_per_mille: u64,
     /// Token → (user, expiry).
     pub tokens: BTreeMap<String, (String, DateTime<Utc>)>,
     /// Minutes.
@@ -207,12 +215,15 @@ pub struct Array {
 pub trait Named {
     /// Its name.
     fn name(&self) -> &str;
+    /// Its id.
+    fn id(&self) -> u32;
 }
 
 macro_rules! named {
     ($($t:ty),*) => { $(impl Named for $t {
 
         fn name(&self) -> &str { &self.name }
+        fn id(&self) -> u32 { self.id }
     })* };
 }
 named!(FcMap, Group, Vdisk, Pool, Host);
@@ -304,26 +315,6 @@ impl Array {
             (seconds.saturating_mul(bytes_per_second).saturating_mul(100) / capacity).min(100),
         )
         .unwrap_or(100)
-    }
-    /// Bytes a thin target uses: 1 % of its capacity at once, then 0.1 % a minute while copying, at most half.
-    pub fn used_by(&self, vdisk: &Vdisk, now: DateTime<Utc>) -> u64 {
-        if !vdisk.thin {
-            return vdisk.capacity;
-        }
-        let started = self
-            .maps
-            .values()
-            .find(|m| m.target == vdisk.id)
-            .and_then(|m| m.started);
-        let minutes = started.map_or(0, |s| {
-            u64::try_from((now - s).num_minutes()).unwrap_or_default()
-        });
-        let grown = vdisk.capacity / 100 + minutes.saturating_mul(vdisk.capacity / 1000);
-        if started.is_some() {
-            grown.min(vdisk.capacity / 2)
-        } else {
-            0
-        }
     }
     /// Names of hosts a volume is mapped to.
     pub fn hosts_of(&self, vdisk: u32) -> Vec<(u32, &Host)> {

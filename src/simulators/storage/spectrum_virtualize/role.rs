@@ -83,7 +83,12 @@ fn volume(world: &World, v: &Vdisk) -> Volume {
             .iter()
             .map(|(_, h)| h.name.clone())
             .collect(),
-        status: "online".to_owned(),
+        status: if world.array.lost(v, world.now).is_none() {
+            "online"
+        } else {
+            "offline"
+        }
+        .to_owned(),
     }
 }
 
@@ -132,7 +137,8 @@ impl CopyServices for ArrayRole {
         let fill = array.pools.values().map(|p| {
             (
                 p.name.clone(),
-                u8::try_from(p.used * 100 / p.capacity.max(1)).unwrap_or(100),
+                u8::try_from(array.pool_used(p, world.now) * 100 / p.capacity.max(1))
+                    .unwrap_or(100),
             )
         });
         Ok(Inventory {

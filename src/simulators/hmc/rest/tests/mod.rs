@@ -1,5 +1,7 @@
 //! The REST API in process: what a person or a vendor's client meets.
 
+mod changes;
+mod events;
 mod jobs;
 mod rules;
 mod shape;
@@ -67,6 +69,7 @@ impl Client {
             host: "hmc1:12443",
             accept: "*/*",
             token: &self.token.clone(),
+            if_match: known,
             if_none_match: known,
             body,
             endpoint: self.endpoint,

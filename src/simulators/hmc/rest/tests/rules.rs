@@ -173,6 +173,7 @@ fn a_typed_accept_on_quick_is_406() {
         host: "h",
         accept: "application/vnd.ibm.powervm.uom+xml; type=ManagedSystem",
         token: &client.token,
+        if_match: "",
         if_none_match: "",
         body: "",
         endpoint: 0,

@@ -1,5 +1,6 @@
 //! Mappings of volumes to hosts (`storage-virtualize.md` § 5).
 
+use super::volumes::protected;
 use super::{Answer, Command, created, object};
 use crate::simulators::storage::spectrum_virtualize::model::{Array, Host, find, free_id};
 use crate::simulators::world::World;
@@ -56,20 +57,16 @@ pub(super) fn map_to_host(world: &mut World, command: &Command) -> Answer {
 }
 
 pub(super) fn unmap_from_host(world: &mut World, command: &Command) -> Answer {
-    let (vdisk, last_io) = match object(&world.array.vdisks, command) {
-        Ok(vdisk) => (vdisk.id, vdisk.last_io),
+    let vdisk = match object(&world.array.vdisks, command) {
+        Ok(vdisk) => vdisk.id,
         Err(answer) => return answer,
     };
     let host = match named_host(&world.array, command) {
         Ok(host) => host,
         Err(answer) => return answer,
     };
-    let minutes = i64::from(world.array.protection_minutes);
-    if minutes > 0 && last_io.is_some_and(|t| (world.now - t).num_minutes() < minutes) {
-        return Answer::refused(
-            "CMMVC8855E",
-            "The volume had I/O within the volume protection time.",
-        );
+    if let Some(answer) = protected(world, vdisk) {
+        return answer;
     }
     let Some(host) = world.array.hosts.get_mut(&host) else {
         return Answer::absent("host");

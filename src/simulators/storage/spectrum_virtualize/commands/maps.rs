@@ -178,6 +178,10 @@ pub(super) fn remove_map(world: &mut World, command: &Command) -> Answer {
             ),
         );
     }
+    let (target, now) = (world.array.maps.get(&id).map(|m| m.target), world.now);
+    if let Some(target) = target {
+        world.array.hold(target, now);
+    }
     world.array.maps.remove(&id);
     world.ledger.effect("array.rmfcmap");
     Answer::Nothing

@@ -6,6 +6,7 @@ mod hosts;
 mod maps;
 mod volumes;
 
+use super::mishaps;
 use super::model::{Named, find, free_id};
 use super::views;
 use crate::simulators::world::World;
@@ -174,6 +175,7 @@ pub fn request(world: &mut World, mut command: Command) -> Answer {
             &format!("[-{flag}] is not a supported parameter."),
         );
     }
+    mishaps::happen(world, &command.verb);
     if command.verb.starts_with("ls") {
         return views::list(world, &command);
     }

@@ -34,6 +34,8 @@ pub(super) fn make_vdisk(world: &mut World, command: &Command) -> Answer {
                     pool,
                     thin,
                     last_io: None,
+                    offline: false,
+                    held: 0,
                 },
             );
             created(world, &command.verb, id, "Virtual Disk")
@@ -80,7 +82,23 @@ pub(super) fn remove_vdisk(world: &mut World, command: &Command) -> Answer {
             "The virtual disk is mapped or part of a FlashCopy mapping.",
         );
     }
+    if let Some(answer) = protected(world, id) {
+        return answer;
+    }
     world.array.vdisks.remove(&id);
     world.ledger.effect("array.rmvdisk");
     Answer::Nothing
+}
+
+/// Volume protection: unmapping and deleting are refused for a time after the last I/O; force does not help (§ 5).
+pub(super) fn protected(world: &World, vdisk: u32) -> Option<Answer> {
+    let minutes = i64::from(world.array.protection_minutes);
+    let last_io = world.array.vdisks.get(&vdisk)?.last_io?;
+    let recent = minutes > 0 && (world.now - last_io).num_minutes() < minutes;
+    recent.then(|| {
+        Answer::refused(
+            "CMMVC8855E",
+            "The volume had I/O within the volume protection time.",
+        )
+    })
 }

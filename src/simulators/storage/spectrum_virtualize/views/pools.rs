@@ -14,14 +14,8 @@ pub(super) const NOT_LISTED_OF_POOL: &[&str] = &[
 ];
 
 pub(super) fn pool(world: &World, command: &Command, p: &Pool) -> Value {
-    let thin: u64 = world
-        .array
-        .vdisks
-        .values()
-        .filter(|v| v.pool == p.id && v.thin)
-        .map(|v| world.array.used_by(v, world.now))
-        .sum();
-    let free = p.capacity.saturating_sub(p.used + thin);
+    let used = world.array.pool_used(p, world.now);
+    let free = p.capacity - used;
     row(&[
         ("id", p.id.to_string()),
         ("name", p.name.clone()),
@@ -29,8 +23,8 @@ pub(super) fn pool(world: &World, command: &Command, p: &Pool) -> Value {
         ("capacity", size(command, p.capacity)),
         ("free_capacity", size(command, free)),
         ("virtual_capacity", size(command, p.capacity)),
-        ("used_capacity", size(command, p.capacity - free)),
-        ("real_capacity", size(command, p.capacity - free)),
+        ("used_capacity", size(command, used)),
+        ("real_capacity", size(command, used)),
         ("overallocation", "100".into()),
         ("warning", "80".into()),
         ("data_reduction", yes_no(p.data_reduction)),
