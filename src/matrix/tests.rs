@@ -162,8 +162,8 @@ fn noticed(rule: Rule, setting: Setting) -> bool {
     })
 }
 
-/// The other rules are held by tests of their own: 1, 3, 10, 11 and 5 in `engine::tests`, 7 below, 4 in
-/// `recipe::tests::whole`, 13 and 14 with the controllers on a real API server.
+/// The other rules are held by tests of their own: 1, 3, 5, 10 and 11 in `engine::tests`, 7 below, 4 in
+/// `recipe::tests::whole`, each of which breaks its rule; 13 and 14 with the controllers on a real API server.
 #[test]
 fn the_matrix_notices_when_a_rule_is_broken() {
     let hold = setting("HOLD", true);

@@ -151,10 +151,18 @@ impl CopyServices for World {
         Ok(self.set().dependants.clone())
     }
     async fn prepare(&self) -> Result<(), DeviceError> {
-        self.live(|i| i.copy = Ok(copy_state(CopyPhase::Prepared, "")));
+        self.live(|i| {
+            let shown = if i.start_lost { "1" } else { "" };
+            i.copy = Ok(copy_state(CopyPhase::Prepared, shown));
+        });
         self.becomes("prepare")
     }
     async fn start(&self) -> Result<(), DeviceError> {
+        if self.set().start_lost {
+            self.live(|i| i.copy = Ok(copy_state(CopyPhase::Idle, "1")));
+            self.send("start copy");
+            return Err(DeviceError::indeterminate("array", "reset"));
+        }
         self.live(|i| i.copy = Ok(copy_state(CopyPhase::Copying, i.copy_start)));
         self.becomes("start copy")
     }

@@ -44,6 +44,9 @@ pub(crate) struct Inner {
     pub(crate) alive: bool,
     /// Start time the array shows after a start.
     pub(crate) copy_start: &'static str,
+    /// An array that shows the start time of the last copy until the next one, through prepare too; here the start is
+    /// lost with its answer, and somebody disarms the group in the same instant.
+    pub(crate) start_lost: bool,
     /// How a submitted job ends.
     pub(crate) function_ends_well: bool,
     /// Effects, in order.
@@ -209,6 +212,7 @@ pub(crate) fn world() -> World {
         logs: BTreeMap::new(),
         alive: false,
         copy_start: "2",
+        start_lost: false,
         function_ends_well: true,
         sent: Vec::new(),
     })))

@@ -5,6 +5,7 @@ use super::super::{Plan, build};
 use crate::engine::drive::{Cancel, Engine, Pass};
 use crate::engine::journal::{EntryState, Journal, Phase};
 use crate::engine::ports::{Acquired, Clock, Fence, JournalStore, Locks, StoreError};
+use crate::engine::rules::{Rule, break_rule};
 use crate::engine::step::LockKind;
 use crate::recipe::LogKind;
 use crate::recipe::records::READY_PATH;
@@ -216,6 +217,29 @@ async fn a_copy_that_shows_no_new_start_time_is_no_success_and_production_runs()
     assert_eq!(journal.phase, Phase::Failed, "{:#?}", journal.verdict);
     assert_eq!(journal.open_obligations().count(), 0);
     assert!(effects(&world).contains(&"resume *SYSBAS".to_owned()));
+}
+
+/// Rule 4: done means "differs from the baseline". The group shows a whole copy, but it is the one from before the window.
+#[tokio::test]
+async fn an_earlier_copy_is_never_taken_for_the_one_whose_start_was_lost() {
+    let outcome = || async {
+        let world = world();
+        world.set().alive = true;
+        world.set().start_lost = true;
+        let journal = run(&world, &plan("HOLD")).await;
+        let resumed = effects(&world).contains(&"resume *SYSBAS".to_owned());
+        assert!(resumed && journal.open_obligations().next().is_none());
+        (journal.phase, journal.image_clean())
+    };
+    assert_eq!(outcome().await, (Phase::Failed, false));
+    break_rule(Some(Rule::DoneDiffersFromBaseline));
+    let broken = outcome().await;
+    break_rule(None);
+    assert_eq!(
+        broken,
+        (Phase::Succeeded, true),
+        "the broken rule must be visible to this test"
+    );
 }
 
 #[tokio::test]
