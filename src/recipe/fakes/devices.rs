@@ -223,12 +223,17 @@ impl IbmI for Host {
             job.command.as_str()
         ));
         let name = JobName::new(format!("123456/CLN/{}", job.name));
-        let ended = JobStatus {
-            name: name.clone(),
-            state: JobState::Ended {
+        let state = if self.0.set().function_hangs {
+            JobState::Active
+        } else {
+            JobState::Ended {
                 normal: self.0.set().function_ends_well,
                 severity: 0,
-            },
+            }
+        };
+        let ended = JobStatus {
+            name: name.clone(),
+            state,
             active_milliseconds: Some(1000),
         };
         self.0

@@ -49,6 +49,8 @@ pub(crate) struct Inner {
     pub(crate) start_lost: bool,
     /// How a submitted job ends.
     pub(crate) function_ends_well: bool,
+    /// A submitted job never ends.
+    pub(crate) function_hangs: bool,
     /// Effects, in order.
     pub(crate) sent: Vec<String>,
 }
@@ -214,6 +216,7 @@ pub(crate) fn world() -> World {
         copy_start: "2",
         start_lost: false,
         function_ends_well: true,
+        function_hangs: false,
         sent: Vec::new(),
     })))
 }

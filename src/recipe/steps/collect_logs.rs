@@ -61,7 +61,7 @@ impl CollectLogs {
                 context
                     .journal
                     .output(run_function::ID, run_function::RESULT)
-                    != Some("ok")
+                    != Some(run_function::OK)
             }
         }
     }

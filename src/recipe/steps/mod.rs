@@ -11,7 +11,7 @@
 //! | start-copy | `started`: the copy's identity |
 //! | map-volumes | `volumes` |
 //! | await-clone | `readyAt`, `scpf`, `reIpls`, `systemName` |
-//! | run-function | `jobName`, `result` (`ok`, `failed`), `endSeverity`, `saveMilliseconds` |
+//! | run-function | `jobName`, `result` (`ok`, `failed`, `overrun`, `vanished`), `endSeverity`, `saveMilliseconds`, `lastSeen` |
 //! | collect-logs | `messages`, `errors`, `jobErrors`, `failureTail` (lines) |
 //! | settle | `cloneState`, `referenceCode`, `copyProgress`, `diskUsedPercent` |
 //!

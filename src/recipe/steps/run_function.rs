@@ -1,6 +1,7 @@
 //! Step 14: the program of function USER, as a submitted job that does not depend on our connection.
 //!
-//! A job that ended badly is `Done` with result `failed`: its logs are collected next, and `settle` fails the run.
+//! A job that ended badly is `Done` with result `failed`; one that overran its time or is gone without an end is `Done` too,
+//! with a word of its own: the logs are collected next, before the clone can vanish, and `settle` fails the run.
 
 use super::collect_logs;
 use super::gate::{self, Stop, facts};
@@ -18,10 +19,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(super) const ID: &str = "run-function";
-/// Output: `ok` or `failed`.
+/// Output: [`OK`], [`FAILED`], [`OVERRUN`] or [`VANISHED`].
 pub(super) const RESULT: &str = "result";
+/// Result of a job that ended normally.
+pub(super) const OK: &str = "ok";
+/// Result of a job that ended abnormally.
+pub(super) const FAILED: &str = "failed";
+/// Result of a job that is still there after `timeouts.functionSeconds`. Nobody ends it: it may be saving.
+pub(super) const OVERRUN: &str = "overrun";
+/// Result of a job that started and is gone without an end in the history log. It is never started again.
+pub(super) const VANISHED: &str = "vanished";
 /// Output: qualified job name.
 pub(super) const JOB: &str = "jobName";
+/// Output of an overrun: what the job did at the last look.
+pub(super) const LAST_SEEN: &str = "lastSeen";
 /// Output: JOB_END_SEVERITY, or the end code of the history log.
 pub(super) const END_SEVERITY: &str = "endSeverity";
 /// Output: the SAVE column.
@@ -49,7 +60,7 @@ impl RunFunction {
         };
         let name = self.plan.job_name();
         match context.site.clone.0.job(proof.session(), &name).await? {
-            Some(job) => Ok(self.judge(&job, poll)),
+            Some(job) => Ok(self.judge(&job, gate::elapsed(&entry, context.now), poll)),
             None if gate::unsent(&entry) => Ok(Observation::Absent),
             None => self.vanished(context, &entry, &proof, poll).await,
         }
@@ -102,22 +113,16 @@ impl RunFunction {
         }
     }
 
-    fn judge(&self, job: &JobStatus, poll: Duration) -> Observation {
+    fn judge(&self, job: &JobStatus, elapsed: Duration, poll: Duration) -> Observation {
         let name = job.name.as_str();
-        match &job.state {
-            JobState::Queued => Observation::underway(
-                poll,
-                format!(
-                    "job {name} waits on its job queue {}: if it stays there, look whether the queue is held or its subsystem is not started",
-                    self.job_queue()
-                ),
+        let waits = match &job.state {
+            JobState::Queued => format!(
+                "job {name} waits on its job queue {}: if it stays there, look whether the queue is held or its subsystem is not started",
+                self.job_queue()
             ),
-            JobState::Active => Observation::underway(poll, format!("job {name} runs")),
-            JobState::MessageWait(text) => Observation::underway(
-                poll,
-                format!(
-                    "NeedsReply: job {name} waits for an answer to: {text}; answer it on the clone (WRKJOB, or DSPMSG QSYSOPR)"
-                ),
+            JobState::Active => format!("job {name} runs"),
+            JobState::MessageWait(text) => format!(
+                "NeedsReply: job {name} waits for an answer to: {text}; answer it on the clone (WRKJOB, or DSPMSG QSYSOPR)"
             ),
             JobState::Ended { normal, severity } => {
                 let mut out = facts([
@@ -128,9 +133,17 @@ impl RunFunction {
                 if let Some(time) = job.active_milliseconds {
                     out.insert(MILLISECONDS.into(), time.to_string());
                 }
-                Observation::Done(out)
+                return Observation::Done(out);
             }
+        };
+        if elapsed < self.limit() {
+            return Observation::underway(poll, waits);
         }
+        Observation::Done(facts([
+            (JOB, name.to_owned()),
+            (RESULT, OVERRUN.to_owned()),
+            (LAST_SEEN, waits),
+        ]))
     }
 
     fn job_queue(&self) -> &str {
@@ -162,13 +175,10 @@ impl RunFunction {
         };
         match (of_job(JOB_STARTED), of_job(JOB_ENDED)) {
             (started, Some(ended)) => Ok(Observation::Done(from_history(started, ended))),
-            (Some(started), None) => Ok(Observation::Unknown(Failure::new(
-                "FunctionVanished",
-                format!(
-                    "job {} started on the clone and is gone without an end in the history log: look there what it did; it is not started again",
-                    started.job
-                ),
-            ))),
+            (Some(started), None) => Ok(Observation::Done(facts([
+                (JOB, started.job.clone()),
+                (RESULT, VANISHED.to_owned()),
+            ]))),
             (None, None) => Ok(gate::retry_gate(
                 entry,
                 context.now,
@@ -216,7 +226,7 @@ fn call(program: &str, parameters: &[String]) -> ClCommand {
 }
 
 fn result_word(normal: bool) -> String {
-    if normal { "ok" } else { "failed" }.to_owned()
+    if normal { OK } else { FAILED }.to_owned()
 }
 
 /// The end of a job as CPF1164 tells it: `… end code 0 .`; the end code is the last number of the text in every

@@ -113,30 +113,46 @@ impl SettleStep {
         Ok(Key::Turn)
     }
 
+    /// Only now, with the logs stored, a function that did not end well fails the run.
     fn function_failed(&self, context: &StepContext<'_>) -> Option<Observation> {
         let journal = context.journal;
-        if journal.output(run_function::ID, run_function::RESULT)? != "failed" {
-            return None;
+        let result = journal.output(run_function::ID, run_function::RESULT)?;
+        let said = |step: &str, key: &str| journal.output(step, key).unwrap_or("?").to_owned();
+        let job = said(run_function::ID, run_function::JOB);
+        match result {
+            run_function::OK => None,
+            run_function::OVERRUN => Some(Observation::broken(
+                "FunctionOverrun",
+                format!(
+                    "job {job} did not end within timeouts.functionSeconds ({}) and is left as it is on clone {}; at the last look: {}; look at it there, read log joblog of this run, or allow more time",
+                    self.plan.function_seconds,
+                    self.plan.clone_label(),
+                    said(run_function::ID, run_function::LAST_SEEN)
+                ),
+            )),
+            run_function::VANISHED => Some(Observation::broken(
+                "FunctionVanished",
+                format!(
+                    "job {job} started on the clone and is gone without an end in the history log: read logs joblog and history of this run for what it did; it was not started again, the clone is left as it is"
+                ),
+            )),
+            _ => {
+                let severity = said(run_function::ID, run_function::END_SEVERITY);
+                let tail = journal
+                    .output(collect_logs::ID, collect_logs::FAILURE_TAIL)
+                    .unwrap_or_default();
+                let last = tail
+                    .lines()
+                    .last()
+                    .unwrap_or("no error message in its job log");
+                Some(Observation::broken(
+                    "FunctionFailed",
+                    format!(
+                        "job {job} ended abnormally with severity {severity}: {last}; read log joblog of this run, the clone is left as it is"
+                    ),
+                ))
+            }
         }
-        let job = journal
-            .output(run_function::ID, run_function::JOB)
-            .unwrap_or("?");
-        let severity = journal
-            .output(run_function::ID, run_function::END_SEVERITY)
-            .unwrap_or("?");
-        let tail = journal
-            .output(collect_logs::ID, collect_logs::FAILURE_TAIL)
-            .unwrap_or_default();
-        let last = tail
-            .lines()
-            .last()
-            .unwrap_or("no error message in its job log");
-        Some(Observation::broken(
-            "FunctionFailed",
-            format!(
-                "job {job} ended abnormally with severity {severity}: {last}; read log joblog of this run, the clone is left as it is"
-            ),
-        ))
     }
 
     async fn measured(

@@ -112,8 +112,32 @@ async fn a_vanished_job_is_judged_by_the_history_log() {
         ("failed", "20")
     );
     world.system("clone", |s| s.history = vec![started]);
-    let seen = world.look(&*step, &journal).await;
-    assert!(matches!(seen, Observation::Unknown(_)), "{seen:?}");
+    let facts = facts_of(world.look(&*step, &journal).await);
+    assert_eq!(facts["result"], "vanished");
+    assert_eq!(facts["jobName"], name);
+}
+
+/// The step is over, so that the logs are fetched next; nobody ends the job.
+#[tokio::test]
+async fn a_job_that_overruns_its_time_is_left_alone_and_its_logs_come_next() {
+    let world = world();
+    let step = step("USER", "run-function", &world);
+    let mut journal = journal();
+    intended(&mut journal, "run-function", 1);
+    let limit = TimeDelta::from_std(step.limit()).expect("a limit");
+    for state in [
+        JobState::Active,
+        JobState::Queued,
+        JobState::MessageWait("Load tape".into()),
+    ] {
+        with(&world, state);
+        let before = start() + limit - TimeDelta::seconds(1);
+        waiting(world.look_at(&*step, &journal, before).await);
+        let facts = facts_of(world.look_at(&*step, &journal, start() + limit).await);
+        assert_eq!(facts["result"], "overrun");
+        assert_eq!(facts["jobName"], "123456/CLN/C1_16");
+    }
+    assert!(world.sent().is_empty());
 }
 
 #[tokio::test]

@@ -109,6 +109,27 @@ async fn a_failed_function_fails_the_run_after_its_logs_are_stored() {
 }
 
 #[tokio::test]
+async fn a_function_that_overran_or_vanished_fails_the_run_after_its_logs_are_stored() {
+    for (result, expected) in [
+        ("overrun", "FunctionOverrun"),
+        ("vanished", "FunctionVanished"),
+    ] {
+        let world = world();
+        let step = step("USER", "settle", &world);
+        let mut journal = journal();
+        let output = [("result", result), ("jobName", "1/A/B")];
+        done(&mut journal, "run-function", &output);
+        done(&mut journal, "collect-logs", &[]);
+        assert_eq!(world.look(&*step, &journal).await, Observation::Absent);
+        world.act(&*step, &journal).await.expect("step log stored");
+        let (reason, text) = broken(world.look(&*step, &journal).await);
+        assert_eq!(reason, expected);
+        assert!(text.contains("1/A/B"), "{text}");
+        assert!(world.sent().is_empty(), "the clone is left as it is");
+    }
+}
+
+#[tokio::test]
 async fn errors_in_the_functions_job_make_a_warning() {
     let world = world();
     let step = step("USER", "settle", &world);

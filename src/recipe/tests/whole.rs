@@ -257,6 +257,25 @@ async fn a_failed_function_fails_the_run_after_its_logs_are_kept() {
 }
 
 #[tokio::test]
+async fn a_function_that_overruns_fails_the_run_after_its_logs_are_kept_and_the_clone_stays_on() {
+    let world = world();
+    world.set().alive = true;
+    world.set().function_hangs = true;
+    let mut plan = plan("USER");
+    plan.function_seconds = 300;
+    let journal = run(&world, &plan).await;
+    let verdict = journal.verdict.expect("a verdict");
+    assert_eq!(
+        (verdict.phase, verdict.reason.as_str()),
+        (Phase::Failed, "FunctionOverrun")
+    );
+    let logs: Vec<LogKind> = world.set().logs.keys().copied().collect();
+    assert_eq!(logs, [LogKind::Steps, LogKind::JobLog, LogKind::History]);
+    let offs = effects(&world).iter().filter(|s| *s == "power off").count();
+    assert_eq!(offs, 1, "only the one before the copy");
+}
+
+#[tokio::test]
 async fn errors_in_the_functions_job_log_make_the_run_a_warning() {
     let world = world();
     world.set().alive = true;

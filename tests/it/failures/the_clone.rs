@@ -108,10 +108,6 @@ async fn job_in_msgw_is_shown_until_its_time_is_over() {
         &["waits for an answer to", "answer it on the clone"],
     );
     let end = stage.ended(&run).await;
-    end.is(
-        Phase::Failed,
-        "StepTimedOut",
-        &["run-function", "NeedsReply"],
-    );
+    end.is(Phase::Failed, "FunctionOverrun", &["NeedsReply"]);
     stage.unharmed().await;
 }
