@@ -2,6 +2,7 @@
 
 use super::gate::{self, Stop, facts};
 use super::start_copy;
+use super::volumes::{self, Judged};
 use crate::engine::journal::Facts;
 use crate::engine::step::{Failure, LockKind, Observation, Step, StepContext};
 use crate::recipe::plan::Plan;
@@ -19,39 +20,36 @@ pub(super) struct MapVolumes {
 impl MapVolumes {
     async fn look(&self, context: &StepContext<'_>) -> Result<Observation, Stop> {
         image_is_this_runs(context).await?;
-        let wanted = self.plan.wanted(&gate::targets(context)?);
-        let state = context.site.virtual_io.observe(&wanted).await?;
-        if let Some(failure) = gate::volume_conflict(&state).or_else(|| foreign(&state)) {
-            return Ok(Observation::Broken(failure));
+        let count = gate::targets(context)?.len();
+        let judge = |state: &VirtualIoState| self.judge(state, count);
+        volumes::observe(context, &self.plan, ID, judge).await
+    }
+
+    fn judge(&self, state: &VirtualIoState, count: usize) -> Judged {
+        if let Some(failure) = foreign(state) {
+            return Judged::Settled(Observation::Broken(failure));
         }
         if state.all_mapped() {
-            return Ok(Observation::Done(facts([(
-                "volumes",
-                wanted.len().to_string(),
-            )])));
+            let out = facts([("volumes", count.to_string())]);
+            return Judged::Settled(Observation::Done(out));
         }
         if self.plan.keep_mappings {
-            return Ok(Observation::broken(
+            return Judged::Settled(Observation::broken(
                 "MappingMissing",
                 format!(
                     "keepMappings is true, but volumes are not mapped to the clone: {}; map them once by hand, or set keepMappings: false",
-                    missing(&state)
+                    missing(state)
                 ),
             ));
         }
-        gate::clone_off(context.site, &self.plan, true).await?;
-        Ok(gate::retry_gate(
-            &context.entry(ID),
-            context.now,
-            self.plan.pace.retry(),
-            self.plan.pace.virtual_io(),
-            || format!("volumes not mapped to the clone yet: {}", missing(&state)),
+        Judged::Left(format!(
+            "volumes not mapped to the clone yet: {}",
+            missing(state)
         ))
     }
 
     async fn map(&self, context: &StepContext<'_>) -> Result<(), Stop> {
-        gate::clone_off(context.site, &self.plan, true).await?;
-        let wanted = self.plan.wanted(&gate::targets(context)?);
+        let wanted = volumes::wanted_while_off(context, &self.plan).await?;
         Ok(context.site.virtual_io.map(&wanted).await?)
     }
 }

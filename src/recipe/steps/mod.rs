@@ -22,6 +22,7 @@ mod collect_logs;
 mod end_image;
 pub(super) mod gate;
 mod map_volumes;
+mod power;
 pub(super) mod prepare_copy;
 mod resume_source;
 mod run_function;
@@ -32,6 +33,7 @@ pub(super) mod stop_clone;
 mod suspend_source;
 mod unmap_volumes;
 mod verify_site;
+mod volumes;
 mod write_parameters;
 
 pub use collect_logs::step_lines;

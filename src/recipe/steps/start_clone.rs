@@ -3,13 +3,11 @@
 
 use super::gate::{self, Stop, facts, state_word};
 use super::map_volumes::image_is_this_runs;
-use super::stop_clone::migration_allows;
+use super::power::{self, Order};
 use crate::engine::journal::{Entry, Facts};
 use crate::engine::step::{LockKind, Observation, Step, StepContext};
 use crate::recipe::plan::Plan;
-use crate::site::{
-    Activation, DeviceError, Keylock, PartitionState, PartitionStatus, PowerJob, PowerJobState,
-};
+use crate::site::{Activation, DeviceError, Keylock, PartitionState, PartitionStatus};
 use async_trait::async_trait;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,8 +15,12 @@ use std::time::Duration;
 pub(super) const ID: &str = "start-clone";
 const STATE: &str = "state";
 const OFF: &str = "not activated";
-/// Codes of a power-on job that mean "on already": the state decides (`hmc.md` § 1.11).
-const STATE_DECIDES: [&str; 3] = ["HSCL3681", "PVME01042026", "HSCL05DF"];
+/// The codes mean "on already".
+const ON: Order = Order {
+    state_decides: &["HSCL3681", "PVME01042026", "HSCL05DF"],
+    reason: "ActivationRefused",
+    verb: "start",
+};
 
 pub(super) struct StartClone {
     pub(super) plan: Arc<Plan>,
@@ -34,7 +36,7 @@ impl StartClone {
         match &status.state {
             PartitionState::NotActivated => {
                 image_is_this_runs(context).await?;
-                self.still_off(context, &entry, &status, poll).await
+                power::told(context, &self.plan, &ON, &entry, &status, poll).await
             }
             PartitionState::Running if off_after_copy => {
                 Ok(Observation::Done(facts([(STATE, "running".into())])))
@@ -83,60 +85,6 @@ impl StartClone {
             );
         }
         Observation::underway(poll, words)
-    }
-
-    async fn still_off(
-        &self,
-        context: &StepContext<'_>,
-        entry: &Entry,
-        status: &PartitionStatus,
-        poll: Duration,
-    ) -> Result<Observation, Stop> {
-        let clone = self.plan.clone_label();
-        if let Some(job) = gate::given(entry) {
-            match context
-                .site
-                .clone_partition
-                .job(&PowerJob(job.to_owned()))
-                .await?
-            {
-                PowerJobState::Running => {
-                    return Ok(Observation::underway(
-                        poll,
-                        format!("the console activates clone {clone}"),
-                    ));
-                }
-                PowerJobState::Failed { code, text } if !STATE_DECIDES.contains(&code.as_str()) => {
-                    return Ok(Observation::broken(
-                        "ActivationRefused",
-                        format!("the console could not activate clone {clone}: {code} {text}"),
-                    ));
-                }
-                PowerJobState::Failed { .. } | PowerJobState::Ended | PowerJobState::Forgotten => {}
-            }
-        }
-        if !migration_allows(&status.migration_state) {
-            return Ok(Observation::broken(
-                "CloneMigrating",
-                format!(
-                    "clone {clone} is in migration state {}: finish or recover the migration first",
-                    status.migration_state
-                ),
-            ));
-        }
-        if status.operation_in_progress {
-            return Ok(Observation::underway(
-                poll,
-                format!("another console operation holds clone {clone}"),
-            ));
-        }
-        Ok(gate::retry_gate(
-            entry,
-            context.now,
-            self.plan.pace.retry(),
-            poll,
-            || format!("clone {clone} was told to start and is still not activated"),
-        ))
     }
 
     async fn start(&self, context: &StepContext<'_>) -> Result<Option<String>, Stop> {

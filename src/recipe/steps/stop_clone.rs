@@ -1,20 +1,25 @@
 //! Step 3: the clone is switched off, and nothing else ever is. Only `not activated` is off (`hmc.md` § 1.8).
 
 use super::gate::{self, Stop, facts, state_word};
+pub(crate) use super::power::migration_allows;
+use super::power::{self, Order};
 use super::verify_site::leaves_clone_alone;
-use crate::engine::journal::{Entry, Facts};
+use crate::engine::journal::Facts;
 use crate::engine::step::{LockKind, Observation, Step, StepContext};
 use crate::recipe::plan::Plan;
-use crate::site::{DeviceError, PartitionState, PartitionStatus, PowerJob, PowerJobState};
+use crate::site::{DeviceError, PartitionState, PartitionStatus};
 use async_trait::async_trait;
 use std::sync::Arc;
 use std::time::Duration;
 
 pub(super) const ID: &str = "stop-clone";
 
-/// Codes of a power-off job that mean "off already" or "not in this state": the partition's state decides, not they
-/// (`hmc.md` § 1.11).
-const STATE_DECIDES: [&str; 4] = ["HSCL1558", "PVME04000005", "PVME01050901", "HSCL05DF"];
+/// The codes mean "off already" or "not in this state".
+const OFF: Order = Order {
+    state_decides: &["HSCL1558", "PVME04000005", "PVME01050901", "HSCL05DF"],
+    reason: "PowerOffRefused",
+    verb: "switch off",
+};
 
 pub(super) struct StopClone {
     pub(super) plan: Arc<Plan>,
@@ -48,7 +53,7 @@ impl StopClone {
         }
         match &status.state {
             PartitionState::Running | PartitionState::Starting => {
-                self.still_on(context, &entry, &status, poll).await
+                power::told(context, &self.plan, &OFF, &entry, &status, poll).await
             }
             PartitionState::ShuttingDown | PartitionState::NotActivated => Ok(
                 Observation::underway(poll, format!("clone {clone} is shutting down")),
@@ -106,66 +111,6 @@ impl StopClone {
             .await?
             .all_unmapped())
     }
-
-    async fn still_on(
-        &self,
-        context: &StepContext<'_>,
-        entry: &Entry,
-        status: &PartitionStatus,
-        poll: Duration,
-    ) -> Result<Observation, Stop> {
-        let clone = self.plan.clone_label();
-        if let Some(job) = gate::given(entry) {
-            let job = PowerJob(job.to_owned());
-            match context.site.clone_partition.job(&job).await? {
-                PowerJobState::Running => {
-                    return Ok(Observation::underway(
-                        poll,
-                        format!("the console switches clone {clone} off"),
-                    ));
-                }
-                PowerJobState::Failed { code, text } if !STATE_DECIDES.contains(&code.as_str()) => {
-                    return Ok(Observation::broken(
-                        "PowerOffRefused",
-                        format!("the console could not switch clone {clone} off: {code} {text}"),
-                    ));
-                }
-                PowerJobState::Failed { .. } | PowerJobState::Ended | PowerJobState::Forgotten => {}
-            }
-        }
-        if !migration_allows(&status.migration_state) {
-            return Ok(Observation::broken(
-                "CloneMigrating",
-                format!(
-                    "clone {clone} is in migration state {}: finish or recover the migration first",
-                    status.migration_state
-                ),
-            ));
-        }
-        if status.operation_in_progress {
-            return Ok(Observation::underway(
-                poll,
-                format!("another console operation holds clone {clone}"),
-            ));
-        }
-        Ok(gate::retry_gate(
-            entry,
-            context.now,
-            self.plan.pace.retry(),
-            poll,
-            || {
-                format!(
-                    "clone {clone} was told to switch off and is still {}",
-                    state_word(&status.state)
-                )
-            },
-        ))
-    }
-}
-
-/// `Not_Migrating` is the only state in which we act; a console level without the field shows nothing.
-pub(crate) fn migration_allows(state: &str) -> bool {
-    state.trim().is_empty() || state.trim().eq_ignore_ascii_case("Not_Migrating")
 }
 
 #[async_trait]

@@ -2,10 +2,11 @@
 
 use super::gate::{self, Stop, facts};
 use super::verify_site::leaves_clone_alone;
-use crate::engine::journal::Facts;
+use super::volumes::{self, Judged};
+use crate::engine::journal::{Facts, Journal};
 use crate::engine::step::{LockKind, Observation, Step, StepContext};
 use crate::recipe::plan::Plan;
-use crate::site::DeviceError;
+use crate::site::{DeviceError, VirtualIoState};
 use async_trait::async_trait;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,51 +19,37 @@ pub(super) struct UnmapVolumes {
 
 impl UnmapVolumes {
     async fn look(&self, context: &StepContext<'_>) -> Result<Observation, Stop> {
-        let wanted = self.plan.wanted(&gate::targets(context)?);
-        let state = context.site.virtual_io.observe(&wanted).await?;
-        if let Some(failure) = gate::volume_conflict(&state) {
-            return Ok(Observation::Broken(failure));
+        let judge = |state: &VirtualIoState| self.judge(context.journal, state);
+        volumes::observe(context, &self.plan, ID, judge).await
+    }
+
+    fn judge(&self, journal: &Journal, state: &VirtualIoState) -> Judged {
+        let mapped = || {
+            let paths = state.paths.iter().filter(|p| p.mapped_as.is_some());
+            paths.map(|p| p.vios.as_str())
+        };
+        if mapped().next().is_none() || self.plan.keep_mappings {
+            // Kept maps are only read: they must be proved to be the clone's own, which the look has done.
+            let out = facts([("mapped", mapped().count().to_string())]);
+            return Judged::Settled(Observation::Done(out));
         }
-        let mapped: Vec<&str> = state
-            .paths
-            .iter()
-            .filter(|p| p.mapped_as.is_some())
-            .map(|p| p.vios.as_str())
-            .collect();
-        let where_ = gate::per_vios(mapped.iter().copied());
-        if mapped.is_empty() || self.plan.keep_mappings {
-            // Kept maps are only read: they must be proved to be the clone's own, which the conflict above does.
-            return Ok(Observation::Done(facts([(
-                "mapped",
-                mapped.len().to_string(),
-            )])));
-        }
-        if leaves_clone_alone(context.journal, &self.plan) {
-            return Ok(Observation::broken(
+        let places = gate::per_vios(mapped());
+        if leaves_clone_alone(journal, &self.plan) {
+            return Judged::Settled(Observation::broken(
                 "AttachedMeanwhile",
                 format!(
-                    "volumes of this run were attached to clone {} while the run went on ({where_}); nothing was taken away or copied: run again",
+                    "volumes of this run were attached to clone {} while the run went on ({places}); nothing was taken away or copied: run again",
                     self.plan.clone_label()
                 ),
             ));
         }
-        gate::clone_off(context.site, &self.plan, true).await?;
-        Ok(gate::retry_gate(
-            &context.entry(ID),
-            context.now,
-            self.plan.pace.retry(),
-            self.plan.pace.virtual_io(),
-            || {
-                format!(
-                    "volumes still mapped to the clone: {where_}; a VIOS that still uses a disk, or volume protection of the array, can refuse for about 15 minutes"
-                )
-            },
+        Judged::Left(format!(
+            "volumes still mapped to the clone: {places}; a VIOS that still uses a disk, or volume protection of the array, can refuse for about 15 minutes"
         ))
     }
 
     async fn unmap(&self, context: &StepContext<'_>) -> Result<(), Stop> {
-        gate::clone_off(context.site, &self.plan, true).await?;
-        let wanted = self.plan.wanted(&gate::targets(context)?);
+        let wanted = volumes::wanted_while_off(context, &self.plan).await?;
         Ok(context.site.virtual_io.unmap(&wanted).await?)
     }
 }
