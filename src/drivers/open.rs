@@ -17,6 +17,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+/// Longest wait for a connection and login over SSH, in the devices' time.
+const CONNECT_LIMIT: Duration = Duration::from_secs(15);
+/// The least of it at any pace.
+const LEAST_CONNECT_LIMIT: Duration = Duration::from_secs(5);
+
 /// Who we are at one device.
 #[derive(Debug, Clone)]
 pub enum Login {
@@ -148,6 +153,13 @@ impl Devices {
         })
     }
 
+    /// A host that swallows every packet costs this much per look; a login takes its real time on any clock.
+    fn connect_limit(&self) -> Duration {
+        CONNECT_LIMIT
+            .div_f64(self.faster.max(1.0))
+            .max(LEAST_CONNECT_LIMIT)
+    }
+
     /// Logs off everywhere; a later use logs on again. Called when the operator ends.
     pub async fn close(&self) {
         for console in all(&self.consoles) {
@@ -266,7 +278,7 @@ impl Devices {
                 credential,
                 host_keys: host_keys.to_vec(),
                 host_keys_field: field.to_owned(),
-                connect_limit: Duration::from_secs(15),
+                connect_limit: self.connect_limit(),
                 limits: Limits::default(),
                 transcript,
             });

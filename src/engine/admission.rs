@@ -71,7 +71,7 @@ impl Engine<'_> {
                     self.set_queue_note(&mut next, Some(text));
                     self.write(journal, next).await?;
                 }
-                Ok(Some(Flow::Wait(QUEUE_POLL)))
+                Ok(Some(Flow::Wait(self.recipe.paced(QUEUE_POLL))))
             }
         }
     }
@@ -99,13 +99,13 @@ impl Engine<'_> {
         locks: &[LockKind],
     ) -> Result<Option<Flow>, StoreError> {
         if !self.fence_holds() {
-            return Ok(Some(Flow::Wait(QUEUE_POLL)));
+            return Ok(Some(Flow::Wait(self.recipe.paced(QUEUE_POLL))));
         }
         if kept(Rule::LockBeforeEffect) {
             let taken = (self.recipe.lock_set)(journal);
             for kind in locks.iter().filter(|kind| taken.contains(kind)) {
                 if !self.locks.holds(*kind).await? {
-                    return Ok(Some(Flow::Wait(QUEUE_POLL)));
+                    return Ok(Some(Flow::Wait(self.recipe.paced(QUEUE_POLL))));
                 }
             }
         }

@@ -61,7 +61,8 @@ pub(super) enum Flow {
 /// How long a busy lock queue or an invalid fence waits before the next look.
 pub(super) const QUEUE_POLL: Duration = Duration::from_secs(5);
 
-/// An effect is sent at most this long after the look that called for it, baseline and write included.
+/// An effect is sent at most this long after the look that called for it, baseline and write included. It is about this
+/// process and not about the devices, so no pace divides it.
 const STALE_AFTER: Duration = Duration::from_secs(30);
 
 impl From<StoreError> for Pass {
@@ -163,7 +164,7 @@ impl Engine<'_> {
     ) -> Result<Flow, StoreError> {
         let observation = step.observe(&self.context(journal)).await;
         let Some(entry) = journal.steps.get(at) else {
-            return Ok(Flow::Wait(QUEUE_POLL));
+            return Ok(Flow::Wait(self.recipe.paced(QUEUE_POLL)));
         };
         match decide(entry, observation, self.timestamp(), step.limit()) {
             Decision::Act => self.act(journal, at, step).await,
@@ -227,7 +228,7 @@ impl Engine<'_> {
         // A process that was stopped since its write (a paused machine) must not send into a world that has moved on: its
         // write is no proof any more. The next turn reads the journal and finds out.
         if self.clock.boot() >= intended + STALE_AFTER {
-            return Ok(Flow::Wait(Duration::from_secs(1)));
+            return Ok(Flow::Wait(self.recipe.paced(Duration::from_secs(1))));
         }
         match step.act(&self.context(journal)).await {
             Ok(None) => Ok(Flow::On),
@@ -283,7 +284,7 @@ impl Engine<'_> {
                 }
                 set_message(&mut next, at, Some(error.to_string()));
                 self.write(journal, next).await?;
-                Ok(Flow::Wait(Duration::from_secs(2)))
+                Ok(Flow::Wait(self.recipe.paced(Duration::from_secs(2))))
             }
         }
     }

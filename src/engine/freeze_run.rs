@@ -15,6 +15,12 @@ use std::time::Duration;
 
 /// How long resuming may be tried inside the window; afterwards it is an obligation like any other.
 const RESUME_PATIENCE: Duration = Duration::from_secs(5);
+/// The least of it at any pace: an answer takes its real time over any network.
+const LEAST_PATIENCE: Duration = Duration::from_secs(1);
+/// How long a group may stay prepared after a start without an answer before the start counts as lost.
+const START_SHOWS: Duration = Duration::from_secs(2);
+/// Between two tries of a refused resume.
+const RESUME_AGAIN: Duration = Duration::from_millis(200);
 /// How often the array is asked whether the copy exists. Its first answer is the usual one.
 const CONFIRM_POLL: Duration = Duration::from_millis(100);
 /// How often canary and helper are asked again.
@@ -287,11 +293,11 @@ impl FreezeRun<'_, '_> {
             if let Err(error) = &answer
                 && let Ok(state) = &state
                 && state.phase == crate::site::CopyPhase::Prepared
-                && self.engine.clock.boot() >= sent + Duration::from_secs(2)
+                && self.engine.clock.boot() >= sent + self.engine.recipe.paced(START_SHOWS)
             {
                 return Err(("CopyUnknown", format!("the copy did not start: {error}")));
             }
-            self.engine.clock.sleep(CONFIRM_POLL).await;
+            self.pause(CONFIRM_POLL).await;
         }
     }
 
@@ -301,7 +307,7 @@ impl FreezeRun<'_, '_> {
 
     /// Every listed ASP is resumed even if only one was suspended, in reverse; the second try follows at once.
     async fn resume_all(&self, session: &mut dyn FreezeSession, outcome: &mut Outcome) {
-        let patience = self.engine.clock.boot() + RESUME_PATIENCE;
+        let patience = self.engine.clock.boot() + self.patience();
         outcome.resumed = true;
         for asp in self.asps.iter().rev() {
             let mut resumed = false;
@@ -316,7 +322,7 @@ impl FreezeRun<'_, '_> {
                         break;
                     }
                     Err(DeviceError::Busy { .. } | DeviceError::Refused { .. }) => {
-                        self.engine.clock.sleep(Duration::from_millis(200)).await;
+                        self.pause(RESUME_AGAIN).await;
                     }
                 }
             }
@@ -339,7 +345,7 @@ impl FreezeRun<'_, '_> {
 
     /// Pending and already running = broken: after the resume the commit must go through.
     async fn canary_completed(&self, session: &mut dyn FreezeSession) -> Result<(), Stop> {
-        let patience = self.engine.clock.boot() + RESUME_PATIENCE;
+        let patience = self.engine.clock.boot() + self.patience();
         loop {
             let state = self.until(patience, session.state()).await;
             if matches!(&state, Ok(s) if s.canary == Canary::Completed) {
@@ -349,8 +355,21 @@ impl FreezeRun<'_, '_> {
                 let text = "production was resumed but the canary's commit did not go through: the proof is broken";
                 return Err(("SuspensionLost", text.to_owned()));
             }
-            self.engine.clock.sleep(CANARY_POLL).await;
+            self.pause(CANARY_POLL).await;
         }
+    }
+
+    fn patience(&self) -> Duration {
+        self.engine
+            .recipe
+            .paced(RESUME_PATIENCE)
+            .max(LEAST_PATIENCE)
+    }
+
+    /// A wait in the devices' time.
+    async fn pause(&self, real: Duration) {
+        let wait = self.engine.recipe.paced(real);
+        self.engine.clock.sleep(wait).await;
     }
 
     async fn within_cap<T>(

@@ -16,6 +16,7 @@ const ORDER: [ObligationKind; 4] = [
 ];
 
 /// How often an obligation that is not met is tried again: 1 s, doubling to 30 s. The resume stays at one second: users hang.
+/// In the devices' time.
 pub fn backoff(kind: ObligationKind, attempts: i32) -> Duration {
     let doublings = u32::try_from(attempts.clamp(0, 5)).unwrap_or_default();
     match kind {
@@ -73,7 +74,7 @@ impl Engine<'_> {
                 open.message = Some(text.clone());
                 attempts = open.attempts;
             }
-            let wait = backoff(kind, attempts);
+            let wait = self.recipe.paced(backoff(kind, attempts));
             again = Some(again.map_or(wait, |a| a.min(wait)));
         }
         again

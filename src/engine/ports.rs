@@ -141,9 +141,51 @@ pub struct Recipe {
     /// Which locks the run needs, told from the journal alone (what the steps before `locks_from` have found), so that a
     /// later pass and a take-over say the same.
     pub lock_set: fn(&Journal) -> &'static [LockKind],
+    /// How many times faster than ours the devices' clock runs: the engine's own waits are divided by it, as polls, limits
+    /// and cap are. 1 in production, the simulated clock's factor in tests and the demo.
+    pub faster: f64,
 }
 
 /// All locks: what a run needs unless its recipe knows better.
 pub fn every_lock(_: &Journal) -> &'static [LockKind] {
     &[LockKind::Clone, LockKind::TargetSet, LockKind::Source]
+}
+
+/// No paced wait is shorter, where it was longer: a thread needs real time on any clock.
+const SHORTEST: Duration = Duration::from_millis(20);
+
+impl Recipe {
+    /// A wait in the devices' time as it passes on our clock. A factor that is no positive number counts as 1.
+    pub fn paced(&self, real: Duration) -> Duration {
+        let usable = self.faster.is_finite() && self.faster > 0.0;
+        let faster = if usable { self.faster } else { 1.0 };
+        Duration::try_from_secs_f64(real.as_secs_f64() / faster)
+            .unwrap_or(real)
+            .max(SHORTEST.min(real))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recipe::{build, fakes};
+
+    #[test]
+    fn the_engines_waits_follow_the_pace_of_the_plan_and_never_spin() {
+        let world = fakes::world();
+        let mut plan = fakes::plan("HOLD");
+        let at = |plan: &crate::recipe::Plan, seconds| {
+            build(plan, world.sink()).paced(Duration::from_secs(seconds))
+        };
+        assert_eq!(at(&plan, 5), Duration::from_secs(5));
+        plan.pace = crate::recipe::Pace::new(100.0);
+        assert_eq!(at(&plan, 5), Duration::from_millis(50));
+        plan.pace = crate::recipe::Pace::new(1e9);
+        assert_eq!(at(&plan, 5), SHORTEST);
+        let mut recipe = build(&plan, world.sink());
+        for bad in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            recipe.faster = bad;
+            assert_eq!(recipe.paced(Duration::from_secs(5)).as_secs(), 5);
+        }
+    }
 }

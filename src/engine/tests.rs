@@ -126,6 +126,7 @@ impl Bench {
                 run_limit: Duration::from_secs(3600),
                 locks_from: 0,
                 lock_set: every_lock,
+                faster: 1.0,
             },
             store: MemoryStore::new(Journal::open("toy-v1", "T", &names), controls.clone()),
             locks: MemoryLocks::default(),

@@ -103,7 +103,7 @@ impl Engine<'_> {
         plan: WindowPlan,
     ) -> Result<Result<(Box<dyn FreezeSession>, Vec<AspName>), Flow>, StoreError> {
         let Some(at) = journal.steps.iter().position(|e| e.name == WINDOW_STEPS[0]) else {
-            return Ok(Err(Flow::Wait(Duration::from_secs(5))));
+            return Ok(Err(Flow::Wait(self.recipe.paced(Duration::from_secs(5)))));
         };
         let mut next = journal.clone();
         let now = self.timestamp();
@@ -158,7 +158,7 @@ impl Engine<'_> {
             entry.message = Some(error.to_string());
         }
         self.write(journal, next).await?;
-        Ok(Flow::Wait(Duration::from_secs(2)))
+        Ok(Flow::Wait(self.recipe.paced(Duration::from_secs(2))))
     }
 
     /// The opening write, the window itself, the closing write.
@@ -383,7 +383,9 @@ impl Engine<'_> {
         };
         // On our clock: simulated devices make it shorter, as they do the cap of whoever opened it.
         let wait = self.recipe.window.map_or(
-            Duration::from_secs(u64::from(window.max_seconds.unsigned_abs()) + 60),
+            self.recipe.paced(Duration::from_secs(
+                u64::from(window.max_seconds.unsigned_abs()) + 60,
+            )),
             |w| w.cap + w.margin,
         );
         let wait = TimeDelta::from_std(wait).unwrap_or(TimeDelta::MAX);
@@ -401,7 +403,7 @@ impl Engine<'_> {
             let step = remaining
                 .to_std()
                 .unwrap_or_default()
-                .min(Duration::from_secs(10));
+                .min(self.recipe.paced(Duration::from_secs(10)));
             return self.watch_interrupted(journal, step).await;
         }
         window.closed = Some(Timestamp::new(self.clock.now()));

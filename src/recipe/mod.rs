@@ -124,6 +124,7 @@ pub fn build(plan: &Plan, log_sink: Arc<dyn LogSink>) -> Recipe {
             Function::Hold => steps::hold_locks,
             Function::User => every_lock,
         },
+        faster: plan.pace.scale(),
         settle: Arc::new(settle::SettleRun::new(plan)),
     }
 }

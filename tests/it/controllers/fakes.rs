@@ -188,6 +188,7 @@ impl Recipes for FakeRecipes {
             run_limit: Duration::from_secs(600),
             locks_from: 1,
             lock_set: every_lock,
+            faster: 1.0,
         }
     }
     async fn inspect(&self, _: &Site, plan: &Plan) -> SiteReport {
