@@ -6,6 +6,7 @@ use crate::controllers::secrets::{Credential, SiteSecrets};
 use crate::controllers::{OpenError, SiteFactory};
 use crate::drivers::open::{Credentials, Devices, Login};
 use crate::drivers::transport::latch::Version;
+use crate::recipe::Pins;
 use crate::site::Site;
 use async_trait::async_trait;
 
@@ -35,10 +36,11 @@ impl SiteFactory for Drivers {
         &self,
         _namespace: &str,
         spec: &CloneEnvironmentSpec,
+        pins: &Pins,
         secrets: &SiteSecrets,
     ) -> Result<Site, OpenError> {
         self.devices
-            .open(spec, &Secrets(secrets))
+            .open(spec, pins.clone_partition.clone(), &Secrets(secrets))
             .map_err(|message| OpenError::Settings {
                 reason: "SettingsUnusable",
                 message,

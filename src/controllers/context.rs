@@ -4,7 +4,7 @@ use super::environment::known::Known;
 use super::ports::{OpenError, OperatorConfig, Recipes, SiteFactory};
 use super::schedule::{Gate, ScheduleClock, Schedules};
 use super::secrets;
-use crate::api::{CloneEnvironment, CloneEnvironmentSpec, CloneRun};
+use crate::api::{CloneEnvironment, CloneEnvironmentSpec, CloneRun, FIELD_MANAGER};
 use crate::engine::clock::{SingleReplica, SystemClock};
 use crate::engine::time::Timestamp;
 use crate::recipe::{Pace, Pins};
@@ -64,7 +64,7 @@ impl Context {
         recipes: Arc<dyn Recipes>,
     ) -> Self {
         let reporter = Reporter {
-            controller: crate::api::FIELD_MANAGER.to_owned(),
+            controller: FIELD_MANAGER.to_owned(),
             instance: Some(config.writer.clone()),
         };
         Self {
@@ -93,6 +93,11 @@ impl Context {
     /// The clock the schedule follows.
     pub fn schedule_clock(&self) -> &ScheduleClock {
         &self.config.schedule_clock
+    }
+    /// What devices note in their audit logs: this operator, and what it does for which object.
+    pub fn errand(&self, what: &str, namespace: &str, name: &str) -> String {
+        let operator = self.config.operator_id();
+        format!("{FIELD_MANAGER} {operator} {what} {namespace}/{name}")
     }
     /// Runs of a namespace.
     pub fn runs(&self, namespace: &str) -> Api<CloneRun> {
@@ -153,7 +158,7 @@ impl SitePool {
         }
     }
 
-    /// The devices of an environment, opened or from the pool.
+    /// The devices of an environment, opened or from the pool. What the pins tell of production and clone is given to them.
     ///
     /// # Errors
     /// Missing or unusable credentials, wrong settings, or a device that must be asked while opening.
@@ -162,12 +167,16 @@ impl SitePool {
         client: &Client,
         namespace: &str,
         spec: &CloneEnvironmentSpec,
+        pins: &Pins,
         caller: Caller<'_>,
     ) -> Result<Site, OpenError> {
+        let spec = &with_identity(spec, pins);
         // When runs are created says nothing about the devices: editing it opens no new sessions.
         let mut devices = spec.clone();
         (devices.schedule, devices.suspend) = (None, false);
-        let key = format!("{namespace}/{}", digest(&devices));
+        let pinned = pins.clone_partition.as_ref();
+        let pinned = pinned.map(ToString::to_string).unwrap_or_default();
+        let key = format!("{namespace}/{}/{pinned}", digest(&devices));
         if let Some(opened) = self.open.lock().await.get(&key)
             && opened.read.elapsed() < self.reread
             && opened.serves(caller)
@@ -192,7 +201,7 @@ impl SitePool {
             } => secrets.for_environment(environment, generation),
             Caller::Run => secrets,
         };
-        let site = self.factory.open(namespace, spec, &secrets).await?;
+        let site = self.factory.open(namespace, spec, pins, &secrets).await?;
         let mut open = self.open.lock().await;
         // What nobody asked for in an hour belongs to an environment that was changed or deleted.
         open.retain(|_, o| o.read.elapsed() < Duration::from_secs(3600));
@@ -255,7 +264,7 @@ pub fn digest(spec: &CloneEnvironmentSpec) -> String {
 
 /// The spec with production's identity filled in from what the first verify learned: the drivers must know who production
 /// is before they suspend it or send the clone a command.
-pub fn with_identity(spec: &CloneEnvironmentSpec, pins: &Pins) -> CloneEnvironmentSpec {
+fn with_identity(spec: &CloneEnvironmentSpec, pins: &Pins) -> CloneEnvironmentSpec {
     let mut spec = spec.clone();
     if spec.source.identities.is_empty() {
         spec.source.identities.extend(pins.source_identity.clone());

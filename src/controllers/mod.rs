@@ -14,7 +14,6 @@ pub mod schedule;
 pub mod secrets;
 pub mod text;
 
-pub use context::with_identity;
 pub use ports::{BuiltinRecipes, OpenError, OperatorConfig, OperatorError, Recipes, SiteFactory};
 pub use schedule::ScheduleClock;
 

@@ -5,7 +5,7 @@ use super::secrets::{SecretError, SiteSecrets};
 use crate::api::CloneEnvironmentSpec;
 use crate::engine::ports::Recipe;
 use crate::recipe::checks::{Depth, SiteReport};
-use crate::recipe::{LogSink, Plan};
+use crate::recipe::{LogSink, Pins, Plan};
 use crate::site::{DeviceError, Site};
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -36,12 +36,14 @@ impl Recipes for BuiltinRecipes {
 /// Opens the devices of one environment. The binary gives the drivers, tests give fakes.
 #[async_trait]
 pub trait SiteFactory: Send + Sync {
-    /// Opens every role that the environment names. Called once per (environment spec, credentials) and cached; a changed
-    /// Secret opens a new site. May be slow, must not change anything on a device.
+    /// Opens every role that the environment names. Called once per (environment spec, pins, credentials) and cached; a
+    /// changed Secret opens a new site. May be slow, must not change anything on a device. The clone's partition must
+    /// refuse effects on another UUID than the pinned one.
     async fn open(
         &self,
         namespace: &str,
         spec: &CloneEnvironmentSpec,
+        pins: &Pins,
         secrets: &SiteSecrets,
     ) -> Result<Site, OpenError>;
 }

@@ -10,7 +10,7 @@ use super::transport::transcript::Transcript;
 use super::vios::{Adapter, HmcVirtualIo};
 use crate::api::CloneEnvironmentSpec;
 use crate::api::devices::Tls;
-use crate::site::{CloneSystem, IbmI, Site, SourceSystem};
+use crate::site::{CloneSystem, IbmI, PartitionUuid, Site, SourceSystem};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
@@ -89,13 +89,15 @@ impl Devices {
         }
     }
 
-    /// Opens every role of an environment. Nothing is sent to a device.
+    /// Opens every role of an environment. Nothing is sent to a device. `pinned` is the UUID of the clone's partition that
+    /// was seen first: no partition of another one under the same name is switched or given volumes (`product.md` § 7.2).
     ///
     /// # Errors
     /// A setting that cannot be used, in words a person can act on.
     pub fn open(
         &self,
         spec: &CloneEnvironmentSpec,
+        pinned: Option<PartitionUuid>,
         credentials: &dyn Credentials,
     ) -> Result<Site, String> {
         let (console, console_said) = self.console(&spec.console, credentials)?;
@@ -133,7 +135,7 @@ impl Devices {
             credentials,
         )?;
         let (clone, source) = (&spec.clone.partition, &spec.source.partition);
-        let view = console.view(&clone.managed_system, &clone.name);
+        let control = console.control(&clone.managed_system, &clone.name, pinned);
         let freeze = source_host
             .link
             .freeze(source_host.system.clone(), spec.source.identities.clone());
@@ -142,9 +144,9 @@ impl Devices {
             said.push(source_console_said);
         }
         Ok(Site {
-            clone_partition: Arc::new(console.control(&clone.managed_system, &clone.name, None)),
             source_partition: Arc::new(source_console.view(&source.managed_system, &source.name)),
-            virtual_io: Arc::new(HmcVirtualIo::new(&view, adapters(spec)?)),
+            virtual_io: Arc::new(HmcVirtualIo::new(control.view(), adapters(spec)?)),
+            clone_partition: Arc::new(control),
             copy: Arc::new(SpectrumVirtualize::on(array, group)),
             source: SourceSystem(source_host.system),
             clone: CloneSystem(clone_host.system),

@@ -6,6 +6,7 @@
 //! the crash matrix.
 
 mod copy;
+pub mod errand;
 mod error;
 mod freeze;
 mod ibmi;

@@ -12,6 +12,7 @@ use crate::commands::factory::Drivers;
 use crate::commands::{CommandError, Exit, KubeFlags, operator, text};
 use crate::controllers::secrets::{self, Credential, SiteSecrets};
 use crate::controllers::{OpenError, SiteFactory};
+use crate::recipe::Pins;
 use crate::site::{Identity, Session, Site};
 
 /// Arguments of `guest`.
@@ -136,7 +137,7 @@ async fn open(
         .await
         .map_err(|e| failed(e.into()))?;
     let site = drivers
-        .open(&cluster.namespace, spec, &secrets)
+        .open(&cluster.namespace, spec, &Pins::default(), &secrets)
         .await
         .map_err(failed)?;
     Ok((secrets, site))

@@ -4,7 +4,6 @@ use super::{pins, status};
 use crate::api::environment::{CloneObserved, ImageObserved, SourceObserved, VolumesObserved};
 use crate::api::{CloneEnvironment, CloneEnvironmentStatus};
 use crate::controllers::conditions::{self, Truth};
-use crate::controllers::context::with_identity;
 use crate::controllers::context::{Caller, Context};
 use crate::controllers::events::{Transition, publish};
 use crate::controllers::run::store::call;
@@ -13,7 +12,7 @@ use crate::engine::ports::StoreError;
 use crate::engine::time::Timestamp;
 use crate::recipe::checks::{GUEST_KIT, SiteFacts, SiteReport, VOLUME_DRIFT};
 use crate::recipe::{Pins, Plan, ResolvedFacts};
-use crate::site::{CopyPhase, PartitionUuid};
+use crate::site::{CopyPhase, PartitionUuid, errand};
 use kube::ResourceExt;
 use kube::api::ListParams;
 use kube::core::DeserializeGuard;
@@ -113,7 +112,8 @@ async fn look(context: &Context, environment: &CloneEnvironment) -> Result<Outco
         .open(
             &context.client,
             &namespace,
-            &with_identity(&environment.spec, &pins::of(environment)),
+            &environment.spec,
+            &pins::of(environment),
             Caller::Verify {
                 environment: &environment.name_any(),
                 generation: environment.metadata.generation.unwrap_or_default(),
@@ -130,7 +130,9 @@ async fn look(context: &Context, environment: &CloneEnvironment) -> Result<Outco
             ));
         }
     };
-    let report = context.recipes.inspect(&site, &plan).await;
+    let errand = context.errand("verify", &namespace, &environment.name_any());
+    let look = context.recipes.inspect(&site, &plan);
+    let report = errand::on_behalf_of(&errand, look).await;
     Ok(judge(report))
 }
 

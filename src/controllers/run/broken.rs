@@ -8,6 +8,7 @@ use crate::controllers::events::{Transition, publish};
 use crate::controllers::run::store::call;
 use crate::controllers::text::cut;
 use crate::engine::ports::StoreError;
+use crate::recipe::Pins;
 use crate::site::AspName;
 use kube::api::DynamicObject;
 use kube::core::ApiResource;
@@ -38,6 +39,10 @@ impl Owed {
         let listed = self.journal["window"]["asps"].as_array();
         let names = listed.into_iter().flatten().filter_map(Value::as_str);
         names.map(AspName::new).collect()
+    }
+    fn pins(&self) -> Pins {
+        let pins = serde_json::from_value(self.resolved["pins"].clone());
+        Pins::from_facts(&pins.unwrap_or_default())
     }
     fn spec(&self) -> Option<CloneEnvironmentSpec> {
         serde_json::from_value(self.resolved["spec"].clone()).ok()
@@ -99,7 +104,7 @@ async fn resume(context: &Context, namespace: &str, owed: &Owed) -> Result<Strin
     let spec = owed.spec().ok_or("status.resolved cannot be read either")?;
     let site = context
         .sites
-        .open(&context.client, namespace, &spec, Caller::Run)
+        .open(&context.client, namespace, &spec, &owed.pins(), Caller::Run)
         .await
         .map_err(|e| e.to_string())?;
     let mut asps = owed.asps();

@@ -10,7 +10,7 @@ pub mod status;
 pub mod store;
 
 use crate::api::{CloneRun, CloneRunStatus};
-use crate::controllers::context::{Caller, Context, with_identity};
+use crate::controllers::context::{Caller, Context};
 use crate::controllers::environment::status as environment_status;
 use crate::controllers::events::publish;
 use crate::controllers::locks::{KubeLocks, device_locks};
@@ -19,7 +19,7 @@ use crate::engine::drive::{Cancel, Engine, Pass};
 use crate::engine::journal::{Journal, ObligationKind, Phase, Verdict};
 use crate::engine::ports::{JournalStore, StoreError};
 use crate::recipe::Pins;
-use crate::site::Site;
+use crate::site::{Site, errand};
 use kube::ResourceExt;
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::Action;
@@ -100,10 +100,9 @@ async fn pass(
         .as_ref()
         .map(|r| Pins::from_facts(&r.pins))
         .unwrap_or_default();
-    let known = with_identity(spec, &pins);
     let opened = context
         .sites
-        .open(&context.client, &namespace, &known, Caller::Run)
+        .open(&context.client, &namespace, spec, &pins, Caller::Run)
         .await;
     let site = match opened {
         Ok(site) => site,
@@ -122,7 +121,9 @@ async fn pass(
     let store = store.with_logs(sink.clone(), site.transcript.clone());
     let recipe = context.recipes.build(&plan, sink);
     let locks = locks_of(context, run, status);
-    let outcome = drive(context, run, &store, &recipe, &locks, &site).await;
+    let errand = context.errand("run", &namespace, &run.name_any());
+    let pass = drive(context, run, &store, &recipe, &locks, &site);
+    let outcome = errand::on_behalf_of(&errand, pass).await;
     if let Pass::Final(_) = &outcome {
         let environments = context.environments(&namespace);
         let name = &run.spec.environment;

@@ -194,8 +194,8 @@ impl HmcConsole {
         HmcView::new(self.console.clone(), managed_system, name, None)
     }
 
-    /// Power over one partition. With a pin it refuses a partition of another UUID; without one it stays bound to the
-    /// UUID found first.
+    /// Power over one partition. With a pin it tells of a partition of another UUID and refuses to switch it; without one
+    /// it stays bound to the UUID found first.
     pub fn control(
         &self,
         managed_system: &str,
@@ -210,7 +210,7 @@ impl HmcConsole {
         ))
     }
 
-    /// Text for the console's audit log from now on, such as the run's id.
+    /// Text for the console's audit log from now on, for requests that no [`crate::site::errand`] names.
     pub fn audit(&self, text: &str) {
         self.console.sessions.set_audit(text);
     }

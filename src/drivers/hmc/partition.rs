@@ -53,7 +53,7 @@ impl HmcView {
         format!("/rest/api/uom/LogicalPartition/{uuid}")
     }
 
-    /// System and UUID; asked once.
+    /// System and UUID; asked once. A partition that is not the pinned one is never bound, only told.
     async fn bind(&self) -> Result<Bound, DeviceError> {
         let mut bound = self.bound.lock().await;
         if let Some(known) = bound.as_ref() {
@@ -61,14 +61,22 @@ impl HmcView {
         }
         let system = self.console.system(&self.managed_system).await?;
         let uuid = self.console.partition_uuid(&system, &self.name).await?;
-        if let Some(pin) = &self.pinned
-            && *pin != uuid
-        {
-            return Err(self.replaced(&format!("its UUID is {uuid}, not {pin} as recorded")));
-        }
         let found = Bound { system, uuid };
-        *bound = Some(found.clone());
+        if self.is_pinned(&found).is_ok() {
+            *bound = Some(found.clone());
+        }
         Ok(found)
+    }
+
+    /// Before every effect: the partition is the pinned one. A look tells what is there instead, so that the checks can
+    /// say which UUID the name leads to now.
+    fn is_pinned(&self, found: &Bound) -> Result<(), DeviceError> {
+        match &self.pinned {
+            Some(pin) if *pin != found.uuid => {
+                Err(self.replaced(&format!("its UUID is {}, pinned is {pin}", found.uuid)))
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// A view may look for the name again at the next question; a control stays with its UUID.
@@ -83,7 +91,7 @@ impl HmcView {
             self.console.device(),
             "PartitionReplaced",
             format!(
-                "partition {} on {} is not the one this environment was opened for: {what}; if it was re-created on purpose, let the environment be verified again",
+                "partition {} on {} is not the one this environment was opened for: {what}; if it was re-created on purpose, remove annotation ibmiclone.dev/pins from the environment",
                 self.name, self.managed_system
             ),
         )
@@ -111,9 +119,10 @@ impl HmcView {
         Ok((bound, lpar))
     }
 
-    /// System and partition id, for those that must know whom a VIOS serves.
+    /// System and partition id, for those that must know whom a VIOS serves; of the pinned partition only.
     pub(crate) async fn place(&self) -> Result<(System, i32), DeviceError> {
         let (bound, lpar) = self.read().await?;
+        self.is_pinned(&bound)?;
         Ok((bound.system, lpar.id))
     }
 
@@ -215,6 +224,13 @@ impl HmcControl {
         &self.view
     }
 
+    /// The partition as it is just before an effect: its name, its UUID and the pin agree.
+    async fn proved(&self) -> Result<(Bound, Lpar), DeviceError> {
+        let (bound, lpar) = self.view.read().await?;
+        self.view.is_pinned(&bound)?;
+        Ok((bound, lpar))
+    }
+
     /// Submits one power job, once. The partition was read just before, so the session is fresh and the UUID proved.
     async fn power(
         &self,
@@ -301,7 +317,7 @@ impl PartitionControl for HmcControl {
     }
 
     async fn power_off(&self) -> Result<PowerJob, DeviceError> {
-        let (bound, _) = self.view.read().await?;
+        let (bound, _) = self.proved().await?;
         // Never restart=true: with immediate=false that is a dump restart (hmc.md § 0.6).
         self.power(
             &bound,
@@ -316,7 +332,7 @@ impl PartitionControl for HmcControl {
     }
 
     async fn activate(&self, how: &Activation) -> Result<PowerJob, DeviceError> {
-        let (bound, lpar) = self.view.read().await?;
+        let (bound, lpar) = self.proved().await?;
         let profile = self.profile(&bound, &lpar, how.profile.as_deref()).await?;
         let source = how.ipl_source.to_string();
         self.power(
@@ -335,7 +351,7 @@ impl PartitionControl for HmcControl {
     }
 
     async fn set_keylock(&self, to: Keylock) -> Result<PowerJob, DeviceError> {
-        let (bound, _) = self.view.read().await?;
+        let (bound, _) = self.proved().await?;
         self.power(
             &bound,
             "PowerOn",

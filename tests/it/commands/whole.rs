@@ -34,6 +34,7 @@ impl SiteFactory for InProcess {
         &self,
         _namespace: &str,
         spec: &CloneEnvironmentSpec,
+        _: &ibmi_clone_operator::recipe::Pins,
         _secrets: &SiteSecrets,
     ) -> Result<Site, OpenError> {
         let world = &self.0;

@@ -219,6 +219,7 @@ impl SiteFactory for FakeFactory {
         &self,
         _: &str,
         spec: &CloneEnvironmentSpec,
+        _: &ibmi_clone_operator::recipe::Pins,
         secrets: &SiteSecrets,
     ) -> Result<Site, OpenError> {
         secrets.credential(&spec.source.host.credentials)?;

@@ -3,5 +3,6 @@
 mod attachments;
 mod levels;
 mod logon;
+mod pinned;
 mod power;
 mod two_consoles;

@@ -91,6 +91,11 @@ impl ConsoleSite {
         format!("https://{}", self.addresses[number])
     }
 
+    /// Certificate of whoever signed the console's, PEM.
+    pub fn authority(&self) -> String {
+        self.authority.pem()
+    }
+
     pub fn options(&self, endpoints: &[String]) -> HmcOptions {
         HmcOptions::new(
             endpoints.to_vec(),

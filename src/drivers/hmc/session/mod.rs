@@ -6,7 +6,7 @@ mod logon;
 use super::endpoint::Endpoint;
 use crate::drivers::transport::http::{Answer, CERTIFICATE, Intent, Request};
 use crate::drivers::transport::latch::{LoginLatch, Version};
-use crate::site::DeviceError;
+use crate::site::{DeviceError, errand};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
 use secrecy::{ExposeSecret, SecretString};
@@ -115,6 +115,19 @@ impl Sessions {
     /// Text of the X-Audit-Memento header from now on.
     pub(super) fn set_audit(&self, text: &str) {
         text.clone_into(&mut self.audit.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// On whose behalf this request is sent: runs share the session, so the task says it, not the console.
+    fn memento(&self) -> String {
+        errand::current().map_or_else(
+            || {
+                self.audit
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .clone()
+            },
+            |text| text.to_string(),
+        )
     }
 
     fn touch(&self) {
@@ -242,11 +255,9 @@ impl Sessions {
         if let Some(kind) = call.content_type {
             headers.insert("content-type", HeaderValue::from_static(kind));
         }
-        let audit = self.audit.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Ok(memento) = HeaderValue::from_str(&audit) {
+        if let Ok(memento) = HeaderValue::from_str(&self.memento()) {
             headers.insert(HeaderName::from_static("x-audit-memento"), memento);
         }
-        drop(audit);
         if let Some(token) = token {
             let mut value = HeaderValue::from_str(token.expose_secret()).map_err(|_| {
                 DeviceError::refused(device, "NoConsole", "the session token is no header text")

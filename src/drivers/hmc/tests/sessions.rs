@@ -3,7 +3,7 @@
 use super::wire::{Scripted, answer, console, down, job, lost, lpar, token, usual};
 use crate::site::{
     Activation, DeviceError, Keylock, PartitionControl, PartitionState, PartitionUuid,
-    PartitionView, PowerJob, PowerJobState,
+    PartitionView, PowerJob, PowerJobState, errand,
 };
 use std::time::Duration;
 
@@ -49,6 +49,38 @@ async fn many_questions_share_one_session_and_close_ends_it() {
     console.close().await;
     console.close().await;
     assert_eq!(wire.count("DELETE hmc1:12443/rest/api/web/Logon"), 1);
+}
+
+/// One session serves many runs; the console's audit log must name the run of each request.
+#[tokio::test]
+async fn each_request_names_the_run_it_is_sent_for_although_the_session_is_shared() {
+    let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let log = seen.clone();
+    let wire = Scripted::new(move |line, request| {
+        let memento = request.headers["x-audit-memento"].to_str().unwrap();
+        log.lock()
+            .unwrap()
+            .push((line.contains("/LogicalPartition/C-1"), memento.to_owned()));
+        usual(line).unwrap()
+    });
+    let console = console(&wire, ONE, LONG);
+    console.audit("operator O1");
+    let view = || console.view("P10", "CLONE1");
+    view().status().await.unwrap();
+    for run in ["operator O1 run a/1", "operator O1 run b/2"] {
+        let view = view();
+        errand::on_behalf_of(run, view.status()).await.unwrap();
+    }
+    let seen = seen.lock().unwrap();
+    let mementos: Vec<&str> = seen
+        .iter()
+        .filter(|(partition, _)| *partition)
+        .map(|(_, memento)| memento.as_str())
+        .collect();
+    assert_eq!(
+        mementos,
+        ["operator O1", "operator O1 run a/1", "operator O1 run b/2"]
+    );
 }
 
 #[tokio::test]
