@@ -92,7 +92,8 @@ pub struct VscsiAdapter {
     #[schemars(length(min = 6, max = 9))]
     #[x_kube(validation = Rule::new(r"self.matches(r'^vhost[0-9]{1,4}$')").message("vhost: write the server adapter as the VIOS names it, such as vhost3"))]
     pub vhost: String,
-    /// Array names of the target volumes behind this adapter, or `*` for all. Default all.
+    /// Array names of the target volumes behind this adapter; `*` stands for any characters (`CLONE1_*`), and alone for all
+    /// that no other adapter of this VIOS names. Every target must be behind at least one adapter. Default all.
     #[serde(default = "all_volumes")]
     #[schemars(length(min = 1, max = 256), inner(length(min = 1, max = 63)))]
     pub volumes: Vec<String>,

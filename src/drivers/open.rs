@@ -10,7 +10,7 @@ use super::transport::transcript::Transcript;
 use super::vios::{Adapter, HmcVirtualIo};
 use crate::api::CloneEnvironmentSpec;
 use crate::api::devices::Tls;
-use crate::site::{CloneSystem, IbmI, PartitionUuid, Site, SourceSystem};
+use crate::site::{CloneSystem, CopyServices, IbmI, PartitionUuid, Site, SourceSystem};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
@@ -135,7 +135,9 @@ impl Devices {
             credentials,
         )?;
         let (clone, source) = (&spec.clone.partition, &spec.source.partition);
+        let copy: Arc<dyn CopyServices> = Arc::new(SpectrumVirtualize::on(array, group));
         let control = console.control(&clone.managed_system, &clone.name, pinned);
+        let virtual_io = HmcVirtualIo::new(control.view(), adapters(spec)?).named_by(copy.clone());
         let freeze = source_host
             .link
             .freeze(source_host.system.clone(), spec.source.identities.clone());
@@ -145,9 +147,9 @@ impl Devices {
         }
         Ok(Site {
             source_partition: Arc::new(source_console.view(&source.managed_system, &source.name)),
-            virtual_io: Arc::new(HmcVirtualIo::new(control.view(), adapters(spec)?)),
+            virtual_io: Arc::new(virtual_io),
             clone_partition: Arc::new(control),
-            copy: Arc::new(SpectrumVirtualize::on(array, group)),
+            copy,
             source: SourceSystem(source_host.system),
             clone: CloneSystem(clone_host.system),
             freeze: Arc::new(freeze),
@@ -358,7 +360,6 @@ fn tls(options: &Tls, credentials: &dyn Credentials) -> Result<TlsOptions, Strin
     })
 }
 
-/// Every adapter serves every volume: array names of single volumes are refused when the plan is made.
 fn adapters(spec: &CloneEnvironmentSpec) -> Result<Vec<Adapter>, String> {
     let Some(vscsi) = &spec.virtual_io.vscsi else {
         return Err("virtualIo: write vscsi: { adapters }".to_owned());
@@ -366,7 +367,7 @@ fn adapters(spec: &CloneEnvironmentSpec) -> Result<Vec<Adapter>, String> {
     let adapters = vscsi.adapters.iter().map(|a| Adapter {
         server: a.server.clone(),
         vhost: a.vhost.clone(),
-        volumes: None,
+        volumes: a.volumes.clone(),
     });
     Ok(adapters.collect())
 }

@@ -169,12 +169,6 @@ impl Plan {
             field: "virtualIo",
             write: "vscsi: { adapters }",
         })?;
-        if vscsi.adapters.iter().any(|a| a.volumes != ["*"]) {
-            return Err(unusable(
-                "virtualIo.vscsi.adapters.volumes",
-                "only [\"*\"], all volumes behind every adapter, is driven by this version",
-            ));
-        }
         let plan = Self {
             mode: facts.mode,
             function: spec.function,

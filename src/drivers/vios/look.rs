@@ -112,11 +112,12 @@ impl HmcVirtualIo {
         let _turn = turn.lock().await;
         let look = self.look(station).await?;
         let served = &station.served;
-        let paths = served
-            .volumes
-            .iter()
-            .map(|(w, _)| plan::path(served, &look.adapters, &look.disks, &w.uid))
-            .collect();
+        let path = |w: &WantedVolume| plan::path(served, &look.adapters, &look.disks, &w.uid);
+        let ours = served.volumes.iter().map(|(w, _)| path(w));
+        // A VIOS that does not serve a volume must not map it either, to nobody.
+        let left = served.left_out.iter().map(path);
+        let left = left.filter(|p| p.mapped_as.is_some() || !p.mapped_elsewhere.is_empty());
+        let paths = ours.chain(left).collect();
         let foreign = plan::foreign(served, &look.adapters, &look.disks, wanted);
         Ok((paths, foreign))
     }

@@ -13,10 +13,12 @@ pub mod unique_id;
 mod work;
 
 use crate::drivers::hmc::{HmcView, System, ViosPartition};
-use crate::site::{DeviceError, Uid, VirtualIo, VirtualIoState, WantedVolume};
+use crate::site::{CopyServices, DeviceError, VirtualIo, VirtualIoState, WantedVolume};
 use async_trait::async_trait;
 use futures::future::join_all;
-use plan::Served;
+use plan::{Names, Served};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// One server adapter of the clone and the volumes behind it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,14 +27,29 @@ pub struct Adapter {
     pub server: String,
     /// `vhost3`.
     pub vhost: String,
-    /// Volumes behind it; `None` = all that no other adapter of this VIOS names.
-    pub volumes: Option<Vec<Uid>>,
+    /// The array's names of the volumes behind it, in which `*` stands for any characters; `*` alone = all that no other
+    /// adapter of this VIOS names.
+    pub volumes: Vec<String>,
+}
+
+/// All volumes.
+const ALL: &str = "*";
+/// How long the array's names of volumes are believed. A renamed volume keeps its identity, and only that is acted upon.
+const NAMES_KEPT: Duration = Duration::from_secs(60);
+
+impl Adapter {
+    fn takes_all(&self) -> bool {
+        self.volumes.iter().any(|v| v == ALL)
+    }
 }
 
 /// The clone's virtual SCSI on every VIOS that serves it.
 pub struct HmcVirtualIo {
     clone: HmcView,
     adapters: Vec<Adapter>,
+    /// Who knows the names of volumes; needed only where an adapter names single ones.
+    array: Option<Arc<dyn CopyServices>>,
+    names: tokio::sync::Mutex<Option<(Instant, Names)>>,
 }
 
 /// One VIOS with its share of the work.
@@ -49,7 +66,39 @@ impl HmcVirtualIo {
         Self {
             clone: clone.clone(),
             adapters,
+            array: None,
+            names: tokio::sync::Mutex::default(),
         }
+    }
+
+    /// Asks this array for the names of its targets where an adapter names single volumes; without one no name is known.
+    pub fn named_by(self, array: Arc<dyn CopyServices>) -> Self {
+        Self {
+            array: Some(array),
+            ..self
+        }
+    }
+
+    /// Names of the targets, where an adapter's place in the work depends on them.
+    async fn names(&self, volumes: &[WantedVolume]) -> Result<Names, DeviceError> {
+        let all = self.adapters.iter().all(|a| a.volumes == [ALL]);
+        let Some(array) = self.array.as_ref().filter(|_| !all) else {
+            return Ok(Names::new());
+        };
+        let mut kept = self.names.lock().await;
+        if let Some((read, names)) = kept.as_ref()
+            && read.elapsed() < NAMES_KEPT
+            && volumes.iter().all(|v| names.contains_key(&v.uid))
+        {
+            return Ok(names.clone());
+        }
+        let pairs = array.inventory().await?.pairs;
+        let names: Names = pairs
+            .into_iter()
+            .map(|p| (p.target.uid, p.target.name))
+            .collect();
+        *kept = Some((Instant::now(), names.clone()));
+        Ok(names)
     }
 
     fn device(&self) -> String {
@@ -58,7 +107,8 @@ impl HmcVirtualIo {
 
     /// The VIOSes, each with the wanted volumes it serves. Every name is checked before the first effect.
     async fn stations(&self, volumes: &[WantedVolume]) -> Result<Vec<Station>, DeviceError> {
-        let shares = plan::distribute(&self.adapters, volumes)
+        let names = self.names(volumes).await?;
+        let shares = plan::distribute(&self.adapters, volumes, &names)
             .map_err(|bad| DeviceError::refused(self.device(), bad.code, bad.text))?;
         let (system, clone_id) = self.clone.place().await?;
         let all = self.clone.console().vioses(&system).await?;

@@ -1,9 +1,10 @@
 //! Pure part: which volume belongs behind which adapter, and what a VIOS's answer means for the clone.
 
-use super::Adapter;
 use super::lsmap::{ServerAdapter, is_vhost};
+use super::{ALL, Adapter};
 use crate::drivers::hmc::ViosDisk;
 use crate::site::{Uid, VolumePath, WantedVolume};
+use std::collections::BTreeMap;
 
 /// Longest name of a virtual target device that every VIOS level takes (`hmc.md` § 5.2).
 const VTD_LENGTH: usize = 15;
@@ -16,7 +17,12 @@ pub(super) struct Served {
     pub(super) vhosts: Vec<String>,
     /// Volumes in the order given, each with its adapter.
     pub(super) volumes: Vec<(WantedVolume, String)>,
+    /// Volumes that only other VIOSes serve: a map left here from other times is found and removed, none is made.
+    pub(super) left_out: Vec<WantedVolume>,
 }
+
+/// The array's names of the wanted volumes. Empty where no adapter names single volumes.
+pub(super) type Names = BTreeMap<Uid, String>;
 
 /// A setting that cannot be carried out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,13 +37,16 @@ impl Bad {
     }
 }
 
-/// Gives every volume its adapter on every VIOS: the one that names it, else the first that takes all. A VIOS whose
-/// adapters take none of the volumes has an empty share; a volume that no VIOS serves is an error.
+/// Gives every volume its adapter on every VIOS: the first that names it, else the first that takes all. A VIOS whose
+/// adapters take none of the volumes has an empty share; a volume that no VIOS serves is an error, and so is a name that
+/// no volume has.
 pub(super) fn distribute(
     adapters: &[Adapter],
     volumes: &[WantedVolume],
+    names: &Names,
 ) -> Result<Vec<Served>, Bad> {
     check_names(adapters, volumes)?;
+    check_patterns(adapters, names)?;
     let mut shares: Vec<Served> = Vec::new();
     for adapter in adapters {
         match shares.iter_mut().find(|s| s.server == adapter.server) {
@@ -46,6 +55,7 @@ pub(super) fn distribute(
                 server: adapter.server.clone(),
                 vhosts: vec![adapter.vhost.clone()],
                 volumes: Vec::new(),
+                left_out: Vec::new(),
             }),
         }
     }
@@ -53,16 +63,22 @@ pub(super) fn distribute(
         let mut served = false;
         for share in &mut shares {
             let here = adapters.iter().filter(|a| a.server == share.server);
-            if let Some(vhost) = vhost_for(here, &volume.uid) {
-                share.volumes.push((volume.clone(), vhost.to_owned()));
-                served = true;
+            match vhost_for(here, names.get(&volume.uid)) {
+                Some(vhost) => {
+                    share.volumes.push((volume.clone(), vhost.to_owned()));
+                    served = true;
+                }
+                None => share.left_out.push(volume.clone()),
             }
         }
         if !served {
             return Err(Bad::new(
                 "NoAdapter",
                 format!(
-                    "volume {} is behind no adapter: name it in virtualIo.vscsi.adapters, or write \"*\" there",
+                    "volume {} ({}) is behind no adapter: name it in virtualIo.vscsi.adapters.volumes, or write \"*\" there",
+                    names
+                        .get(&volume.uid)
+                        .map_or("no target of the group now", String::as_str),
                     volume.uid
                 ),
             ));
@@ -73,14 +89,49 @@ pub(super) fn distribute(
 
 fn vhost_for<'a>(
     adapters: impl Iterator<Item = &'a Adapter> + Clone,
-    uid: &Uid,
+    name: Option<&String>,
 ) -> Option<&'a str> {
-    let names_it = |a: &&Adapter| a.volumes.as_ref().is_some_and(|v| v.contains(uid));
+    let names_it = |a: &&Adapter| {
+        name.is_some_and(|name| a.volumes.iter().any(|p| p != ALL && matches(p, name)))
+    };
     adapters
         .clone()
         .find(names_it)
-        .or_else(|| adapters.clone().find(|a| a.volumes.is_none()))
+        .or_else(|| adapters.clone().find(|a| a.takes_all()))
         .map(|a| a.vhost.as_str())
+}
+
+/// Whether the array's name fits; `*` stands for any characters, and case counts, as it does on the array.
+fn matches(pattern: &str, name: &str) -> bool {
+    let Some((head, rest)) = pattern.split_once('*') else {
+        return pattern == name;
+    };
+    let Some(name) = name.strip_prefix(head) else {
+        return false;
+    };
+    let mut cuts = name.char_indices().map(|(at, _)| at).chain([name.len()]);
+    cuts.any(|at| name.get(at..).is_some_and(|tail| matches(rest, tail)))
+}
+
+/// A name that no volume of the group has is a mistake of whoever wrote it, or of whoever renamed the volume.
+fn check_patterns(adapters: &[Adapter], names: &Names) -> Result<(), Bad> {
+    for adapter in adapters {
+        let mut patterns = adapter.volumes.iter().filter(|p| *p != ALL);
+        let Some(lost) = patterns.find(|p| !names.values().any(|n| matches(p, n))) else {
+            continue;
+        };
+        let known: Vec<&str> = names.values().map(String::as_str).collect();
+        return Err(Bad::new(
+            "VolumeUnknown",
+            format!(
+                "{} of VIOS {} names volume {lost}, but no target of the consistency group is called so; they are: {}; correct virtualIo.vscsi.adapters.volumes",
+                adapter.vhost,
+                adapter.server,
+                known.join(", ")
+            ),
+        ));
+    }
+    Ok(())
 }
 
 /// Names become words of a command line, so they are checked before any is built.
@@ -232,12 +283,24 @@ mod tests {
             vtd: vtd.into(),
         }
     }
-    fn adapter(server: &str, vhost: &str, volumes: Option<&[&str]>) -> Adapter {
+    fn adapter(server: &str, vhost: &str, volumes: &[&str]) -> Adapter {
         Adapter {
             server: server.into(),
             vhost: vhost.into(),
-            volumes: volumes.map(|v| v.iter().map(Uid::new).collect()),
+            volumes: volumes.iter().map(|v| (*v).to_owned()).collect(),
         }
+    }
+    /// Volumes `a` and `b`, which the array calls `CLN_A` and `CLN_B`.
+    fn names() -> Names {
+        ["a", "b"]
+            .map(|uid| (Uid::new(uid), format!("CLN_{}", uid.to_uppercase())))
+            .into()
+    }
+    fn both() -> [WantedVolume; 2] {
+        [wanted("a", "c_00"), wanted("b", "c_01")]
+    }
+    fn vhosts(share: &Served) -> Vec<&str> {
+        share.volumes.iter().map(|(_, v)| v.as_str()).collect()
     }
     fn disk(name: &str, uid: &str) -> ViosDisk {
         ViosDisk {
@@ -250,33 +313,81 @@ mod tests {
     #[test]
     fn an_adapter_that_names_a_volume_wins_over_one_that_takes_all() {
         let adapters = [
-            adapter("V1", "vhost3", None),
-            adapter("V1", "vhost4", Some(&["b"])),
-            adapter("V2", "vhost1", None),
+            adapter("V1", "vhost3", &["*"]),
+            adapter("V1", "vhost4", &["CLN_B"]),
+            adapter("V2", "vhost1", &["*"]),
         ];
-        let shares = distribute(&adapters, &[wanted("a", "c_00"), wanted("b", "c_01")]).unwrap();
-        let vhosts = |share: &Served| -> Vec<String> {
-            share.volumes.iter().map(|(_, v)| v.clone()).collect()
-        };
+        let shares = distribute(&adapters, &both(), &names()).unwrap();
         assert_eq!(vhosts(&shares[0]), ["vhost3", "vhost4"]);
         assert_eq!(vhosts(&shares[1]), ["vhost1", "vhost1"]);
     }
 
     #[test]
+    fn volumes_keep_the_groups_order_and_a_vios_that_serves_one_leaves_the_other_out() {
+        let adapters = [
+            adapter("V1", "vhost3", &["*_B", "CLN_A"]),
+            adapter("V2", "vhost1", &["CLN_B*"]),
+        ];
+        let shares = distribute(&adapters, &both(), &names()).unwrap();
+        let order: Vec<&str> = shares[0]
+            .volumes
+            .iter()
+            .map(|(w, _)| w.vtd.as_str())
+            .collect();
+        assert_eq!(order, ["c_00", "c_01"]);
+        assert_eq!(vhosts(&shares[1]), ["vhost1"]);
+        assert_eq!(shares[1].left_out, [wanted("a", "c_00")]);
+    }
+
+    #[test]
     fn a_volume_behind_no_adapter_is_an_error_and_never_left_out() {
-        let adapters = [adapter("V1", "vhost3", Some(&["a"]))];
-        let bad = distribute(&adapters, &[wanted("b", "c_00")]).unwrap_err();
+        let adapters = [adapter("V1", "vhost3", &["CLN_A"])];
+        let bad = distribute(&adapters, &both(), &names()).unwrap_err();
         assert_eq!(bad.code, "NoAdapter");
+        assert!(bad.text.contains("CLN_B"), "{}", bad.text);
+    }
+
+    #[test]
+    fn a_name_that_no_volume_has_is_an_error_even_beside_all() {
+        let adapters = [adapter("V1", "vhost3", &["*", "CLN_Q*"])];
+        let bad = distribute(&adapters, &both(), &names()).unwrap_err();
+        assert_eq!(bad.code, "VolumeUnknown");
+        for word in ["CLN_Q*", "V1", "vhost3", "CLN_A, CLN_B"] {
+            assert!(bad.text.contains(word), "{word}: {}", bad.text);
+        }
+    }
+
+    #[test]
+    fn a_star_stands_for_any_characters_and_case_counts() {
+        for (pattern, name) in [
+            ("CLN_*", "CLN_"),
+            ("*_1", "CLN_1"),
+            ("C*N*1", "CLN_11"),
+            ("é*", "éa"),
+        ] {
+            assert!(matches(pattern, name), "{pattern} {name}");
+        }
+        for (pattern, name) in [
+            ("CLN", "CLN_1"),
+            ("cln_*", "CLN_1"),
+            ("*_1", "CLN_12"),
+            ("", "a"),
+        ] {
+            assert!(!matches(pattern, name), "{pattern} {name}");
+        }
     }
 
     #[test]
     fn names_that_could_leave_the_command_line_are_refused() {
-        let good = [adapter("V1", "vhost3", None)];
+        let good = [adapter("V1", "vhost3", &["*"])];
         for vtd in ["a b", "a;reboot", "", "-f", "sixteen_letters_", "a\"b"] {
-            assert!(distribute(&good, &[wanted("a", vtd)]).is_err(), "{vtd}");
+            assert!(
+                distribute(&good, &[wanted("a", vtd)], &names()).is_err(),
+                "{vtd}"
+            );
         }
-        let bad = [adapter("V1", "vhost3 -f", None)];
-        assert!(distribute(&bad, &[wanted("a", "c_00")]).is_err());
+        let bad = [adapter("V1", "vhost3 -f", &["*"])];
+        assert!(distribute(&bad, &[wanted("a", "c_00")], &names()).is_err());
     }
 
     const MAP: &str = "vhost3:U1-V1-C5:0x00000010:c_00:Available:0x81:hdisk5:P:false:old:Available:0x82:hdisk9:P:false:vtopt0:Available:0x83:/var/vio/VMLibrary/x.iso: : \nvhost7:U1-V1-C6:0x00000002:x:Available:0x81:hdisk6:P:false";
@@ -286,6 +397,7 @@ mod tests {
             server: "V1".into(),
             vhosts: vec!["vhost3".into()],
             volumes: Vec::new(),
+            left_out: Vec::new(),
         }
     }
 

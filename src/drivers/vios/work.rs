@@ -21,7 +21,9 @@ impl HmcVirtualIo {
             .served
             .volumes
             .iter()
-            .flat_map(|(w, _)| plan::disks_of(&w.uid, &look.disks))
+            .map(|(w, _)| w)
+            .chain(&station.served.left_out)
+            .flat_map(|w| plan::disks_of(&w.uid, &look.disks))
             .collect();
         for adapter in &look.adapters {
             if !station.served.vhosts.contains(&adapter.vhost) {

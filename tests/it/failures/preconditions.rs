@@ -60,6 +60,19 @@ async fn unknown_vios_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn volume_name_of_no_target_is_named_beside_those_that_exist() {
+    let change = environments(|s| {
+        s["virtualIo"]["vscsi"]["adapters"][1]["volumes"] = json!(["CLONE*", "CLONE_LS"]);
+    });
+    let Some(stage) = Stage::new(as_it_is, change).await else {
+        return;
+    };
+    let words = ["VIOS2", "CLONE_LS", "CLONE2_0, CLONE2_1", "virtualIo.vscsi"];
+    stage.refuses(HOLD, "DeviceRefused", &words).await;
+    stage.unharmed().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn vios_without_rmc_is_named_and_waited_for() {
     let devices = |w: &mut WorldFile| w.vioses[1].rmc = false;
     let Some(stage) = Stage::new(devices, as_it_is).await else {

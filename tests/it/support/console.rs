@@ -188,7 +188,7 @@ pub fn adapter(server: &str, vhost: &str) -> Adapter {
     Adapter {
         server: server.into(),
         vhost: vhost.into(),
-        volumes: None,
+        volumes: vec!["*".into()],
     }
 }
 

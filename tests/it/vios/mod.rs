@@ -1,5 +1,6 @@
 //! The VIOS driver through the simulated console's CLIRunner over TLS.
 
 mod mapping;
+mod placed;
 mod renumbered;
 mod trouble;

@@ -173,7 +173,7 @@ impl Rig {
         let adapters = ["VIOS1", "VIOS2"].map(|server| Adapter {
             server: server.into(),
             vhost: "vhost3".into(),
-            volumes: None,
+            volumes: vec!["*".to_owned()],
         });
         Self::with(vioses, adapters.to_vec())
     }

@@ -2,7 +2,9 @@
 
 use super::padmin::{Rig, uid, vioses, wanted};
 use crate::drivers::vios::Adapter;
-use crate::site::{Uid, VirtualIo};
+use crate::recipe::fakes;
+use crate::site::{CopyServices, Uid, VirtualIo};
+use std::sync::Arc;
 
 #[tokio::test]
 async fn volumes_are_mapped_in_order_on_every_vios_and_unmapped_again() {
@@ -215,7 +217,7 @@ async fn unknown_servers_and_adapters_are_answered_with_those_that_exist() {
     let adapter = |server: &str, vhost: &str| Adapter {
         server: server.into(),
         vhost: vhost.into(),
-        volumes: None,
+        volumes: vec!["*".to_owned()],
     };
     for (adapter, code, names) in [
         (adapter("VIOS9", "vhost3"), "ViosUnknown", "VIOS1, VIOS2"),
@@ -231,6 +233,31 @@ async fn unknown_servers_and_adapters_are_answered_with_those_that_exist() {
     }
 }
 
+/// An array whose group has so many targets, CLONE1_0 first.
+fn array(count: u32) -> Arc<dyn CopyServices> {
+    let world = fakes::world();
+    let mut pairs: Vec<_> = (0..count).map(fakes::pair).collect();
+    for (n, pair) in pairs.iter_mut().enumerate() {
+        pair.target.uid = Uid::new(uid(n));
+        pair.target.name = format!("CLONE1_{n}");
+    }
+    world.set().inventory.as_mut().unwrap().pairs = pairs;
+    world.site().copy
+}
+
+#[tokio::test]
+async fn a_name_without_an_array_to_ask_is_refused_and_nothing_is_sent() {
+    let named = Adapter {
+        server: "VIOS1".into(),
+        vhost: "vhost3".into(),
+        volumes: vec!["CLONE1_*".to_owned()],
+    };
+    let rig = Rig::with(vioses(1), vec![named]);
+    let error = rig.virtual_io.map(&wanted(1)).await.unwrap_err();
+    assert_eq!(error.code(), Some("VolumeUnknown"));
+    assert_eq!(rig.commands(0, ""), Vec::<String>::new());
+}
+
 #[tokio::test]
 async fn volumes_go_to_the_adapter_that_names_them() {
     let two = vioses(2);
@@ -241,15 +268,16 @@ async fn volumes_go_to_the_adapter_that_names_them() {
         Adapter {
             server: "VIOS1".into(),
             vhost: "vhost3".into(),
-            volumes: None,
+            volumes: vec!["*".to_owned()],
         },
         Adapter {
             server: "VIOS1".into(),
             vhost: "vhost4".into(),
-            volumes: Some(vec![Uid::new(uid(1))]),
+            volumes: vec!["*_1".to_owned()],
         },
     ];
-    let rig = Rig::with(two, adapters);
+    let mut rig = Rig::with(two, adapters);
+    rig.virtual_io = rig.virtual_io.named_by(array(2));
     rig.virtual_io.map(&wanted(2)).await.unwrap();
     let made = rig.commands(0, "mkvdev");
     assert!(made[0].contains("vhost3 -dev clone1_00") && made[1].contains("vhost4 -dev clone1_01"));
