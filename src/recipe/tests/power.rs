@@ -1,5 +1,6 @@
 use super::super::fakes::*;
 use super::{step, step_of};
+use crate::engine::journal::Journal;
 use crate::engine::step::{LockKind, Observation};
 use crate::site::{CopyPhase, DeviceError, PartitionState, PartitionUuid, PowerJobState};
 use chrono::TimeDelta;
@@ -104,7 +105,11 @@ async fn hold_without_the_clones_lock_never_takes_part_in_its_state() {
     let world = world();
     let plan = Arc::new(plan("HOLD"));
     let mut journal = journal();
-    entry(&mut journal, "verify-site").output = [("attached".into(), "no".into())].into();
+    let say = |journal: &mut Journal, word: &str| {
+        let output = &mut entry(journal, "verify-site").output;
+        output.insert("attached".into(), word.into());
+    };
+    say(&mut journal, "no");
     let recipe = crate::recipe::build(&plan, world.sink());
     let wanted = [LockKind::TargetSet, LockKind::Source];
     assert_eq!((recipe.lock_set)(&journal), wanted);
@@ -125,11 +130,11 @@ async fn hold_without_the_clones_lock_never_takes_part_in_its_state() {
     }
     assert!(world.sent().is_empty());
     // A journal that does not say it, of an older operator for instance, locks everything.
-    entry(&mut journal, "verify-site").output.clear();
+    entry(&mut journal, "verify-site").output.remove("attached");
     assert!((recipe.lock_set)(&journal).contains(&LockKind::Clone));
     // USER starts the clone: it always needs the partition.
     let user = crate::recipe::build(&super::super::fakes::plan("USER"), world.sink());
-    entry(&mut journal, "verify-site").output = [("attached".into(), "no".into())].into();
+    say(&mut journal, "no");
     assert!((user.lock_set)(&journal).contains(&LockKind::Clone));
 }
 

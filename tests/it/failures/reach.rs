@@ -2,6 +2,7 @@
 
 use super::stage::{HOLD, Stage, as_it_is, condition, environments, says_all};
 use chrono::TimeDelta;
+use ibmi_clone_operator::api::CloneRun;
 use ibmi_clone_operator::simulators::faults::{Device, Fault, FaultKind};
 use ibmi_clone_operator::simulators::tls::Authority;
 use ibmi_clone_operator::simulators::world::file::WorldFile;
@@ -88,16 +89,18 @@ async fn device_that_refuses_its_port_is_named_and_waited_for() {
     let port = closed.rsplit(':').next().unwrap();
     says_all(&condition(&status, "Ready").1, &[port, "refused"]);
     let run = stage.run(HOLD).await;
-    let message = stage.says(&run, "verify-site", port).await;
-    says_all(&message, &["array", "refused"]);
+    // Its target set cannot be locked before the array has told who it is: the run waits unopened, and says why.
+    let waits = |r: &CloneRun| {
+        let status = r.status.as_ref();
+        status.is_some_and(|s| s.message.as_deref().is_some_and(|m| m.contains(port)))
+    };
+    let status = stage.until(&run, waits).await.status.unwrap();
+    assert!(!status.phase.is_final());
+    says_all(&status.message.unwrap(), &["array", "refused"]);
     stage.untouched();
-    // The run keeps the environment it was opened with: it is ended, and the next one has the right address.
-    stage.delete(&run).await;
     let right = json!(stage.site.endpoints.array);
     let spec = json!({"storage": {"spectrumVirtualize": {"endpoint": right}}});
     stage.change_spec(HOLD, spec).await;
-    stage.ready(HOLD).await;
-    let run = stage.run(HOLD).await;
     stage.ended(&run).await.succeeded();
     stage.unharmed().await;
 }
