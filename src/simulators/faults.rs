@@ -46,7 +46,7 @@ pub enum FaultKind {
 
 /// One fault, waiting for its request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Fault {
     /// Which device.
     pub device: Device,

@@ -126,7 +126,7 @@ fn every_object_of_the_contract_is_built_by_the_sources_and_known_to_the_simulat
 #[test]
 fn every_word_of_the_helper_protocol_stands_on_all_three_sides() {
     let sources = kit_sources();
-    let simulator = text("src/simulators/ibmi/helper.rs") + &folder("src/simulators/ibmi/helper");
+    let simulator = folder("src/simulators/ibmi/helper");
     let driver = folder("src/drivers/ibmi");
     let statuses = first("3.2");
     assert_eq!(missing(statuses.clone(), &sources), NONE);
@@ -165,7 +165,7 @@ fn every_word_of_the_helper_protocol_stands_on_all_three_sides() {
 #[test]
 fn every_state_of_watchdog_and_canary_is_known() {
     let sources = kit_sources();
-    let simulator = text("src/simulators/ibmi/helper.rs") + &folder("src/simulators/ibmi/helper");
+    let simulator = folder("src/simulators/ibmi/helper");
     let driver = text("src/drivers/ibmi/helper.rs");
     let states = first("4");
     let of_space: Vec<String> = states

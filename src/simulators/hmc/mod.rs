@@ -19,6 +19,7 @@ pub use file::{
     ConsoleFile, FibreChannelFile, ManagedSystemFile, PartitionFile, PartitionKind, ScsiFile,
 };
 pub use jobs::{Job, JobStatus, add_job, cancel};
+pub use mishaps::WORDS as MISHAPS;
 pub use partition::{Consoles, ManagedSystem, Partition, PowerState};
 pub use power::{
     PowerOff, advance, change_keylock, guest_power_down, power_off, power_off_how, power_on,
@@ -109,6 +110,12 @@ pub fn install(world: &mut World, file: &ConsoleFile) -> Result<(), String> {
     }
     world.console = consoles;
     Ok(())
+}
+
+/// A word of a thing that happens beside the requests: `Some` with what it names and the world does not have; `None`
+/// when it is no such word.
+pub(crate) fn missing_of(world: &World, word: &str) -> Option<Option<String>> {
+    mishaps::Mishap::parse(word).map(|m| m.missing(world))
 }
 
 /// Whether a partition is anything but `not activated`.

@@ -421,7 +421,9 @@ fn other(world: &mut World, partition: &str, user: &str, command: &Command) -> C
             }
             None => ClAnswer::escape("CPF2702", format!("Line {} not found.", word("LIND"))),
         },
-        _ => match super::objects::run(disk, user, is_self, command) {
+        _ => match super::saves::run(disk, command)
+            .or_else(|| super::objects::run(disk, user, is_self, command))
+        {
             Some(answer) => answer,
             None => {
                 let mut answer = ClAnswer::escape("CPF0006", "Errors occurred in command.");

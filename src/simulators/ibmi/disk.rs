@@ -148,6 +148,8 @@ pub struct DiskState {
     pub objects: BTreeSet<String>,
     /// Data areas, `LIB/NAME`.
     pub data_areas: BTreeMap<String, String>,
+    /// Save files, `LIB/NAME`, with the objects saved in them.
+    pub save_files: BTreeMap<String, Vec<String>>,
     /// Programs a person wrote.
     pub programs: BTreeMap<String, ProgramFile>,
     /// History log.

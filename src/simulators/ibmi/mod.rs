@@ -26,6 +26,7 @@ mod check;
 mod files;
 mod listings;
 mod objects;
+mod saves;
 mod tables;
 
 pub use disk::DiskState;

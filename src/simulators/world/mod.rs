@@ -5,6 +5,7 @@
 
 pub mod coupling;
 pub mod file;
+pub mod special;
 
 use super::faults::Faults;
 use super::ledger::Ledger;
@@ -151,6 +152,9 @@ impl World {
         hmc::install(&mut world, &file.console)?;
         vios::install(&mut world, &file.vioses)?;
         ibmi::install(&mut world, &file.systems)?;
+        for fault in &file.faults {
+            special::check(&world, fault)?;
+        }
         Ok(world)
     }
 

@@ -4,6 +4,7 @@ mod cluster;
 mod examples;
 mod offline;
 mod whole;
+mod world_file;
 
 use assert_cmd::Command;
 

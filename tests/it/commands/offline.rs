@@ -148,7 +148,7 @@ fn a_wrong_world_file_is_named_with_its_field() {
     assert_eq!(output.status.code(), Some(65));
     let said = text(&output.stderr);
     assert!(
-        said.contains("world.yaml") && said.contains("noSuchField"),
+        said.contains("world.yaml") && said.contains("noSuchField") && said.contains("knobs"),
         "{said}"
     );
 }

@@ -18,6 +18,7 @@ mod views;
 
 pub use commands::{Answer, Command, request};
 pub use file::{ArrayFile, GroupFile, HostFile, MapFile, PoolFile, VolumeFile};
+pub use mishaps::WORDS as MISHAPS;
 pub use model::{Array, MapState};
 pub use role::ArrayRole;
 
@@ -257,6 +258,12 @@ pub fn is_prepared_source(world: &World, uid: &Uid) -> bool {
             model::MapState::Preparing | model::MapState::Prepared
         ) && array.vdisks.get(&m.source).is_some_and(|v| &v.uid == uid)
     })
+}
+
+/// A word of a thing that happens to the array itself: `Some` with what it names and the array does not have; `None`
+/// when it is no such word.
+pub(crate) fn missing_of(world: &World, word: &str) -> Option<Option<String>> {
+    mishaps::Mishap::parse(word).map(|m| m.missing(&world.array))
 }
 
 /// Storage identity of a volume by the array's name.
