@@ -9,7 +9,7 @@ export CARGO_TARGET_DIR ?= $(cache)/target
 # kube-apiserver, kube-controller-manager, etcd, kubectl and Helm, built by `make kube`.
 export IBMICLONE_KUBE_BINARIES ?= $(cache)/kube
 
-.PHONY: help build test lint kube kube-if-go demo bench crds
+.PHONY: help build test lint kube control-plane kube-if-go demo bench crds
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 10
@@ -30,9 +30,12 @@ lint: ## formatting, clippy without warnings, one TLS library
 	    [ -z "$$unformatted" ] || { echo "gofmt would change: $$unformatted" >&2; exit 1; }; \
 	fi
 
-kube: ## kube-apiserver, etcd, kube-controller-manager, kubectl and Helm from source (8 minutes once, needs Go)
-	tools/kube/build.sh "$$IBMICLONE_KUBE_BINARIES"
+kube: control-plane ## kube-apiserver, etcd, kube-controller-manager, kubectl and Helm from source (8 minutes once, needs Go)
 	tools/helm/build.sh "$$IBMICLONE_KUBE_BINARIES"
+
+# The demo needs no Helm.
+control-plane:
+	tools/kube/build.sh "$$IBMICLONE_KUBE_BINARIES"
 
 # Status 3 of the scripts: no Go. Where CI=true is set the tests that need it then fail instead of being skipped.
 kube-if-go:
@@ -47,7 +50,7 @@ kube-if-go:
 
 # A debug build: from nothing it is ready sooner than an optimised one, after `make test` at once, and simulated
 # devices need no speed.
-demo: kube ## a control plane, simulated devices and the operator at work; KEEP=1 leaves it running
+demo: control-plane ## a control plane, simulated devices and the operator at work; KEEP=1 leaves it running
 	cargo run --locked -- demo --kube-binaries "$$IBMICLONE_KUBE_BINARIES" $(if $(KEEP),--keep)
 
 bench: ## the measurements of benches/
