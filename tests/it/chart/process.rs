@@ -15,9 +15,13 @@ use kube::api::{DeleteParams, ListParams, PostParams};
 use kube::{Api, Client};
 use serde_json::json;
 use std::time::Duration;
+use tokio::sync::Mutex;
 
 const SCALE: f64 = 60.0;
 const LIMIT: Duration = Duration::from_secs(240);
+
+/// An operator for the whole cluster would work on the other tests' environments too, so one runs at a time.
+static ALONE: Mutex<()> = Mutex::const_new(());
 
 /// Simulated devices, and the demo's environments in a namespace.
 async fn demo(client: &Client, namespace: &str) -> SimulatedSite {
@@ -41,6 +45,7 @@ async fn until<T, F: Future<Output = Option<T>>>(
         if let Some(found) = look().await {
             return found;
         }
+        assert_eq!(process.forbidden(), Vec::<String>::new(), "{what}");
         let late = started.elapsed() > LIMIT;
         let ended = process.ended();
         assert!(
@@ -99,6 +104,7 @@ async fn with_the_charts_account_the_operator_clones_and_is_refused_nothing() {
     let Some(stack) = installed().await else {
         return;
     };
+    let _alone = ALONE.lock().await;
     let (client, here) = namespace(stack).await;
     let site = demo(&client, &here).await;
     let mut process = OperatorProcess::start(stack, OPERATORS, RELEASE, SCALE).await;
@@ -137,6 +143,7 @@ async fn in_one_namespace_the_operator_needs_no_right_of_the_whole_cluster() {
     let Some(stack) = installed().await else {
         return;
     };
+    let _alone = ALONE.lock().await;
     let (client, here) = namespace(stack).await;
     let _site = demo(&client, &here).await;
     let release = "scoped";
@@ -156,6 +163,7 @@ async fn a_right_that_is_missing_ends_the_operator_with_a_word_about_it() {
     let Some(stack) = installed().await else {
         return;
     };
+    let _alone = ALONE.lock().await;
     let helm = Helm::find().unwrap().on(stack);
     let values =
         "fullnameOverride=poor,crds.install=false,operator.id=poor-1,scope.namespaces={poor}";

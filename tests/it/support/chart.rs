@@ -122,6 +122,8 @@ impl OperatorProcess {
             .arg(&kubeconfig)
             .env_clear()
             .env("POD_NAMESPACE", namespace)
+            // What a watch is refused is said at this level only.
+            .env("RUST_LOG", "info,ibmi_clone_operator=debug")
             .env("HOSTNAME", format!("{release}-0"))
             .stdin(Stdio::null())
             .stdout(output.try_clone().unwrap())
