@@ -6,10 +6,10 @@ SHELL := bash
 # Build results live outside the checkout: `git clean` costs nothing, and every checkout shares them.
 cache := $(HOME)/.cache/ibmi-clone-operator
 export CARGO_TARGET_DIR ?= $(cache)/target
-# kube-apiserver, kube-controller-manager, etcd and kubectl, built by `make kube`.
+# kube-apiserver, kube-controller-manager, etcd, kubectl and Helm, built by `make kube`.
 export IBMICLONE_KUBE_BINARIES ?= $(cache)/kube
 
-.PHONY: help build test lint kube kube-if-go demo bench crds
+.PHONY: help build test lint kube control-plane kube-if-go demo bench crds
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 10
@@ -30,24 +30,32 @@ lint: ## formatting, clippy without warnings, one TLS library
 	    [ -z "$$unformatted" ] || { echo "gofmt would change: $$unformatted" >&2; exit 1; }; \
 	fi
 
-kube: ## kube-apiserver, etcd, kube-controller-manager and kubectl from source (5 minutes once, needs Go)
+kube: control-plane ## kube-apiserver, etcd, kube-controller-manager, kubectl and Helm from source (8 minutes once, needs Go)
+	tools/helm/build.sh "$$IBMICLONE_KUBE_BINARIES"
+
+# The demo needs no Helm.
+control-plane:
 	tools/kube/build.sh "$$IBMICLONE_KUBE_BINARIES"
 
-# Status 3 of the script: no Go. Where CI=true is set the tests that need it then fail instead of being skipped.
+# Status 3 of the scripts: no Go. Where CI=true is set the tests that need it then fail instead of being skipped.
 kube-if-go:
-	@tools/kube/build.sh "$$IBMICLONE_KUBE_BINARIES" || { \
-	    status=$$?; \
-	    [ $$status -eq 3 ] || exit $$status; \
-	    echo "without Go the tests on a real Kubernetes API are skipped, unless an older build of it is there" >&2; \
-	}
+	@for tool in kube helm; do \
+	    tools/$$tool/build.sh "$$IBMICLONE_KUBE_BINARIES" || { \
+	        status=$$?; \
+	        [ $$status -eq 3 ] || exit $$status; \
+	        echo "without Go the tests with a real Kubernetes API and Helm are skipped, unless an older build is there" >&2; \
+	        break; \
+	    }; \
+	done
 
 # A debug build: from nothing it is ready sooner than an optimised one, after `make test` at once, and simulated
 # devices need no speed.
-demo: kube ## a control plane, simulated devices and the operator at work; KEEP=1 leaves it running
+demo: control-plane ## a control plane, simulated devices and the operator at work; KEEP=1 leaves it running
 	cargo run --locked -- demo --kube-binaries "$$IBMICLONE_KUBE_BINARIES" $(if $(KEEP),--keep)
 
 bench: ## the measurements of benches/
 	cargo bench --locked --bench operator
 
-crds: ## writes crds/ anew from the source
+crds: ## writes crds/ and the chart's copy anew from the source
 	cargo run --locked --quiet -- crd --output crds
+	cp crds/*.yaml charts/ibmi-clone-operator/files/crds/

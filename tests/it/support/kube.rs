@@ -42,6 +42,30 @@ pub async fn own() -> Option<KubeStack> {
     )
 }
 
+/// A control plane without our definitions, for tests of what installs them. Its `name` is the directory of its logs.
+pub async fn bare(name: &str) -> Result<KubeStack, KubeStackError> {
+    let binaries = binaries().expect("asked before");
+    let mut stack = KubeStack::start(&binaries, &workdir(name)).await?;
+    stack.start_controller_manager().await?;
+    Ok(stack)
+}
+
+/// The Helm that `make kube` puts beside the control plane; nothing, with a word about it, when it did not.
+pub fn helm() -> Option<PathBuf> {
+    let helm = binaries()?.join("helm");
+    if helm.is_file() {
+        return Some(helm);
+    }
+    let place = helm.display();
+    assert!(
+        std::env::var_os("CI").is_none_or(|ci| ci != "true"),
+        "Helm is needed in CI: there is no {place}"
+    );
+    let mut terminal = std::io::stderr();
+    writeln!(terminal, "SKIPPED: no {place}; `make kube` builds it").unwrap();
+    None
+}
+
 /// Makes a namespace nobody else uses, and a client whose default it is. Nobody waits for its end: that takes 5 s.
 pub async fn namespace(stack: &KubeStack) -> (Client, String) {
     let namespace =

@@ -1,5 +1,6 @@
 //! What tests of several subjects share.
 
+pub mod chart;
 pub mod console;
 pub mod kube;
 pub mod wait;

@@ -1,0 +1,135 @@
+//! A mode that works on a held image needs a permission of its own: the admission policy of the chart.
+
+use super::{RELEASE, acting_as, bind, installed, read};
+use crate::support::kube::namespace;
+use ibmi_clone_operator::commands::kube_stack::KubeStack;
+use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
+use kube::api::{DynamicObject, PostParams};
+use kube::core::{ApiResource, GroupVersionKind};
+use kube::{Api, Client};
+use serde_json::json;
+use std::time::Duration;
+
+const MODES: [(&str, &str); 3] = [
+    ("StartHeld", "startheld"),
+    ("ReleaseHeld", "releaseheld"),
+    ("End", "end"),
+];
+
+/// The policy must hold whichever modes the definition knows, so one that does not know them learns them here.
+async fn know_the_modes(stack: &KubeStack) {
+    let kind = GroupVersionKind::gvk("apiextensions.k8s.io", "v1", "CustomResourceDefinition");
+    let resource = ApiResource::from_gvk(&kind);
+    let api: Api<DynamicObject> = Api::all_with(stack.client().unwrap(), &resource);
+    let name = "cloneruns.ibmiclone.dev";
+    let at = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/mode/enum";
+    let mut definition = api.get(name).await.unwrap();
+    let list = definition.data.pointer_mut(at).unwrap();
+    let mut known: Vec<String> = read(list.clone());
+    for (mode, _) in MODES {
+        if !known.iter().any(|k| k == mode) {
+            known.push(mode.to_owned());
+        }
+    }
+    *list = json!(known);
+    let post = PostParams::default();
+    api.replace(name, &post, &definition).await.unwrap();
+}
+
+/// Tries to create a run of a mode; nothing is stored.
+async fn tries(client: &Client, namespace: &str, mode: &str) -> Result<(), String> {
+    let kind = GroupVersionKind::gvk("ibmiclone.dev", "v1alpha1", "CloneRun");
+    let resource = ApiResource::from_gvk(&kind);
+    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource);
+    let run: DynamicObject = read(json!({
+        "apiVersion": "ibmiclone.dev/v1alpha1", "kind": "CloneRun",
+        "metadata": {"generateName": "nightly-"},
+        "spec": {"environment": "nightly", "mode": mode, "run": "nightly-1"},
+    }));
+    let dry = PostParams {
+        dry_run: true,
+        ..PostParams::default()
+    };
+    match api.create(&dry, &run).await {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status)) => Err(status.message.clone()),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// The same until the API server has taken notice of the definition, the policy and the rules.
+async fn until_answer(
+    client: &Client,
+    namespace: &str,
+    mode: &str,
+    wanted: impl Fn(&Result<(), String>) -> bool,
+) -> Result<(), String> {
+    let waiting = async {
+        loop {
+            let answer = tries(client, namespace, mode).await;
+            if wanted(&answer) {
+                return answer;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    match tokio::time::timeout(Duration::from_secs(30), waiting).await {
+        Ok(answer) => answer,
+        Err(_) => panic!("{mode}: {:?}", tries(client, namespace, mode).await),
+    }
+}
+
+#[tokio::test]
+async fn a_mode_on_a_held_image_needs_its_own_permission() {
+    let Some(stack) = installed().await else {
+        return;
+    };
+    know_the_modes(stack).await;
+    let (admin, here) = namespace(stack).await;
+    let user = |role: &str| format!("{RELEASE}-{role}");
+    bind(&admin, &here, &user("operator")).await;
+    bind(&admin, &here, &user("editor")).await;
+    let operator = acting_as(stack, &user("operator"));
+    let editor = acting_as(stack, &user("editor"));
+
+    for (mode, permission) in MODES {
+        let refused =
+            |answer: &Result<(), String>| matches!(answer, Err(m) if m.contains("permission"));
+        let said = until_answer(&operator, &here, mode, refused)
+            .await
+            .unwrap_err();
+        let wanted = format!(
+            "mode {mode}: user {} lacks the permission \"create\" on \"cloneruns/{permission}\" of ibmiclone.dev in namespace {here}; ask for a role that has it",
+            user("operator")
+        );
+        assert!(said.contains(&wanted), "{said}");
+        tries(&editor, &here, mode).await.unwrap();
+    }
+    for mode in ["Clone", "Preflight"] {
+        tries(&operator, &here, mode).await.unwrap();
+    }
+
+    let role: Role = read(json!({"metadata": {"name": "ends"}, "rules": [
+        {"apiGroups": ["ibmiclone.dev"], "resources": ["cloneruns/end"], "verbs": ["create"]},
+    ]}));
+    let binding: RoleBinding = read(json!({
+        "metadata": {"name": "ends"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "ends"},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user("operator")}],
+    }));
+    let post = PostParams::default();
+    Api::namespaced(admin.clone(), &here)
+        .create(&post, &role)
+        .await
+        .unwrap();
+    Api::namespaced(admin, &here)
+        .create(&post, &binding)
+        .await
+        .unwrap();
+    until_answer(&operator, &here, "End", Result::is_ok)
+        .await
+        .unwrap();
+    tries(&operator, &here, "ReleaseHeld").await.unwrap_err();
+    let (_, elsewhere) = namespace(stack).await;
+    tries(&operator, &elsewhere, "End").await.unwrap_err();
+}
