@@ -3,11 +3,14 @@
 use super::factory::Drivers;
 use super::{CommandError, Exit, KubeFlags};
 use crate::controllers::{OperatorConfig, ScheduleClock, run_operator};
+use crate::observability::health;
 use crate::observability::logging::{LogFormat, init};
 use chrono::{DateTime, Utc};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, Client};
+use std::net::SocketAddr;
 use std::sync::Arc;
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -32,6 +35,9 @@ pub struct Arguments {
     /// --simulated-time-scale. Default now.
     #[arg(long, value_name = "TIME")]
     simulated_time_start: Option<DateTime<Utc>>,
+    /// Serves /healthz and /readyz there over plain HTTP, for the kubelet: 0.0.0.0:8080. Default: not served.
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
     /// json: one object per line on standard output; text: for a terminal, on standard error.
     #[arg(long, value_enum, default_value = "json")]
     log_format: Format,
@@ -84,10 +90,23 @@ pub async fn execute(kube: &KubeFlags, arguments: Arguments) -> Result<Exit, Com
         pace: arguments.simulated_time_scale,
         ..OperatorConfig::new(lease_namespace, writer(), operator)
     };
+    let health = match arguments.listen {
+        Some(address) => {
+            let listener = TcpListener::bind(address)
+                .await
+                .map_err(|e| CommandError::io(format!("listen on {address} (--listen)"), e))?;
+            let answering = health::serve(listener, config.ready.clone());
+            Some(tokio::spawn(answering))
+        }
+        None => None,
+    };
     let shutdown = CancellationToken::new();
     let stopping = tokio::spawn(cancel_on_signal(shutdown.clone()));
     let result = serve(cluster.client, config, shutdown).await;
     stopping.abort();
+    if let Some(health) = health {
+        health.abort();
+    }
     result.map(|()| Exit::Done)
 }
 

@@ -105,13 +105,24 @@ pub async fn run_operator_with(
             shutdown.clone(),
         )));
     }
+    let ready = tokio::spawn(say_when_ready(context.clone()));
     for task in loops {
         if let Err(error) = task.await {
             tracing::error!(%error, "a loop of the operator ended badly");
         }
     }
+    ready.abort();
     tracing::info!("operator stopped");
     Ok(())
+}
+
+/// Readiness is the watches': before they have listed everything, a source that is not known yet would look like none.
+async fn say_when_ready(context: Arc<Context>) {
+    while context.known.all().is_none() {
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    let ready = &context.config.ready;
+    ready.store(true, std::sync::atomic::Ordering::Relaxed);
 }
 
 /// Both kinds can be listed: said once and clearly, instead of a watch that fails for ever.

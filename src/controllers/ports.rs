@@ -9,6 +9,7 @@ use crate::recipe::{LogSink, Pins, Plan};
 use crate::site::{DeviceError, Site};
 use async_trait::async_trait;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// Lines of steps and checks of a site. The binary uses [`BuiltinRecipes`]; tests of the controllers use short ones.
 #[async_trait]
@@ -111,6 +112,8 @@ pub struct OperatorConfig {
     pub operator: String,
     /// The clock the schedule follows: the machine's, except with simulated devices.
     pub schedule_clock: ScheduleClock,
+    /// Becomes true once every watch has listed what it serves: `/readyz`.
+    pub ready: Arc<AtomicBool>,
 }
 
 impl OperatorConfig {
@@ -127,6 +130,7 @@ impl OperatorConfig {
             writer: writer.into(),
             operator: operator.into(),
             schedule_clock: ScheduleClock::system(),
+            ready: Arc::default(),
         }
     }
     /// Id of this operator in the guest kit's files on the source: a second operator, of another cluster, is refused

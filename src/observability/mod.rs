@@ -1,3 +1,4 @@
-//! Logging. Metrics and health come with the issue on monitoring.
+//! Logging and health. Metrics come with the issue on monitoring.
 
+pub mod health;
 pub mod logging;

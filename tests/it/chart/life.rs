@@ -2,7 +2,7 @@
 
 use super::read;
 use crate::crd_rules::environment;
-use crate::support::chart::{Helm, chart, container_arguments};
+use crate::support::chart::{Helm, chart};
 use crate::support::kube::{bare, namespace};
 use ibmi_clone_operator::api::{CloneEnvironment, CloneRun};
 use k8s_openapi::api::apps::v1::Deployment;
@@ -41,9 +41,10 @@ async fn site(client: &Client, namespace: &str) -> (CloneEnvironment, CloneRun) 
     (kept, row)
 }
 
-async fn arguments(client: &Client) -> String {
+async fn replicas(client: &Client) -> i32 {
     let deployments: Api<Deployment> = Api::namespaced(client.clone(), OPS);
-    container_arguments(&deployments.get(NAME).await.unwrap()).join(" ")
+    let deployment = deployments.get(NAME).await.unwrap();
+    deployment.spec.unwrap().replicas.unwrap_or_default()
 }
 
 /// A later chart: one definition has an annotation more.
@@ -108,18 +109,18 @@ async fn a_release_comes_changes_and_goes_and_environments_and_history_stay() {
     );
     let (_, place) = namespace(&stack).await;
     let (kept, row) = site(&client, &place).await;
-    assert!(!arguments(&client).await.contains("--leader-elect"));
+    assert_eq!(replicas(&client).await, 1);
 
     let directory = tempfile::tempdir().unwrap();
     let later = later_chart(directory.path());
-    let upgrade = ["upgrade", NAME, &later, "--set", "replicas=2"];
+    let upgrade = ["upgrade", NAME, &later, "--set", "replicas=0"];
     helm.does(&[&upgrade[..], &in_ops[..]].concat()).await;
-    assert!(arguments(&client).await.contains("--leader-elect"));
+    assert_eq!(replicas(&client).await, 0);
     assert_eq!(short_names(&client).await, ["crun", "history", "later"]);
 
     helm.does(&[&["rollback", NAME, "1"][..], &in_ops[..]].concat())
         .await;
-    assert!(!arguments(&client).await.contains("--leader-elect"));
+    assert_eq!(replicas(&client).await, 1);
     assert_eq!(short_names(&client).await, ["crun", "history"]);
     let history = helm
         .does(&[&["history", NAME][..], &in_ops[..]].concat())

@@ -113,7 +113,6 @@ impl OperatorProcess {
         let log = files.path().join("log");
         let mut arguments = container_arguments(&deployment);
         serve_on_loopback(&mut arguments);
-        without_unknown(&mut arguments);
         let output = File::create(&log).unwrap();
         let child = Command::new(assert_cmd::cargo::cargo_bin("ibmi-clone"))
             .args(&arguments)
@@ -177,21 +176,6 @@ impl OperatorProcess {
 fn serve_on_loopback(arguments: &mut [String]) {
     let at = arguments.iter().position(|a| a == "--listen").unwrap();
     arguments[at + 1] = "127.0.0.1:0".to_owned();
-}
-
-/// Leaves out the two flags that a program which serves no health and knows no leader has not, with a word about it.
-fn without_unknown(arguments: &mut Vec<String>) {
-    let mut program = Command::new(assert_cmd::cargo::cargo_bin("ibmi-clone"));
-    let output = program.args(["operator", "--help"]).output().unwrap();
-    let help = String::from_utf8(output.stdout).unwrap();
-    for (flag, words) in [("--listen", 2), ("--leader-elect", 1)] {
-        if let Some(at) = arguments.iter().position(|a| a == flag)
-            && !help.contains(flag)
-        {
-            eprintln!("the program has no {flag} and is started without");
-            arguments.drain(at..at + words);
-        }
-    }
 }
 
 /// A token as the kubelet asks for one.
