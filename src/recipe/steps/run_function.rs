@@ -136,7 +136,7 @@ impl RunFunction {
                 return Observation::Done(out);
             }
         };
-        if elapsed < self.limit() {
+        if elapsed < self.plan.pace.seconds(self.plan.function_seconds) {
             return Observation::underway(poll, waits);
         }
         Observation::Done(facts([
@@ -258,8 +258,9 @@ impl Step for RunFunction {
     fn id(&self) -> &'static str {
         ID
     }
+    /// A little more than `functionSeconds`, so that the step itself says what the job does and its logs are collected.
     fn limit(&self) -> Duration {
-        self.plan.pace.seconds(self.plan.function_seconds)
+        self.plan.pace.seconds(self.plan.function_seconds + 300)
     }
     fn locks(&self) -> &'static [LockKind] {
         &[LockKind::Clone]
