@@ -96,23 +96,14 @@ impl Faults {
     /// Takes a device-specific fault that waits for this operation by name, as `OPERATION` or `special OPERATION`. Other
     /// kinds, and faults for any operation, stay for the request itself.
     pub fn take_special(&mut self, device: Device, name: &str, operation: &str) -> Option<String> {
-        let at = self.waiting.iter().position(|f| {
-            let wanted = f.operation.strip_prefix("special ").unwrap_or(&f.operation);
-            f.device == device
-                && (f.name.is_empty() || f.name == name)
-                && wanted == operation
-                && matches!(f.kind, FaultKind::Special(_))
-                && f.times > 0
-        })?;
-        let fault = &mut self.waiting[at];
-        fault.times -= 1;
-        let FaultKind::Special(word) = fault.kind.clone() else {
-            return None;
+        let word = |f: &Fault| match &f.kind {
+            FaultKind::Special(word) => Some(word.clone()),
+            _ => None,
         };
-        if fault.times == 0 {
-            self.waiting.remove(at);
-        }
-        Some(word)
+        self.take_first(device, name, |f| {
+            let wanted = f.operation.strip_prefix("special ").unwrap_or(&f.operation);
+            (wanted == operation).then(|| word(f)).flatten()
+        })
     }
     /// Takes the fault for this request, if one waits.
     pub fn take(&mut self, device: Device, name: &str, operation: &str) -> Option<FaultKind> {
@@ -126,19 +117,43 @@ impl Faults {
         operation: &str,
         shows: impl Fn(&FaultKind) -> bool,
     ) -> Option<FaultKind> {
-        let at = self.waiting.iter().position(|f| {
-            f.device == device
-                && (f.name.is_empty() || f.name == name)
-                && operation.starts_with(&f.operation)
-                && f.times > 0
-                && shows(&f.kind)
+        self.take_first(device, name, |f| {
+            let wanted = operation.starts_with(&f.operation) && shows(&f.kind);
+            wanted.then(|| f.kind.clone())
+        })
+    }
+    /// Takes a device-specific fault whose word this place can read, on any operation that begins like its own: the word
+    /// and what it means.
+    pub fn take_word<T>(
+        &mut self,
+        device: Device,
+        name: &str,
+        operation: &str,
+        read: impl Fn(&str) -> Option<T>,
+    ) -> Option<(String, T)> {
+        self.take_first(device, name, |f| match &f.kind {
+            FaultKind::Special(word) if operation.starts_with(&f.operation) => {
+                Some((word.clone(), read(word)?))
+            }
+            _ => None,
+        })
+    }
+    /// Uses up the first fault of this device of which `wanted` makes something.
+    fn take_first<T>(
+        &mut self,
+        device: Device,
+        name: &str,
+        wanted: impl Fn(&Fault) -> Option<T>,
+    ) -> Option<T> {
+        let (at, found) = self.waiting.iter().enumerate().find_map(|(at, f)| {
+            let here = f.device == device && (f.name.is_empty() || f.name == name) && f.times > 0;
+            Some((at, here.then(|| wanted(f)).flatten()?))
         })?;
         let fault = &mut self.waiting[at];
         fault.times -= 1;
-        let kind = fault.kind.clone();
         if fault.times == 0 {
             self.waiting.remove(at);
         }
-        Some(kind)
+        Some(found)
     }
 }

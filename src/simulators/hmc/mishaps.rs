@@ -2,7 +2,7 @@
 //! any request. It happens just before that request, and lasts.
 
 use super::power::start_by_hand;
-use crate::simulators::faults::{Device, FaultKind};
+use crate::simulators::faults::Device;
 use crate::simulators::world::World;
 use chrono::TimeDelta;
 
@@ -65,13 +65,12 @@ impl Mishap {
 /// Lets everything happen that waits for this request (`METHOD path`).
 pub(super) fn happen(world: &mut World, operation: &str) {
     let name = world.console.name.clone();
-    let is_one = |k: &FaultKind| matches!(k, FaultKind::Special(w) if Mishap::parse(w).is_some());
-    while let Some(FaultKind::Special(word)) =
-        world.faults.take_if(Device::Hmc, &name, operation, is_one)
-    {
-        let Some(mishap) = Mishap::parse(&word) else {
-            continue;
-        };
+    let faults = |world: &mut World| {
+        world
+            .faults
+            .take_word(Device::Hmc, &name, operation, Mishap::parse)
+    };
+    while let Some((word, mishap)) = faults(world) {
         match mishap.missing(world) {
             Some(why) => tracing::warn!(word, why, "a fault of the simulated HMC does nothing"),
             None => apply(world, mishap),

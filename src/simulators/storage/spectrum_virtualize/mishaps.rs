@@ -2,7 +2,7 @@
 //! It happens just before that command runs, and lasts.
 
 use super::model::{Array, MapState, Named, find};
-use crate::simulators::faults::{Device, FaultKind};
+use crate::simulators::faults::Device;
 use crate::simulators::world::World;
 use std::collections::BTreeMap;
 
@@ -68,13 +68,12 @@ fn with<T: Named>(objects: &mut BTreeMap<u32, T>, name: &str, change: impl FnOnc
 /// Lets everything happen that waits for this command.
 pub(super) fn happen(world: &mut World, verb: &str) {
     let name = world.array.name.clone();
-    let is_one = |k: &FaultKind| matches!(k, FaultKind::Special(w) if Mishap::parse(w).is_some());
-    while let Some(FaultKind::Special(word)) =
-        world.faults.take_if(Device::Array, &name, verb, is_one)
-    {
-        let Some(mishap) = Mishap::parse(&word) else {
-            continue;
-        };
+    let faults = |world: &mut World| {
+        world
+            .faults
+            .take_word(Device::Array, &name, verb, Mishap::parse)
+    };
+    while let Some((word, mishap)) = faults(world) {
         match mishap.missing(&world.array) {
             Some(why) => tracing::warn!(word, why, "a fault of the simulated array does nothing"),
             None => apply(world, &mishap),
