@@ -5,22 +5,19 @@ use super::{Answer, Command, created, object};
 use crate::simulators::storage::spectrum_virtualize::model::{Array, Host, find, free_id};
 use crate::simulators::world::World;
 
-fn named_host(array: &Array, command: &Command) -> Result<u32, Answer> {
+/// Ids of the volume and of the host that a mapping command names.
+fn volume_and_host(array: &Array, command: &Command) -> Result<(u32, u32), Answer> {
+    let vdisk = object(&array.vdisks, command)?.id;
     let name = command
         .text("host")
         .ok_or_else(|| Answer::refused("CMMVC5707E", "Required parameters are missing."))?;
-    find(&array.hosts, &name)
-        .map(|h| h.id)
-        .ok_or_else(|| Answer::absent(&name))
+    let host = find(&array.hosts, &name).ok_or_else(|| Answer::absent(&name))?;
+    Ok((vdisk, host.id))
 }
 
 pub(super) fn map_to_host(world: &mut World, command: &Command) -> Answer {
-    let vdisk = match object(&world.array.vdisks, command) {
-        Ok(vdisk) => vdisk.id,
-        Err(answer) => return answer,
-    };
-    let host = match named_host(&world.array, command) {
-        Ok(host) => host,
+    let (vdisk, host) = match volume_and_host(&world.array, command) {
+        Ok(pair) => pair,
         Err(answer) => return answer,
     };
     let mapped: Vec<u32> = world
@@ -57,12 +54,8 @@ pub(super) fn map_to_host(world: &mut World, command: &Command) -> Answer {
 }
 
 pub(super) fn unmap_from_host(world: &mut World, command: &Command) -> Answer {
-    let vdisk = match object(&world.array.vdisks, command) {
-        Ok(vdisk) => vdisk.id,
-        Err(answer) => return answer,
-    };
-    let host = match named_host(&world.array, command) {
-        Ok(host) => host,
+    let (vdisk, host) = match volume_and_host(&world.array, command) {
+        Ok(pair) => pair,
         Err(answer) => return answer,
     };
     if let Some(answer) = protected(world, vdisk) {
