@@ -2,6 +2,7 @@
 
 use super::{RELEASE, acting_as, bind, installed, read};
 use crate::support::kube::namespace;
+use crate::support::wait;
 use ibmi_clone_operator::commands::kube_stack::KubeStack;
 use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use kube::api::{DynamicObject, PostParams};
@@ -64,19 +65,15 @@ async fn until_answer(
     mode: &str,
     wanted: impl Fn(&Result<(), String>) -> bool,
 ) -> Result<(), String> {
-    let waiting = async {
-        loop {
-            let answer = tries(client, namespace, mode).await;
-            if wanted(&answer) {
-                return answer;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+    wait::found_within(Duration::from_secs(30), mode, async || {
+        let answer = tries(client, namespace, mode).await;
+        if wanted(&answer) {
+            Ok(answer)
+        } else {
+            Err(format!("{answer:?}"))
         }
-    };
-    match tokio::time::timeout(Duration::from_secs(30), waiting).await {
-        Ok(answer) => answer,
-        Err(_) => panic!("{mode}: {:?}", tries(client, namespace, mode).await),
-    }
+    })
+    .await
 }
 
 #[tokio::test]

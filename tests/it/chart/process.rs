@@ -4,6 +4,7 @@
 use super::{OPERATORS, RELEASE, installed, read};
 use crate::support::chart::{Helm, OperatorProcess, chart};
 use crate::support::kube::namespace;
+use crate::support::wait;
 use ibmi_clone_operator::api::{CloneEnvironment, CloneRun};
 use ibmi_clone_operator::commands::demo::objects::{SITE, WORLD, apply, objects, placeholders};
 use ibmi_clone_operator::commands::simulated_site::{SimulatedSite, parse_world};
@@ -40,21 +41,16 @@ async fn until<T, F: Future<Output = Option<T>>>(
     process: &mut OperatorProcess,
     look: impl Fn() -> F,
 ) -> T {
-    let started = tokio::time::Instant::now();
-    loop {
+    wait::found_within(LIMIT, what, async || {
         if let Some(found) = look().await {
-            return found;
+            return Ok(found);
         }
         assert_eq!(process.forbidden(), Vec::<String>::new(), "{what}");
-        let late = started.elapsed() > LIMIT;
         let ended = process.ended();
-        assert!(
-            !late && ended.is_none(),
-            "{what}: {ended:?}\n{}",
-            process.log()
-        );
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+        assert!(ended.is_none(), "{what}: {ended:?}\n{}", process.log());
+        Err(process.log())
+    })
+    .await
 }
 
 /// Verified, then one run of an environment to its end.
@@ -174,15 +170,7 @@ async fn a_right_that_is_missing_ends_the_operator_with_a_word_about_it() {
         .await
         .unwrap();
     let mut process = OperatorProcess::start(stack, "poor", "poor", SCALE).await;
-    let waiting = async {
-        loop {
-            if let Some(status) = process.ended() {
-                return status;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    let status = tokio::time::timeout(LIMIT, waiting).await.unwrap();
+    let status = process.until_ended(LIMIT).await;
     assert!(!status.success(), "{status}");
     assert!(!process.forbidden().is_empty(), "{}", process.log());
 }

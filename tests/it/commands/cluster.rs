@@ -3,6 +3,7 @@
 use super::{ibmi_clone, text};
 use crate::crd_rules::environment;
 use crate::support::kube::{namespace, shared};
+use crate::support::wait;
 use ibmi_clone_operator::api::{CloneEnvironment, CloneRun};
 use ibmi_clone_operator::commands::kube_stack::KubeStack;
 use kube::api::{Patch, PatchParams, PostParams};
@@ -56,19 +57,14 @@ impl Site {
 
     /// The one run there is, as soon as it is there.
     async fn the_run(&self) -> String {
-        loop {
-            if let Some(run) = self
-                .runs
-                .list(&Default::default())
-                .await
-                .unwrap()
-                .items
+        wait::found("a run", async || {
+            let runs = self.runs.list(&Default::default()).await.unwrap();
+            runs.items
                 .first()
-            {
-                return run.name_any();
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+                .map(|run| run.name_any())
+                .ok_or("there is none")
+        })
+        .await
     }
 }
 

@@ -1,13 +1,13 @@
 //! Devices that cannot be trusted, or cannot be reached for a while.
 
 use super::stage::{HOLD, Stage, as_it_is, condition, environments, says_all};
+use crate::support::wait;
 use chrono::TimeDelta;
 use ibmi_clone_operator::api::CloneRun;
 use ibmi_clone_operator::simulators::faults::{Device, Fault, FaultKind};
 use ibmi_clone_operator::simulators::tls::Authority;
 use ibmi_clone_operator::simulators::world::file::WorldFile;
 use serde_json::{Value, json};
-use std::time::Duration;
 
 fn always(device: Device, name: &str, operation: &str, kind: FaultKind) -> Fault {
     Fault {
@@ -108,9 +108,8 @@ async fn device_that_refuses_its_port_is_named_and_waited_for() {
 /// World minutes, on the devices' clock.
 async fn minutes_pass(stage: &Stage, minutes: i64) {
     let until = stage.world(|w| w.now) + TimeDelta::minutes(minutes);
-    while stage.world(|w| w.now) < until {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    let what = format!("{minutes} minutes of the world");
+    wait::until(&what, async || stage.world(|w| w.now) >= until).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

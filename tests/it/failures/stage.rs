@@ -408,18 +408,13 @@ impl Stage {
 
     /// Waits for an event of an object: it is sent after the write it tells of.
     async fn until_event(&self, name: &str, reason: &str) {
-        let until = tokio::time::Instant::now() + Duration::from_secs(30);
-        loop {
+        let what = format!("event {reason}");
+        wait::found_within(Duration::from_secs(30), &what, async || {
             let events = self.events(name).await;
-            if events.iter().any(|e| e.contains(reason)) {
-                return;
-            }
-            assert!(
-                tokio::time::Instant::now() < until,
-                "no event {reason}: {events:?}"
-            );
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
+            let came = events.iter().any(|e| e.contains(reason));
+            came.then_some(()).ok_or_else(|| format!("{events:?}"))
+        })
+        .await;
     }
 
     /// A fatal finding of an environment: it says so, and a run ends at once without having touched anything.

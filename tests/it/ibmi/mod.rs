@@ -8,6 +8,7 @@ mod session;
 mod system;
 mod transport;
 
+use crate::support::wait;
 use ibmi_clone_operator::drivers::ibmi::{IbmIDriver, IbmIFreeze, IbmiSsh, Limits, SshLink};
 use ibmi_clone_operator::drivers::transport::ssh::Credential;
 use ibmi_clone_operator::simulators::Shared;
@@ -20,7 +21,7 @@ use ibmi_clone_operator::simulators::world::{Content, World};
 use ibmi_clone_operator::site::transcript::Transcript;
 use ibmi_clone_operator::site::{AspName, FreezePlan, Identity, Uid};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const UID: &str = "60050768000000000000000000000001";
 pub const ADDRESS: &str = "10.0.8.11";
@@ -140,11 +141,10 @@ impl Bench {
 
     /// Waits until a fact about the world holds.
     pub async fn until(&self, what: &str, holds: impl Fn(&World) -> bool) {
-        let started = Instant::now();
-        while !holds(&self.shared.now()) {
-            assert!(started.elapsed() < Duration::from_secs(20), "never: {what}");
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
+        wait::found_within(Duration::from_secs(20), what, async || {
+            holds(&self.shared.now()).then_some(()).ok_or("never")
+        })
+        .await;
     }
 
     /// Nothing is left suspended, no helper, no session.

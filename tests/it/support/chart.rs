@@ -2,6 +2,7 @@
 //! There is no kubelet, so nothing else starts it.
 
 use super::kube::helm;
+use super::wait;
 use ibmi_clone_operator::commands::kube_stack::KubeStack;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::authentication::v1::TokenRequest;
@@ -159,16 +160,15 @@ impl OperatorProcess {
     pub async fn stop(&mut self) -> ExitStatus {
         let id = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
-        let waiting = async {
-            loop {
-                if let Some(status) = self.ended() {
-                    return status;
-                }
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        let waited = tokio::time::timeout(Duration::from_secs(30), waiting).await;
-        waited.unwrap_or_else(|_| panic!("it does not end:\n{}", self.log()))
+        self.until_ended(Duration::from_secs(30)).await
+    }
+
+    /// Waits until it has ended.
+    pub async fn until_ended(&mut self, limit: Duration) -> ExitStatus {
+        wait::found_within(limit, "the end of the operator", async || {
+            self.ended().ok_or_else(|| self.log())
+        })
+        .await
     }
 }
 
