@@ -106,8 +106,7 @@ impl Stage {
             mode: RunMode::Clone,
             trigger: Trigger::External,
             requested_by: "bench".to_owned(),
-            scheduled_time: None,
-            skip: None,
+            ..CloneRunSpec::default()
         };
         let mut run = CloneRun::new("", spec);
         run.metadata.generate_name = Some(format!("{environment}-"));

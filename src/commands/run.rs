@@ -43,8 +43,7 @@ pub async fn execute(kube: &KubeFlags, arguments: &Arguments) -> Result<Exit, Co
             Trigger::Manual
         },
         requested_by: arguments.requested_by.clone(),
-        scheduled_time: None,
-        skip: None,
+        ..CloneRunSpec::default()
     };
     let name = create(&cluster, spec).await?;
     println!("{name}");

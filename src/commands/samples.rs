@@ -18,8 +18,7 @@ pub fn run(name: &str) -> CloneRun {
             mode: RunMode::Clone,
             trigger: Trigger::Manual,
             requested_by: String::new(),
-            scheduled_time: None,
-            skip: None,
+            ..CloneRunSpec::default()
         },
     )
 }

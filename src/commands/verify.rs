@@ -31,8 +31,7 @@ pub async fn execute(kube: &KubeFlags, arguments: &Arguments) -> Result<Exit, Co
         mode: RunMode::Preflight,
         trigger: Trigger::Manual,
         requested_by: String::new(),
-        scheduled_time: None,
-        skip: None,
+        ..CloneRunSpec::default()
     };
     let name = create(&cluster, spec).await?;
     let ended = follow(

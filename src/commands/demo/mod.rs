@@ -185,8 +185,7 @@ impl Stage {
                 mode: RunMode::Clone,
                 trigger: Trigger::Manual,
                 requested_by: "demo".to_owned(),
-                scheduled_time: None,
-                skip: None,
+                ..CloneRunSpec::default()
             };
             names.push(create(&self.cluster, spec).await?);
         }

@@ -120,15 +120,7 @@ async fn resume(context: &Context, namespace: &str, owed: &Owed) -> Result<Strin
 
 /// A typed object with the metadata only, for events.
 fn shell(object: &DynamicObject) -> CloneRun {
-    let spec = crate::api::CloneRunSpec {
-        environment: String::new(),
-        mode: crate::api::run::RunMode::Clone,
-        trigger: crate::api::run::Trigger::Manual,
-        requested_by: String::new(),
-        scheduled_time: None,
-        skip: None,
-    };
-    let mut run = CloneRun::new(&object.name_any(), spec);
+    let mut run = CloneRun::new(&object.name_any(), Default::default());
     run.metadata = object.metadata.clone();
     run
 }
