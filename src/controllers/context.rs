@@ -170,13 +170,10 @@ impl SitePool {
         pins: &Pins,
         caller: Caller<'_>,
     ) -> Result<Site, OpenError> {
-        let spec = &with_identity(spec, pins);
-        // When runs are created says nothing about the devices: editing it opens no new sessions.
-        let mut devices = spec.clone();
-        (devices.schedule, devices.suspend) = (None, false);
+        let spec = &for_devices(spec, pins);
         let pinned = pins.clone_partition.as_ref();
         let pinned = pinned.map(ToString::to_string).unwrap_or_default();
-        let key = format!("{namespace}/{}/{pinned}", digest(&devices));
+        let key = format!("{namespace}/{}/{pinned}", digest(spec));
         if let Some(opened) = self.open.lock().await.get(&key)
             && opened.read.elapsed() < self.reread
             && opened.serves(caller)
@@ -263,9 +260,11 @@ pub fn digest(spec: &CloneEnvironmentSpec) -> String {
 }
 
 /// The spec with production's identity filled in from what the first verify learned: the drivers must know who production
-/// is before they suspend it or send the clone a command.
-fn with_identity(spec: &CloneEnvironmentSpec, pins: &Pins) -> CloneEnvironmentSpec {
+/// is before they suspend it or send the clone a command. When runs are created says nothing about the devices, so that is
+/// left out: editing it opens no new sessions.
+fn for_devices(spec: &CloneEnvironmentSpec, pins: &Pins) -> CloneEnvironmentSpec {
     let mut spec = spec.clone();
+    (spec.schedule, spec.suspend) = (None, false);
     if spec.source.identities.is_empty() {
         spec.source.identities.extend(pins.source_identity.clone());
     }

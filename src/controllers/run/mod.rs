@@ -18,7 +18,6 @@ use crate::controllers::ports::OpenError;
 use crate::engine::drive::{Cancel, Engine, Pass};
 use crate::engine::journal::{Journal, ObligationKind, Phase, Verdict};
 use crate::engine::ports::{JournalStore, StoreError};
-use crate::recipe::Pins;
 use crate::site::{Site, errand};
 use kube::ResourceExt;
 use kube::core::DeserializeGuard;
@@ -95,11 +94,7 @@ async fn pass(
     let Some(spec) = order::frozen(status) else {
         return Ok(Action::await_change());
     };
-    let pins = status
-        .resolved
-        .as_ref()
-        .map(|r| Pins::from_facts(&r.pins))
-        .unwrap_or_default();
+    let pins = order::pins(status);
     let opened = context
         .sites
         .open(&context.client, &namespace, spec, &pins, Caller::Run)
@@ -137,13 +132,8 @@ async fn pass(
 }
 
 fn locks_of(context: &Context, run: &CloneRun, status: &CloneRunStatus) -> KubeLocks {
-    let pins = status
-        .resolved
-        .as_ref()
-        .map(|r| Pins::from_facts(&r.pins))
-        .unwrap_or_default();
     let locks = order::frozen(status)
-        .map(|spec| device_locks(spec, &pins))
+        .map(|spec| device_locks(spec, &order::pins(status)))
         .unwrap_or_default();
     let namespace = &context.config.lease_namespace;
     let grace = context.lock_grace();

@@ -24,6 +24,12 @@ pub fn frozen(status: &CloneRunStatus) -> Option<&CloneEnvironmentSpec> {
     status.resolved.as_ref()?.spec.as_ref()
 }
 
+/// The pins of a run, frozen with it.
+pub fn pins(status: &CloneRunStatus) -> Pins {
+    let resolved = status.resolved.as_ref();
+    resolved.map_or_else(Pins::default, |r| Pins::from_facts(&r.pins))
+}
+
 /// The plan of an open run.
 ///
 /// # Errors
@@ -48,7 +54,7 @@ pub async fn plan(
         run_token: token.to_owned(),
         run_number: status.number.unwrap_or_default(),
         device_number: resolved.device_number,
-        pins: Pins::from_facts(&resolved.pins),
+        pins: pins(status),
         other_sources: other_sources(context, &resolved.environment_uid).await?,
         operator_id: context.config.operator_id().to_owned(),
         pace: context.pace(),

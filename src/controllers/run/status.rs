@@ -1,6 +1,7 @@
 //! One function builds everything a person sees of a run from its journal; nothing else writes these fields.
 
 use super::logs::pack::hex;
+use super::order;
 use crate::api::options::Function;
 use crate::api::run::{CloneRunStatus, Frozen, JournalRest, Queue, RunImage, RunMode};
 use crate::controllers::conditions::{self, Truth};
@@ -9,7 +10,6 @@ use crate::engine::journal::{
     Entry, EntryState, Facts, Journal, Obligation, ObligationKind, Phase, WindowRecord,
 };
 use crate::engine::time::Timestamp;
-use crate::recipe::Pins;
 use sha2::{Digest, Sha256};
 
 /// Longest message of a row, bytes.
@@ -183,14 +183,14 @@ fn put_image(status: &mut CloneRunStatus, journal: &Journal) {
 
 /// `ARRAY/GROUP` of the frozen environment.
 fn target_set(status: &CloneRunStatus) -> String {
-    let Some(resolved) = &status.resolved else {
+    let storage = order::frozen(status).map(|spec| &spec.storage);
+    let groups = storage.and_then(|s| Some(&s.spectrum_virtualize.as_ref()?.consistency_groups));
+    let Some(groups) = groups else {
         return String::new();
     };
-    let array = Pins::from_facts(&resolved.pins).array.unwrap_or_default();
-    let storage = resolved.spec.as_ref().map(|s| &s.storage);
-    let groups = storage.and_then(|s| Some(&s.spectrum_virtualize.as_ref()?.consistency_groups));
-    let group = groups.and_then(|g| g.first()).cloned();
-    format!("{array}/{}", group.unwrap_or_default())
+    let array = order::pins(status).array.unwrap_or_default();
+    let group = groups.first().cloned().unwrap_or_default();
+    format!("{array}/{group}")
 }
 
 /// A copy's identity as `status.image.mark` keeps it: of one length however many maps the group has.
