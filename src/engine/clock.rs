@@ -33,3 +33,12 @@ impl Fence for SingleReplica {
         Some(Duration::MAX)
     }
 }
+
+/// A factor between two clocks that can be divided by: anything that is not a positive number counts as 1.
+pub fn usable_factor(factor: f64) -> f64 {
+    if factor.is_finite() && factor > 0.0 {
+        factor
+    } else {
+        1.0
+    }
+}

@@ -1,5 +1,6 @@
 //! What the engine needs from outside besides the devices: a journal store, locks, a clock, a fence.
 
+use super::clock::usable_factor;
 use super::journal::{Journal, ObligationKind};
 use super::step::{LockKind, Step, StepContext};
 use crate::site::DeviceError;
@@ -157,9 +158,7 @@ const SHORTEST: Duration = Duration::from_millis(20);
 impl Recipe {
     /// A wait in the devices' time as it passes on our clock. A factor that is no positive number counts as 1.
     pub fn paced(&self, real: Duration) -> Duration {
-        let usable = self.faster.is_finite() && self.faster > 0.0;
-        let faster = if usable { self.faster } else { 1.0 };
-        Duration::try_from_secs_f64(real.as_secs_f64() / faster)
+        Duration::try_from_secs_f64(real.as_secs_f64() / usable_factor(self.faster))
             .unwrap_or(real)
             .max(SHORTEST.min(real))
     }

@@ -3,6 +3,7 @@
 //! The array and the consoles punish clients that ask too often (`storage-virtualize.md` § 1.4, `hmc.md` § 1.11), and a
 //! poll that is too slow is time that we add to the run.
 
+use crate::engine::clock::usable_factor;
 use std::time::Duration;
 
 /// Divides polls, limits and the cap of the window. 1 in production; tests and the demo, whose devices run on a faster
@@ -21,9 +22,8 @@ impl Default for Pace {
 impl Pace {
     /// A pace `scale` times faster than real time. Anything that is not a positive number counts as 1.
     pub fn new(scale: f64) -> Self {
-        let usable = scale.is_finite() && scale > 0.0;
         Self {
-            scale: if usable { scale } else { 1.0 },
+            scale: usable_factor(scale),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The clock the schedule follows: the machine's, or a faster one in tests, so that a fortnight passes in minutes.
 
-use crate::engine::clock::SystemClock;
+use crate::engine::clock::{SystemClock, usable_factor};
 use crate::engine::ports::Clock;
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -33,8 +33,7 @@ impl ScheduleClock {
     /// A clock that shows `start` now and runs `scale` times faster; for simulated devices only. A scale that is no
     /// positive number counts as 1.
     pub fn scaled(start: DateTime<Utc>, scale: f64) -> Self {
-        let usable = scale.is_finite() && scale > 0.0;
-        let scale = if usable { scale } else { 1.0 };
+        let scale = usable_factor(scale);
         let clock = Scaled {
             start,
             since: Instant::now(),
