@@ -25,7 +25,7 @@ pub struct Schedule {
     #[x_kube(validation = Rule::new(r"self.matches(r'^[A-Za-z][A-Za-z0-9_+/\-]*$')").message("timeZone: write an IANA name such as Europe/Paris"))]
     pub time_zone: String,
     /// How long after its time a run may still start, seconds; later it is Skipped. Default 900.
-    #[serde(default = "nine_hundred")]
+    #[serde(default = "default_deadline_seconds")]
     #[schemars(range(min = 30, max = 86400))]
     pub starting_deadline_seconds: i32,
     /// Each run starts up to this long after its time, always the same for one environment and time, seconds. Default 0.
@@ -37,7 +37,8 @@ pub struct Schedule {
 fn utc() -> String {
     "UTC".to_owned()
 }
-fn nine_hundred() -> i32 {
+/// `startingDeadlineSeconds` where nobody wrote one.
+pub fn default_deadline_seconds() -> i32 {
     900
 }
 

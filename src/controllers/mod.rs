@@ -116,7 +116,7 @@ pub async fn run_operator_with(
     Ok(())
 }
 
-/// Readiness is the watches': before they have listed everything, a source that is not known yet would look like none.
+/// Readiness is the environments': before all are listed, a source that is not known yet would look like none.
 async fn say_when_ready(context: Arc<Context>) {
     while context.known.all().is_none() {
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;

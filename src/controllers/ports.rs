@@ -112,7 +112,7 @@ pub struct OperatorConfig {
     pub operator: String,
     /// The clock the schedule follows: the machine's, except with simulated devices.
     pub schedule_clock: ScheduleClock,
-    /// Becomes true once every watch has listed what it serves: `/readyz`.
+    /// Becomes true once the environments of every served namespace are known: `/readyz`.
     pub ready: Arc<AtomicBool>,
 }
 

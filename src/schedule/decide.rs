@@ -72,18 +72,6 @@ pub enum SkipReason {
     HeldImageInUse,
 }
 
-impl SkipReason {
-    /// One word of a fixed list.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::DeadlineExceeded => "DeadlineExceeded",
-            Self::PreviousRunActive => "PreviousRunActive",
-            Self::ImageKept => "ImageKept",
-            Self::HeldImageInUse => "HeldImageInUse",
-        }
-    }
-}
-
 /// One thing to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {

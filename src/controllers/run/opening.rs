@@ -9,7 +9,7 @@ use super::status::{RowFacts, build};
 use super::store::{call, writes_as_us};
 use super::{numbers, order};
 use crate::api::run::{CloneRunStatus, Resolved};
-use crate::api::schedule::SkipReason;
+use crate::api::schedule::{SkipReason, default_deadline_seconds};
 use crate::api::{
     CloneEnvironment, CloneRun, ENVIRONMENT_LABEL, FIELD_MANAGER, FINALIZER, NUMBER_LABEL,
     OPENED_ANNOTATION, OUTCOME_LABEL,
@@ -64,14 +64,11 @@ pub async fn open(context: &Context, run: &CloneRun) -> Result<Opening, StoreErr
     // Creates of due slots go first.
     context.gate.wait().await;
     if let Some(skip) = &run.spec.skip {
-        let message = skip_words(skip.reason);
-        return match skip.slots {
-            1 => self::skip(context, run, skip.reason.as_str(), message).await,
-            count => {
-                let message = format!("{count} times of the schedule: {message}");
-                self::skip(context, run, skip.reason.as_str(), &message).await
-            }
-        };
+        let mut message = skip_words(skip.reason).to_owned();
+        if skip.slots != 1 {
+            message = format!("{} times of the schedule: {message}", skip.slots);
+        }
+        return self::skip(context, run, skip.reason.as_str(), &message).await;
     }
     let namespace = run.namespace().unwrap_or_default();
     let name = &run.spec.environment;
@@ -108,7 +105,7 @@ fn too_late(context: &Context, run: &CloneRun, environment: &CloneEnvironment) -
     let seconds = run.spec.scheduled_time.as_ref()?.0.as_second();
     let slot = DateTime::from_timestamp(seconds, 0)?;
     let schedule = environment.spec.schedule.as_ref();
-    let deadline = schedule.map_or(900, |s| s.starting_deadline_seconds);
+    let deadline = schedule.map_or_else(default_deadline_seconds, |s| s.starting_deadline_seconds);
     let clock = context.schedule_clock();
     let limit = TimeDelta::seconds(i64::from(deadline)) + clock.seconds(60);
     let late = clock.now() - slot;

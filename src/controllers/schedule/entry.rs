@@ -278,7 +278,7 @@ impl Entry {
             handled: self.handled,
             suspended: self.suspend || self.deleting,
             active,
-            // Pins and kept images are looked at when the run opens.
+            // Nothing can keep or pin an image yet.
             image: Image::Free,
             deadline: self.deadline(),
             jitter: u32::try_from(spec.jitter_seconds).unwrap_or_default(),
