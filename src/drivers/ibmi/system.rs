@@ -46,7 +46,7 @@ pub struct IbmIDriver {
 struct Live {
     count: u64,
     connection: Option<(u64, Arc<dyn Connection>)>,
-    /// Who answered on the connection, and when it was asked.
+    /// Who answered last, on the connection of its number, and when it was asked.
     probed: Option<(Instant, Session)>,
 }
 
@@ -121,7 +121,6 @@ impl IbmIDriver {
         let mut live = self.live.lock().await;
         if live.connection.as_ref().is_some_and(|(n, _)| *n == number) {
             live.connection = None;
-            live.probed = None;
         }
     }
 

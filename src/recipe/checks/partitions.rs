@@ -3,7 +3,7 @@
 use super::{Finding, GUEST_KIT, Level, SiteReport};
 use crate::recipe::plan::{Plan, identity_text};
 use crate::recipe::steps::gate::{judge_clone, state_word};
-use crate::recipe::steps::stop_clone::migration_allows;
+use crate::recipe::steps::power::migration_allows;
 use crate::site::{DeviceError, Identity, PartitionState, PartitionStatus, Site};
 
 /// What the console said.

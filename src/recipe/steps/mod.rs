@@ -22,7 +22,7 @@ mod collect_logs;
 mod end_image;
 pub(super) mod gate;
 mod map_volumes;
-mod power;
+pub(super) mod power;
 pub(super) mod prepare_copy;
 mod resume_source;
 mod run_function;

@@ -1,7 +1,6 @@
 //! Step 3: the clone is switched off, and nothing else ever is. Only `not activated` is off (`hmc.md` § 1.8).
 
 use super::gate::{self, Stop, facts, state_word};
-pub(crate) use super::power::migration_allows;
 use super::power::{self, Order};
 use super::verify_site::leaves_clone_alone;
 use crate::engine::journal::Facts;
