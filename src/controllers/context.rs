@@ -15,7 +15,7 @@ use kube::runtime::events::{Recorder, Reporter};
 use kube::{Api, Client};
 use sha2::{Digest, Sha256};
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Shared by all reconciles of a process.
@@ -129,8 +129,15 @@ const REREAD: u64 = 30;
 pub struct SitePool {
     factory: Arc<dyn SiteFactory>,
     reread: Duration,
-    open: tokio::sync::Mutex<HashMap<String, Opened>>,
+    open: Mutex<HashMap<String, Slot>>,
 }
+
+/// The devices of one key. Held while they are opened: a look and a run that come together open one set, and a device that
+/// is slow to open keeps nobody but its own environment.
+type Slot = Arc<tokio::sync::Mutex<Option<Opened>>>;
+
+/// What nobody asked for in this time belongs to an environment that was changed or deleted.
+const FORGOTTEN: Duration = Duration::from_secs(3600);
 
 struct Opened {
     fingerprint: String,
@@ -154,8 +161,21 @@ impl SitePool {
         Self {
             factory,
             reread: pace.seconds(REREAD),
-            open: tokio::sync::Mutex::default(),
+            open: Mutex::default(),
         }
+    }
+
+    fn slot(&self, key: &str) -> Slot {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|_, slot| match slot.try_lock() {
+            Ok(opened) => match opened.as_ref() {
+                Some(opened) => opened.read.elapsed() < FORGOTTEN,
+                // Somebody is about to open it, or nobody could.
+                None => Arc::strong_count(slot) > 1,
+            },
+            Err(_) => true,
+        });
+        open.entry(key.to_owned()).or_default().clone()
     }
 
     /// The devices of an environment, opened or from the pool. What the pins tell of production and clone is given to them.
@@ -173,8 +193,9 @@ impl SitePool {
         let spec = &for_devices(spec, pins);
         let pinned = pins.clone_partition.as_ref();
         let pinned = pinned.map(ToString::to_string).unwrap_or_default();
-        let key = format!("{namespace}/{}/{pinned}", digest(spec));
-        if let Some(opened) = self.open.lock().await.get(&key)
+        let slot = self.slot(&format!("{namespace}/{}/{pinned}", digest(spec)));
+        let mut slot = slot.lock().await;
+        if let Some(opened) = slot.as_ref()
             && opened.read.elapsed() < self.reread
             && opened.serves(caller)
         {
@@ -182,59 +203,50 @@ impl SitePool {
         }
         let secrets = match secrets::read(client, namespace, spec).await {
             Ok(secrets) => secrets,
-            Err(error) => return self.without_secrets(&key, caller, error).await,
+            Err(error) => return without_secrets(slot.as_mut(), caller, error),
         };
-        if let Some(opened) = self.open.lock().await.get_mut(&key)
+        if let Some(opened) = slot.as_mut()
             && opened.fingerprint == secrets.fingerprint()
             && opened.serves(caller)
         {
             opened.read = Instant::now();
             return Ok(opened.site.clone());
         }
-        let secrets = match caller {
+        let (secrets, looked) = match caller {
             Caller::Verify {
                 environment,
                 generation,
-            } => secrets.for_environment(environment, generation),
-            Caller::Run => secrets,
+            } => (
+                secrets.for_environment(environment, generation),
+                Some(generation),
+            ),
+            Caller::Run => (secrets, slot.as_ref().and_then(|o| o.looked)),
         };
         let site = self.factory.open(namespace, spec, pins, &secrets).await?;
-        let mut open = self.open.lock().await;
-        // What nobody asked for in an hour belongs to an environment that was changed or deleted.
-        open.retain(|_, o| o.read.elapsed() < Duration::from_secs(3600));
-        let looked = match caller {
-            Caller::Verify { generation, .. } => Some(generation),
-            Caller::Run => open.get(&key).and_then(|o| o.looked),
-        };
-        let opened = Opened {
+        *slot = Some(Opened {
             fingerprint: secrets.fingerprint().to_owned(),
             looked,
             read: Instant::now(),
             site: site.clone(),
-        };
-        open.insert(key, opened);
+        });
         Ok(site)
     }
+}
 
-    /// A run under way keeps the sessions it has: in a namespace that is being deleted the Secrets may go first, and
-    /// what production is owed must still be met.
-    async fn without_secrets(
-        &self,
-        key: &str,
-        caller: Caller<'_>,
-        error: secrets::SecretError,
-    ) -> Result<Site, OpenError> {
-        match caller {
-            Caller::Verify { .. } => Err(error.into()),
-            Caller::Run => match self.open.lock().await.get_mut(key) {
-                Some(opened) => {
-                    tracing::warn!(%error, "the sessions that are open are used on");
-                    opened.read = Instant::now();
-                    Ok(opened.site.clone())
-                }
-                None => Err(error.into()),
-            },
+/// A run under way keeps the sessions it has: in a namespace that is being deleted the Secrets may go first, and what
+/// production is owed must still be met.
+fn without_secrets(
+    opened: Option<&mut Opened>,
+    caller: Caller<'_>,
+    error: secrets::SecretError,
+) -> Result<Site, OpenError> {
+    match (caller, opened) {
+        (Caller::Run, Some(opened)) => {
+            tracing::warn!(%error, "the sessions that are open are used on");
+            opened.read = Instant::now();
+            Ok(opened.site.clone())
         }
+        (Caller::Run, None) | (Caller::Verify { .. }, _) => Err(error.into()),
     }
 }
 

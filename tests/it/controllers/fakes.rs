@@ -24,7 +24,7 @@ pub struct World {
     let_go: Notify,
     looks: Mutex<BTreeMap<String, Vec<Instant>>>,
     acts: Mutex<Vec<String>>,
-    opened: Mutex<usize>,
+    opened: Mutex<Vec<String>>,
     /// Facts added to the output of a step.
     pub outputs: Mutex<BTreeMap<String, Facts>>,
 }
@@ -71,7 +71,12 @@ impl World {
             .count()
     }
     pub fn sites_opened(&self) -> usize {
-        *self.opened.lock().unwrap()
+        self.opened.lock().unwrap().len()
+    }
+    /// How many sites of `open PARTITION` were opened; slow ones count when they begin.
+    pub fn opened(&self, what: &str) -> usize {
+        let opened = self.opened.lock().unwrap();
+        opened.iter().filter(|o| *o == what).count()
     }
 }
 
@@ -223,7 +228,9 @@ impl SiteFactory for FakeFactory {
         secrets: &SiteSecrets,
     ) -> Result<Site, OpenError> {
         secrets.credential(&spec.source.host.credentials)?;
-        *self.0.opened.lock().unwrap() += 1;
+        let what = format!("open {}", spec.clone.partition.name);
+        self.0.opened.lock().unwrap().push(what.clone());
+        self.0.slowness(&what).await;
         let silent = Arc::new(Silent);
         Ok(Site {
             clone_partition: silent.clone(),

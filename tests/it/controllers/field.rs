@@ -182,6 +182,12 @@ impl Field {
         }
     }
 
+    /// Waits until the environment was looked at and is Ready.
+    pub async fn verified(&self, name: &str) {
+        self.environment_until(name, |e| ready(e).is_some_and(|r| r.0 == "True"))
+            .await;
+    }
+
     /// Waits for an event about an object; gives the reasons of all so far.
     pub async fn told(&self, name: &str, reason: &str) -> Vec<String> {
         let mut events = Vec::new();

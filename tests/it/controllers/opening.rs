@@ -19,6 +19,7 @@ async fn runs_are_numbered_in_order_and_their_rows_are_closed() {
     };
     field.environment("nightly", |_| {}).await;
     let _operator = field.operator();
+    field.verified("nightly").await;
     for number in 1..=3_i64 {
         let name = format!("night-{number}");
         field.run(&name, "nightly").await;
@@ -44,7 +45,7 @@ async fn runs_are_numbered_in_order_and_their_rows_are_closed() {
     assert!(status.last_success_time.is_some());
     assert_eq!(status.device_number, Some(1));
     assert_eq!(ready(&environment).unwrap().0, "True");
-    // The first look opens it before anything is pinned.
+    // The look opened it before anything was pinned.
     assert_eq!(field.world.sites_opened(), 2, "one site for all passes");
 }
 
@@ -223,6 +224,28 @@ async fn a_clone_that_is_anothers_source_is_refused() {
     field.environment_until("reversed", refused).await;
 }
 
+/// The environment's own look and the one before its first run come together; a console that is slow to open must not get
+/// two sessions for one environment.
+#[tokio::test]
+async fn a_look_and_a_run_that_come_together_open_one_set_of_devices() {
+    let Some(field) = Field::new().await else {
+        return;
+    };
+    field.environment("nightly", |_| {}).await;
+    field.run("first", "nightly").await;
+    let slow = format!("open nightly-{}", field.namespace);
+    field.world.slow_down(&slow);
+    let _operator = field.operator();
+    field.until_opened(1).await;
+    // An environment beside it is not kept waiting; when it is verified, both have long asked for the devices.
+    field.environment("other", |_| {}).await;
+    field.verified("other").await;
+    let opened = field.world.opened(&slow);
+    field.world.speed_up(&slow);
+    field.ended("first").await;
+    assert_eq!(opened, 1, "sets of devices opened at once");
+}
+
 #[tokio::test]
 async fn a_changed_secret_opens_a_new_site() {
     let Some(field) = Field::new().await else {
@@ -230,6 +253,7 @@ async fn a_changed_secret_opens_a_new_site() {
     };
     field.environment("nightly", |_| {}).await;
     let _operator = field.operator();
+    field.verified("nightly").await;
     field.run("one", "nightly").await;
     field.ended("one").await;
     assert_eq!(field.world.sites_opened(), 2, "before and after the pin");
