@@ -94,6 +94,9 @@ impl CopyServices for Faulty<dyn CopyServices> {
     async fn inventory(&self) -> Result<Inventory, DeviceError> {
         self.0.inventory().await
     }
+    async fn targets(&self) -> Result<Vec<Uid>, DeviceError> {
+        self.0.targets().await
+    }
     async fn volumes_of_ports(&self, ports: &[Wwpn]) -> Result<Vec<Volume>, DeviceError> {
         self.0.volumes_of_ports(ports).await
     }

@@ -63,10 +63,10 @@ impl Pace {
         (elapsed / 100).clamp(self.seconds(5), self.seconds(15))
     }
 
-    /// Looking at a submitted job: 2 s growing to 30 s, at most a fiftieth of what has passed: half a poll, which is what
-    /// it adds to a run on average, stays below one in a hundred.
+    /// Looking at a submitted job: 2 s growing to 30 s, at most a hundredth of what has passed: half a poll, which is what
+    /// it adds to a run on average, stays below one in two hundred.
     pub fn job(self, elapsed: Duration) -> Duration {
-        (elapsed / 50).clamp(self.seconds(2), self.seconds(30))
+        (elapsed / 100).clamp(self.seconds(2), self.seconds(30))
     }
 
     /// How long the proof of a live connection counts in looks that repeat.
@@ -104,7 +104,7 @@ mod tests {
         };
         assert_eq!(waits(Pace::power), [1, 5, 15, 15]);
         assert_eq!(waits(Pace::ipl), [5, 5, 6, 15]);
-        assert_eq!(waits(Pace::job), [2, 2, 12, 30]);
+        assert_eq!(waits(Pace::job), [2, 2, 6, 30]);
     }
 
     #[test]

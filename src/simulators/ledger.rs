@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 /// A thing that must never happen, noticed by the world itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,6 +64,10 @@ pub struct RequestLine {
     pub answer: String,
     /// World milliseconds the device spent on it.
     pub milliseconds: u64,
+    /// Microseconds of this machine from the request's arrival to its answer: what the simulator itself takes, the device
+    /// time on its scaled clock included. Measured where the freeze passes: commands of the array, lines of the helper.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub microseconds: Option<u64>,
 }
 
 /// Violations, counters, request log.
@@ -99,6 +104,12 @@ impl Ledger {
     /// How often an effect happened.
     pub fn effect_count(&self, kind: &str) -> u64 {
         self.effects.get(kind).copied().unwrap_or(0)
+    }
+    /// Enters how long the device's newest request took on this machine.
+    pub fn took(&mut self, device: &str, time: Duration) {
+        if let Some(line) = self.requests.iter_mut().rev().find(|r| r.device == device) {
+            line.microseconds = u64::try_from(time.as_micros()).ok();
+        }
     }
     /// Logs a request.
     pub fn request(&mut self, line: RequestLine) {

@@ -136,6 +136,11 @@ pub trait CopyServices: Send + Sync {
     fn family(&self) -> ArrayFamily;
     /// Everything about the set; slow, outside the window only.
     async fn inventory(&self) -> Result<Inventory, DeviceError>;
+    /// Target volumes of the set, in the order of its maps: whether it is still the set that was verified.
+    async fn targets(&self) -> Result<Vec<Uid>, DeviceError> {
+        let inventory = self.inventory().await?;
+        Ok(inventory.pairs.into_iter().map(|p| p.target.uid).collect())
+    }
     /// Volumes that the array maps to host objects with any of these ports.
     async fn volumes_of_ports(&self, ports: &[Wwpn]) -> Result<Vec<Volume>, DeviceError>;
     /// State now; cheap (used inside the window).

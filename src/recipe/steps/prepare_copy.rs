@@ -7,7 +7,7 @@ use crate::engine::journal::{Entry, Facts, ObligationKind};
 use crate::engine::step::{Failure, LockKind, Observation, Step, StepContext};
 use crate::recipe::plan::Plan;
 use crate::recipe::queries::{self, LOCAL_TIME};
-use crate::site::{AspName, ClCommand, CopyPhase, DeviceError, ProvenSource, Site, Uid};
+use crate::site::{AspName, ClCommand, CopyPhase, DeviceError, ProvenSource, Site};
 use async_trait::async_trait;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -109,12 +109,7 @@ impl PrepareCopy {
 
     async fn same_group(&self, context: &StepContext<'_>) -> Result<(), Stop> {
         let mut verified = gate::targets(context)?;
-        let inventory = context.site.copy.inventory().await?;
-        let mut now: Vec<Uid> = inventory
-            .pairs
-            .iter()
-            .map(|p| p.target.uid.clone())
-            .collect();
+        let mut now = context.site.copy.targets().await?;
         verified.sort();
         now.sort();
         if verified == now {

@@ -2,6 +2,7 @@ use super::super::fakes::*;
 use super::{step, step_of};
 use crate::engine::journal::ObligationKind;
 use crate::engine::step::{Observation, StepContext};
+use crate::engine::time::Timestamp;
 use crate::recipe::queries::LOCAL_TIME;
 use crate::site::{CopyPhase, DeviceError, PartitionState};
 use std::sync::Arc;
@@ -37,6 +38,25 @@ async fn stopping_names_the_dependants_and_is_not_forced() {
     let text = waiting(world.look(&*step, &journal()).await);
     assert!(text.contains("night0, night1"), "{text}");
     assert!(world.sent().is_empty());
+}
+
+#[tokio::test]
+async fn the_dependants_are_asked_for_once_a_minute() {
+    let world = world();
+    phase(&world, CopyPhase::Stopping);
+    world.set().dependants = vec!["night0".into()];
+    let step = step("USER", "end-image", &world);
+    let mut journal = journal();
+    let first = waiting(world.look(&*step, &journal).await);
+    let stopping = entry(&mut journal, "end-image");
+    stopping.start = Some(Timestamp::new(start()));
+    stopping.message = Some(first.clone());
+    world.set().dependants = vec!["night1".into()];
+    let at = |seconds| start() + chrono::Duration::seconds(seconds);
+    let soon = waiting(world.look_at(&*step, &journal, at(30)).await);
+    assert_eq!(soon, first);
+    let later = waiting(world.look_at(&*step, &journal, at(61)).await);
+    assert!(later.contains("night1"), "{later}");
 }
 
 #[tokio::test]

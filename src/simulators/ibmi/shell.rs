@@ -96,6 +96,7 @@ pub async fn exec(shared: &Shared, login: &Login, command: &str, stdin: &[u8]) -
             operation: command.chars().take(2_000).collect(),
             answer: String::new(),
             milliseconds: 0,
+            microseconds: None,
         });
     }
     let Some(line) = parse(command) else {

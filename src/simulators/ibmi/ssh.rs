@@ -254,6 +254,7 @@ impl Connection {
             operation: format!("LOGIN {user}"),
             answer: if allowed { "ok" } else { "rejected" }.to_owned(),
             milliseconds: wait,
+            microseconds: None,
         });
         if !allowed {
             let partition = &self.login.partition;

@@ -55,6 +55,29 @@ pub(super) async fn read(
     })
 }
 
+/// Identities of the targets, one read each.
+pub(super) async fn targets(client: &RestClient, maps: &[FcMap]) -> Result<Vec<Uid>, DeviceError> {
+    let mut uids = Vec::new();
+    for map in maps {
+        let sections = client
+            .list("lsvdisk", Some(&map.target), json!({"bytes": true}))
+            .await?;
+        let uid = sections.first().map(|s| text(s, "vdisk_UID"));
+        let Some(uid) = uid.filter(|uid| !uid.is_empty()) else {
+            return Err(no_identity(client, &map.target));
+        };
+        uids.push(Uid::new(uid));
+    }
+    Ok(uids)
+}
+
+fn no_identity(client: &RestClient, name: &str) -> DeviceError {
+    client.refused(
+        "UnexpectedAnswer",
+        format!("lsvdisk/{name} has no vdisk_UID or capacity in bytes"),
+    )
+}
+
 /// A volume with the hosts it is mapped to, and its pools.
 async fn volume(client: &RestClient, name: &str) -> Result<(Volume, Vec<String>), DeviceError> {
     let sections = client
@@ -77,10 +100,7 @@ async fn volume(client: &RestClient, name: &str) -> Result<(Volume, Vec<String>)
     let uid = text(summary, "vdisk_UID");
     let capacity = bytes(summary, "capacity");
     let (false, Some(capacity_bytes)) = (uid.is_empty(), capacity) else {
-        return Err(client.refused(
-            "UnexpectedAnswer",
-            format!("lsvdisk/{name} has no vdisk_UID or capacity in bytes"),
-        ));
+        return Err(no_identity(client, name));
     };
     Ok((
         Volume {

@@ -13,7 +13,8 @@ pub use client::{ArrayOptions, RestClient};
 
 use crate::drivers::transport::tls::TlsError;
 use crate::site::{
-    ArrayFamily, CopyPhase, CopyServices, CopyState, DeviceError, Inventory, Usage, Volume, Wwpn,
+    ArrayFamily, CopyPhase, CopyServices, CopyState, DeviceError, Inventory, Uid, Usage, Volume,
+    Wwpn,
 };
 use async_trait::async_trait;
 use parse::FcMap;
@@ -117,6 +118,10 @@ impl CopyServices for SpectrumVirtualize {
         let maps = self.members().await?;
         let phase = group_phase(&maps);
         inventory::read(&self.client, &maps, phase).await
+    }
+
+    async fn targets(&self) -> Result<Vec<Uid>, DeviceError> {
+        inventory::targets(&self.client, &self.members().await?).await
     }
 
     async fn volumes_of_ports(&self, ports: &[Wwpn]) -> Result<Vec<Volume>, DeviceError> {

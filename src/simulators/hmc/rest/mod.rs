@@ -308,6 +308,7 @@ fn log(world: &mut World, operation: &str, reply: &Reply, milliseconds: u64) {
         operation: operation.to_owned(),
         answer: reply.status.to_string(),
         milliseconds,
+        microseconds: None,
     };
     world.ledger.request(line);
 }

@@ -1,6 +1,7 @@
 //! One channel with its command: an exec, or the resident helper.
 
 use super::*;
+use std::time::Instant;
 
 /// One channel with its command.
 pub(super) struct Running {
@@ -107,6 +108,7 @@ impl Running {
 
     /// `false` = the helper has ended.
     async fn serve_line(&self, id: u64, line: &str) -> bool {
+        let arrived = Instant::now();
         let partition = &self.login.partition;
         let waiting = helper::waiting(&mut self.wire.shared.now(), partition, line);
         if waiting.milliseconds > 0 {
@@ -126,8 +128,11 @@ impl Running {
                 operation: line.split(' ').skip(1).collect::<Vec<_>>().join(" "),
                 answer: String::new(),
                 milliseconds: waiting.milliseconds,
+                microseconds: None,
             });
-            helper::request(&mut world, partition, id, line, &waiting)
+            let reply = helper::request(&mut world, partition, id, line, &waiting);
+            world.ledger.took(partition, arrived.elapsed());
+            reply
         };
         match reply {
             Reply::Line(answer) => {

@@ -203,6 +203,7 @@ fn log(world: &mut World, operation: String, status: StatusCode, milliseconds: u
         operation,
         answer: status.as_u16().to_string(),
         milliseconds,
+        microseconds: None,
     };
     world.ledger.request(line);
 }
@@ -292,6 +293,7 @@ async fn command(
     body: &Bytes,
     fault: Option<&FaultKind>,
 ) -> Response {
+    let arrived = Instant::now();
     let _one_at_a_time = endpoint.serial.lock().await;
     let pause = endpoint.shared.now().knobs.array_command_milliseconds;
     if pause > 0 {
@@ -360,6 +362,9 @@ async fn command(
             .sleep(Duration::from_millis(after))
             .await;
     }
+    let mut world = endpoint.shared.now();
+    let name = world.array.name.clone();
+    world.ledger.took(&name, arrived.elapsed());
     response
 }
 
