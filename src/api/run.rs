@@ -51,7 +51,12 @@ use serde::{Deserialize, Serialize};
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("self == oldSelf").message("the spec of a run is immutable: create a new CloneRun instead"),
+    validation = Rule::new("self.environment == oldSelf.environment").message("environment is immutable: create a new CloneRun instead").field_path(".environment"),
+    validation = Rule::new("self.mode == oldSelf.mode").message("mode is immutable: create a new CloneRun instead").field_path(".mode"),
+    validation = Rule::new("self.trigger == oldSelf.trigger").message("trigger is immutable: create a new CloneRun instead").field_path(".trigger"),
+    validation = Rule::new("has(self.scheduledTime) == has(oldSelf.scheduledTime) && (!has(self.scheduledTime) || self.scheduledTime == oldSelf.scheduledTime)").message("scheduledTime is immutable: create a new CloneRun instead").field_path(".scheduledTime"),
+    validation = Rule::new("has(self.skip) == has(oldSelf.skip) && (!has(self.skip) || self.skip == oldSelf.skip)").message("skip is immutable: create a new CloneRun instead").field_path(".skip"),
+    validation = Rule::new("(has(self.requestedBy) ? self.requestedBy : '') == (has(oldSelf.requestedBy) ? oldSelf.requestedBy : '')").message("requestedBy is immutable: create a new CloneRun instead").field_path(".requestedBy"),
     validation = Rule::new("(self.trigger == 'Schedule') == has(self.scheduledTime)").message("scheduledTime: a run with trigger Schedule needs scheduledTime, and no other run may have it").field_path(".scheduledTime"),
     validation = Rule::new("!has(self.skip) || self.trigger == 'Schedule'").message("skip: only a run with trigger Schedule may be skipped; to run nothing, create no run").field_path(".skip")
 )]
