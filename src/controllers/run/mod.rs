@@ -288,8 +288,7 @@ async fn blocked(
         Patience::Until(limit) => {
             let since = journal.started_at.or_else(|| {
                 let created = run.creation_timestamp()?.0.as_second();
-                chrono::DateTime::from_timestamp(created, 0)
-                    .map(Timestamp::new)
+                chrono::DateTime::from_timestamp(created, 0).map(Timestamp::new)
             });
             let limit = i64::try_from(limit.as_millis()).unwrap_or(i64::MAX);
             since.is_some_and(|since| now.since(since) > limit)
