@@ -108,3 +108,21 @@ fn a_fault_in_a_run_that_is_cancelled_changes_nothing() {
         failures.join("\n")
     );
 }
+
+/// Set too early (in a template, before the freeze), a person's word would stand for the resume of a freeze to come.
+#[test]
+fn a_word_given_before_the_freeze_opens_none() {
+    let stage = Stage::prepared();
+    let hold = setting("HOLD", true);
+    let run = RunUnderTest::new(&stage, hold, 2, &[]);
+    let wishes = Wishes {
+        resumed_by_hand: true,
+        ..Wishes::default()
+    };
+    run.store.wish(0, wishes);
+    let journal = run.to_end();
+    assert_eq!(journal.phase, Phase::Failed);
+    assert_eq!(journal.verdict.as_ref().unwrap().reason, "ResumedByHand");
+    assert!(journal.window.is_none());
+    assert_eq!(run.broken(&journal), Vec::<String>::new());
+}

@@ -163,10 +163,13 @@ async fn a_run_cancelled_before_it_is_opened_takes_no_number() {
 
 #[tokio::test]
 async fn a_cancelled_run_whose_devices_cannot_be_opened_ends_too() {
-    let Some((field, _operator)) = held_at("await-clone").await else {
+    let Some((field, operator)) = held_at("await-clone").await else {
         return;
     };
+    // Devices that are open stay open: the next operator finds the Secrets gone.
+    operator.terminate().await.unwrap();
     field.remove_secrets().await;
+    let _operator = field.operator();
     field
         .until("r", |r| {
             let steps = r.status.iter().flat_map(|s| &s.steps);
@@ -175,7 +178,10 @@ async fn a_cancelled_run_whose_devices_cannot_be_opened_ends_too() {
         })
         .await;
     field.set("r", "cancel", json!("Abort")).await.unwrap();
-    assert_eq!(phase(&field.ended("r").await), Phase::Cancelled);
+    let end = field.ended("r").await;
+    assert_eq!(phase(&end), Phase::Cancelled);
+    let message = end.status.unwrap().message.unwrap();
+    assert!(message.contains("could not be used"), "{message}");
 }
 
 /// A run that is cancelled while its source does not answer any more.
