@@ -133,13 +133,14 @@ async fn a_cancel_inside_the_window_does_not_interrupt_it() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_source_that_cannot_be_reached_is_let_go_by_a_persons_word_and_force() {
-    let devices = |w: &mut WorldFile| w.knobs.suspend_milliseconds = 120_000;
+    let devices = |w: &mut WorldFile| w.knobs.start_copy_milliseconds = 120_000;
     let Some(stage) = Stage::new(devices, as_it_is).await else {
         return;
     };
     stage.ready(HOLD).await;
     let run = stage.run(HOLD).await;
-    stage.until(&run, window_open).await;
+    // Suspended, and the copy takes its time: from now on production cannot be reached any more.
+    stage.until_effects("ibmi.PROD.SUSPEND", 1).await;
     stage.fault(Device::IbmI, "PROD", "", FaultKind::Refused, u32::MAX);
     stage
         .until(&run, |r| {
