@@ -1,5 +1,6 @@
 //! One file or folder per command of the binary, and what commands share.
 
+mod cancel;
 mod cluster;
 mod crd;
 pub mod demo;
@@ -43,7 +44,7 @@ struct Cli {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done; `run --wait`, `verify` and `demo`: 0 Succeeded, 1 Warning, 2 Failed, 4 Cancelled, 5 Skipped,
+Exit codes: 0 done; `run --wait`, `cancel --wait`, `verify` and `demo`: 0 Succeeded, 1 Warning, 2 Failed, 4 Cancelled, 5 Skipped,
 6 wait timed out; `guest verify`: 2 something must be mended. Errors: 64 usage, 65 input file, 66 not found,
 69 no Kubernetes API, 70 other, 74 file, 77 refused.";
 
@@ -59,6 +60,8 @@ enum Command {
     Demo(demo::Arguments),
     /// Start a run of an environment.
     Run(run::Arguments),
+    /// End a run early: after the step under way, or at once with --abort. The freeze is never interrupted.
+    Cancel(cancel::Arguments),
     /// Show the runs, newest first.
     History(history::Arguments),
     /// Show the logs of a run.
@@ -130,6 +133,7 @@ async fn execute(cli: Cli) -> Result<Exit, CommandError> {
         Command::Simulate(arguments) => simulate::execute(arguments).await,
         Command::Demo(arguments) => demo::execute(arguments).await,
         Command::Run(arguments) => run::execute(kube, &arguments).await,
+        Command::Cancel(arguments) => cancel::execute(kube, &arguments).await,
         Command::History(arguments) => history::execute(kube, &arguments).await,
         Command::Logs(arguments) => logs::execute(kube, &arguments).await,
         Command::Verify(arguments) => verify::execute(kube, &arguments).await,

@@ -236,7 +236,10 @@ async fn a_bad_run_is_refused_with_field_and_remedy() {
         ("/spec/scheduledTime", json!("2026-11-23T00:00:00Z"), "spec.scheduledTime", "no other run may have it"),
         ("/spec/skip", json!({"reason": "DeadlineExceeded", "slots": 1}), "spec.skip", "only a run with trigger Schedule"),
         ("/spec/skip", json!({"reason": "Tired", "slots": 1}), "spec.skip.reason", "\"DeadlineExceeded\""),
-        ("/spec/cancel", json!("Abort"), "spec.cancel", "field not declared"),
+        ("/spec/cancel", json!("Now"), "spec.cancel", "\"Stop\", \"Abort\""),
+        ("/spec/resumedByHand", json!(false), "spec.resumedByHand", "write true, or leave it out"),
+        ("/spec/forceDelete", json!(false), "spec.forceDelete", "write true, or leave it out"),
+        ("/spec/cancelled", json!(true), "spec.cancelled", "field not declared"),
     ];
     for (pointer, value, field, remedy) in cases {
         let mut object = run("bad");
@@ -277,12 +280,24 @@ async fn the_spec_of_a_run_is_immutable() {
     let (client, ns) = namespace(stack).await;
     create(&client, &ns, &run("fixed")).await.unwrap();
     let api: Api<CloneRun> = Api::namespaced(client, &ns);
-    let merged = json!({"spec": {"mode": "Preflight"}});
-    let error = api
-        .patch("fixed", &PatchParams::default(), &Patch::Merge(&merged))
-        .await
-        .unwrap_err();
-    assert!(error.to_string().contains("create a new CloneRun instead"));
+    for (field, value) in [
+        ("environment", json!("other")),
+        ("mode", json!("Preflight")),
+        ("trigger", json!("External")),
+        ("scheduledTime", json!("2026-11-23T00:00:00Z")),
+        ("skip", json!({"reason": "DeadlineExceeded", "slots": 1})),
+        ("requestedBy", json!("somebody else")),
+    ] {
+        let merged = json!({"spec": {field: value}});
+        let error = api
+            .patch("fixed", &PatchParams::default(), &Patch::Merge(&merged))
+            .await
+            .unwrap_err()
+            .to_string();
+        let wanted = format!("{field} is immutable: create a new CloneRun instead");
+        assert!(error.contains(&wanted), "{error}");
+        assert!(error.contains(&format!("spec.{field}")), "{error}");
+    }
     let labelled = json!({"metadata": {"labels": {"team": "night"}}});
     api.patch("fixed", &PatchParams::default(), &Patch::Merge(&labelled))
         .await
