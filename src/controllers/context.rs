@@ -1,11 +1,12 @@
 //! What every reconcile works with.
 
 use super::environment::known::Known;
+use super::leader::Term;
 use super::ports::{OpenError, OperatorConfig, Recipes, SiteFactory};
 use super::schedule::{Gate, ScheduleClock, Schedules};
 use super::secrets;
 use crate::api::{CloneEnvironment, CloneEnvironmentSpec, CloneRun, FIELD_MANAGER};
-use crate::engine::clock::{SingleReplica, SystemClock};
+use crate::engine::clock::SystemClock;
 use crate::engine::time::Timestamp;
 use crate::recipe::{Pace, Pins};
 use crate::site::Site;
@@ -18,7 +19,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Shared by all reconciles of a process.
+/// Shared by all reconciles of a term: a single replica has one, with an elected leader each standing by begins another.
 pub struct Context {
     /// The API server.
     pub client: Client,
@@ -32,9 +33,9 @@ pub struct Context {
     pub recorder: Recorder,
     /// Clocks.
     pub clock: SystemClock,
-    /// A single replica needs no leader; with a leader this is its Lease.
-    pub fence: SingleReplica,
-    /// Environments whose highest run number was compared with the labels since the start of this process.
+    /// Whether this process may act: the engine's fence.
+    pub term: Term,
+    /// Environments whose highest run number was compared with the labels since the start of this term.
     pub numbered: Mutex<HashSet<String>>,
     /// Environments as the watches know them.
     pub known: Known,
@@ -56,12 +57,13 @@ pub struct Due {
 }
 
 impl Context {
-    /// A context for one process.
+    /// A context for one term of a process.
     pub fn new(
         client: Client,
         config: OperatorConfig,
         factory: Arc<dyn SiteFactory>,
         recipes: Arc<dyn Recipes>,
+        term: Term,
     ) -> Self {
         let reporter = Reporter {
             controller: FIELD_MANAGER.to_owned(),
@@ -74,7 +76,7 @@ impl Context {
             config,
             recipes,
             clock: SystemClock,
-            fence: SingleReplica,
+            term,
             numbered: Mutex::default(),
             known: Known::default(),
             due: Mutex::default(),

@@ -1,5 +1,6 @@
 //! What the controllers need from outside: opened devices and a few settings.
 
+use super::leader::{Election, ElectionError};
 use super::schedule::ScheduleClock;
 use super::secrets::{SecretError, SiteSecrets};
 use crate::api::CloneEnvironmentSpec;
@@ -114,6 +115,8 @@ pub struct OperatorConfig {
     pub schedule_clock: ScheduleClock,
     /// Becomes true once the environments of every served namespace are known: `/readyz`.
     pub ready: Arc<AtomicBool>,
+    /// How a leader is elected among several; `None` = this is the only one.
+    pub election: Option<Election>,
 }
 
 impl OperatorConfig {
@@ -131,6 +134,7 @@ impl OperatorConfig {
             operator: operator.into(),
             schedule_clock: ScheduleClock::system(),
             ready: Arc::default(),
+            election: None,
         }
     }
     /// Id of this operator in the guest kit's files on the source: a second operator, of another cluster, is refused
@@ -154,4 +158,20 @@ pub enum OperatorError {
         #[source]
         source: Box<kube::Error>,
     },
+    /// The leader's Lease may not be read.
+    #[error(
+        "the leader's Lease {namespace}/{lease} cannot be read: {source}; allow get, create and update of leases in this namespace, or run one replica without --leader-elect"
+    )]
+    Lease {
+        /// Namespace.
+        namespace: String,
+        /// Name.
+        lease: String,
+        /// The API server's answer.
+        #[source]
+        source: Box<kube::Error>,
+    },
+    /// The times of the election.
+    #[error(transparent)]
+    Election(#[from] ElectionError),
 }

@@ -158,7 +158,7 @@ async fn drive(
         store,
         locks,
         clock: &context.clock,
-        fence: &context.fence,
+        fence: &context.term,
         writer: &context.config.writer,
     };
     // The store knows what is wished of the run, as of the last read or write.

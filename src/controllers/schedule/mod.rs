@@ -68,8 +68,9 @@ impl Schedules {
     }
 }
 
-/// Runs the timer queue until `shutdown`; creates on their way are waited for.
+/// Runs the timer queue from the beginning of the term until `shutdown`; creates on their way are waited for.
 pub async fn run(context: Arc<Context>, shutdown: CancellationToken) {
+    context.term.begun().await;
     let statuses = tokio::spawn(write_statuses(context.clone(), shutdown.clone()));
     let pool = Arc::new(Semaphore::new(CREATES));
     let mut creates = JoinSet::new();
@@ -111,6 +112,10 @@ async fn carry_out(
 ) {
     tokio::time::sleep(order.pause()).await;
     let place = pool.acquire().await;
+    if !context.term.leads() {
+        // In the middle of a burst: the next leader finds the slot by itself, and this board is thrown away.
+        return;
+    }
     let outcome = create::create(&context, &order).await;
     drop(place);
     let now = context.schedule_clock().now();
