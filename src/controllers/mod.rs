@@ -134,6 +134,9 @@ fn loops(context: &Arc<Context>, ending: &CancellationToken) -> Vec<JoinHandle<(
     };
     context.schedules.expect_scopes(scopes.len());
     context.known.expect(scopes.len());
+    if !context.term.has_begun() {
+        context.schedules.stand_by();
+    }
     let parts = |scope: &Option<String>| (context.clone(), scope.clone(), ending.clone());
     let mut loops = vec![tokio::spawn(schedule::run(context.clone(), ending.clone()))];
     for scope in scopes {

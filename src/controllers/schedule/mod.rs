@@ -48,6 +48,11 @@ impl Schedules {
         self.with(|board| board.expect_scopes(count));
     }
 
+    /// Another operator decides until the term begins.
+    pub fn stand_by(&self) {
+        self.with(|board| board.stand_by(true));
+    }
+
     /// Enters an event of a watch.
     pub fn saw(&self, scope: Option<&str>, event: Watched<'_>, clock: &ScheduleClock) {
         let woken = self.with(|board| board.saw(scope, event, clock));
@@ -71,6 +76,7 @@ impl Schedules {
 /// Runs the timer queue from the beginning of the term until `shutdown`; creates on their way are waited for.
 pub async fn run(context: Arc<Context>, shutdown: CancellationToken) {
     context.term.begun().await;
+    context.schedules.with(|board| board.stand_by(false));
     let statuses = tokio::spawn(write_statuses(context.clone(), shutdown.clone()));
     let pool = Arc::new(Semaphore::new(CREATES));
     let mut creates = JoinSet::new();
