@@ -12,6 +12,7 @@ mod ibmi;
 mod kill;
 mod kube;
 mod layout;
+mod leader;
 mod schedule;
 mod spectrum_virtualize;
 mod support;

@@ -2,7 +2,7 @@
 
 mod cancel;
 mod credentials;
-mod fakes;
+pub mod fakes;
 pub mod field;
 mod journal;
 mod locks;
