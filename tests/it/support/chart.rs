@@ -149,6 +149,11 @@ impl OperatorProcess {
         }
     }
 
+    /// Its process id, which is part of its name in Leases.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What it wrote until now.
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap()
