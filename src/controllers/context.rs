@@ -1,10 +1,12 @@
 //! What every reconcile works with.
 
 use super::environment::known::Known;
+use super::history::Histories;
 use super::leader::Term;
 use super::ports::{OpenError, OperatorConfig, Recipes, SiteFactory};
 use super::schedule::{Gate, ScheduleClock, Schedules};
 use super::secrets;
+use crate::api::options::History;
 use crate::api::{CloneEnvironment, CloneEnvironmentSpec, CloneRun, FIELD_MANAGER};
 use crate::engine::clock::SystemClock;
 use crate::engine::time::Timestamp;
@@ -43,6 +45,8 @@ pub struct Context {
     pub due: Mutex<HashMap<String, Due>>,
     /// The schedule of all environments.
     pub schedules: Schedules,
+    /// A small row of every finished run.
+    pub histories: Histories,
     /// Held while slots are due: what can wait asks it first.
     pub gate: Gate,
 }
@@ -81,6 +85,7 @@ impl Context {
             known: Known::default(),
             due: Mutex::default(),
             schedules: Schedules::default(),
+            histories: Histories::default(),
             gate: Gate::default(),
         }
     }
@@ -275,10 +280,11 @@ pub fn digest(spec: &CloneEnvironmentSpec) -> String {
 
 /// The spec with production's identity filled in from what the first verify learned: the drivers must know who production
 /// is before they suspend it or send the clone a command. When runs are created says nothing about the devices, so that is
-/// left out: editing it opens no new sessions.
+/// left out, as is how long rows are kept: editing it opens no new sessions.
 fn for_devices(spec: &CloneEnvironmentSpec, pins: &Pins) -> CloneEnvironmentSpec {
     let mut spec = spec.clone();
     (spec.schedule, spec.suspend) = (None, false);
+    spec.history = History::default();
     if spec.source.identities.is_empty() {
         spec.source.identities.extend(pins.source_identity.clone());
     }

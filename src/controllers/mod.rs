@@ -7,6 +7,7 @@ pub mod conditions;
 pub mod context;
 pub mod environment;
 pub mod events;
+pub mod history;
 pub mod leader;
 pub mod locks;
 pub mod ports;
@@ -138,7 +139,10 @@ fn loops(context: &Arc<Context>, ending: &CancellationToken) -> Vec<JoinHandle<(
         context.schedules.stand_by();
     }
     let parts = |scope: &Option<String>| (context.clone(), scope.clone(), ending.clone());
-    let mut loops = vec![tokio::spawn(schedule::run(context.clone(), ending.clone()))];
+    let mut loops = vec![
+        tokio::spawn(schedule::run(context.clone(), ending.clone())),
+        tokio::spawn(history::run(context.clone(), ending.clone())),
+    ];
     for scope in scopes {
         let (context, name, ending) = parts(&scope);
         loops.push(tokio::spawn(runs(context, name, ending)));
@@ -277,8 +281,13 @@ where
     reconcile(object, context).await
 }
 
-/// The schedule learns from the watches that are there anyway.
+/// Schedule and history learn from the watches that are there anyway.
 fn saw(context: &Context, scope: &Option<String>, event: Watched<'_>) {
+    match &event {
+        Watched::Environment(event) => context.histories.saw_environment(event),
+        Watched::OpenRun(_) => {}
+        Watched::AnyRun(event) => context.histories.saw_run(scope.as_deref(), event),
+    }
     let clock = context.schedule_clock();
     context.schedules.saw(scope.as_deref(), event, clock);
 }

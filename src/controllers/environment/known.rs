@@ -3,7 +3,7 @@
 use crate::api::CloneEnvironment;
 use futures::FutureExt;
 use kube::core::DeserializeGuard;
-use kube::runtime::reflector::Store;
+use kube::runtime::reflector::{ObjectRef, Store};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The environments of all served namespaces, from the watches of the operator: every pass of every run needs them, and
@@ -36,6 +36,15 @@ impl Known {
             && watches.stores.len() == watches.wanted
             && watches.stores.iter().all(filled);
         complete.then(|| watches.stores.iter().flat_map(Store::state).collect())
+    }
+    /// One environment, if a watch has seen it.
+    pub fn get(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Option<Arc<DeserializeGuard<CloneEnvironment>>> {
+        let key = ObjectRef::new(name).within(namespace);
+        self.lock().stores.iter().find_map(|store| store.get(&key))
     }
     fn lock(&self) -> MutexGuard<'_, Watches> {
         self.watches.lock().unwrap_or_else(PoisonError::into_inner)

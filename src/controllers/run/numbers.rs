@@ -6,6 +6,7 @@
 use crate::api::{CloneEnvironment, CloneRun, ENVIRONMENT_LABEL, NUMBER_LABEL, OPENED_ANNOTATION};
 use crate::controllers::context::Context;
 use crate::controllers::environment::{pins, status};
+use crate::controllers::history::archive;
 use crate::controllers::run::store::{call, writes_as_us};
 use crate::engine::journal::Facts;
 use crate::engine::ports::StoreError;
@@ -70,21 +71,23 @@ async fn was_opened(context: &Context, namespace: &str, opening: &str) -> Result
     Ok(found.is_some_and(|m| m.uid().as_deref() == Some(uid)))
 }
 
-/// Highest number on a label of this environment's runs: wins at the first opening after a start, when a restored
-/// environment may have forgotten its numbers.
+/// Highest number on a label of this environment's runs or in its archive: wins at the first opening after a start, when
+/// a restored environment may have forgotten its numbers.
 async fn labelled(context: &Context, environment: &CloneEnvironment) -> Result<i64, StoreError> {
     let uid = environment.uid().unwrap_or_default();
     let done = |set: &std::collections::HashSet<String>| set.contains(&uid);
     if context.numbered.lock().is_ok_and(|set| done(&set)) {
         return Ok(0);
     }
-    let runs = context.runs(&environment.namespace().unwrap_or_default());
+    let namespace = environment.namespace().unwrap_or_default();
+    let runs = context.runs(&namespace);
     let selector = format!(
         "{ENVIRONMENT_LABEL}={},{NUMBER_LABEL}",
         environment.name_any()
     );
     let mut parameters = ListParams::default().labels(&selector).limit(500);
-    let mut highest = 0;
+    let name = environment.name_any();
+    let mut highest = archive::last_number(&context.client, &namespace, &name).await?;
     loop {
         let page = call(runs.list_metadata(&parameters)).await?;
         let numbers = page.items.iter().filter(|run| opened_itself(*run));
