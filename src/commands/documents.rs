@@ -150,7 +150,12 @@ pub fn split(text: &str) -> Vec<Document> {
 /// Parsed below empty lines, so that the parser's line numbers are those of the file.
 fn parse(text: &str, line: usize) -> Result<Value, String> {
     let padded = "\n".repeat(line - 1) + text;
-    serde_saphyr::from_str(&padded).map_err(|e| super::text::one_line(&e.to_string()))
+    serde_saphyr::from_str(&padded).map_err(|error| {
+        // The first line says it; the others draw the place, which the reader has before him.
+        let text = error.to_string();
+        let text = text.lines().next().unwrap_or_default();
+        text.strip_prefix("error: ").unwrap_or(text).to_owned()
+    })
 }
 
 #[cfg(test)]

@@ -270,8 +270,8 @@ nightly-user
              31:37, 12 messages, 2 errors; 2 failed in a row, never a success
   next run   2026-11-25T00:00:00Z, in 23:00:00
   look at    VolumeDrift Because: volume 600507680CF780BA6000000000000013 of
-             production has no map in group CLONE1: add it to the group or
-             take it away from production
+             production has no map in group CLONE1: add it to the group or take
+             it away from production
   look at    NeedsAttention Because: job 012345/U/MYSAVE waits for a reply
 ";
         assert_eq!(text, expected);

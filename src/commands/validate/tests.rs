@@ -119,7 +119,7 @@ fn each_mistake_is_said_with_its_line_its_field_and_what_to_write() {
 fn cron_lines_and_zones_are_read_as_the_operator_reads_them() {
     for (schedule, said) in [
         ("cron: [\"0 0 30 2 *\"]", "never fires"),
-        ("cron: [\"0 0 * *\"]", "five fields"),
+        ("cron: [\"0 0 * *\"]", "has 4 fields: write five"),
         ("cron: [\"0 25 * * *\"]", "spec.schedule.cron[0]"),
         (
             "cron: [\"0 0 * * *\"], timeZone: Europe/Pariss",
