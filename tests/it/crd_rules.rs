@@ -117,6 +117,7 @@ async fn a_bad_environment_is_refused_with_field_and_remedy() {
         ("/spec/user/programs/0/program", json!("mysave"), "programs[0].program", "write LIBRARY/PROGRAM"),
         ("/spec/source/host/hostKeys", json!(["SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="]), "spec.source.host.hostKeys", "ssh-keygen -lf"),
         ("/spec/logs", json!({"ignore": ["cpf3770"]}), "spec.logs.ignore", "such as CPF3770"),
+        ("/spec/history", json!({"succeeded": 0}), "spec.history.succeeded", "greater than or equal to 1"),
         ("/spec/timeouts", json!({"runSeconds": 5}), "spec.timeouts.runSeconds", "greater than or equal to 60"),
     ];
     for (pointer, value, field, remedy) in cases {

@@ -70,11 +70,6 @@ impl Histories {
         }
     }
 
-    /// Rows held in memory.
-    pub fn rows(&self) -> usize {
-        self.lock().rows.len()
-    }
-
     fn lock(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
