@@ -6,6 +6,7 @@ use crate::api::{CloneEnvironment, CloneEnvironmentStatus};
 use crate::controllers::conditions::{self, Truth};
 use crate::controllers::context::{Caller, Context};
 use crate::controllers::events::{Transition, publish};
+use crate::controllers::locks::attached::KubeRecordedSets;
 use crate::controllers::run::store::call;
 use crate::controllers::text::stable;
 use crate::engine::ports::StoreError;
@@ -17,6 +18,7 @@ use kube::ResourceExt;
 use kube::api::ListParams;
 use kube::core::DeserializeGuard;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Longest message of a condition, bytes.
 const MESSAGE: usize = 800;
@@ -100,6 +102,7 @@ async fn look(context: &Context, environment: &CloneEnvironment) -> Result<Outco
         pins: pins::of(environment),
         other_sources: others.sources,
         operator_id: context.config.operator_id().to_owned(),
+        recorded: Some(Arc::new(KubeRecordedSets::new(context.leases()))),
         pace: context.pace(),
         ..ResolvedFacts::default()
     };

@@ -69,6 +69,11 @@ pub fn holder(lease: &Lease) -> Option<String> {
         .filter(|uid| !uid.is_empty())
 }
 
+/// Whether somebody works with the image or the partition beyond the end of a run.
+pub fn is_pinned(lease: &Lease) -> bool {
+    lease.annotations().contains_key(PINNED)
+}
+
 /// Owner of the image, from the annotation.
 pub fn image_owner(lease: &Lease) -> Option<ImageOwner> {
     serde_json::from_str(lease.annotations().get(IMAGE)?).ok()
@@ -193,7 +198,7 @@ async fn is_free(
     };
     let who = named(lease, uid);
     let named = format!("{}/{}", who.namespace, who.run);
-    if lease.annotations().contains_key(PINNED) {
+    if is_pinned(lease) {
         return Ok(Free::No(format!("{named}, which is pinned")));
     }
     match life(client, &who).await? {
