@@ -194,6 +194,7 @@ impl Locks for KubeLocks {
                 return Err(StoreError::Conflict);
             }
             lease::set_image_owner(&mut object, Some(&self.me));
+            lease::stamp_image(&mut object);
             if lease::replace(&self.leases, &object).await? {
                 return Ok(owner.map(|o| format!("{}/{}", o.namespace, o.run)));
             }

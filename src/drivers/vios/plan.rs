@@ -144,7 +144,7 @@ fn check_patterns(adapters: &[Adapter], names: &Names) -> Result<(), Bad> {
         return Err(Bad::new(
             "VolumeUnknown",
             format!(
-                "{} of VIOS {} names volume {lost}, but no target of the consistency group is called so; they are: {}; correct virtualIo.vscsi.adapters.volumes",
+                "{} of VIOS {} names volume {lost}, but no target of the consistency group is called so; they are: {}; correct virtualIo.vscsi.adapters.volumes; with more than one consistency group each name must fit a target of every group",
                 adapter.vhost,
                 adapter.server,
                 known.join(", ")
