@@ -1,8 +1,8 @@
 //! The plan of one run: a pure value with everything the steps need, made once from the frozen environment.
 
 use super::pace::Pace;
-use super::recorded::RecordedSets;
 pub use super::pins::{Pins, identity_text, parse_identity};
+use super::recorded::RecordedSets;
 use crate::api::CloneEnvironmentSpec;
 use crate::api::clone_side::{IplSource, Network, Personality};
 use crate::api::devices::CopyKind;

@@ -119,7 +119,10 @@ mod tests {
             locks[0].lease, renamed[0].lease,
             "the UUID counts, not the name"
         );
-        assert_eq!(locks[0].lease, clone_lease(&PartitionUuid::new("1111-aaaa")));
+        assert_eq!(
+            locks[0].lease,
+            clone_lease(&PartitionUuid::new("1111-aaaa"))
+        );
         assert!(locks.iter().all(|l| l.lease.len() <= 63));
     }
 

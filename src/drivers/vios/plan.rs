@@ -475,7 +475,9 @@ mod tests {
         let found = lsmap::parse(&map).unwrap();
         let disks = [disk("hdisk5", "a")];
         let foreign = foreign(&served(), &found, &disks, &[wanted("a", "c_00")]);
-        let told = foreign.iter().any(|f| f.place == "V1/vhost3/c_00 (Defined)");
+        let told = foreign
+            .iter()
+            .any(|f| f.place == "V1/vhost3/c_00 (Defined)");
         assert!(told, "{foreign:?}");
     }
 

@@ -180,8 +180,7 @@ pub async fn inspect(site: &Site, plan: &Plan, depth: Depth) -> SiteReport {
 /// Looks at one more target set of an environment: its maps, and its volumes on the VIOSes.
 pub async fn inspect_set(site: &Site, plan: &Plan) -> SiteReport {
     let mut report = SiteReport::default();
-    let (seen, group) =
-        futures::join!(partitions::Seen::read(site), volumes::Group::read(site));
+    let (seen, group) = futures::join!(partitions::Seen::read(site), volumes::Group::read(site));
     partitions::judge(seen, plan, &mut report);
     volumes::judge(group, plan, &mut report);
     virtual_io::inspect(site, plan, &mut report).await;

@@ -27,10 +27,7 @@ pub(super) async fn observe(
 }
 
 /// What every VIOS says; a volume in the hands of somebody else is a failure.
-pub(super) async fn state(
-    context: &StepContext<'_>,
-    plan: &Plan,
-) -> Result<VirtualIoState, Stop> {
+pub(super) async fn state(context: &StepContext<'_>, plan: &Plan) -> Result<VirtualIoState, Stop> {
     let wanted = plan.wanted(&gate::targets(context)?);
     let state = context.site.virtual_io.observe(&wanted).await?;
     match gate::volume_conflict(&state) {

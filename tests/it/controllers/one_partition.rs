@@ -163,7 +163,11 @@ async fn a_pinned_image_of_the_other_environment_is_not_taken_from_the_clone() {
     stage.pin("target set CLONE1").await;
     let weekly = stage.run(WEEKLY).await;
     let end = stage.ended(&weekly).await;
-    end.is(Phase::Failed, "HeldImageInUse", &[nightly.as_str(), "release"]);
+    end.is(
+        Phase::Failed,
+        "HeldImageInUse",
+        &[nightly.as_str(), "release"],
+    );
     assert_eq!(end.step("stop-clone").state, EntryState::Pending);
     assert!(counts(&row(&stage, &nightly).await.partition_active));
     stage.unharmed().await;
