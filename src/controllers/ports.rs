@@ -19,6 +19,8 @@ pub trait Recipes: Send + Sync {
     fn build(&self, plan: &Plan, logs: Arc<dyn LogSink>) -> Recipe;
     /// One look at the whole site that changes nothing.
     async fn inspect(&self, site: &Site, plan: &Plan) -> SiteReport;
+    /// The part of it that differs between the target sets of one environment.
+    async fn inspect_set(&self, site: &Site, plan: &Plan) -> SiteReport;
 }
 
 /// The recipes of this version.
@@ -32,6 +34,9 @@ impl Recipes for BuiltinRecipes {
     }
     async fn inspect(&self, site: &Site, plan: &Plan) -> SiteReport {
         crate::recipe::checks::inspect(site, plan, Depth::Look).await
+    }
+    async fn inspect_set(&self, site: &Site, plan: &Plan) -> SiteReport {
+        crate::recipe::checks::inspect_set(site, plan).await
     }
 }
 

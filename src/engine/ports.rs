@@ -75,6 +75,9 @@ pub trait Locks: Send + Sync {
     async fn own_image(&self) -> Result<Option<String>, StoreError>;
     /// Closes the row of the run whose image is being ended (step `end-image`).
     async fn close_image(&self) -> Result<(), StoreError>;
+    /// Records in the clone partition's lock which volumes this run maps to it, before it maps them; the rows of runs that
+    /// were mapped there stop counting their partition. Repeated without harm; `Conflict` = the lock is another's.
+    async fn own_partition(&self, journal: &Journal) -> Result<(), StoreError>;
 }
 
 /// Clocks. Wall time for the journal, boot time for deadlines: a suspended or stepped machine must not stretch a freeze.

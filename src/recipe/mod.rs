@@ -10,6 +10,7 @@ pub mod parameters;
 pub mod pins;
 pub mod plan;
 pub mod queries;
+pub mod recorded;
 pub mod records;
 mod settle;
 pub mod steps;
@@ -19,6 +20,7 @@ mod tests;
 pub use log_sink::{LogKind, LogLine, LogSink, LogSummary};
 pub use pace::Pace;
 pub use plan::{Mapping, Pins, Plan, PlanError, ResolvedFacts};
+pub use recorded::{RecordedSet, RecordedSets, Stays};
 
 use crate::api::options::Function;
 use crate::api::run::RunMode;

@@ -9,6 +9,7 @@ pub mod opening;
 pub mod order;
 pub mod status;
 pub mod store;
+pub mod target_set;
 
 use crate::api::{CloneRun, CloneRunStatus};
 use crate::controllers::context::{Caller, Context};
@@ -137,12 +138,15 @@ async fn pass(
 }
 
 fn locks_of(context: &Context, run: &CloneRun, status: &CloneRunStatus) -> KubeLocks {
-    let locks = order::frozen(status)
+    let spec = order::frozen(status);
+    let locks = spec
         .map(|spec| device_locks(spec, &order::pins(status)))
         .unwrap_or_default();
+    let vscsi = spec.and_then(|spec| spec.virtual_io.vscsi.as_ref());
     let namespace = &context.config.lease_namespace;
     let grace = context.lock_grace();
     KubeLocks::new(context.client.clone(), namespace, run, locks, grace)
+        .keeping_mappings(vscsi.is_some_and(|v| v.keep_mappings))
 }
 
 async fn drive(

@@ -7,7 +7,7 @@
 use super::logs::RunLogs;
 use super::status::{RowFacts, build};
 use super::store::{call, wishes_of, writes_as_us};
-use super::{numbers, order};
+use super::{numbers, order, target_set};
 use crate::api::run::{CloneRunStatus, Resolved};
 use crate::api::schedule::{SkipReason, default_deadline_seconds};
 use crate::api::{
@@ -186,6 +186,7 @@ async fn write_opening(
 ) -> Result<Opening, StoreError> {
     let device_number = numbers::device_number(context, environment).await?;
     let number = numbers::run_number(context, environment, run).await?;
+    let spec = target_set::chosen(context, run, environment).await?;
     let run = mark(context, run, number).await?;
     let mut status = CloneRunStatus {
         number: Some(number),
@@ -196,7 +197,7 @@ async fn write_opening(
             sha256: digest(&environment.spec),
             device_number,
             pins: pins::facts(environment),
-            spec: Some(environment.spec.clone()),
+            spec: Some(spec),
         }),
         ..CloneRunStatus::default()
     };

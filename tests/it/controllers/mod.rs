@@ -9,3 +9,4 @@ mod locks;
 mod one_partition;
 mod opening;
 mod rows;
+mod target_sets;
