@@ -42,7 +42,7 @@ pub struct Arguments {
     /// --simulated-time-scale.
     #[arg(long, value_name = "FACTOR", value_parser = positive)]
     simulated_schedule_scale: Option<f64>,
-    /// Serves /healthz and /readyz there over plain HTTP, for the kubelet: 0.0.0.0:8080. Default: not served.
+    /// Serves /healthz, /readyz and /metrics there over plain HTTP: 0.0.0.0:8080. Default: not served.
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
     /// json: one object per line on standard output; text: for a terminal, on standard error.
@@ -152,7 +152,11 @@ pub async fn execute(kube: &KubeFlags, arguments: Arguments) -> Result<Exit, Com
             let listener = TcpListener::bind(address)
                 .await
                 .map_err(|e| CommandError::io(format!("listen on {address} (--listen)"), e))?;
-            let answering = health::serve(listener, config.ready.clone());
+            let at = listener
+                .local_addr()
+                .map_err(|e| CommandError::io(format!("listen on {address} (--listen)"), e))?;
+            tracing::info!(address = %at, "health and metrics are served");
+            let answering = health::serve(listener, config.ready.clone(), config.metrics.clone());
             Some(tokio::spawn(answering))
         }
         None => None,

@@ -10,6 +10,7 @@ use crate::api::options::History;
 use crate::api::{CloneEnvironment, CloneEnvironmentSpec, CloneRun, FIELD_MANAGER};
 use crate::engine::clock::SystemClock;
 use crate::engine::time::Timestamp;
+use crate::observability::metrics::{Caches, Objects};
 use crate::recipe::{Pace, Pins};
 use crate::site::Site;
 use chrono::Utc;
@@ -40,7 +41,9 @@ pub struct Context {
     /// Environments whose highest run number was compared with the labels since the start of this term.
     pub numbered: Mutex<HashSet<String>>,
     /// Environments as the watches know them.
-    pub known: Known,
+    pub known: Known<CloneEnvironment>,
+    /// Runs that are not final, as the watches know them.
+    pub open_runs: Known<CloneRun>,
     /// When each environment is looked at next.
     pub due: Mutex<HashMap<String, Due>>,
     /// The schedule of all environments.
@@ -83,6 +86,7 @@ impl Context {
             term,
             numbered: Mutex::default(),
             known: Known::default(),
+            open_runs: Known::default(),
             due: Mutex::default(),
             schedules: Schedules::default(),
             histories: Histories::default(),
@@ -125,6 +129,18 @@ impl Context {
     /// How long the lock of a vanished run is respected: longest window (600 s) and its watchdog.
     pub fn lock_grace(&self) -> Duration {
         self.pace().seconds(720)
+    }
+}
+
+impl Caches for Context {
+    fn leads(&self) -> bool {
+        self.term.leads()
+    }
+    fn objects(&self) -> Option<Objects> {
+        Some(Objects {
+            environments: self.known.all()?,
+            runs: self.open_runs.all()?,
+        })
     }
 }
 

@@ -36,9 +36,9 @@ use leader::Term;
 use leader::elector::Elector;
 use schedule::board::Watched;
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -91,6 +91,8 @@ pub async fn run_operator_with(
         let (client, config) = (client.clone(), config.clone());
         let (factory, recipes) = (factory.clone(), recipes.clone());
         let context = Arc::new(Context::new(client, config, factory, recipes, term));
+        let caches: Weak<Context> = Arc::downgrade(&context);
+        context.config.metrics.follow(caches);
         serve_a_term(&context, ending).await;
         context.config.ready.store(false, Ordering::Relaxed);
         if shutdown.is_cancelled() || context.config.election.is_none() {
@@ -135,6 +137,7 @@ fn loops(context: &Arc<Context>, ending: &CancellationToken) -> Vec<JoinHandle<(
     };
     context.schedules.expect_scopes(scopes.len());
     context.known.expect(scopes.len());
+    context.open_runs.expect(scopes.len());
     if !context.term.has_begun() {
         context.schedules.stand_by();
     }
@@ -156,7 +159,7 @@ fn loops(context: &Arc<Context>, ending: &CancellationToken) -> Vec<JoinHandle<(
 
 /// Readiness is the environments': before all are listed, a source that is not known yet would look like none.
 async fn say_when_ready(context: Arc<Context>) {
-    while context.known.all().is_none() {
+    while context.known.all().is_none() || context.open_runs.all().is_none() {
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
     let ready = &context.config.ready;
@@ -204,6 +207,7 @@ where
 async fn runs(context: Arc<Context>, scope: Option<String>, shutdown: CancellationToken) {
     let runs: Api<DeserializeGuard<CloneRun>> = api(&context.client, scope.as_deref());
     let (reader, writer) = reflector::store();
+    context.open_runs.add(reader.clone());
     let stream = watcher::watcher(runs, watcher::Config::default().fields(OPEN))
         .default_backoff()
         .modify(forget_bookkeeping)
@@ -269,6 +273,7 @@ async fn once_leading<K, F>(
     reconcile: impl FnOnce(Arc<K>, Arc<Context>) -> F,
 ) -> Result<Action, StoreError>
 where
+    K: kube::Resource<DynamicType = ()>,
     F: Future<Output = Result<Action, StoreError>>,
 {
     if !context.term.has_begun() {
@@ -278,7 +283,16 @@ where
     if !context.term.leads() {
         return Ok(Action::await_change());
     }
-    reconcile(object, context).await
+    let (kind, since, metrics) = (
+        K::kind(&()).into_owned(),
+        Instant::now(),
+        context.config.metrics.clone(),
+    );
+    let outcome = reconcile(object, context).await;
+    metrics
+        .counted
+        .reconciled(&kind, since.elapsed(), outcome.is_err());
+    outcome
 }
 
 /// Schedule and history learn from the watches that are there anyway.

@@ -5,6 +5,7 @@ use super::schedule::ScheduleClock;
 use super::secrets::{SecretError, SiteSecrets};
 use crate::api::CloneEnvironmentSpec;
 use crate::engine::ports::Recipe;
+use crate::observability::metrics::Metrics;
 use crate::recipe::checks::{Depth, SiteReport};
 use crate::recipe::{LogSink, Pins, Plan};
 use crate::site::{DeviceError, Site};
@@ -122,6 +123,8 @@ pub struct OperatorConfig {
     pub ready: Arc<AtomicBool>,
     /// How a leader is elected among several; `None` = this is the only one.
     pub election: Option<Election>,
+    /// What the process counts.
+    pub metrics: Arc<Metrics>,
 }
 
 impl OperatorConfig {
@@ -140,6 +143,7 @@ impl OperatorConfig {
             schedule_clock: ScheduleClock::system(),
             ready: Arc::default(),
             election: None,
+            metrics: Arc::default(),
         }
     }
     /// Id of this operator in the guest kit's files on the source: a second operator, of another cluster, is refused

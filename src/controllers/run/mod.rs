@@ -9,6 +9,7 @@ pub mod opening;
 pub mod order;
 pub mod status;
 pub mod store;
+pub mod tally;
 pub mod target_set;
 
 use crate::api::{CloneRun, CloneRunStatus};
@@ -89,7 +90,8 @@ async fn pass(
 ) -> Result<Action, StoreError> {
     let namespace = run.namespace().unwrap_or_default();
     let journal = status::journal_of(status);
-    let store = KubeStore::new(context.runs(&namespace), run);
+    let metrics = context.config.metrics.clone();
+    let store = KubeStore::new(context.runs(&namespace), run).counted_by(metrics);
     let plan = match order::plan(context, run, status, &journal.run_token).await {
         Ok(plan) => plan,
         Err(PlanFailed::Store(error)) => return Err(error),

@@ -6,7 +6,8 @@
 
 use super::logs::RunLogs;
 use super::status::{RowFacts, build};
-use super::store::{call, wishes_of, writes_as_us};
+use super::store::{call, journal_of_run, wishes_of, writes_as_us};
+use super::tally::Tally;
 use super::{numbers, order, target_set};
 use crate::api::run::{CloneRunStatus, Resolved};
 use crate::api::schedule::{SkipReason, default_deadline_seconds};
@@ -313,7 +314,11 @@ async fn write_status(
     object.status = Some(status);
     object.metadata.managed_fields = None;
     let (name, parameters) = (run.name_any(), writes_as_us());
-    answer(api.replace_status(&name, &parameters, &object)).await
+    let written = answer(api.replace_status(&name, &parameters, &object)).await?;
+    let counted = &context.config.metrics.counted;
+    let (before, after) = (journal_of_run(run), journal_of_run(&written));
+    Tally::of(&written).accepted(counted, &before, &after);
+    Ok(written)
 }
 
 async fn answer<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, StoreError> {
@@ -363,7 +368,7 @@ pub async fn close(
     message: &str,
 ) -> Result<(), StoreError> {
     let now = context.now();
-    let mut journal = super::store::journal_of_run(run);
+    let mut journal = journal_of_run(run);
     journal.phase = phase;
     journal.finished_at = Some(now);
     journal.revision += 1;

@@ -368,3 +368,8 @@ fn since(run: &CloneRun, clock: &ScheduleClock) -> DateTime<Utc> {
     let created = run.creation_timestamp().and_then(|t| time(&t));
     created.map_or_else(|| clock.now(), |real| clock.from_real(real))
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+#[path = "board_tests.rs"]
+mod tests;

@@ -234,6 +234,12 @@ impl Entry {
         }
     }
 
+    /// When the run of a slot is due: jitter later.
+    pub fn due(&self, name: &str, slot: DateTime<Utc>) -> DateTime<Utc> {
+        let limit = self.spec.as_ref().map_or(0, |s| s.jitter_seconds);
+        slot + schedule::jitter(name, slot, u32::try_from(limit).unwrap_or_default())
+    }
+
     /// A run whose deadline passed while it could not be created: decided anew, as skipped.
     fn is_late(&self, order: &Order, now: DateTime<Utc>) -> bool {
         order.skip.is_none() && now - order.slot > self.deadline()

@@ -17,6 +17,7 @@ pub use gate::Gate;
 use super::context::Context;
 use super::events::{Transition, publish};
 use board::{Board, Key, Watched};
+use chrono::{DateTime, Utc};
 use create::{Created, Order};
 use futures::StreamExt;
 use std::sync::{Arc, Mutex};
@@ -81,6 +82,7 @@ pub async fn run(context: Arc<Context>, shutdown: CancellationToken) {
     let pool = Arc::new(Semaphore::new(CREATES));
     let mut creates = JoinSet::new();
     while !shutdown.is_cancelled() {
+        context.config.metrics.scheduler_ticked();
         let now = context.schedule_clock().now();
         let turn = context.schedules.with(|board| board.turn(now));
         let turn = turn.unwrap_or_default();
@@ -125,6 +127,9 @@ async fn carry_out(
     let outcome = create::create(&context, &order).await;
     drop(place);
     let now = context.schedule_clock().now();
+    if outcome == Created::Ours {
+        count(&context, &order, now);
+    }
     context
         .schedules
         .with(|board| board.answered(&order, &outcome, now));
@@ -134,6 +139,25 @@ async fn carry_out(
         let note = skip.note(&order);
         let told = Transition::new(true, "SlotMissed", skip.reason.as_str(), note);
         publish(&context.recorder, &order.environment(), &[told]).await;
+    }
+}
+
+/// A run of a slot is there by our create: how late, or how many were missed. On the schedule's clock.
+fn count(context: &Context, order: &Order, now: DateTime<Utc>) {
+    let counted = &context.config.metrics.counted;
+    let key = &order.key;
+    match &order.skip {
+        Some(skip) => {
+            let slots = u64::try_from(skip.slots).unwrap_or_default();
+            counted.missed(&key.namespace, &key.name, skip.reason.as_str(), slots);
+        }
+        None => {
+            let due = context
+                .schedules
+                .with(|board| board.entry(key).map(|e| e.due(&key.name, order.slot)));
+            let due = due.flatten().unwrap_or(order.slot);
+            counted.created((now - due).to_std().unwrap_or_default());
+        }
     }
 }
 

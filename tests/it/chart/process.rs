@@ -106,6 +106,13 @@ async fn with_the_charts_account_the_operator_clones_and_is_refused_nothing() {
     let site = demo(&client, &here).await;
     let mut process = OperatorProcess::start(stack, OPERATORS, RELEASE, SCALE).await;
     let run = runs_one(&mut process, &client, &here, "nightly-user").await;
+    let scrape = process.get("/metrics").await;
+    assert!(scrape.starts_with("HTTP/1.1 200"), "{scrape}");
+    let labels = format!("{{namespace=\"{here}\",environment=\"nightly-user\"}}");
+    let held = format!("ibmiclone_freeze_duration_seconds_count{labels} 1\n");
+    assert!(scrape.contains(&held), "{scrape}");
+    assert!(scrape.contains("\nibmiclone_leader 1"), "{scrape}");
+    assert!(scrape.contains("environment_source_frozen"), "{scrape}");
     assert_done(&mut process, &run).await;
 
     // What it wrote where, so that a right it does not use is seen as well as one it lacks.

@@ -8,11 +8,13 @@ use crate::support::wait;
 use chrono::Utc;
 use ibmi_clone_operator::controllers::ScheduleClock;
 use ibmi_clone_operator::engine::journal::Phase;
+use ibmi_clone_operator::observability::metrics::Metrics;
 use kube::ResourceExt;
 use kube::api::ListParams;
 use replica::{Line, Replica, election, lease, steal, until_leads};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Effects of one run of the fake recipe.
@@ -65,6 +67,66 @@ async fn of_two_operators_one_acts_and_sigterm_hands_over_at_once() {
     assert_eq!(phase(&run), Phase::Succeeded);
     assert_eq!(field.world.acts_of("two"), EACH_ONCE, "taken over");
     assert_eq!(run.status.unwrap().journal.unwrap().writer, "second");
+}
+
+/// The value of a series, by what its line begins with and holds.
+fn told(scrape: &str, name: &str, labels: &[&str]) -> Option<f64> {
+    let fits = |line: &&str| {
+        let own = line.starts_with(&format!("{name}{{")) || line.starts_with(&format!("{name} "));
+        own && labels.iter().all(|label| line.contains(label))
+    };
+    let line = scrape.lines().find(fits)?;
+    line.rsplit(' ').next()?.parse().ok()
+}
+
+#[tokio::test]
+async fn a_run_moves_the_leaders_metrics_and_a_stand_by_tells_of_no_object() {
+    let Some(field) = Field::new().await else {
+        return;
+    };
+    let every_midnight = |spec: &mut Value| spec["schedule"] = json!({"cron": ["0 0 * * *"]});
+    field.environment("nightly", every_midnight).await;
+    let clock = ScheduleClock::scaled("2026-11-23T23:59:55Z".parse().unwrap(), 1.0);
+    let (first, second) = (Arc::<Metrics>::default(), Arc::<Metrics>::default());
+    let (watch, other) = (first.clone(), clock.clone());
+    let _leader = Replica::with(&field, "first", None, |config| {
+        (config.metrics, config.schedule_clock) = (watch, other);
+    })
+    .await;
+    until_leads(&field, "first").await;
+    let watch = second.clone();
+    let stand_by = Replica::with(&field, "second", None, |config| {
+        (config.metrics, config.schedule_clock) = (watch, clock);
+    })
+    .await;
+    stand_by.until_ready().await;
+    field.ended("nightly-20261124t0000z").await;
+    let here = format!("namespace=\"{}\"", field.namespace);
+    // The watch tells of the last write a moment later.
+    let scrape = wait::found("the last run in the metrics", async || {
+        let scrape = first.encode().map_err(|e| e.to_string())?;
+        let status = "ibmiclone_environment_last_run_status";
+        let ended = told(&scrape, status, &[&here, "status=\"succeeded\""]) == Some(1.0);
+        let active = "ibmiclone_environment_active_run_phase";
+        let running = told(&scrape, active, &[&here, "phase=\"running\""]) == Some(1.0);
+        (ended && !running).then_some(scrape.clone()).ok_or(scrape)
+    })
+    .await;
+    let value = |name: &str, labels: &[&str]| told(&scrape, &format!("ibmiclone_{name}"), labels);
+    let run = ["trigger=\"Schedule\"", "result=\"succeeded\"", &here];
+    assert_eq!(value("runs_total", &run), Some(1.0), "{scrape}");
+    assert_eq!(value("schedule_lateness_seconds_count", &[]), Some(1.0));
+    let copied = ["step=\"start-copy\"", "result=\"done\""];
+    assert_eq!(value("step_duration_seconds_count", &copied), Some(1.0));
+    assert_eq!(value("leader", &[]), Some(1.0));
+    assert!(value("scheduler_last_tick_timestamp_seconds", &[]) > Some(1.7e9));
+    assert_eq!(value("environment_source_frozen", &[&here]), Some(0.0));
+    assert!(value("reconcile_total", &["kind=\"CloneRun\""]) >= Some(1.0));
+
+    let scrape = second.encode().unwrap();
+    assert_eq!(told(&scrape, "ibmiclone_leader", &[]), Some(0.0));
+    assert!(!scrape.contains("ibmiclone_environment"), "{scrape}");
+    assert_eq!(told(&scrape, "ibmiclone_runs_total", &[]), None);
 }
 
 #[tokio::test]
