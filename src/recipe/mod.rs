@@ -72,15 +72,15 @@ pub fn step_names(
     family: ArrayFamily,
     mapping: Mapping,
 ) -> Option<&'static [&'static str]> {
-    match (mode, family, mapping, function) {
-        (RunMode::Preflight, ArrayFamily::Overwrite, Mapping::Vscsi, _) => Some(PREFLIGHT),
-        (RunMode::Clone, ArrayFamily::Overwrite, Mapping::Vscsi, Function::Hold) => {
-            Some(HOLD_OVERWRITE)
-        }
-        (RunMode::Clone, ArrayFamily::Overwrite, Mapping::Vscsi, Function::User) => {
-            Some(USER_OVERWRITE)
-        }
-        (_, ArrayFamily::Snapshot, _, _) => None,
+    // With NPIV the same steps look at the array instead of the VIOSes.
+    match mapping {
+        Mapping::Vscsi | Mapping::Npiv => {}
+    }
+    match (mode, family, function) {
+        (RunMode::Preflight, ArrayFamily::Overwrite, _) => Some(PREFLIGHT),
+        (RunMode::Clone, ArrayFamily::Overwrite, Function::Hold) => Some(HOLD_OVERWRITE),
+        (RunMode::Clone, ArrayFamily::Overwrite, Function::User) => Some(USER_OVERWRITE),
+        (_, ArrayFamily::Snapshot, _) => None,
     }
 }
 
