@@ -72,15 +72,17 @@ pub fn step_names(
     family: ArrayFamily,
     mapping: Mapping,
 ) -> Option<&'static [&'static str]> {
-    // With NPIV the same steps look at the array instead of the VIOSes.
-    match mapping {
-        Mapping::Vscsi | Mapping::Npiv => {}
-    }
-    match (mode, family, function) {
-        (RunMode::Preflight, ArrayFamily::Overwrite, _) => Some(PREFLIGHT),
-        (RunMode::Clone, ArrayFamily::Overwrite, Function::Hold) => Some(HOLD_OVERWRITE),
-        (RunMode::Clone, ArrayFamily::Overwrite, Function::User) => Some(USER_OVERWRITE),
-        (_, ArrayFamily::Snapshot, _) => None,
+    // With NPIV the same steps look at the array's host mappings instead of the VIOSes' maps.
+    use Mapping::{Npiv, Vscsi};
+    match (mode, family, mapping, function) {
+        (RunMode::Preflight, ArrayFamily::Overwrite, Vscsi | Npiv, _) => Some(PREFLIGHT),
+        (RunMode::Clone, ArrayFamily::Overwrite, Vscsi | Npiv, Function::Hold) => {
+            Some(HOLD_OVERWRITE)
+        }
+        (RunMode::Clone, ArrayFamily::Overwrite, Vscsi | Npiv, Function::User) => {
+            Some(USER_OVERWRITE)
+        }
+        (_, ArrayFamily::Snapshot, _, _) => None,
     }
 }
 
