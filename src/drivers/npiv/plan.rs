@@ -247,3 +247,7 @@ pub(super) fn remarks(
     }
     remarks
 }
+
+#[cfg(test)]
+#[path = "plan_tests.rs"]
+mod tests;
