@@ -1,7 +1,7 @@
 //! One combination: a recipe, a proof, faults at numbered points. Runs to the end and checks what must hold.
 
 use super::controls::{Controls, Injected, Point};
-use super::faulty::faulty;
+use super::faulty::{faulty, host_mappings};
 use super::memory::{MatrixClock, MemoryLocks, MemoryStore};
 use super::stage::{Stage, plan};
 use crate::drivers::npiv::NpivVirtualIo;
@@ -128,7 +128,7 @@ impl RunUnderTest {
             Arc::new(NpivVirtualIo::new(
                 Arc::new(ViewRole::new(shared(), "CLONE1")),
                 Arc::new(ViewRole::new(shared(), "PROD")),
-                Arc::new(ArrayRole::new(shared(), "CLONE1")),
+                host_mappings(Arc::new(ArrayRole::new(shared(), "CLONE1")), &self.controls),
                 true,
             ))
         } else {

@@ -107,6 +107,8 @@ async fn a_bad_environment_is_refused_with_field_and_remedy() {
         ("/spec/console", json!({}), "spec.console", "write exactly one console"),
         ("/spec/console/hmc/endpoints", json!(["http://hmc1"]), "spec.console.hmc.endpoints", "write https://HOST"),
         ("/spec/virtualIo", json!({}), "spec.virtualIo", "write exactly one of virtualIo"),
+        ("/spec/virtualIo", json!({"npiv": {}, "vscsi": {"adapters": [{"server": "VIOS1", "vhost": "vhost3"}]}}), "spec.virtualIo", "npiv: { swapHostMappings: false }"),
+        ("/spec/virtualIo", json!({"npiv": {"hosts": ["CLONE1"]}}), "spec.virtualIo.npiv.hosts", "unknown field"),
         ("/spec/virtualIo/vscsi/adapters/0/vhost", json!("host3"), "adapters[0].vhost", "such as vhost3"),
         ("/spec/storage", json!({}), "spec.storage", "write exactly one of storage"),
         ("/spec/storage/spectrumVirtualize/endpoint", json!("https://svc:7443/rest"), "spec.storage.spectrumVirtualize.endpoint", "without a path"),
