@@ -28,7 +28,6 @@ pub struct NpivVirtualIo {
 
 /// What console and array say at one time, proved to be the clone's alone.
 struct Look {
-    adapters: Vec<Vec<Wwpn>>,
     hosts: Vec<HostObject>,
     volumes: Vec<MappedVolume>,
 }
@@ -63,19 +62,21 @@ impl NpivVirtualIo {
         }
     }
 
-    async fn look(&self, volumes: &[WantedVolume]) -> Result<Look, DeviceError> {
+    /// The clone's adapters and host objects, proved to be its alone.
+    async fn hosts(&self) -> Result<(Vec<Vec<Wwpn>>, Vec<HostObject>), DeviceError> {
         let adapters = self.clone.fibre_channel().await?;
         let of_source = self.source_ports().await?;
         let ports = plan::ports(&adapters, &of_source).map_err(refused)?;
         let hosts = self.array.hosts_of(&ports).await?;
         plan::check_hosts(&hosts, &ports, &of_source, self.swap).map_err(refused)?;
+        Ok((adapters, hosts))
+    }
+
+    async fn look(&self, volumes: &[WantedVolume]) -> Result<Look, DeviceError> {
+        let (_, hosts) = self.hosts().await?;
         let uids: Vec<Uid> = volumes.iter().map(|v| v.uid.clone()).collect();
         let volumes = self.array.volumes(&uids).await?;
-        Ok(Look {
-            adapters,
-            hosts,
-            volumes,
-        })
+        Ok(Look { hosts, volumes })
     }
 
     /// The one host object that runs may change, with what is to be done there.
@@ -142,8 +143,8 @@ impl VirtualIo for NpivVirtualIo {
         let mut remarks = Vec::new();
         self.about_paths(&mut remarks).await;
         // What makes the look fail has been told by `observe`.
-        if let Ok(look) = self.look(volumes).await {
-            remarks.extend(plan::remarks(&look.adapters, &look.hosts, &look.volumes));
+        if let Ok((adapters, hosts)) = self.hosts().await {
+            remarks.extend(plan::remarks(&adapters, &hosts, volumes));
         }
         remarks
     }

@@ -1,6 +1,9 @@
 //! Pure part: whose host objects these are, and what their mappings mean for the clone.
 
-use crate::site::{ForeignDevice, HostObject, MappedVolume, VirtualIoState, VolumePath, Wwpn};
+use crate::site::{
+    ForeignDevice, HostObject, HostVolume, MappedVolume, VirtualIoState, VolumePath, WantedVolume,
+    Wwpn,
+};
 
 /// Something a person must change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -171,7 +174,7 @@ pub(super) fn to_map(
     host: &HostObject,
     volumes: &[MappedVolume],
 ) -> Result<Vec<(u32, String)>, Bad> {
-    let strange = |v: &&crate::site::HostVolume| volumes.iter().all(|w| w.uid != v.uid);
+    let strange = |v: &&HostVolume| volumes.iter().all(|w| w.uid != v.uid);
     if let Some(other) = host.volumes.iter().find(strange) {
         return Err(Bad::new(
             "ForeignMapping",
@@ -215,7 +218,7 @@ pub(super) fn to_map(
 pub(super) fn remarks(
     adapters: &[Vec<Wwpn>],
     hosts: &[HostObject],
-    volumes: &[MappedVolume],
+    volumes: &[WantedVolume],
 ) -> Vec<String> {
     let known = |port: &&Wwpn| hosts.iter().any(|h| h.ports.contains(port));
     let missing: Vec<&Wwpn> = adapters.iter().flatten().filter(|p| !known(p)).collect();
@@ -234,14 +237,14 @@ pub(super) fn remarks(
         ));
     }
     for host in hosts {
-        let ours = |v: &&crate::site::HostVolume| volumes.iter().any(|w| w.uid == v.uid);
+        let ours = |v: &&HostVolume| volumes.iter().any(|w| w.uid == v.uid);
         let first = host.volumes.iter().find(ours);
         if let (Some(first), Some(load_source)) = (first, volumes.first())
             && first.uid != load_source.uid
         {
             remarks.push(format!(
-                "host {} has {} under the lowest SCSI id, not load source {}: if the clone does not find its load source, map them in the order of the consistency group",
-                host.name, first.name, load_source.name
+                "host {} has {} under the lowest SCSI id, not the load source {}: if the clone does not find its load source, map them in the order of the consistency group",
+                host.name, first.name, load_source.uid
             ));
         }
     }

@@ -1,7 +1,7 @@
 //! The rules of NPIV without a device.
 
 use super::*;
-use crate::site::{HostVolume, Uid};
+use crate::site::Uid;
 
 fn wwpn(n: u32) -> Wwpn {
     Wwpn::new(format!("c0507600000000{n:02}"))
@@ -42,6 +42,16 @@ fn targets(hosts: &[&str]) -> Vec<MappedVolume> {
             hosts: hosts.iter().map(|h| (*h).to_owned()).collect(),
         })
         .into()
+}
+
+fn wanted() -> Vec<WantedVolume> {
+    let volumes = targets(&[]).into_iter();
+    volumes
+        .map(|v| WantedVolume {
+            uid: v.uid,
+            vtd: String::new(),
+        })
+        .collect()
 }
 
 fn says(bad: &Bad, code: &str, words: &[&str]) {
@@ -167,13 +177,13 @@ fn only_what_the_host_sees_is_unmapped() {
 fn a_forgotten_second_port_and_a_load_source_that_is_not_first_are_remarks() {
     let mut without = host(&[(0, "B"), (1, "A")]);
     without.ports.remove(3);
-    let told = remarks(&adapters(), &[without], &targets(&["CLONE1"])).join("\n");
-    for word in [wwpn(4).as_str(), "addhostport", "load source A"] {
+    let told = remarks(&adapters(), &[without], &wanted()).join("\n");
+    for word in [wwpn(4).as_str(), "addhostport", "load source UID-A"] {
         assert!(told.contains(word), "{word}: {told}");
     }
     let good = host(&[(2, "A"), (5, "B")]);
     assert_eq!(
-        remarks(&adapters(), &[good], &targets(&["CLONE1"])),
+        remarks(&adapters(), &[good], &wanted()),
         Vec::<String>::new()
     );
 }
