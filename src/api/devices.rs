@@ -63,11 +63,26 @@ pub struct Hmc {
 /// How the clone's volumes reach its partition; exactly one kind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.vscsi)").message("write exactly one of virtualIo: vscsi: { adapters }"))]
+#[x_kube(validation = Rule::new("has(self.vscsi) != has(self.npiv)").message("write exactly one of virtualIo: vscsi: { adapters } or npiv: { swapHostMappings: false }"))]
 pub struct VirtualIoSpec {
     /// Virtual SCSI through one or more VIOSes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vscsi: Option<Vscsi>,
+    /// Virtual Fibre Channel: the array maps the volumes to the clone's own ports.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub npiv: Option<Npiv>,
+}
+
+/// Virtual Fibre Channel adapters of the clone. Their WWPNs come from the console, the host objects that hold them from the
+/// array: nothing is named here.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Npiv {
+    /// False: the targets stay mapped to the clone's host objects for ever, and that is only read and proved. True: a run
+    /// unmaps them from the clone's host object while they change and maps them again, load source as SCSI id 0; required
+    /// with more than one consistency group. Default false.
+    #[serde(default)]
+    pub swap_host_mappings: bool,
 }
 
 /// Virtual SCSI adapters of the clone.

@@ -3,6 +3,7 @@
 
 pub mod hmc;
 pub mod ibmi;
+pub mod npiv;
 pub mod open;
 pub mod storage;
 pub mod transport;

@@ -2,7 +2,10 @@
 
 use super::hmc::{HmcConsole, HmcOptions};
 use super::ibmi::{IbmIDriver, IbmiSsh, Limits, SshLink};
-use super::storage::spectrum_virtualize::{ArrayOptions, RestClient, SpectrumVirtualize};
+use super::npiv::NpivVirtualIo;
+use super::storage::spectrum_virtualize::{
+    ArrayHosts, ArrayOptions, RestClient, SpectrumVirtualize,
+};
 use super::transport::latch::Version;
 use super::transport::ssh::Credential;
 use super::transport::tls::TlsOptions;
@@ -10,7 +13,7 @@ use super::transport::transcript::Transcript;
 use super::vios::{Adapter, HmcVirtualIo};
 use crate::api::CloneEnvironmentSpec;
 use crate::api::devices::Tls;
-use crate::site::{CloneSystem, CopyServices, IbmI, PartitionUuid, Site, SourceSystem};
+use crate::site::{CloneSystem, CopyServices, IbmI, PartitionUuid, Site, SourceSystem, VirtualIo};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
@@ -135,9 +138,20 @@ impl Devices {
             credentials,
         )?;
         let (clone, source) = (&spec.clone.partition, &spec.source.partition);
-        let copy: Arc<dyn CopyServices> = Arc::new(SpectrumVirtualize::on(array, group));
+        let copy: Arc<dyn CopyServices> = Arc::new(SpectrumVirtualize::on(array.clone(), group));
         let control = console.control(&clone.managed_system, &clone.name, pinned);
-        let virtual_io = HmcVirtualIo::new(control.view(), adapters(spec)?).named_by(copy.clone());
+        let source_view = source_console.view(&source.managed_system, &source.name);
+        let virtual_io: Arc<dyn VirtualIo> = match &spec.virtual_io.npiv {
+            Some(npiv) => Arc::new(NpivVirtualIo::new(
+                Arc::new(control.view().clone()),
+                Arc::new(source_view.clone()),
+                Arc::new(ArrayHosts::on(array)),
+                npiv.swap_host_mappings,
+            )),
+            None => {
+                Arc::new(HmcVirtualIo::new(control.view(), adapters(spec)?).named_by(copy.clone()))
+            }
+        };
         let freeze = source_host
             .link
             .freeze(source_host.system.clone(), spec.source.identities.clone());
@@ -146,8 +160,8 @@ impl Devices {
             said.push(source_console_said);
         }
         Ok(Site {
-            source_partition: Arc::new(source_console.view(&source.managed_system, &source.name)),
-            virtual_io: Arc::new(virtual_io),
+            source_partition: Arc::new(source_view),
+            virtual_io,
             clone_partition: Arc::new(control),
             copy,
             source: SourceSystem(source_host.system),
@@ -362,7 +376,10 @@ fn tls(options: &Tls, credentials: &dyn Credentials) -> Result<TlsOptions, Strin
 
 fn adapters(spec: &CloneEnvironmentSpec) -> Result<Vec<Adapter>, String> {
     let Some(vscsi) = &spec.virtual_io.vscsi else {
-        return Err("virtualIo: write vscsi: { adapters }".to_owned());
+        return Err(
+            "virtualIo: write exactly one of vscsi: { adapters } and npiv: { swapHostMappings }"
+                .to_owned(),
+        );
     };
     let adapters = vscsi.adapters.iter().map(|a| Adapter {
         server: a.server.clone(),

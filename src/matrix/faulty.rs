@@ -86,6 +86,27 @@ impl VirtualIo for Faulty<dyn VirtualIo> {
     }
 }
 
+/// A point in front of every single host mapping, inside the effects of the role above it.
+pub fn host_mappings(array: Arc<dyn HostMappings>, controls: &Controls) -> Arc<dyn HostMappings> {
+    Arc::new(Faulty(array, controls.clone()))
+}
+
+#[async_trait]
+impl HostMappings for Faulty<dyn HostMappings> {
+    async fn hosts_of(&self, ports: &[Wwpn]) -> Result<Vec<HostObject>, DeviceError> {
+        self.0.hosts_of(ports).await
+    }
+    async fn volumes(&self, uids: &[Uid]) -> Result<Vec<MappedVolume>, DeviceError> {
+        self.0.volumes(uids).await
+    }
+    async fn map(&self, host: &str, volume: &str, scsi_id: u32) -> Result<(), DeviceError> {
+        effect!(self.1, "map", self.0.map(host, volume, scsi_id))
+    }
+    async fn unmap(&self, host: &str, volume: &str) -> Result<(), DeviceError> {
+        effect!(self.1, "unmap", self.0.unmap(host, volume))
+    }
+}
+
 #[async_trait]
 impl CopyServices for Faulty<dyn CopyServices> {
     fn family(&self) -> ArrayFamily {

@@ -1,9 +1,10 @@
 //! One combination: a recipe, a proof, faults at numbered points. Runs to the end and checks what must hold.
 
 use super::controls::{Controls, Injected, Point};
-use super::faulty::faulty;
+use super::faulty::{faulty, host_mappings};
 use super::memory::{MatrixClock, MemoryLocks, MemoryStore};
 use super::stage::{Stage, plan};
+use crate::drivers::npiv::NpivVirtualIo;
 use crate::engine::clock::SingleReplica;
 use crate::engine::drive::{Cancel, Engine, Pass};
 use crate::engine::journal::{Journal, Phase};
@@ -16,7 +17,7 @@ use crate::simulators::hmc::{ControlRole, ViewRole, start_by_hand};
 use crate::simulators::ibmi::role as ibmi_role;
 use crate::simulators::storage::spectrum_virtualize::ArrayRole;
 use crate::simulators::vios::VirtualIoRole;
-use crate::site::{CloneSystem, Identity, Site, SourceSystem};
+use crate::site::{CloneSystem, Identity, Site, SourceSystem, VirtualIo};
 use async_trait::async_trait;
 use futures::FutureExt;
 use std::sync::{Arc, Mutex};
@@ -31,6 +32,8 @@ const USER: (&str, &str) = ("CLONEOP", "cloneop-secret");
 pub struct Setting {
     pub function: &'static str,
     pub canary: bool,
+    /// The clone's volumes reach it by host mappings that the run swaps.
+    pub npiv: bool,
     /// The network swallows everything when the operator dies: no end of file reaches the helper.
     pub silent: bool,
 }
@@ -121,13 +124,23 @@ impl RunUnderTest {
     fn site(&self) -> Site {
         let shared = || self.shared.clone();
         let sources = vec![Identity::new("78ABCD0", 3)];
+        let virtual_io: Arc<dyn VirtualIo> = if self.setting.npiv {
+            Arc::new(NpivVirtualIo::new(
+                Arc::new(ViewRole::new(shared(), "CLONE1")),
+                Arc::new(ViewRole::new(shared(), "PROD")),
+                host_mappings(Arc::new(ArrayRole::new(shared(), "CLONE1")), &self.controls),
+                true,
+            ))
+        } else {
+            Arc::new(VirtualIoRole::new(
+                shared(),
+                &[("VIOS1", "vhost3"), ("VIOS2", "vhost3")],
+            ))
+        };
         Site {
             clone_partition: Arc::new(ControlRole::new(shared(), "CLONE1")),
             source_partition: Arc::new(ViewRole::new(shared(), "PROD")),
-            virtual_io: Arc::new(VirtualIoRole::new(
-                shared(),
-                &[("VIOS1", "vhost3"), ("VIOS2", "vhost3")],
-            )),
+            virtual_io,
             copy: Arc::new(ArrayRole::new(shared(), "CLONE1")),
             source: SourceSystem(ibmi_role::ibmi(&self.shared, SOURCE, USER.0, USER.1)),
             clone: CloneSystem(ibmi_role::ibmi(&self.shared, CLONE, USER.0, USER.1)),

@@ -1,6 +1,7 @@
 //! The site and the plan of every combination, and the world after its first, undisturbed run.
 
 use super::scenario::{RunUnderTest, SOURCE, Setting};
+use crate::api::devices::Npiv;
 use crate::engine::journal::Phase;
 use crate::recipe::{Plan, fakes};
 use crate::simulators::ibmi::file::{ProgramFile, ProgramResult, SystemFile};
@@ -9,7 +10,7 @@ use crate::simulators::world::file::WorldFile;
 use chrono::{DateTime, Utc};
 
 /// A healthy small site: PROD with two volumes behind two VIOSes, its clone, one consistency group.
-fn world() -> World {
+fn world(npiv: bool) -> World {
     let yaml = r#"
 start: 2026-11-23T00:00:00Z
 sources: [PROD]
@@ -71,13 +72,43 @@ knobs:
         messages: Vec::new(),
     }];
     file.systems.push(prod);
+    if npiv {
+        by_fibre_channel(&mut file);
+    }
     World::from_file(&file).unwrap()
+}
+
+/// The clone gets virtual Fibre Channel adapters and a host object of its own instead of VIOS maps.
+fn by_fibre_channel(file: &mut WorldFile) {
+    let partitions = file.console.partitions.iter_mut();
+    for clone in partitions.filter(|p| p.name == "CLONE1") {
+        clone.scsi.clear();
+        let adapters = r#"
+- { slot: 4, vios: VIOS1, wwpns: [c050760000000020, c050760000000021] }
+- { slot: 5, vios: VIOS2, wwpns: [c050760000000022, c050760000000023] }
+"#;
+        clone.fibre_channel = serde_saphyr::from_str(adapters).unwrap();
+    }
+    for vios in &mut file.array.hosts {
+        vios.volumes.retain(|v| v.starts_with("PROD"));
+    }
+    let host = r#"
+name: CLONE1
+wwpns: [c050760000000020, c050760000000021, c050760000000022, c050760000000023]
+"#;
+    file.array.hosts.push(serde_saphyr::from_str(host).unwrap());
 }
 
 pub(super) fn plan(setting: Setting, run: i64) -> Plan {
     let (mut spec, mut facts) = fakes::sample(setting.function);
     if setting.canary {
         spec.freeze.proof = crate::api::options::Proof::Canary;
+    }
+    if setting.npiv {
+        spec.virtual_io.vscsi = None;
+        spec.virtual_io.npiv = Some(Npiv {
+            swap_host_mappings: true,
+        });
     }
     facts.run_token = format!("RUN{run:08}");
     facts.run_number = run;
@@ -96,11 +127,21 @@ impl Stage {
     /// A site on which one USER run has succeeded: the clone runs on its image, so that the next run has to stop,
     /// unmap and end.
     pub fn prepared() -> Self {
-        let world = world();
+        Self::after_one_run(false)
+    }
+
+    /// The same with host mappings that runs swap.
+    pub fn prepared_for(setting: Setting) -> Self {
+        Self::after_one_run(setting.npiv)
+    }
+
+    fn after_one_run(npiv: bool) -> Self {
+        let world = world(npiv);
         let at = world.now;
         let setting = Setting {
             function: "USER",
             canary: false,
+            npiv,
             silent: false,
         };
         let run = RunUnderTest::new(&Self { world, at }, setting, 1, &[]);

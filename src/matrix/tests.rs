@@ -25,7 +25,16 @@ pub(super) fn setting(function: &'static str, canary: bool) -> Setting {
     Setting {
         function,
         canary,
+        npiv: false,
         silent: false,
+    }
+}
+
+/// The same with host mappings that the run swaps.
+fn by_fibre_channel(setting: Setting) -> Setting {
+    Setting {
+        npiv: true,
+        ..setting
     }
 }
 
@@ -69,7 +78,7 @@ pub(super) fn singles(stage: &Stage, setting: Setting) -> Vec<(Setting, usize, S
 }
 
 fn single_faults(setting: Setting) {
-    let stage = Stage::prepared();
+    let stage = Stage::prepared_for(setting);
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     let mut failures = Vec::new();
     let all = singles(&stage, setting);
@@ -83,9 +92,10 @@ fn single_faults(setting: Setting) {
         );
     }
     println!(
-        "crash matrix {} canary={}: {} single faults, {counts:?}",
+        "crash matrix {} canary={} npiv={}: {} single faults, {counts:?}",
         setting.function,
         setting.canary,
+        setting.npiv,
         all.len()
     );
     assert!(
@@ -115,6 +125,16 @@ fn user_with_assumed_proof_survives_every_single_fault() {
 #[test]
 fn user_with_canary_survives_every_single_fault() {
     single_faults(setting("USER", true));
+}
+
+#[test]
+fn hold_with_swapped_host_mappings_survives_every_single_fault() {
+    single_faults(by_fibre_channel(setting("HOLD", false)));
+}
+
+#[test]
+fn user_with_swapped_host_mappings_survives_every_single_fault() {
+    single_faults(by_fibre_channel(setting("USER", false)));
 }
 
 /// Two faults in one run: every pair would be a million, so every n-th is taken, always the same ones.

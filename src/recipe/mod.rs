@@ -72,12 +72,14 @@ pub fn step_names(
     family: ArrayFamily,
     mapping: Mapping,
 ) -> Option<&'static [&'static str]> {
+    // With NPIV the same steps look at the array's host mappings instead of the VIOSes' maps.
+    use Mapping::{Npiv, Vscsi};
     match (mode, family, mapping, function) {
-        (RunMode::Preflight, ArrayFamily::Overwrite, Mapping::Vscsi, _) => Some(PREFLIGHT),
-        (RunMode::Clone, ArrayFamily::Overwrite, Mapping::Vscsi, Function::Hold) => {
+        (RunMode::Preflight, ArrayFamily::Overwrite, Vscsi | Npiv, _) => Some(PREFLIGHT),
+        (RunMode::Clone, ArrayFamily::Overwrite, Vscsi | Npiv, Function::Hold) => {
             Some(HOLD_OVERWRITE)
         }
-        (RunMode::Clone, ArrayFamily::Overwrite, Mapping::Vscsi, Function::User) => {
+        (RunMode::Clone, ArrayFamily::Overwrite, Vscsi | Npiv, Function::User) => {
             Some(USER_OVERWRITE)
         }
         (_, ArrayFamily::Snapshot, _, _) => None,

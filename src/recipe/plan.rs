@@ -19,6 +19,8 @@ use std::time::Duration;
 pub enum Mapping {
     /// VIOS maps (vSCSI).
     Vscsi,
+    /// The array maps to the clone's own ports (NPIV).
+    Npiv,
 }
 
 impl Mapping {
@@ -26,6 +28,37 @@ impl Mapping {
     pub fn as_str(self) -> &'static str {
         match self {
             Mapping::Vscsi => "vscsi",
+            Mapping::Npiv => "npiv",
+        }
+    }
+
+    /// Command that removes one mapping, for messages.
+    pub(super) fn removed_by(self) -> &'static str {
+        match self {
+            Mapping::Vscsi => "rmvdev -vtd",
+            Mapping::Npiv => "rmvdiskhostmap",
+        }
+    }
+
+    /// The setting with which several target sets can have the clone in turn.
+    pub(super) fn for_turns(self) -> &'static str {
+        match self {
+            Mapping::Vscsi => "keepMappings: false",
+            Mapping::Npiv => "swapHostMappings: true",
+        }
+    }
+
+    /// The setting that leaves mappings in place, and how to go on when one is missing.
+    pub(super) fn kept(self) -> (&'static str, &'static str) {
+        match self {
+            Mapping::Vscsi => (
+                "keepMappings is true",
+                "map them once by hand, or set keepMappings: false",
+            ),
+            Mapping::Npiv => (
+                "swapHostMappings is false",
+                "map them once by hand (mkvdiskhostmap, load source first), or set swapHostMappings: true",
+            ),
         }
     }
 }
@@ -97,7 +130,7 @@ pub struct Plan {
     pub family: ArrayFamily,
     /// How volumes reach the clone.
     pub mapping: Mapping,
-    /// Leave VIOS maps in place over the copy.
+    /// Leave VIOS maps, or with NPIV the host mappings, in place over the copy: they are only read and proved.
     pub keep_mappings: bool,
     /// Name of the consistency group, for messages.
     pub copy_group: String,
@@ -121,7 +154,7 @@ pub struct Plan {
     pub network: Network,
     /// What the clone becomes.
     pub personality: Personality,
-    /// VIOS and vhost of every adapter, for messages and checks.
+    /// VIOS and vhost of every adapter, for messages and checks; none with NPIV.
     pub adapters: Vec<(String, String)>,
     /// Every identity under which production may live: given ones, or the learned one.
     pub source_identities: Vec<Identity>,
@@ -171,16 +204,13 @@ impl Plan {
                 field: "storage",
                 write: "spectrumVirtualize: { endpoint, credentials, consistencyGroups }",
             })?;
-        let vscsi = spec.virtual_io.vscsi.as_ref().ok_or(PlanError::Missing {
-            field: "virtualIo",
-            write: "vscsi: { adapters }",
-        })?;
+        let (mapping, keep_mappings, adapters) = mapping(spec)?;
         let plan = Self {
             mode: facts.mode,
             function: spec.function,
             family: ArrayFamily::Overwrite,
-            mapping: Mapping::Vscsi,
-            keep_mappings: vscsi.keep_mappings,
+            mapping,
+            keep_mappings,
             copy_group: storage
                 .consistency_groups
                 .first()
@@ -205,11 +235,7 @@ impl Plan {
             },
             network: spec.clone.network,
             personality: spec.clone.personality.clone(),
-            adapters: vscsi
-                .adapters
-                .iter()
-                .map(|a| (a.server.clone(), a.vhost.clone()))
-                .collect(),
+            adapters,
             source_identities: identities(spec, &facts.pins),
             identities_given: !spec.source.identities.is_empty(),
             pins: facts.pins,
@@ -322,6 +348,24 @@ impl Plan {
     /// The source for messages.
     pub fn source_label(&self) -> String {
         format!("{} on {}", self.source_partition.1, self.source_partition.0)
+    }
+}
+
+/// How the volumes reach the clone, whether the mappings stay, and VIOS and vhost of every adapter.
+type MappingPlan = (Mapping, bool, Vec<(String, String)>);
+
+fn mapping(spec: &CloneEnvironmentSpec) -> Result<MappingPlan, PlanError> {
+    match (&spec.virtual_io.vscsi, &spec.virtual_io.npiv) {
+        (Some(vscsi), None) => {
+            let adapters = vscsi.adapters.iter();
+            let adapters = adapters.map(|a| (a.server.clone(), a.vhost.clone()));
+            Ok((Mapping::Vscsi, vscsi.keep_mappings, adapters.collect()))
+        }
+        (None, Some(npiv)) => Ok((Mapping::Npiv, !npiv.swap_host_mappings, Vec::new())),
+        (None, None) | (Some(_), Some(_)) => Err(PlanError::Missing {
+            field: "virtualIo",
+            write: "exactly one of vscsi: { adapters } and npiv: { swapHostMappings }",
+        }),
     }
 }
 

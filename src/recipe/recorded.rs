@@ -129,10 +129,11 @@ fn kept_by_them(set: &RecordedSet, plan: &Plan) -> Failure {
     Failure::new(
         "MappingKept",
         format!(
-            "clone {} has {} of run {} mapped, whose environment has keepMappings: true: environments that take turns on one clone must all have keepMappings: false",
+            "clone {} has {} of run {} mapped, whose environment leaves its mappings in place: environments that take turns on one clone must all have {}",
             plan.clone_label(),
             set.device,
-            set.run
+            set.run,
+            plan.mapping.for_turns()
         ),
     )
 }
@@ -141,10 +142,12 @@ fn kept_by_us(set: &RecordedSet, plan: &Plan) -> Failure {
     Failure::new(
         "MappingKept",
         format!(
-            "keepMappings is true, so nothing is unmapped, but clone {} has {} of run {} mapped: set keepMappings: false to take turns on one clone",
+            "{}, so nothing is unmapped, but clone {} has {} of run {} mapped: set {} to take turns on one clone",
+            plan.mapping.kept().0,
             plan.clone_label(),
             set.device,
-            set.run
+            set.run,
+            plan.mapping.for_turns()
         ),
     )
 }
@@ -154,9 +157,10 @@ pub(crate) fn stranger(devices: &[String], plan: &Plan) -> Failure {
     Failure::new(
         "ForeignMapping",
         format!(
-            "the clone's adapters map devices that are no targets of consistency group {} and that no run has mapped there: {}; remove them there (rmvdev -vtd), or add the volume to the group",
+            "the clone's adapters map devices that are no targets of consistency group {} and that no run has mapped there: {}; remove them there ({}), or add the volume to the group",
             plan.copy_group,
-            devices.join(", ")
+            devices.join(", "),
+            plan.mapping.removed_by()
         ),
     )
 }

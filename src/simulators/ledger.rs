@@ -42,6 +42,10 @@ pub enum ViolationKind {
     ParametersLeft,
     /// A disk was mapped with force, or to a second client.
     ForcedMapping,
+    /// A volume was mapped to, or unmapped from, a host object that holds a port of production.
+    SourceHostChanged,
+    /// Targets of two consistency groups are mapped to ports of one partition.
+    TwoTargetSets,
     /// A copy was stopped with force.
     ForcedStop,
     /// The source's content was overwritten.

@@ -9,6 +9,7 @@ mod copy;
 pub mod errand;
 mod error;
 mod freeze;
+mod host_mappings;
 mod ibmi;
 mod names;
 mod partition;
@@ -23,6 +24,7 @@ pub use freeze::{
     Canary, DeviceTime, FreezePlan, FreezeSession, HelperState, OnBoundaryTimeout, SourceFreeze,
     Watchdog,
 };
+pub use host_mappings::{HostMappings, HostObject, HostVolume, MappedVolume};
 pub use ibmi::{
     ClCommand, CloneSystem, CommandOutput, IbmI, JobState, JobStatus, LogSource, Message,
     ProofError, ProvenClone, ProvenSource, Row, Session, ShellOutput, SourceSystem, Submission,

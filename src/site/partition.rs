@@ -113,6 +113,22 @@ pub trait PartitionView: Send + Sync {
     async fn status(&self) -> Result<PartitionStatus, DeviceError>;
     /// Everything through which this partition reaches storage, found at the console and on every VIOS of its system.
     async fn attachments(&self) -> Result<Vec<Attachment>, DeviceError>;
+    /// WWPNs of its virtual Fibre Channel client adapters, one list per adapter: the pair of which the second is used while
+    /// the partition moves (`hmc.md` § 2.2). Hypervisor data, right even when a VIOS does not answer.
+    async fn fibre_channel(&self) -> Result<Vec<Vec<Wwpn>>, DeviceError> {
+        let found = self.attachments().await?.into_iter();
+        Ok(found
+            .filter_map(|attachment| match attachment {
+                Attachment::Ports(wwpns) => Some(wwpns),
+                Attachment::Volume { .. } => None,
+            })
+            .collect())
+    }
+    /// First WWPNs of the adapters that a VIOS connects to no physical port, each with that VIOS: `(VIOS, WWPN)`. Only a
+    /// VIOS that answers can tell.
+    async fn unconnected(&self) -> Result<Vec<(String, Wwpn)>, DeviceError> {
+        Ok(Vec::new())
+    }
 }
 
 /// Power over the clone's partition, and over no other: bound to its UUID when opened.

@@ -1,4 +1,5 @@
-//! The VIOS role: maps and unmaps *this clone's* volumes on every VIOS that serves it, by storage UID only.
+//! The role that gives the clone its volumes: maps and unmaps *this clone's* volumes on every VIOS that serves it, or with
+//! NPIV at the array's host object that holds its ports, by storage UID only.
 
 use super::{DeviceError, Uid};
 use async_trait::async_trait;
@@ -13,25 +14,26 @@ pub struct WantedVolume {
     pub vtd: String,
 }
 
-/// One VIOS's view of one wanted volume.
+/// One VIOS's view of one wanted volume; with NPIV that of one host object of the array.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VolumePath {
-    /// Name of the VIOS.
+    /// Name of the VIOS, or of the clone's host object.
     pub vios: String,
     /// Storage identity.
     pub uid: Uid,
-    /// hdisk names with this UID; exactly one is healthy, none = the VIOS must look again, two = broken.
+    /// hdisk names with this UID; exactly one is healthy, none = the VIOS must look again, two = broken. With NPIV the
+    /// array's name of the volume; none = mapped under another SCSI id than the fixed one.
     pub disks: Vec<String>,
-    /// The VTD that maps it to the clone's adapter, if any.
+    /// The VTD that maps it to the clone's adapter, if any; with NPIV the SCSI id.
     pub mapped_as: Option<String>,
-    /// Other adapters (vhosts) of this VIOS that map the same disk: never ours to touch.
+    /// Other adapters (vhosts) of this VIOS that map the same disk, or other host objects: never ours to touch.
     pub mapped_elsewhere: Vec<String>,
 }
 
 /// A virtual target device on the clone's adapters that maps none of the wanted volumes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForeignDevice {
-    /// `VIOS/vhost/vtd`.
+    /// `VIOS/vhost/vtd`; with NPIV `HOST/SCSI id n/VOLUME`.
     pub place: String,
     /// Storage identity of the disk behind it; `None` = the VIOS tells none (a file, a logical volume).
     pub uid: Option<Uid>,
@@ -48,7 +50,7 @@ impl fmt::Display for ForeignDevice {
 pub struct VirtualIoState {
     /// One entry per VIOS and wanted volume.
     pub paths: Vec<VolumePath>,
-    /// VTDs on the clone's adapters that map none of the wanted volumes.
+    /// VTDs on the clone's adapters that map none of the wanted volumes; with NPIV other volumes that its ports see.
     pub foreign: Vec<ForeignDevice>,
 }
 
@@ -78,4 +80,9 @@ pub trait VirtualIo: Send + Sync {
     /// Effect: looks for new disks where one is missing, sets `no_reserve`, maps what is not mapped, in the order given
     /// (load source first), never with force.
     async fn map(&self, volumes: &[WantedVolume]) -> Result<(), DeviceError>;
+    /// What a person should know of the paths although no run is stopped by it, in sentences. Slow, for verify only; what
+    /// could not be asked is a sentence too.
+    async fn remarks(&self, _volumes: &[WantedVolume]) -> Vec<String> {
+        Vec::new()
+    }
 }

@@ -107,6 +107,8 @@ async fn a_bad_environment_is_refused_with_field_and_remedy() {
         ("/spec/console", json!({}), "spec.console", "write exactly one console"),
         ("/spec/console/hmc/endpoints", json!(["http://hmc1"]), "spec.console.hmc.endpoints", "write https://HOST"),
         ("/spec/virtualIo", json!({}), "spec.virtualIo", "write exactly one of virtualIo"),
+        ("/spec/virtualIo", json!({"npiv": {}, "vscsi": {"adapters": [{"server": "VIOS1", "vhost": "vhost3"}]}}), "spec.virtualIo", "npiv: { swapHostMappings: false }"),
+        ("/spec/virtualIo", json!({"npiv": {"hosts": ["CLONE1"]}}), "spec.virtualIo.npiv.hosts", "field not declared in schema"),
         ("/spec/virtualIo/vscsi/adapters/0/vhost", json!("host3"), "adapters[0].vhost", "such as vhost3"),
         ("/spec/storage", json!({}), "spec.storage", "write exactly one of storage"),
         ("/spec/storage/spectrumVirtualize/endpoint", json!("https://svc:7443/rest"), "spec.storage.spectrumVirtualize.endpoint", "without a path"),
@@ -145,7 +147,13 @@ async fn a_short_environment_gets_its_defaults_from_the_schema() {
     set(&mut nightly, "/spec/schedule", lines);
     create(&client, &ns, &nightly).await.unwrap();
 
+    let mut npiv = environment("npiv");
+    set(&mut npiv, "/spec/virtualIo", json!({"npiv": {}}));
+    create(&client, &ns, &npiv).await.unwrap();
+
     let api: Api<CloneEnvironment> = Api::namespaced(client, &ns);
+    let virtual_io = api.get("npiv").await.unwrap().spec.virtual_io;
+    assert!(!virtual_io.npiv.unwrap().swap_host_mappings);
     let spec = api.get("nightly").await.unwrap().spec;
     assert!(!spec.suspend);
     let schedule = spec.schedule.unwrap();

@@ -14,6 +14,7 @@ mod kill;
 mod kube;
 mod layout;
 mod leader;
+mod npiv;
 mod schedule;
 mod spectrum_virtualize;
 mod support;

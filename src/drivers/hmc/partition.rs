@@ -2,13 +2,13 @@
 //! UUID and name with what this object was bound to.
 
 use super::cli::{Polled, is_gone};
-use super::inventory::{ATOM, LONG, SHORT, System};
+use super::inventory::{ATOM, LONG, SHORT, System, ViosPartition};
 use super::lpar::{self, Lpar, Profile};
 use super::{Console, errors, job, storage};
 use crate::drivers::transport::http::Intent;
 use crate::site::{
     Activation, Attachment, DeviceError, Keylock, PartitionControl, PartitionStatus, PartitionUuid,
-    PartitionView, PowerJob, PowerJobState,
+    PartitionView, PowerJob, PowerJobState, Wwpn,
 };
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -167,16 +167,38 @@ impl HmcView {
         Ok(found)
     }
 
-    async fn ports(&self, bound: &Bound) -> Result<Vec<Attachment>, DeviceError> {
+    async fn ports(&self, bound: &Bound) -> Result<Vec<Vec<Wwpn>>, DeviceError> {
         let path = format!(
             "{}/VirtualFibreChannelClientAdapter",
             Self::path(&bound.uuid)
         );
         let reply = self.console.get(&path, ATOM, SHORT).await?;
-        let ports = storage::ports(&reply.answer.body).ok_or_else(|| {
+        storage::ports(&reply.answer.body).ok_or_else(|| {
+            errors::unreadable(&reply.device, &path, &reply.answer.body, Intent::Read)
+        })
+    }
+
+    /// Adapters of this partition that one VIOS connects to no physical port.
+    async fn unconnected_at(
+        &self,
+        vios: &ViosPartition,
+        id: i32,
+    ) -> Result<Vec<(String, Wwpn)>, DeviceError> {
+        vios.must_answer(self.console.device())?;
+        let path = format!(
+            "/rest/api/uom/VirtualIOServer/{}?group=ViosFCMapping",
+            vios.uuid
+        );
+        let reply = self.console.get(&path, ATOM, LONG).await?;
+        let mappings = storage::fibre_channel(&reply.answer.body).ok_or_else(|| {
             errors::unreadable(&reply.device, &path, &reply.answer.body, Intent::Read)
         })?;
-        Ok(ports.into_iter().map(Attachment::Ports).collect())
+        let ours = mappings
+            .into_iter()
+            .filter(|m| m.client_id == Some(id) && !m.connected);
+        Ok(ours
+            .filter_map(|m| Some((vios.name.clone(), m.wwpns.first()?.clone())))
+            .collect())
     }
 
     async fn profile_list(&self, bound: &Bound) -> Result<Vec<Profile>, DeviceError> {
@@ -198,7 +220,31 @@ impl PartitionView for HmcView {
     async fn attachments(&self) -> Result<Vec<Attachment>, DeviceError> {
         let (bound, lpar) = self.read().await?;
         let mut found = self.volumes(&bound, lpar.id).await?;
-        found.extend(self.ports(&bound).await?);
+        let ports = self.ports(&bound).await?;
+        found.extend(ports.into_iter().map(Attachment::Ports));
+        Ok(found)
+    }
+
+    async fn fibre_channel(&self) -> Result<Vec<Vec<Wwpn>>, DeviceError> {
+        let (bound, _) = self.read().await?;
+        self.is_pinned(&bound)?;
+        self.ports(&bound).await
+    }
+
+    async fn unconnected(&self) -> Result<Vec<(String, Wwpn)>, DeviceError> {
+        let (bound, lpar) = self.read().await?;
+        let path = format!(
+            "{}/VirtualFibreChannelClientAdapter",
+            Self::path(&bound.uuid)
+        );
+        let reply = self.console.get(&path, ATOM, SHORT).await?;
+        let serving = storage::fibre_channel_vioses(&reply.answer.body);
+        let mut found = Vec::new();
+        for vios in self.console.vioses(&bound.system).await? {
+            if serving.as_ref().is_none_or(|ids| ids.contains(&vios.id)) {
+                found.extend(self.unconnected_at(&vios, lpar.id).await?);
+            }
+        }
         Ok(found)
     }
 }
@@ -305,6 +351,14 @@ impl PartitionView for HmcControl {
     }
     async fn attachments(&self) -> Result<Vec<Attachment>, DeviceError> {
         self.view.attachments().await
+    }
+
+    async fn fibre_channel(&self) -> Result<Vec<Vec<Wwpn>>, DeviceError> {
+        self.view.fibre_channel().await
+    }
+
+    async fn unconnected(&self) -> Result<Vec<(String, Wwpn)>, DeviceError> {
+        self.view.unconnected().await
     }
 }
 

@@ -126,6 +126,21 @@ pub(super) fn serving_vioses(body: &str) -> Option<Vec<i32>> {
         .collect()
 }
 
+/// As [`serving_vioses`], for virtual Fibre Channel client adapters.
+pub(super) fn fibre_channel_vioses(body: &str) -> Option<Vec<i32>> {
+    if body.trim().is_empty() {
+        return Some(Vec::new());
+    }
+    let document = xml::parse(body)?;
+    xml::objects(&document, "VirtualFibreChannelClientAdapter")
+        .into_iter()
+        .map(|adapter| {
+            let id = xml::child_text(adapter, "ConnectingPartitionID")?;
+            id.parse().ok().filter(|id| *id != 65535)
+        })
+        .collect()
+}
+
 /// World wide port names of a partition's virtual Fibre Channel adapters, one list per adapter.
 pub(super) fn ports(body: &str) -> Option<Vec<Vec<Wwpn>>> {
     if body.trim().is_empty() {
@@ -139,6 +154,37 @@ pub(super) fn ports(body: &str) -> Option<Vec<Vec<Wwpn>>> {
             Some(names.split_whitespace().map(Wwpn::new).collect())
         })
         .collect()
+}
+
+/// One virtual Fibre Channel adapter as a VIOS serves it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct FibreChannelMapping {
+    pub(super) client_id: Option<i32>,
+    pub(super) wwpns: Vec<Wwpn>,
+    /// A physical port of the VIOS stands behind it.
+    pub(super) connected: bool,
+}
+
+/// Mappings of a VIOS entry (`group=ViosFCMapping`): `Port` is absent when the adapter is not mapped (`hmc.md` § 2.2).
+pub(super) fn fibre_channel(body: &str) -> Option<Vec<FibreChannelMapping>> {
+    let document = xml::parse(body)?;
+    let vios = xml::objects(&document, "VirtualIOServer")
+        .into_iter()
+        .next()?;
+    let all = vios
+        .descendants()
+        .filter(|n| n.tag_name().name() == "VirtualFibreChannelMapping");
+    let read = all.map(|mapping| {
+        let client = |name| xml::at(mapping, &["ClientAdapter", name]).and_then(xml::text);
+        FibreChannelMapping {
+            client_id: client("LocalPartitionID").and_then(|t| t.parse().ok()),
+            wwpns: client("WWPNs")
+                .map(|t| t.split_whitespace().map(Wwpn::new).collect())
+                .unwrap_or_default(),
+            connected: xml::child(mapping, "Port").is_some(),
+        }
+    });
+    Some(read.collect())
 }
 
 #[cfg(test)]

@@ -155,6 +155,13 @@ fn refusal(error: &DeviceError) -> &'static str {
     match error.code() {
         Some("LoginFailed") => "LoginFailed",
         Some("CertificateNotTrusted") => "CertificateNotTrusted",
+        Some("NoFibreChannel") => "NoFibreChannel",
+        Some("PortOfSource") => "PortOfSource",
+        Some("HostUnknown") => "HostUnknown",
+        Some("HostOfSource") => "HostOfSource",
+        Some("HostOfOthers") => "HostOfOthers",
+        Some("SeveralHosts") => "SeveralHosts",
+        Some("SharedMapping") => "SharedMapping",
         Some(_) | None => "DeviceRefused",
     }
 }

@@ -1,7 +1,7 @@
 //! The VIOSes of the clone: every one answers, every adapter exists, nobody else maps the targets.
 
 use super::{Finding, Level, SiteReport};
-use crate::recipe::plan::Plan;
+use crate::recipe::plan::{Mapping, Plan};
 use crate::recipe::recorded::{self, Foreign};
 use crate::recipe::steps::gate::volume_conflict;
 use crate::site::{DeviceError, Site, VirtualIoState};
@@ -18,11 +18,14 @@ pub(super) async fn inspect(site: &Site, plan: &Plan, report: &mut SiteReport) {
         report.facts.attached = Some(state.paths.is_empty() || !state.all_unmapped());
         judge(&state, plan, report);
         others(&state, plan, report).await;
+        for remark in site.virtual_io.remarks(&wanted).await {
+            report.add(Finding::new(Level::Warning, "VirtualIoRemark", remark));
+        }
     }
 }
 
 fn judge(state: &VirtualIoState, plan: &Plan, report: &mut SiteReport) {
-    if let Some(failure) = volume_conflict(state) {
+    if let Some(failure) = volume_conflict(state, plan.mapping) {
         report.add(Finding::fatal(failure.reason, failure.message));
     }
     let answered: BTreeSet<&str> = state.paths.iter().map(|p| p.vios.as_str()).collect();
@@ -35,9 +38,10 @@ fn judge(state: &VirtualIoState, plan: &Plan, report: &mut SiteReport) {
         }
     }
     if plan.keep_mappings && !state.all_mapped() {
+        let (setting, way_out) = plan.mapping.kept();
         report.add(Finding::fatal(
             "MappingMissing",
-            "keepMappings is true, but not every target is mapped to the clone on every VIOS: map them once by hand, or set keepMappings: false",
+            format!("{setting}, but not every target is mapped to the clone everywhere: {way_out}"),
         ));
     }
 }
@@ -96,5 +100,10 @@ fn beside_hold(state: &VirtualIoState, plan: &Plan) -> Finding {
         );
     }
     let failure = recorded::stranger(&places, plan);
-    Finding::new(Level::Warning, failure.reason, failure.message)
+    // With host mappings that stay for ever, a clone that a person starts would see them too.
+    let level = match plan.mapping {
+        Mapping::Npiv if plan.keep_mappings => Level::Fatal,
+        Mapping::Npiv | Mapping::Vscsi => Level::Warning,
+    };
+    Finding::new(level, failure.reason, failure.message)
 }

@@ -3,7 +3,7 @@
 use crate::engine::journal::{Entry, Facts};
 use crate::engine::step::{Failure, Observation, StepContext};
 use crate::engine::time::Timestamp;
-use crate::recipe::plan::Plan;
+use crate::recipe::plan::{Mapping, Plan};
 use crate::site::{
     DeviceError, Identity, PartitionState, PartitionStatus, ProofError, ProvenClone, ProvenSource,
     Site, Uid, VirtualIoState,
@@ -271,16 +271,20 @@ pub(super) fn retry_gate(
 }
 
 /// A volume in the hands of somebody else, or twice on one VIOS: never ours to touch (`product.md` § 4 rows 4, 11).
-pub(crate) fn volume_conflict(state: &VirtualIoState) -> Option<Failure> {
+pub(crate) fn volume_conflict(state: &VirtualIoState, mapping: Mapping) -> Option<Failure> {
     for path in &state.paths {
-        if let Some(vhost) = path.mapped_elsewhere.first() {
-            return Some(Failure::new(
-                "VolumeMappedElsewhere",
-                format!(
-                    "VIOS {}: volume {} is mapped to {vhost}, which is not an adapter of the clone: remove that map, or take the volume out of the group",
+        if let Some(other) = path.mapped_elsewhere.first() {
+            let text = match mapping {
+                Mapping::Vscsi => format!(
+                    "VIOS {}: volume {} is mapped to {other}, which is not an adapter of the clone: remove that map, or take the volume out of the group",
                     path.vios, path.uid
                 ),
-            ));
+                Mapping::Npiv => format!(
+                    "volume {} is mapped to host {other} of the array, which does not hold the clone's ports: whoever is behind it would see the image; remove that mapping (rmvdiskhostmap), or take the volume out of the group",
+                    path.uid
+                ),
+            };
+            return Some(Failure::new("VolumeMappedElsewhere", text));
         }
         if path.disks.len() > 1 {
             return Some(Failure::new(

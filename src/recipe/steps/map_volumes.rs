@@ -35,13 +35,7 @@ impl MapVolumes {
             return Judged::Settled(Observation::Done(out));
         }
         if self.plan.keep_mappings {
-            return Judged::Settled(Observation::broken(
-                "MappingMissing",
-                format!(
-                    "keepMappings is true, but volumes are not mapped to the clone: {}; map them once by hand, or set keepMappings: false",
-                    missing(state)
-                ),
-            ));
+            return Judged::Settled(Observation::Broken(unkept(state, &self.plan)));
         }
         Judged::Left(format!(
             "volumes not mapped to the clone yet: {}",
@@ -76,9 +70,21 @@ pub(super) async fn image_is_this_runs(context: &StepContext<'_>) -> Result<(), 
 }
 
 /// Whatever is there beside this run's volumes: what was in turn has been taken away by now.
-fn foreign(state: &VirtualIoState, plan: &Plan) -> Option<Failure> {
+pub(super) fn foreign(state: &VirtualIoState, plan: &Plan) -> Option<Failure> {
     let places: Vec<String> = state.foreign.iter().map(ToString::to_string).collect();
     (!places.is_empty()).then(|| recorded::stranger(&places, plan))
+}
+
+/// Mappings that were to stay are not all there.
+pub(super) fn unkept(state: &VirtualIoState, plan: &Plan) -> Failure {
+    let (setting, way_out) = plan.mapping.kept();
+    Failure::new(
+        "MappingMissing",
+        format!(
+            "{setting}, but volumes are not mapped to the clone: {}; {way_out}",
+            missing(state)
+        ),
+    )
 }
 
 fn missing(state: &VirtualIoState) -> String {

@@ -1,13 +1,14 @@
-//! Step 4: the targets leave the VIOSes before they change, so that no VIOS logs errors and no stale clone can start. So
-//! do the volumes of whoever had the clone before: of another environment, or of another target set of this one. Their
-//! image stays on the array.
+//! Step 4: the targets leave the VIOSes, or the clone's host object, before they change, so that no VIOS logs errors and no
+//! stale clone can start. So do the volumes of whoever had the clone before: of another environment, or of another target
+//! set of this one. Their image stays on the array.
 
 use super::gate::{self, Stop, facts};
+use super::map_volumes;
 use super::verify_site::leaves_clone_alone;
 use super::volumes::{self, Judged};
 use crate::engine::journal::{Facts, Journal};
-use crate::engine::step::{LockKind, Observation, Step, StepContext};
-use crate::recipe::plan::Plan;
+use crate::engine::step::{Failure, LockKind, Observation, Step, StepContext};
+use crate::recipe::plan::{Mapping, Plan};
 use crate::recipe::recorded::{self, Foreign};
 use crate::site::{DeviceError, VirtualIoState, WantedVolume};
 use async_trait::async_trait;
@@ -52,10 +53,13 @@ impl UnmapVolumes {
             let paths = state.paths.iter().filter(|p| p.mapped_as.is_some());
             paths.map(|p| p.vios.as_str())
         };
+        if let Some(failure) = self.not_as_kept(state) {
+            return Judged::Settled(Observation::Broken(failure));
+        }
         if !others.in_turn.is_empty() {
             let whose: Vec<&str> = others.owners.iter().map(String::as_str).collect();
             return Judged::Left(format!(
-                "volumes still mapped to the clone from the last turn: {}; a VIOS that still uses a disk can refuse for about 15 minutes",
+                "volumes still mapped to the clone from the last turn: {}; a VIOS that still uses a disk, or volume protection of the array, can refuse for about 15 minutes",
                 whose.join(", ")
             ));
         }
@@ -77,6 +81,16 @@ impl UnmapVolumes {
         Judged::Left(format!(
             "volumes still mapped to the clone: {places}; a VIOS that still uses a disk, or volume protection of the array, can refuse for about 15 minutes"
         ))
+    }
+
+    /// Host mappings that stay for ever are proved before anything is overwritten: the clone's ports see all targets and
+    /// nothing else.
+    fn not_as_kept(&self, state: &VirtualIoState) -> Option<Failure> {
+        match self.plan.mapping {
+            Mapping::Npiv if self.plan.keep_mappings => map_volumes::foreign(state, &self.plan)
+                .or_else(|| (!state.all_mapped()).then(|| map_volumes::unkept(state, &self.plan))),
+            Mapping::Npiv | Mapping::Vscsi => None,
+        }
     }
 
     /// The record is read again here: what it says must hold when the command is sent.

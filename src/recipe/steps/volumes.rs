@@ -30,7 +30,7 @@ pub(super) async fn observe(
 pub(super) async fn state(context: &StepContext<'_>, plan: &Plan) -> Result<VirtualIoState, Stop> {
     let wanted = plan.wanted(&gate::targets(context)?);
     let state = context.site.virtual_io.observe(&wanted).await?;
-    match gate::volume_conflict(&state) {
+    match gate::volume_conflict(&state, plan.mapping) {
         Some(failure) => Err(Stop::Failure(failure)),
         None => Ok(state),
     }

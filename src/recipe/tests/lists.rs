@@ -14,23 +14,33 @@ fn the_list_of_every_recipe() {
     for mode in [RunMode::Preflight, RunMode::Clone] {
         for function in [Function::Hold, Function::User] {
             for family in [ArrayFamily::Overwrite, ArrayFamily::Snapshot] {
-                let mapping = Mapping::Vscsi;
-                let name = recipe_name(function, mode, family, mapping);
-                let steps = step_names(function, mode, family, mapping)
-                    .map_or("not built".to_owned(), |names| names.join(" "));
-                writeln!(text, "{} {name}: {steps}", function.as_str()).expect("a string grows");
+                for mapping in [Mapping::Vscsi, Mapping::Npiv] {
+                    let name = recipe_name(function, mode, family, mapping);
+                    let steps = step_names(function, mode, family, mapping)
+                        .map_or("not built".to_owned(), |names| names.join(" "));
+                    writeln!(text, "{} {name}: {steps}", function.as_str())
+                        .expect("a string grows");
+                }
             }
         }
     }
     insta::assert_snapshot!(text, @r"
     HOLD preflight-overwrite-vscsi-v1: verify-site
+    HOLD preflight-overwrite-npiv-v1: verify-site
     HOLD preflight-snapshot-vscsi-v1: not built
+    HOLD preflight-snapshot-npiv-v1: not built
     USER preflight-overwrite-vscsi-v1: verify-site
+    USER preflight-overwrite-npiv-v1: verify-site
     USER preflight-snapshot-vscsi-v1: not built
+    USER preflight-snapshot-npiv-v1: not built
     HOLD hold-overwrite-vscsi-v1: verify-site write-parameters stop-clone unmap-volumes end-image prepare-copy suspend-source start-copy resume-source settle
+    HOLD hold-overwrite-npiv-v1: verify-site write-parameters stop-clone unmap-volumes end-image prepare-copy suspend-source start-copy resume-source settle
     HOLD hold-snapshot-vscsi-v1: not built
+    HOLD hold-snapshot-npiv-v1: not built
     USER user-overwrite-vscsi-v1: verify-site write-parameters stop-clone unmap-volumes end-image prepare-copy suspend-source start-copy resume-source map-volumes start-clone await-clone run-function collect-logs settle
+    USER user-overwrite-npiv-v1: verify-site write-parameters stop-clone unmap-volumes end-image prepare-copy suspend-source start-copy resume-source map-volumes start-clone await-clone run-function collect-logs settle
     USER user-snapshot-vscsi-v1: not built
+    USER user-snapshot-npiv-v1: not built
     ");
 }
 

@@ -151,4 +151,11 @@ pub struct FibreChannelFile {
     pub vios: String,
     /// Its two WWPNs.
     pub wwpns: Vec<String>,
+    /// The VIOS connects it to a physical port.
+    #[serde(default = "connected")]
+    pub connected: bool,
+}
+
+fn connected() -> bool {
+    true
 }

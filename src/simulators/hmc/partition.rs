@@ -150,6 +150,19 @@ impl Consoles {
     pub fn partition_names(&self) -> Vec<String> {
         self.partitions.keys().cloned().collect()
     }
+    /// WWPNs through which a partition reaches the array: of the adapters that a VIOS which is on connects to a port.
+    pub fn live_ports_of(&self, partition: &str) -> Vec<Wwpn> {
+        let off = |vios: &str| {
+            let vios = self.partitions.get(vios);
+            vios.is_some_and(|v| v.state == PowerState::NotActivated)
+        };
+        let adapters = self.partitions.get(partition).into_iter();
+        adapters
+            .flat_map(|p| &p.fibre_channel)
+            .filter(|a| a.connected && !off(&a.vios))
+            .flat_map(|a| a.wwpns.iter().map(Wwpn::new))
+            .collect()
+    }
     /// WWPNs of a partition's virtual Fibre Channel adapters.
     pub fn ports_of(&self, partition: &str) -> Vec<Wwpn> {
         let adapters = self

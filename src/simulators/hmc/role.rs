@@ -98,6 +98,14 @@ impl PartitionView for ViewRole {
         found.extend(ports.map(Attachment::Ports));
         Ok(found)
     }
+    async fn unconnected(&self) -> Result<Vec<(String, Wwpn)>, DeviceError> {
+        let world = self.shared.now();
+        let p = self.find(&world)?;
+        let left = p.fibre_channel.iter().filter(|a| !a.connected);
+        Ok(left
+            .filter_map(|a| Some((a.vios.clone(), Wwpn::new(a.wwpns.first()?))))
+            .collect())
+    }
 }
 
 #[async_trait]
@@ -107,6 +115,9 @@ impl PartitionView for ControlRole {
     }
     async fn attachments(&self) -> Result<Vec<Attachment>, DeviceError> {
         self.0.attachments().await
+    }
+    async fn unconnected(&self) -> Result<Vec<(String, Wwpn)>, DeviceError> {
+        self.0.unconnected().await
     }
 }
 

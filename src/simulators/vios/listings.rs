@@ -401,6 +401,8 @@ fn npiv(world: &World, vios: &Vios, options: &Options<'_>) -> Output {
         };
         let client_base = world.console.location(&p.system);
         let place = |text: String| if on { text } else { " ".to_owned() };
+        let port = |text: &str| if adapter.connected { text } else { " " }.to_owned();
+        let logged_in = on && adapter.connected;
         rows.push(vec![
             ("name", format!("vfchost{n}")),
             (
@@ -412,12 +414,17 @@ fn npiv(world: &World, vios: &Vios, options: &Options<'_>) -> Output {
             ("clntos", system.to_owned()),
             (
                 "status",
-                if on { "LOGGED_IN" } else { "NOT_LOGGED_IN" }.to_owned(),
+                if logged_in {
+                    "LOGGED_IN"
+                } else {
+                    "NOT_LOGGED_IN"
+                }
+                .to_owned(),
             ),
-            ("fc", "fcs0".to_owned()),
-            ("fcphysloc", "U78DA.ND0.WZS01AB-P0-C2-T0".to_owned()),
-            ("ports", if on { "1" } else { "0" }.to_owned()),
-            ("flags", if on { "a" } else { "4" }.to_owned()),
+            ("fc", port("fcs0")),
+            ("fcphysloc", port("U78DA.ND0.WZS01AB-P0-C2-T0")),
+            ("ports", if logged_in { "1" } else { "0" }.to_owned()),
+            ("flags", if logged_in { "a" } else { "4" }.to_owned()),
             ("vfcclient", place(format!("DC{:02}", adapter.slot))),
             (
                 "vfcclientdrc",

@@ -123,7 +123,7 @@ fn refuse_when_in_use(world: &mut World, target: &Uid, what: &str) {
 /// The disks a partition sees now: vSCSI through every VIOS that serves it, then NPIV.
 pub fn seen_disks(world: &World, partition: &str) -> Vec<SeenDisk> {
     let mut seen = vios::client_disks(world, partition);
-    let ports: Vec<Wwpn> = world.console.ports_of(partition);
+    let ports: Vec<Wwpn> = world.console.live_ports_of(partition);
     if !ports.is_empty() {
         seen.extend(
             spectrum_virtualize::volumes_of_ports(world, &ports)
@@ -135,6 +135,39 @@ pub fn seen_disks(world: &World, partition: &str) -> Vec<SeenDisk> {
         );
     }
     seen
+}
+
+/// Called by the array when it has mapped a volume to a host object, or taken it away: whoever has a port of it must be
+/// off, must not be production, and must not see the targets of two groups.
+pub fn host_mapping_changed(world: &mut World, ports: &[Wwpn], what: &str) {
+    let owners: Vec<String> = world
+        .console
+        .partition_names()
+        .into_iter()
+        .filter(|p| world.console.ports_of(p).iter().any(|w| ports.contains(w)))
+        .collect();
+    for partition in owners {
+        if world.sources.contains(&partition) {
+            world.violation(
+                ViolationKind::SourceHostChanged,
+                format!("{what} at the host of {partition}"),
+            );
+        }
+        if hmc::is_on(world, &partition) {
+            world.violation(
+                ViolationKind::MappingWhileRunning,
+                format!("{what} while {partition} was on"),
+            );
+        }
+        let of_partition = world.console.ports_of(&partition);
+        let groups = spectrum_virtualize::target_sets_of_ports(world, &of_partition);
+        if groups.len() > 1 {
+            world.violation(
+                ViolationKind::TwoTargetSets,
+                format!("{partition} sees targets of {}", groups.join(" and ")),
+            );
+        }
+    }
 }
 
 /// Running systems read and write their disks: the array keeps the time of it for its volume protection.

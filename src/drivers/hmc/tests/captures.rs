@@ -151,6 +151,14 @@ fn ports_and_serving_vioses_come_from_the_client_adapters() {
         ports[0],
         [Wwpn::new("c0507608add54118"), Wwpn::new("c0507608add54119")]
     );
+    assert_eq!(storage::fibre_channel_vioses(&body), Some(vec![2, 8]));
+    let Some(body) = read("vios-feed-ssp-npiv.xml") else {
+        return;
+    };
+    let mapped = storage::fibre_channel(&body).unwrap();
+    let told: Vec<_> = mapped.iter().map(|m| (m.client_id, m.connected)).collect();
+    assert_eq!(told, [(Some(2), true), (Some(7), false)]);
+    assert_eq!(mapped[1].wwpns[0], Wwpn::new("c05076065a8b0060"));
     let Some(body) = read("vscsi-client-adapters-646AE0BC.xml") else {
         return;
     };

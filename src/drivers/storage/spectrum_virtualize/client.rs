@@ -355,7 +355,12 @@ fn label(verb: &str, object: Option<&str>, body: &Value) -> String {
         .and_then(Value::as_str)
         .map(|f| format!(" {f}"))
         .unwrap_or_default();
-    format!("POST {verb}{object}{filter}")
+    let host = body
+        .get("host")
+        .and_then(Value::as_str)
+        .map(|h| format!(" host={h}"))
+        .unwrap_or_default();
+    format!("POST {verb}{object}{filter}{host}")
 }
 
 #[cfg(test)]

@@ -25,6 +25,9 @@ pub(super) fn classify(
 ) -> DeviceError {
     if let Some((code, text)) = code_of(body) {
         let advice = match code.as_str() {
+            "CMMVC6253E" if label.contains("diskhostmap") => {
+                "; the user's role may not change host mappings: give it RestrictedAdmin or Administrator, or set virtualIo.npiv.swapHostMappings: false"
+            }
             "CMMVC6253E" => "; the user's role may not do this: give it CopyOperator or more",
             "CMMVC8855E" => "; volume protection: the volume had I/O within the protection time",
             _ => "",

@@ -142,11 +142,8 @@ pub(super) async fn volumes_of_ports(
     for host in client.list("lshost", None, json!({})).await? {
         let name = text(&host, "name");
         let detail = client.list("lshost", Some(&name), json!({})).await?;
-        let is_wanted = |wwpn: &str| ports.contains(&Wwpn::new(wwpn));
-        if !detail
-            .first()
-            .is_some_and(|d| parse::has_port(d, is_wanted))
-        {
+        let held = detail.first().map(parse::ports).unwrap_or_default();
+        if !held.iter().any(|p| ports.contains(p)) {
             continue;
         }
         for row in client

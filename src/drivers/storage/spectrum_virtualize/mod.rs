@@ -5,11 +5,13 @@
 
 mod client;
 mod errors;
+mod hosts;
 mod inventory;
 mod pace;
 mod parse;
 
 pub use client::{ArrayOptions, RestClient};
+pub use hosts::ArrayHosts;
 
 use crate::drivers::transport::tls::TlsError;
 use crate::site::{

@@ -1,6 +1,6 @@
 //! Rows to types. Every value is a string, unknown is `""`; shapes vary by level (§ 1.5).
 
-use crate::site::CopyPhase;
+use crate::site::{CopyPhase, Wwpn};
 use serde_json::Value;
 
 /// A FlashCopy map as `lsfcmap` lists it.
@@ -58,8 +58,8 @@ pub fn pools(sections: &[Value]) -> Vec<String> {
     names
 }
 
-/// Whether a host's object view shows this port: `nodes` is a list, or one object, or flattened away (§ 1.5).
-pub fn has_port(host: &Value, is_wanted: impl Fn(&str) -> bool) -> bool {
+/// Fibre Channel ports of a host's object view: `nodes` is a list, or one object, or flattened away (§ 1.5).
+pub fn ports(host: &Value) -> Vec<Wwpn> {
     let nodes = match host.get("nodes") {
         Some(Value::Array(nodes)) => nodes.as_slice(),
         Some(one @ Value::Object(_)) => std::slice::from_ref(one),
@@ -69,7 +69,9 @@ pub fn has_port(host: &Value, is_wanted: impl Fn(&str) -> bool) -> bool {
         .iter()
         .chain(std::iter::once(host))
         .map(|n| text(n, "WWPN"))
-        .any(|w| !w.is_empty() && is_wanted(&w))
+        .filter(|w| !w.is_empty())
+        .map(Wwpn::new)
+        .collect()
 }
 
 /// Physical fill of a pool's object view, percent: in a compressing array "free" is effective, physical is the truth.
@@ -177,20 +179,19 @@ mod tests {
 
     #[test]
     fn a_port_is_found_in_every_shape_of_a_host() {
-        let is_wanted = |w: &str| w == "C05076";
         for host in [
             json!({"nodes": [{"WWPN": "AA"}, {"WWPN": "C05076"}]}),
             json!({"nodes": {"WWPN": "C05076"}}),
             json!({"WWPN": "C05076"}),
         ] {
-            assert!(has_port(&host, is_wanted), "{host}");
+            assert!(ports(&host).contains(&Wwpn::new("c05076")), "{host}");
         }
         for host in [
             json!({"nodes": []}),
             json!({"name": "h"}),
             json!({"nodes": "C05076"}),
         ] {
-            assert!(!has_port(&host, is_wanted), "{host}");
+            assert_eq!(ports(&host), [], "{host}");
         }
     }
 
@@ -253,7 +254,7 @@ mod tests {
                     let _ = fc_map(row);
                     let _ = bytes(row, &key);
                     let _ = pool_fill(row);
-                    let _ = has_port(row, |w| w == key);
+                    let _ = ports(row);
                 }
                 let _ = pools(&rows);
             }

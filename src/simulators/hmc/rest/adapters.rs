@@ -216,6 +216,14 @@ pub(super) fn fibre_channel_mappings(world: &World, ask: &Ask<'_>, vios: &Partit
         .collect()
     };
     let served = vios::fibre_channel(world, &vios.name).map(|(n, p, adapter)| {
+        // What stands for a physical port is absent while the adapter is mapped to none.
+        let connected = |text: String| {
+            if adapter.connected {
+                text
+            } else {
+                String::new()
+            }
+        };
         let client = end(world, &p.name, adapter.slot);
         let server = end(world, &vios.name, vios::fibre_channel_slot(n));
         let own = location(world, &vios.system, server);
@@ -229,8 +237,8 @@ pub(super) fn fibre_channel_mappings(world: &World, ask: &Ask<'_>, vios: &Partit
             element("AdapterName", &format!("vfchost{n}")),
             connecting_ids(client),
             element("UniqueDeviceID", &format!("1d{own}")),
-            element("MapPort", "fcs0"),
-            group("PhysicalPort", &port()),
+            connected(element("MapPort", "fcs0")),
+            connected(group("PhysicalPort", &port())),
         ];
         let uuid = world.console.written(p.uuid.as_str());
         let inner = [
@@ -240,7 +248,7 @@ pub(super) fn fibre_channel_mappings(world: &World, ask: &Ask<'_>, vios: &Partit
                 &format!("LogicalPartition/{uuid}"),
             ),
             group("ClientAdapter", &client_side.concat()),
-            group("Port", &port()),
+            connected(group("Port", &port())),
             group("ServerAdapter", &server_side.concat()),
         ];
         group("VirtualFibreChannelMapping", &inner.concat())

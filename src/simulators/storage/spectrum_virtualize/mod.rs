@@ -236,6 +236,21 @@ pub fn volumes_of_ports(world: &World, ports: &[Wwpn]) -> Vec<Uid> {
     uids
 }
 
+/// Names of the consistency groups of which a target is mapped to a host object with any of these ports.
+pub fn target_sets_of_ports(world: &World, ports: &[Wwpn]) -> Vec<String> {
+    let array = &world.array;
+    let seen = volumes_of_ports(world, ports);
+    let is_seen = |id: &u32| array.vdisks.get(id).is_some_and(|v| seen.contains(&v.uid));
+    let targets = array.maps.values().filter(|m| is_seen(&m.target));
+    let mut names: Vec<String> = targets
+        .filter_map(|m| array.groups.get(&m.group?))
+        .map(|g| g.name.clone())
+        .collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
 /// Volumes mapped to one host object (a VIOS), in the order of SCSI ids.
 pub fn volumes_of_host(world: &World, host: &str) -> Vec<Uid> {
     let array = &world.array;

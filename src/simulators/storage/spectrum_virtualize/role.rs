@@ -24,10 +24,12 @@ impl ArrayRole {
     }
 
     fn command(&self, verb: &str) -> Result<(), DeviceError> {
-        match request(
-            &mut self.shared.now(),
-            Command::new(verb, Some(&self.group)),
-        ) {
+        self.execute(Command::new(verb, Some(&self.group)))
+    }
+
+    fn execute(&self, command: Command) -> Result<(), DeviceError> {
+        let verb = command.verb.clone();
+        match request(&mut self.shared.now(), command) {
             Answer::Refused { code, text } => {
                 Err(DeviceError::refused("simulated array", code, text))
             }
@@ -234,5 +236,76 @@ impl CopyServices for ArrayRole {
                 .and_then(|p| u8::try_from(p).ok()),
             progress: progress.unwrap_or(0),
         })
+    }
+}
+
+#[async_trait]
+impl HostMappings for ArrayRole {
+    async fn hosts_of(&self, ports: &[Wwpn]) -> Result<Vec<HostObject>, DeviceError> {
+        let world = self.shared.now();
+        let array = &world.array;
+        let mut found = Vec::new();
+        for host in array.hosts.values() {
+            let held: Vec<Wwpn> = host.wwpns.iter().map(Wwpn::new).collect();
+            if !held.iter().any(|p| ports.contains(p)) {
+                continue;
+            }
+            let volumes = host.luns.iter().filter_map(|(scsi_id, id)| {
+                let vdisk = array.vdisks.get(id)?;
+                Some(HostVolume {
+                    name: vdisk.name.clone(),
+                    uid: vdisk.uid.clone(),
+                    scsi_id: *scsi_id,
+                    shared: false,
+                })
+            });
+            found.push(HostObject {
+                name: host.name.clone(),
+                ports: held,
+                volumes: volumes.collect(),
+            });
+        }
+        Ok(found)
+    }
+
+    async fn volumes(&self, uids: &[Uid]) -> Result<Vec<MappedVolume>, DeviceError> {
+        let world = self.shared.now();
+        let find = |uid: &Uid| {
+            let vdisk = world.array.vdisks.values().find(|v| v.uid == *uid);
+            let vdisk = vdisk.ok_or_else(|| {
+                DeviceError::refused(
+                    "simulated array",
+                    "VolumeUnknown",
+                    format!("no volume {uid}"),
+                )
+            })?;
+            Ok(MappedVolume {
+                name: vdisk.name.clone(),
+                uid: uid.clone(),
+                hosts: volume(&world, vdisk).hosts,
+            })
+        };
+        uids.iter().map(find).collect()
+    }
+
+    async fn map(&self, host: &str, volume: &str, scsi_id: u32) -> Result<(), DeviceError> {
+        let command = Command::new("mkvdiskhostmap", Some(volume))
+            .with("host", host)
+            .with("scsi", scsi_id.to_string());
+        match self.execute(command) {
+            Err(error) if error.code() == Some("CMMVC5878E") => Ok(()),
+            other => other,
+        }
+    }
+
+    async fn unmap(&self, host: &str, volume: &str) -> Result<(), DeviceError> {
+        let command = Command::new("rmvdiskhostmap", Some(volume)).with("host", host);
+        match self.execute(command) {
+            Err(error) if error.code() == Some("CMMVC5842E") => Ok(()),
+            Err(DeviceError::Refused { device, code, text }) if code == "CMMVC8855E" => {
+                Err(DeviceError::busy(device, format!("{code} {text}")))
+            }
+            other => other,
+        }
     }
 }

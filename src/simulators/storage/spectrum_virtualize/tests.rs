@@ -1,5 +1,7 @@
 //! Volume protection, lost volumes and full pools, with the array's refusals.
 
+mod host_mappings;
+
 use super::{Answer, Command, request};
 use crate::simulators::faults::{Device, Fault, FaultKind};
 use crate::simulators::hmc::{power_off, power_on};

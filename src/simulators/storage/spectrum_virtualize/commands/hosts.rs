@@ -2,8 +2,10 @@
 
 use super::volumes::protected;
 use super::{Answer, Command, created, object};
+use crate::simulators::ledger::ViolationKind;
 use crate::simulators::storage::spectrum_virtualize::model::{Array, Host, find, free_id};
-use crate::simulators::world::World;
+use crate::simulators::world::{World, coupling};
+use crate::site::Wwpn;
 
 /// Ids of the volume and of the host that a mapping command names.
 fn volume_and_host(array: &Array, command: &Command) -> Result<(u32, u32), Answer> {
@@ -13,6 +15,18 @@ fn volume_and_host(array: &Array, command: &Command) -> Result<(u32, u32), Answe
         .ok_or_else(|| Answer::refused("CMMVC5707E", "Required parameters are missing."))?;
     let host = find(&array.hosts, &name).ok_or_else(|| Answer::absent(&name))?;
     Ok((vdisk, host.id))
+}
+
+/// Tells the world which ports now see more, or less.
+fn changed(world: &mut World, command: &Command, host: u32) {
+    let host = world.array.hosts.get(&host);
+    let ports: Vec<Wwpn> = host
+        .into_iter()
+        .flat_map(|h| h.wwpns.iter().map(Wwpn::new))
+        .collect();
+    let volume = command.object.as_deref().unwrap_or_default();
+    let what = format!("{} {volume}", command.verb);
+    coupling::host_mapping_changed(world, &ports, &what);
 }
 
 pub(super) fn map_to_host(world: &mut World, command: &Command) -> Answer {
@@ -50,6 +64,13 @@ pub(super) fn map_to_host(world: &mut World, command: &Command) -> Answer {
         );
     }
     luns.insert(scsi, vdisk);
+    if !mapped.is_empty() {
+        world.violation(
+            ViolationKind::ForcedMapping,
+            format!("volume {vdisk} was mapped to a second host with force"),
+        );
+    }
+    changed(world, command, host);
     created(world, &command.verb, scsi, "Virtual Disk to Host map")
 }
 
@@ -69,6 +90,8 @@ pub(super) fn unmap_from_host(world: &mut World, command: &Command) -> Answer {
     if host.luns.len() == before {
         return Answer::refused("CMMVC5842E", "The virtual disk is not mapped to this host.");
     }
+    let host = host.id;
+    changed(world, command, host);
     world.ledger.effect("array.rmvdiskhostmap");
     Answer::Nothing
 }
