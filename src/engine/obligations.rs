@@ -3,7 +3,7 @@
 use super::drive::Engine;
 use super::journal::{Journal, ObligationKind};
 use super::ports::Met;
-use super::step::StepContext;
+use super::step::{LockKind, StepContext};
 use super::time::Timestamp;
 use std::time::Duration;
 
@@ -65,7 +65,9 @@ impl Engine<'_> {
             if !journal.owes(kind) {
                 continue;
             }
-            let outcome = {
+            let outcome = if let Some(why) = self.not_ours_any_more(kind).await {
+                Ok(Met::NotYet(why))
+            } else {
                 let context = StepContext {
                     site: self.site,
                     journal,
@@ -100,5 +102,20 @@ impl Engine<'_> {
             again = Some(again.map_or(wait, |a| a.min(wait)));
         }
         again
+    }
+
+    /// A process that was late may find its run's devices with another run, whose copy it would disarm and whose parameter
+    /// file it would remove. The resume is never held back, and the watchdog is told by the run's own token.
+    async fn not_ours_any_more(&self, kind: ObligationKind) -> Option<String> {
+        let lock = match kind {
+            ObligationKind::ResumeSource | ObligationKind::StopWatchdog => return None,
+            ObligationKind::LeavePrepared => LockKind::TargetSet,
+            ObligationKind::RemoveParameters => LockKind::Source,
+        };
+        match self.locks.lost(lock).await {
+            Ok(true) => Some(format!("another run holds the lock of {lock:?} by now")),
+            // Nobody can be asked: what production waits for is not held back by that (rule 7).
+            Ok(false) | Err(_) => None,
+        }
     }
 }

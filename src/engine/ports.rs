@@ -69,6 +69,8 @@ pub trait Locks: Send + Sync {
     async fn acquire(&self, kinds: &[LockKind]) -> Result<Acquired, StoreError>;
     /// Whether this run holds this lock now, read from the store.
     async fn holds(&self, kind: LockKind) -> Result<bool, StoreError>;
+    /// Whether another run holds this lock now: this process is late, and what it still wants to send is not its own any more.
+    async fn lost(&self, kind: LockKind) -> Result<bool, StoreError>;
     /// Gives one back. Called after the journal write that ends its span, only while no obligation needs it.
     async fn release(&self, kind: LockKind) -> Result<(), StoreError>;
     /// Records in the target set's lock that the image is this run's; returns the former owner (its row turns END_FC).

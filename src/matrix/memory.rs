@@ -110,6 +110,9 @@ impl Locks for MemoryLocks {
             .unwrap_or_else(PoisonError::into_inner)
             .contains(&kind))
     }
+    async fn lost(&self, _: LockKind) -> Result<bool, StoreError> {
+        Ok(false)
+    }
     async fn release(&self, kind: LockKind) -> Result<(), StoreError> {
         self.held
             .lock()

@@ -174,6 +174,17 @@ impl Locks for KubeLocks {
         Ok(any)
     }
 
+    async fn lost(&self, kind: LockKind) -> Result<bool, StoreError> {
+        for lock in self.of(kind) {
+            let found = call(self.leases.get_opt(&lock.lease)).await?;
+            let holder = found.as_ref().and_then(lease::holder);
+            if holder.is_some_and(|uid| uid != self.me.uid) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     async fn release(&self, kind: LockKind) -> Result<(), StoreError> {
         for lock in self.of(kind) {
             lease::release(&self.leases, lock, &self.me).await?;

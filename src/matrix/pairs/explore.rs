@@ -35,6 +35,8 @@ pub struct Setting {
     pub deaths: usize,
     /// The target set is pinned, until a person releases it.
     pub pinned: bool,
+    /// The device refuses the first run's `arm` after all: it fails and still owes.
+    pub refused: bool,
     pub mutation: Mutation,
 }
 
@@ -51,7 +53,7 @@ pub struct Found {
 /// Longest fair end of a history, turns of all processes together.
 const PATIENCE: usize = 3000;
 /// After so many of them a person releases what is pinned.
-const UNTIL_RELEASED: usize = 400;
+const UNTIL_RELEASED: usize = 60;
 
 type Running = Pin<Box<dyn Future<Output = ()>>>;
 
@@ -74,6 +76,7 @@ impl Bench {
             armed: None,
             violations: Vec::new(),
             dies: false,
+            refused: setting.refused,
             seen: vec![0; setting.processes.len()],
             mutation: setting.mutation,
         };
@@ -144,6 +147,11 @@ impl Bench {
         true
     }
 
+    /// Whether the process is still in the pass it was in: a new one reads everything anew, as any leader does.
+    fn goes_on(&self, at: usize) -> bool {
+        self.lock().seen.get(at).is_some_and(|seen| *seen != 1)
+    }
+
     fn alive(&self, at: usize) -> bool {
         self.processes.get(at).is_some_and(|(.., r)| r.is_some())
     }
@@ -194,17 +202,19 @@ impl Bench {
             return found;
         }
         for (run, journal) in state.journals.iter().enumerate() {
-            if journal.phase != Phase::Succeeded {
+            let wanted = match state.refused && run == 0 {
+                true => Phase::Failed,
+                false => Phase::Succeeded,
+            };
+            if journal.phase != wanted {
                 found.push(format!("run {run} does not end: {:?}", journal.phase));
             }
         }
         let noted = state.leases.get(&LockKind::TargetSet).and_then(|l| l.image);
-        if noted != state.armed {
+        let refused = state.refused && state.armed == Some(0);
+        if noted != state.armed && !refused {
             let text = format!("the copy is of run {:?}, noted is {noted:?}", state.armed);
             found.push(text);
-        }
-        if let Some((kind, lease)) = state.leases.iter().find(|(_, l)| l.holder.is_some()) {
-            found.push(format!("{kind:?} is left to {:?}", lease.holder));
         }
         found
     }
@@ -214,6 +224,49 @@ impl Bench {
 fn poll(future: &mut Running) -> bool {
     let mut context = Context::from_waker(Waker::noop());
     future.as_mut().poll(&mut context).is_pending()
+}
+
+/// An old leader of the first run stops after any of its calls, a new one moves the run on, then the second run has its
+/// turn; after any of their calls the old one wakes and goes on as if nothing had happened.
+pub fn old_leader_wakes(mutation: Mutation, first_only: bool) -> Found {
+    let setting = Setting {
+        processes: &[0, 0, 1],
+        deaths: 0,
+        pinned: false,
+        refused: false,
+        mutation,
+    };
+    let site = fakes::world().site();
+    let mut found = Found::default();
+    let mut seen: HashSet<u64> = HashSet::new();
+    for stops_after in 0.. {
+        for wakes_after in 0.. {
+            let mut bench = Bench::new(setting, &site);
+            if !(0..stops_after).all(|_| bench.advance(0)) {
+                found.states = seen.len();
+                return found;
+            }
+            if !(0..wakes_after).all(|_| bench.advance(1) || bench.advance(2)) {
+                break;
+            }
+            found.histories += 1;
+            if !seen.insert(bench.key(0)) {
+                continue;
+            }
+            while bench.advance(0) && bench.lock().violations.is_empty() && bench.goes_on(0) {}
+            bench.to_end();
+            let broken = bench.judge(true).into_iter();
+            let told = broken.map(|text| {
+                format!("{text}\n  stops after {stops_after}, wakes after {wakes_after}")
+            });
+            found.violations.extend(told);
+            if !found.violations.is_empty() && (first_only || found.violations.len() > 20) {
+                found.states = seen.len();
+                return found;
+            }
+        }
+    }
+    found
 }
 
 /// All states; with `first_only` the search ends with the first violation.
@@ -254,7 +307,7 @@ pub fn explore(setting: Setting, first_only: bool) -> Found {
         }
         let told = broken
             .into_iter()
-            .map(|text| format!("{text}\n  after {history:?}"));
+            .map(|text| format!("{text}\n  after {}", shortly(&history)));
         found.violations.extend(told.take(5));
         if !found.violations.is_empty() && (first_only || found.violations.len() > 20) {
             break;
@@ -262,4 +315,11 @@ pub fn explore(setting: Setting, first_only: bool) -> Found {
     }
     found.states = seen.len();
     found
+}
+
+/// `3x Move(1), 2x Move(0), Die(0)`.
+fn shortly(history: &[Choice]) -> String {
+    let runs = history.chunk_by(|a, b| a == b);
+    let words = runs.map(|run| format!("{}x {:?}", run.len(), run.first()));
+    words.collect::<Vec<_>>().join(", ")
 }

@@ -1,10 +1,10 @@
 //! A short line of steps with an effect on every device and something owed in the middle: what a recipe looks like to locks
-//! and journal. The window is the first matrix's subject; here it is closed from the start, so that its end is passed.
+//! and journal.
 
 use super::shared::Shared;
 use crate::engine::clock::SingleReplica;
 use crate::engine::drive::{Cancel, Engine, Pass};
-use crate::engine::journal::{Journal, ObligationKind, WindowRecord};
+use crate::engine::journal::{EntryState, Journal, ObligationKind, WindowRecord};
 use crate::engine::ports::{Clock, Met, Recipe, Settle, every_lock};
 use crate::engine::step::{LockKind, Observation, Step, StepContext};
 use crate::engine::time::Timestamp;
@@ -33,14 +33,24 @@ const STEPS: [(&str, &[LockKind], &[ObligationKind]); 4] = [
 /// The journal of a run that was opened.
 pub fn opened(run: usize) -> Journal {
     let names: Vec<&str> = STEPS.iter().map(|(name, ..)| *name).collect();
-    let mut journal = Journal::open(NAME, &format!("RUN{run:08}"), &names);
+    Journal::open(NAME, &format!("RUN{run:08}"), &names)
+}
+
+/// The copy is taken with step `arm`: the write that records it closes the window, which is the first matrix's subject.
+pub fn closes_window(stored: &Journal, next: &mut Journal) -> bool {
+    let taken = next
+        .entry("arm")
+        .is_some_and(|e| e.state == EntryState::Done);
+    if !taken || stored.window.is_some() {
+        return false;
+    }
     let at = Some(Timestamp::new(fakes::start()));
-    journal.window = Some(WindowRecord {
+    next.window = Some(WindowRecord {
         opened: at,
         closed: at,
         ..WindowRecord::default()
     });
-    journal
+    true
 }
 
 struct PairStep {
@@ -84,6 +94,9 @@ impl Step for PairStep {
         state.done.insert((run, self.id));
         if self.id == "arm" {
             state.armed = Some(run);
+            if state.refused && run == 0 {
+                return Err(DeviceError::refused("the array", "CMMVC", "it was armed"));
+            }
         }
         Ok(None)
     }
@@ -100,7 +113,7 @@ impl Settle for PairOwed {
             _ => LockKind::Source,
         };
         let run = self.0.run;
-        self.0.lock().effect(run, "what it owes", &[lock]);
+        self.0.lock().owed(run, lock);
         Ok(Met::Yes("met".into()))
     }
 }

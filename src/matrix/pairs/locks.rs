@@ -113,6 +113,12 @@ impl Locks for Shared {
         Ok(self.get(kind).await.holder == Some(self.run))
     }
 
+    async fn lost(&self, kind: LockKind) -> Result<bool, StoreError> {
+        let holder = self.get(kind).await.holder;
+        let blind = self.mutation() == Mutation::OwedWithoutLock;
+        Ok(holder.is_some_and(|run| run != self.run) && !blind)
+    }
+
     async fn release(&self, kind: LockKind) -> Result<(), StoreError> {
         release(self, kind).await;
         Ok(())

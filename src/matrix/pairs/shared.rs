@@ -1,6 +1,7 @@
 //! What both runs share: journals and Leases on the API server, and the devices. Every call to the API server is a turn:
 //! between two turns of a process anything may happen elsewhere.
 
+use super::line::closes_window;
 use crate::engine::journal::Journal;
 use crate::engine::ports::{JournalStore, StoreError};
 use crate::engine::rules::{Rule, kept};
@@ -35,6 +36,8 @@ pub enum Mutation {
     HolderNotAsked,
     /// The image is noted as one's own without looking whose the lock is.
     ImageWithoutLock,
+    /// What is owed is met although another run has the device by now.
+    OwedWithoutLock,
     /// A run leaves its locks as soon as it must wait for something it owes.
     FreedWhileOwing,
 }
@@ -61,6 +64,8 @@ pub struct State {
     pub violations: Vec<String>,
     /// The process that is moved next dies instead of sending an effect.
     pub dies: bool,
+    /// The first run's `arm` happens and is answered with a refusal.
+    pub refused: bool,
     /// Per process: what it has seen in its present pass.
     pub seen: Vec<u64>,
     pub mutation: Mutation,
@@ -90,6 +95,15 @@ impl State {
                 self.violations
                     .push(format!("run {run} did {what} on a pinned {kind:?}"));
             }
+        }
+    }
+
+    /// What a run owes, met on a device: harmless while nobody else has it, however late it comes.
+    pub fn owed(&mut self, run: usize, kind: LockKind) {
+        let lease = self.lease(kind);
+        if let Some(other) = lease.holder.filter(|holder| *holder != run) {
+            let text = format!("run {run} met what it owes on {kind:?}, held by run {other}");
+            self.violations.push(text);
         }
     }
 
@@ -197,16 +211,8 @@ impl JournalStore for Shared {
     }
 
     async fn replace(&self, previous: &Journal, next: &Journal) -> Result<(), StoreError> {
-        let owes = next.open_obligations().next().is_some();
-        let early = match self.mutation() {
-            Mutation::ReleaseBeforeWrite => next.phase.is_final(),
-            Mutation::FreedWhileOwing => owes,
-            _ => false,
-        };
-        if early {
-            for kind in KINDS {
-                super::locks::release(self, kind).await;
-            }
+        if self.mutation() == Mutation::ReleaseBeforeWrite && next.phase.is_final() {
+            self.release_all().await;
         }
         turn().await;
         let result = {
@@ -217,15 +223,34 @@ impl JournalStore for Shared {
                         == (previous.revision, &previous.writer)
                         || !kept(Rule::ConditionalWrite) =>
                 {
-                    *stored = next.clone();
-                    Ok(())
+                    let mut next = next.clone();
+                    let closed = closes_window(stored, &mut next);
+                    *stored = next;
+                    if closed {
+                        // The process learns of it by reading again, as after any lost answer.
+                        Err(StoreError::Lost("connection reset".into()))
+                    } else {
+                        Ok(())
+                    }
                 }
                 Some(_) => Err(StoreError::Conflict),
                 None => Err(StoreError::Gone),
             }
         };
         self.learn(&result);
+        let owes = next.open_obligations().next().is_some();
+        if self.mutation() == Mutation::FreedWhileOwing && owes {
+            self.release_all().await;
+        }
         result
+    }
+}
+
+impl Shared {
+    async fn release_all(&self) {
+        for kind in KINDS {
+            super::locks::release(self, kind).await;
+        }
     }
 }
 

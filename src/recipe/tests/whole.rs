@@ -39,6 +39,9 @@ impl Locks for Calm {
     async fn holds(&self, _kind: LockKind) -> Result<bool, StoreError> {
         Ok(true)
     }
+    async fn lost(&self, _kind: LockKind) -> Result<bool, StoreError> {
+        Ok(false)
+    }
     async fn release(&self, _kind: LockKind) -> Result<(), StoreError> {
         Ok(())
     }

@@ -131,9 +131,20 @@ async fn what_is_wrong_with_any_of_the_sets_is_told_before_its_turn_comes() {
         let group = world.array.groups.iter_mut().find(|g| g.name == "CLONE2");
         group.unwrap().maps.pop();
     };
-    let Some(stage) = Stage::new(one_map_less, both_sets).await else {
+    let first_set = |object: &mut Value| {
+        both_sets(object);
+        if object["kind"] == "CloneEnvironment" {
+            object["spec"]["storage"]["spectrumVirtualize"]["consistencyGroups"] =
+                json!(["CLONE1"]);
+        }
+    };
+    let Some(stage) = Stage::new(one_map_less, first_set).await else {
         return;
     };
+    stage.ready(USER).await;
+    let both = json!({"consistencyGroups": ["CLONE1", "CLONE2"]});
+    let storage = json!({"storage": {"spectrumVirtualize": both}});
+    stage.change_spec(USER, storage).await;
     let status = stage.not_ready(USER, "VolumeDrift").await;
     let ready = crate::failures::stage::condition(&status, "Ready").1;
     assert!(ready.contains("CLONE2 does not copy"), "{ready}");
