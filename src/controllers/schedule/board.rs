@@ -260,8 +260,9 @@ impl Board {
             namespace: run.namespace().unwrap_or_default(),
             name: name.clone(),
         };
-        if let Some(entry) = self.entries.get_mut(&key).filter(|e| e.uid == owner.uid) {
-            entry.handle(slot);
+        let entry = self.entries.get_mut(&key).filter(|e| e.uid == owner.uid);
+        if entry.is_some_and(|entry| entry.handle(slot)) {
+            self.touched.insert(key);
         }
     }
 

@@ -33,3 +33,50 @@ fn a_stand_by_takes_over_what_the_leader_remembered_last_and_then_trusts_itself(
     board.saw(None, Watched::Environment(&seen(5)), &clock);
     assert_eq!(board.entry(&key).unwrap().missed, 7, "its own older write");
 }
+
+/// Its status was not written any more; the name of the run tells the slot, and a person may delete the run.
+#[test]
+fn a_slot_that_the_former_leader_has_created_and_not_remembered_is_remembered() {
+    let start: DateTime<Utc> = "2026-11-24T00:00:05Z".parse().unwrap();
+    let clock = ScheduleClock::scaled(start, 1.0);
+    let mut board = Board::default();
+    let key = Key {
+        namespace: "ibmi".to_owned(),
+        name: "nightly".to_owned(),
+    };
+    let Event::Apply(DeserializeGuard(Ok(mut environment))) = seen(0) else {
+        panic!("applied");
+    };
+    environment.spec.schedule =
+        serde_json::from_value(serde_json::json!({"cron": ["0 0 * * *"]})).unwrap();
+    environment.status = serde_json::from_value(serde_json::json!({"schedule": [{
+        "cron": "0 0 * * *", "timeZone": "UTC", "baseline": "2026-11-01T00:00:00.000Z", "valid": true,
+    }]}))
+    .unwrap();
+    let environment = Event::Apply(DeserializeGuard(Ok(environment)));
+    let run = serde_json::from_value(serde_json::json!({
+        "apiVersion": "ibmiclone.dev/v1alpha1", "kind": "CloneRun",
+        "metadata": {
+            "name": "nightly-20261124t0000z", "namespace": "ibmi",
+            "labels": {ENVIRONMENT_LABEL: "nightly"},
+            "ownerReferences": [{"apiVersion": "ibmiclone.dev/v1alpha1", "kind": "CloneEnvironment",
+                "name": "nightly", "uid": "u-1", "controller": true}],
+        },
+    }));
+    let run = Event::Apply(run.unwrap());
+    let slot: DateTime<Utc> = "2026-11-24T00:00:00Z".parse().unwrap();
+    for run_first in [true, false] {
+        let mut board = std::mem::take(&mut board);
+        let mut events = [Watched::Environment(&environment), Watched::AnyRun(&run)];
+        if run_first {
+            events.reverse();
+        }
+        for event in events {
+            board.saw(None, event, &clock);
+        }
+        let entry = board.entry(&key).unwrap();
+        assert_eq!(entry.records[0].last_slot, Some(slot));
+        assert_eq!(entry.handled, Some(slot));
+        assert!(board.touched.contains(&key), "to be written");
+    }
+}

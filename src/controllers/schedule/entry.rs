@@ -137,9 +137,12 @@ impl Entry {
         self.read = seen.into_iter().map(|line| CronLine::parse(line)).collect();
     }
 
-    /// A run of this slot exists.
-    pub fn handle(&mut self, slot: DateTime<Utc>) {
+    /// A run of this slot exists, made by us or by whoever led before. `true` = that is news, to be written: the run may be
+    /// deleted, and its slot must not fire again.
+    pub fn handle(&mut self, slot: DateTime<Utc>) -> bool {
+        let news = self.handled < Some(slot);
         self.handled = self.handled.max(Some(slot));
+        self.remember(slot) || news
     }
 
     /// What to do now, and when to look again. Nothing while a create is on its way.
@@ -210,7 +213,6 @@ impl Entry {
                 self.handle(order.slot);
                 let missed = order.skip.as_ref().map_or(0, |s| s.slots);
                 self.missed = self.missed.saturating_add(missed);
-                self.remember(order.slot);
                 None
             }
             Created::Not(why) => {
@@ -245,17 +247,20 @@ impl Entry {
         order.skip.is_none() && now - order.slot > self.deadline()
     }
 
-    /// Notes the slot on every line that names it.
-    fn remember(&mut self, slot: DateTime<Utc>) {
-        let Ok(zone) = self.zone else { return };
+    /// Notes the slot on every line that names it and does not know it yet.
+    fn remember(&mut self, slot: DateTime<Utc>) -> bool {
+        let Ok(zone) = self.zone else { return false };
+        let mut noted = false;
         for (record, line) in self.records.iter_mut().zip(&self.read) {
             let Ok(line) = line else { continue };
             let from = record.last_slot.unwrap_or(record.baseline);
             let before = slot - TimeDelta::seconds(1);
             if slot > from && zone.next_after(line, before) == Some(slot) {
                 record.last_slot = Some(slot);
+                noted = true;
             }
         }
+        noted
     }
 
     fn deadline(&self) -> TimeDelta {
