@@ -15,6 +15,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use ibmi_clone_operator::api::{CloneEnvironment, CloneRun};
 use ibmi_clone_operator::commands::demo::objects::apply;
 use ibmi_clone_operator::commands::simulated_site::{SimulatedSite, parse_world};
+use ibmi_clone_operator::controllers::history::archive;
+use ibmi_clone_operator::schedule::slot_of_name;
 use ibmi_clone_operator::simulators::world::file::Knobs;
 use kube::{Api, Client, ResourceExt};
 use std::collections::BTreeSet;
@@ -85,9 +87,25 @@ fn row(environment: &str, number: i64, slot: DateTime<Utc>, state: &str) -> Stri
     )
 }
 
-async fn rows(runs: &Api<CloneRun>) -> BTreeSet<String> {
+/// Rows of the objects, and of the archives where the older ones are; the objects first, so that none is missed on its way.
+async fn rows(client: &Client, namespace: &str) -> BTreeSet<String> {
+    let runs: Api<CloneRun> = Api::namespaced(client.clone(), namespace);
     let found = runs.list(&Default::default()).await.unwrap();
-    let rows = found.items.iter().map(|run| {
+    let mut rows: BTreeSet<String> = objects(&found.items).collect();
+    for environment in site::ENVIRONMENTS {
+        let name = environment.name;
+        let lines = archive::read(client, namespace, name).await.unwrap();
+        rows.extend(lines.into_iter().map(|line| {
+            let slot = slot_of_name(name, &line.name).unwrap();
+            let state = line.state.unwrap_or_default();
+            row(name, line.number.unwrap_or_default(), slot, &state)
+        }));
+    }
+    rows
+}
+
+fn objects(runs: &[CloneRun]) -> impl Iterator<Item = String> {
+    runs.iter().map(|run| {
         let status = run.status.clone().unwrap_or_default();
         let slot = run.spec.scheduled_time.as_ref().map(|t| t.0.as_second());
         let slot = DateTime::from_timestamp(slot.unwrap_or_default(), 0).unwrap();
@@ -101,8 +119,7 @@ async fn rows(runs: &Api<CloneRun>) -> BTreeSet<String> {
             slot,
             &state,
         )
-    });
-    rows.collect()
+    })
 }
 
 /// Short times of devices: an hour of the schedule is a second, and a run takes two or three.
@@ -158,7 +175,6 @@ async fn a_fortnight_of_nights_gives_the_expected_history_to_the_row() {
     world.knobs = quick();
     let site = SimulatedSite::start(&world, DEVICES).await.unwrap();
     apply(&client, &here, &site::objects(&site)).await.unwrap();
-    let runs: Api<CloneRun> = Api::namespaced(client.clone(), &here);
 
     let scale = SCHEDULE.to_string();
     let clock = [
@@ -174,7 +190,7 @@ async fn a_fortnight_of_nights_gives_the_expected_history_to_the_row() {
     assert_eq!(expected.len(), 14 + 28 + 2 + 14);
     let limit = Duration::from_secs(15 * 60);
     let seen = wait::found_within(limit, "the fortnight", async || {
-        let rows = rows(&runs).await;
+        let rows = rows(&client, &here).await;
         assert!(operator.ended().is_none(), "{}", operator.log());
         let failed: Vec<&String> = rows
             .iter()
@@ -188,6 +204,9 @@ async fn a_fortnight_of_nights_gives_the_expected_history_to_the_row() {
     })
     .await;
     assert_eq!(seen, expected);
+    // 28 copies of which 20 stay as objects: the archive has the others.
+    let archived = archive::read(&client, &here, "safety").await.unwrap();
+    assert!(archived.len() >= 7, "{}", archived.len());
     assert!(operator.stop().await.success(), "{}", operator.log());
     assert_eq!(operator.forbidden(), Vec::<String>::new());
     let report = site.last_report().await;

@@ -70,18 +70,18 @@ pub async fn prune(context: &Context, key: &Key) -> Result<Pruned, StoreError> {
         if leaving.len() == BATCH {
             break;
         }
-        match call(runs.get_opt(name)).await?.map(|found| found.0) {
-            Some(Ok(run)) if leaves(&run, &environment, &used) => leaving.push(run),
-            Some(Ok(_)) => {}
+        let Some(found) = call(runs.get_opt(name)).await? else {
+            context.histories.lock().rows.drop_row(key, name);
+            continue;
+        };
+        match found.0 {
+            Ok(run) if leaves(&run, &environment, &used) => leaving.push(run),
+            Ok(_) => {}
             // Reported by its own loop where it is open; an archive without its row would be a lie.
-            Some(Err(invalid)) => {
-                tracing::debug!(
-                    run = name,
-                    error = invalid.error,
-                    "a row that cannot be read stays"
-                );
+            Err(invalid) => {
+                let error = invalid.error;
+                tracing::debug!(run = name, error, "a row that cannot be read stays");
             }
-            None => context.histories.lock().rows.drop_row(key, name),
         }
     }
     let rows: Vec<ArchivedRun> = leaving.iter().filter_map(ArchivedRun::of).collect();
