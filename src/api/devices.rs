@@ -85,6 +85,15 @@ pub struct Npiv {
     pub swap_host_mappings: bool,
 }
 
+impl VirtualIoSpec {
+    /// Whether the volumes stay mapped to the clone over the copy: nobody may take them away.
+    pub fn keeps_mappings(&self) -> bool {
+        let kept = self.vscsi.as_ref().map(|v| v.keep_mappings);
+        let swapped = self.npiv.as_ref().map(|n| n.swap_host_mappings);
+        kept.unwrap_or(false) || swapped.is_some_and(|swapped| !swapped)
+    }
+}
+
 /// Virtual SCSI adapters of the clone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]

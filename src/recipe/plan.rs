@@ -355,13 +355,14 @@ impl Plan {
 type MappingPlan = (Mapping, bool, Vec<(String, String)>);
 
 fn mapping(spec: &CloneEnvironmentSpec) -> Result<MappingPlan, PlanError> {
+    let kept = spec.virtual_io.keeps_mappings();
     match (&spec.virtual_io.vscsi, &spec.virtual_io.npiv) {
         (Some(vscsi), None) => {
             let adapters = vscsi.adapters.iter();
             let adapters = adapters.map(|a| (a.server.clone(), a.vhost.clone()));
-            Ok((Mapping::Vscsi, vscsi.keep_mappings, adapters.collect()))
+            Ok((Mapping::Vscsi, kept, adapters.collect()))
         }
-        (None, Some(npiv)) => Ok((Mapping::Npiv, !npiv.swap_host_mappings, Vec::new())),
+        (None, Some(_)) => Ok((Mapping::Npiv, kept, Vec::new())),
         (None, None) | (Some(_), Some(_)) => Err(PlanError::Missing {
             field: "virtualIo",
             write: "exactly one of vscsi: { adapters } and npiv: { swapHostMappings }",

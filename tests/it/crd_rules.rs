@@ -37,6 +37,19 @@ pub fn environment(name: &str) -> Value {
     })
 }
 
+/// Fixed host mappings and two target sets: the clone's ports would show it both.
+fn two_sets_without_swap() -> Value {
+    let mut object = environment("npiv");
+    set(&mut object, "/spec/virtualIo", json!({"npiv": {}}));
+    let sets = json!(["CLONE1", "CLONE2"]);
+    set(
+        &mut object,
+        "/spec/storage/spectrumVirtualize/consistencyGroups",
+        sets,
+    );
+    object["spec"].take()
+}
+
 /// Sends an object as `kubectl apply` does: unknown fields are refused.
 async fn create(
     client: &Client,
@@ -108,6 +121,7 @@ async fn a_bad_environment_is_refused_with_field_and_remedy() {
         ("/spec/console/hmc/endpoints", json!(["http://hmc1"]), "spec.console.hmc.endpoints", "write https://HOST"),
         ("/spec/virtualIo", json!({}), "spec.virtualIo", "write exactly one of virtualIo"),
         ("/spec/virtualIo", json!({"npiv": {}, "vscsi": {"adapters": [{"server": "VIOS1", "vhost": "vhost3"}]}}), "spec.virtualIo", "npiv: { swapHostMappings: false }"),
+        ("/spec", two_sets_without_swap(), "spec.virtualIo.npiv", "with more than one consistency group write true"),
         ("/spec/virtualIo", json!({"npiv": {"hosts": ["CLONE1"]}}), "spec.virtualIo.npiv.hosts", "field not declared in schema"),
         ("/spec/virtualIo/vscsi/adapters/0/vhost", json!("host3"), "adapters[0].vhost", "such as vhost3"),
         ("/spec/storage", json!({}), "spec.storage", "write exactly one of storage"),

@@ -144,11 +144,10 @@ fn locks_of(context: &Context, run: &CloneRun, status: &CloneRunStatus) -> KubeL
     let locks = spec
         .map(|spec| device_locks(spec, &order::pins(status)))
         .unwrap_or_default();
-    let vscsi = spec.and_then(|spec| spec.virtual_io.vscsi.as_ref());
     let namespace = &context.config.lease_namespace;
     let grace = context.lock_grace();
     KubeLocks::new(context.client.clone(), namespace, run, locks, grace)
-        .keeping_mappings(vscsi.is_some_and(|v| v.keep_mappings))
+        .keeping_mappings(spec.is_some_and(|spec| spec.virtual_io.keeps_mappings()))
 }
 
 async fn drive(

@@ -137,7 +137,11 @@ fn every_host_object_of_the_clone_must_see_every_target() {
 fn another_volume_and_another_host_are_told() {
     let hosts = [host(&[(0, "A"), (1, "B"), (7, "X")])];
     let found = state(&hosts, &targets(&["CLONE1", "LINUX"]), true);
-    assert_eq!(found.foreign, ["CLONE1/SCSI id 7/X"]);
+    let stranger = ForeignDevice {
+        place: "CLONE1/SCSI id 7/X".into(),
+        uid: Some(Uid::new("UID-X")),
+    };
+    assert_eq!(found.foreign, [stranger]);
     assert_eq!(found.paths[1].mapped_elsewhere, ["LINUX"]);
 }
 

@@ -125,3 +125,25 @@ async fn an_adapter_without_a_physical_port_is_a_warning() {
     }
     stage.unharmed().await;
 }
+
+/// Two target sets of one environment take turns on the clone: its ports never see both.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_target_sets_take_turns_at_the_clones_host_object() {
+    let two_sets = |object: &mut Value| {
+        npiv(true)(object);
+        if object["metadata"]["name"] == USER {
+            let array = &mut object["spec"]["storage"]["spectrumVirtualize"];
+            array["consistencyGroups"] = json!(["CLONE1", "CLONE2"]);
+        }
+    };
+    let Some(stage) = Stage::new(swapped, two_sets).await else {
+        return;
+    };
+    for set in ["CLONE1", "CLONE2", "CLONE1"] {
+        let run = stage.run(USER).await;
+        stage.ended(&run).await.succeeded();
+        let seen = stage.world(|w| seen_by(w, "CLONE1_LPAR"));
+        assert_eq!(seen, in_order(set));
+    }
+    stage.unharmed().await;
+}
