@@ -29,6 +29,8 @@ pub struct Entry {
     pub suspend: bool,
     /// Being deleted.
     pub deleting: bool,
+    /// Its namespace is being deleted: nothing can be created there any more.
+    ending: bool,
     /// Baselines.
     pub records: Vec<LineRecord>,
     /// Newest slot that has a run.
@@ -62,6 +64,7 @@ impl Entry {
             spec: None,
             suspend: status.suspended,
             deleting: false,
+            ending: false,
             handled: records.iter().filter_map(|r| r.last_slot).max(),
             records,
             missed: status.missed_count,
@@ -87,7 +90,7 @@ impl Entry {
         if last != self.success.map(|s| s.0) {
             self.success = last.map(|t| (t, clock.from_real(t.utc())));
         }
-        self.deleting = environment.metadata.deletion_timestamp.is_some();
+        self.deleting = self.ending || environment.metadata.deletion_timestamp.is_some();
         if self.settled && self.generation == environment.metadata.generation {
             return;
         }
@@ -211,6 +214,12 @@ impl Entry {
                 let missed = order.skip.as_ref().map_or(0, |s| s.slots);
                 self.missed = self.missed.saturating_add(missed);
                 self.remember(order.slot);
+                None
+            }
+            Created::Never(why) => {
+                let (environment, namespace) = (&order.key.name, &order.key.namespace);
+                tracing::warn!(environment, namespace, slot = %order.slot, why, "no run is created any more");
+                (self.ending, self.deleting) = (true, true);
                 None
             }
             Created::Not(why) => {
