@@ -1,7 +1,7 @@
 //! Many runs at once: sites with a source, a clone and an array of their own, one operator process for all of them.
 //!
 //! The devices are simulated on their real protocols in this process; their clock and the operator's waits run
-//! [`SCALE`] times as fast. What counts is that every run succeeds and what the operator's process needs for it.
+//! `BENCH_SITES_SCALE` (30) times as fast. What counts is that every run succeeds and what the operator's process needs for it.
 
 use super::process;
 use ibmi_clone_operator::api::{CloneEnvironment, CloneRun, CloneRunSpec};
@@ -15,8 +15,6 @@ use std::collections::BTreeMap;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// How much faster than real ones the devices are.
-const SCALE: f64 = 30.0;
 const ENVIRONMENT: &str = "nightly-user";
 /// Longest wait for all runs.
 const LIMIT: Duration = Duration::from_secs(30 * 60);
@@ -25,6 +23,12 @@ const LIMIT: Duration = Duration::from_secs(30 * 60);
 pub fn count() -> u16 {
     let text = std::env::var("BENCH_SITES");
     text.ok().and_then(|n| n.parse().ok()).unwrap_or(40)
+}
+
+/// How much faster than real ones the devices are. Also the freeze's cap is divided by it: slower for a slow machine.
+fn scale() -> f64 {
+    let text = std::env::var("BENCH_SITES_SCALE");
+    text.ok().and_then(|n| n.parse().ok()).unwrap_or(30.0)
 }
 
 fn namespace(site: u16) -> String {
@@ -44,14 +48,15 @@ impl Drop for Operator {
 /// Runs one clone on each site, all at once, and prints what came of it.
 pub async fn at_once(stack: &KubeStack, sites: u16) -> Value {
     let client = stack.client().unwrap();
+    let scale = scale();
     let mut devices = Vec::new();
     for site in 0..sites {
-        devices.push(start(&client, site).await);
+        devices.push(start(&client, site, scale).await);
     }
     let operator = Operator(
         Command::new(env!("CARGO_BIN_EXE_ibmi-clone"))
             .args(["operator", "--lease-namespace", "default", "--log", "error"])
-            .args(["--simulated-time-scale", &SCALE.to_string()])
+            .args(["--simulated-time-scale", &scale.to_string()])
             .env("KUBECONFIG", stack.kubeconfig())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -80,24 +85,24 @@ pub async fn at_once(stack: &KubeStack, sites: u16) -> Value {
         violations += site.report().violations.len();
     }
     println!(
-        "\n{sites} runs at once on {sites} sites, devices {SCALE} times as fast: {outcomes:?}, {violations} violations, {seconds:.0} s"
+        "\n{sites} runs at once on {sites} sites, devices {scale} times as fast: {outcomes:?}, {violations} violations, {seconds:.0} s"
     );
     println!(
         "  operator: RSS before {} MiB, peak {} MiB (bar: 80 MiB), {cpu:.1} CPU seconds",
         before.now_mib, usage.peak_mib
     );
     json!({
-        "who": "sites", "n": sites, "outcomes": outcomes, "violations": violations, "seconds": seconds,
+        "who": "sites", "n": sites, "scale": scale, "outcomes": outcomes, "violations": violations, "seconds": seconds,
         "rssBeforeMiB": before.now_mib, "rssMiB": usage.now_mib, "peakMiB": usage.peak_mib, "cpuSeconds": cpu,
     })
 }
 
 /// One site: its devices and its objects.
-async fn start(client: &Client, site: u16) -> SimulatedSite {
+async fn start(client: &Client, site: u16, scale: f64) -> SimulatedSite {
     let mut world = parse_world(objects::WORLD).unwrap();
     world.number = site;
     world.console.systems[0].serial = format!("78C{site:04}");
-    let devices = SimulatedSite::start(&world, SCALE).await.unwrap();
+    let devices = SimulatedSite::start(&world, scale).await.unwrap();
     let values = objects::placeholders(&devices).unwrap();
     let mut wanted = objects::objects(objects::SITE, &values).unwrap();
     // One environment per site: its other one would wait for the same source.
