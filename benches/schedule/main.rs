@@ -10,8 +10,8 @@
 //!
 //! At the end many runs at once on sites of their own ([`sites`]).
 //!
-//! `BENCH_SCHEDULE_N` (100,1000,5000; empty: none), `BENCH_SITES` (40; 0: none), `BENCH_SITES_SCALE` (30), `BENCH_SCHEDULE_ROWS` (10000: finished runs beside the largest N),
-//! `IBMICLONE_KUBE_BINARIES`.
+//! `BENCH_SCHEDULE_N` (100,1000,5000; empty: none), `BENCH_SITES` (40; 0: none), `BENCH_SITES_SCALE` (30),
+//! `BENCH_SCHEDULE_ROWS` (10000: finished runs beside the largest N), `IBMICLONE_KUBE_BINARIES`.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod api_server;
