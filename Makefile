@@ -56,7 +56,7 @@ demo: control-plane ## a control plane, simulated devices and the operator at wo
 bench: ## what the operator adds to the freeze and to a run (20 minutes)
 	cargo bench --locked --bench operator
 
-bench-schedule: ## lateness of the schedule beside the CronJob controller's, 100 to 5,000 environments (25 minutes)
+bench-schedule: ## lateness of the schedule beside the CronJob controller's, and 40 runs at once (30 minutes)
 	cargo bench --locked --bench schedule
 
 crds: ## writes crds/ and the chart's copy anew from the source

@@ -8,14 +8,17 @@
 //! The environments have no Secrets, so none is ever Ready and every run fails as soon as it is opened, after the creates:
 //! what is measured is the schedule, and the load of verifying each environment again every minute lies beside it.
 //!
-//! `BENCH_SCHEDULE_N` (100,1000,5000), `BENCH_SCHEDULE_ROWS` (10000: finished runs beside the largest N),
-//! `IBMICLONE_KUBE_BINARIES`.
+//! At the end many runs at once on sites of their own ([`sites`]).
+//!
+//! `BENCH_SCHEDULE_N` (100,1000,5000; empty: none), `BENCH_SITES` (40; 0: none), `BENCH_SITES_SCALE` (30),
+//! `BENCH_SCHEDULE_ROWS` (10000: finished runs beside the largest N), `IBMICLONE_KUBE_BINARIES`.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod api_server;
 mod ours;
 mod peer;
 mod process;
+mod sites;
 mod watch;
 
 use api_server::Writes;
@@ -200,6 +203,10 @@ async fn main() {
         let fire = peer::fire(&stack, n).await;
         line(&fire);
         report.push(as_json(&fire));
+    }
+    let sites = sites::count();
+    if sites > 0 {
+        report.push(sites::at_once(&stack, sites).await);
     }
     println!("{}", serde_json::Value::Array(report));
     drop(stack);

@@ -40,12 +40,15 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 /// Runs that are not final: the only ones that are kept in memory.
 const OPEN: &str = "status.phase!=Succeeded,status.phase!=Warning,status.phase!=Failed,status.phase!=Cancelled,status.phase!=Skipped";
 /// Runs under way at the same time; more wait for a place, none is lost.
 const RUNS: u16 = 256;
+/// Seconds until a row that could not be closed is tried again.
+const FINISH_AGAIN: u64 = 5;
 /// Environments verified at the same time.
 const VERIFIES: u16 = 16;
 
@@ -351,43 +354,56 @@ async fn left_behind(context: Arc<Context>, scope: Option<String>, shutdown: Can
     }
 }
 
+/// What could not be finished is tried again by time: a final run changes no more, so that no event would tell of it.
 async fn finish_each(
     context: Arc<Context>,
     stream: impl Stream<Item = Result<PartialObjectMeta<CloneRun>, watcher::Error>>,
 ) {
     let mut stream = std::pin::pin!(stream);
-    let mut left = BTreeSet::new();
+    let mut left: BTreeSet<(String, String)> = BTreeSet::new();
+    let mut again = tokio::time::interval(context.pace().seconds(FINISH_AGAIN));
+    again.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
+        let begun = context.term.has_begun();
+        let mut now = BTreeSet::new();
         tokio::select! {
             item = stream.next() => match item {
                 None => return,
                 Some(Err(_)) => {}
                 Some(Ok(run)) => {
+                    let key = (run.namespace().unwrap_or_default(), run.name_any());
+                    left.remove(&key);
                     if run.finalizers().iter().any(|f| f == FINALIZER) {
-                        left.insert((run.namespace().unwrap_or_default(), run.name_any()));
+                        now.insert(key);
                     }
                 }
             },
             // The watch goes on while standing by: the schedule learns from it.
-            () = context.term.begun(), if !left.is_empty() => {}
+            () = context.term.begun(), if !begun && !left.is_empty() => {}
+            _ = again.tick(), if begun && !left.is_empty() => now.append(&mut left),
         }
         if context.term.ending().is_cancelled() {
             return;
         }
-        if context.term.has_begun() {
-            for (namespace, name) in std::mem::take(&mut left) {
-                finish_one(&context, &namespace, &name).await;
+        for key in now {
+            if !context.term.has_begun() || !finished(&context, &key).await {
+                left.insert(key);
             }
         }
     }
 }
 
-async fn finish_one(context: &Context, namespace: &str, name: &str) {
+/// Whether there is nothing to finish about a run now.
+async fn finished(context: &Context, (namespace, name): &(String, String)) -> bool {
     if !context.term.leads() {
-        return;
+        return false;
     }
-    if let Err(error) = run::finish::finish_left(context, namespace, name).await {
-        // A conflict is the pass that is just finishing it.
-        tracing::debug!(run = name, %error, "not finished");
+    match run::finish::finish_left(context, namespace, name).await {
+        Ok(()) => true,
+        Err(error) => {
+            // A conflict is the pass that is just finishing it.
+            tracing::debug!(run = name, namespace, %error, "not finished");
+            false
+        }
     }
 }

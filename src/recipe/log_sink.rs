@@ -66,12 +66,15 @@ pub struct LogSummary {
     pub lines: i64,
     /// SHA-256 of the lines as given, lower-case hex.
     pub digest: String,
+    /// Nothing is stored, and asking again does not help: what the store said (a quota, a namespace that is going).
+    pub refused: Option<String>,
 }
 
 /// Stores the logs of one run. Bound to the run when it is made.
 #[async_trait]
 pub trait LogSink: Send + Sync {
-    /// Stores a whole log under its deterministic name. The same lines again change nothing; other lines replace it.
+    /// Stores a whole log under its deterministic name. The same lines again change nothing; other lines replace it. A
+    /// store that refuses is no error: the run does not wait for what a person must change ([`LogSummary::refused`]).
     async fn put(&self, kind: LogKind, lines: Vec<LogLine>) -> Result<LogSummary, StoreError>;
     /// What is stored of a log now; `None` = proved absent.
     async fn has(&self, kind: LogKind) -> Result<Option<LogSummary>, StoreError>;

@@ -18,4 +18,5 @@ mod npiv;
 mod schedule;
 mod spectrum_virtualize;
 mod support;
+mod trouble;
 mod vios;

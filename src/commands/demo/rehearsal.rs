@@ -39,7 +39,7 @@ impl LogSink for MemoryLogs {
             config_map: kind.as_str().to_owned(),
             parts: 1,
             lines: i64::try_from(lines.len()).unwrap_or_default(),
-            digest: String::new(),
+            ..LogSummary::default()
         };
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.insert(kind, summary.clone());

@@ -15,7 +15,8 @@ use crate::site::Site;
 use kube::{Api, ResourceExt};
 use std::time::Duration;
 
-/// Changes the status; what `change` leaves as it was is not written. `Ok(None)` = the environment is gone.
+/// Changes the status; what `change` leaves as it was is not written. `Ok(None)` = the environment is gone, or this version
+/// cannot read it: its runs go on and end all the same (rule 13), its own loop reports it.
 ///
 /// # Errors
 /// When the API server cannot be asked.
@@ -25,19 +26,19 @@ pub async fn update(
     change: impl Fn(&CloneEnvironment, &mut CloneEnvironmentStatus),
 ) -> Result<Option<CloneEnvironment>, StoreError> {
     loop {
-        let Some(mut environment) = call(api.get_opt(name)).await? else {
+        let Readable::Yes(mut environment) = read(api, name).await? else {
             return Ok(None);
         };
         let before = environment.status.clone().unwrap_or_default();
         let mut after = before.clone();
         change(&environment, &mut after);
         if after == before && environment.status.is_some() {
-            return Ok(Some(environment));
+            return Ok(Some(*environment));
         }
         environment.status = Some(after);
         environment.metadata.managed_fields = None;
         let parameters = writes_as_us();
-        let request = api.replace_status(name, &parameters, &environment);
+        let request = api.replace_status(name, &parameters, &*environment);
         match tokio::time::timeout(Duration::from_secs(5), request).await {
             Ok(Ok(written)) => return Ok(Some(written)),
             Ok(Err(kube::Error::Api(status))) if status.is_conflict() => {}
@@ -46,6 +47,32 @@ pub async fn update(
             Err(_) => return Err(StoreError::Lost("the API server did not answer".into())),
         }
     }
+}
+
+/// An environment, asked for by name.
+pub enum Readable {
+    /// Here it is.
+    Yes(Box<CloneEnvironment>),
+    /// There is none of this name.
+    Gone,
+    /// There is one that this version cannot read: why.
+    No(String),
+}
+
+/// Reads an environment that somebody may have broken.
+///
+/// # Errors
+/// When the API server cannot be asked.
+pub async fn read(api: &Api<CloneEnvironment>, name: &str) -> Result<Readable, StoreError> {
+    let request = async {
+        match api.get_opt(name).await {
+            Ok(Some(environment)) => Ok(Readable::Yes(Box::new(environment))),
+            Ok(None) => Ok(Readable::Gone),
+            Err(kube::Error::SerdeError(error)) => Ok(Readable::No(error.to_string())),
+            Err(error) => Err(error),
+        }
+    };
+    call(request).await
 }
 
 /// Enters an ended run: last run, last success, failures in a row. Entering it twice changes nothing.

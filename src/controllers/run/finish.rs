@@ -56,7 +56,15 @@ pub async fn finish(context: &Context, run: &CloneRun) -> Result<(), StoreError>
 /// # Errors
 /// As [`finish`].
 pub async fn finish_left(context: &Context, namespace: &str, name: &str) -> Result<(), StoreError> {
-    let Some(run) = call(context.runs(namespace).get_opt(name)).await? else {
+    let runs = context.runs(namespace);
+    let request = async {
+        match runs.get_opt(name).await {
+            // Whether it is final cannot be read: its own loop reports it.
+            Err(kube::Error::SerdeError(_)) => Ok(None),
+            answer => answer,
+        }
+    };
+    let Some(run) = call(request).await? else {
         return Ok(());
     };
     if run.status.as_ref().is_some_and(|s| s.phase.is_final()) {

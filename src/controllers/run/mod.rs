@@ -7,6 +7,7 @@ pub mod logs;
 pub mod numbers;
 pub mod opening;
 pub mod order;
+pub mod orphaned;
 pub mod status;
 pub mod store;
 pub mod tally;
@@ -92,6 +93,14 @@ async fn pass(
     let journal = status::journal_of(status);
     let metrics = context.config.metrics.clone();
     let store = KubeStore::new(context.runs(&namespace), run).counted_by(metrics);
+    let opened_for = status.resolved.as_ref().map(|r| &r.environment_uid);
+    if let Some(uid) = opened_for {
+        let name = &run.spec.environment;
+        let unwanted = orphaned::unwanted(context, &namespace, name, uid, &journal).await?;
+        if let Some(why) = unwanted {
+            return leave_queue(context, run, status, &store, &why).await;
+        }
+    }
     let plan = match order::plan(context, run, status, &journal.run_token).await {
         Ok(plan) => plan,
         Err(PlanFailed::Store(error)) => return Err(error),
@@ -137,6 +146,27 @@ async fn pass(
         }
     }
     after(context, run, &store, &locks, outcome).await
+}
+
+/// Ends a run that only waits, and gives its place in the queues back.
+async fn leave_queue(
+    context: &Context,
+    run: &CloneRun,
+    status: &CloneRunStatus,
+    store: &KubeStore,
+    why: &str,
+) -> Result<Action, StoreError> {
+    let journal = store.load().await?;
+    let mut next = journal.clone();
+    next.revision += 1;
+    next.writer = context.config.writer.clone();
+    // Where it waits is written there.
+    next.steps.iter_mut().for_each(|entry| entry.message = None);
+    let now = context.now();
+    end(&mut next, Phase::Cancelled, "EnvironmentDeleted", why, now);
+    store.replace(&journal, &next).await?;
+    let locks = locks_of(context, run, status);
+    after(context, run, store, &locks, Pass::Final(Box::new(next))).await
 }
 
 fn locks_of(context: &Context, run: &CloneRun, status: &CloneRunStatus) -> KubeLocks {

@@ -16,10 +16,11 @@ use crate::api::{
     OPENED_ANNOTATION, OUTCOME_LABEL,
 };
 use crate::controllers::context::{Context, digest};
-use crate::controllers::environment::status::opening_key;
+use crate::controllers::environment::status::{Readable, opening_key, read};
 use crate::controllers::environment::{pins, verify};
 use crate::controllers::events::{Transition, publish};
 use crate::controllers::schedule::create::skip_words;
+use crate::controllers::text::cut;
 use crate::engine::drive::Cancel;
 use crate::engine::journal::{Journal, Phase, Verdict};
 use crate::engine::ports::StoreError;
@@ -75,7 +76,11 @@ pub async fn open(context: &Context, run: &CloneRun) -> Result<Opening, StoreErr
     }
     let namespace = run.namespace().unwrap_or_default();
     let name = &run.spec.environment;
-    let found = call(context.environments(&namespace).get_opt(name)).await?;
+    let found = match read(&context.environments(&namespace), name).await? {
+        Readable::Yes(environment) => Some(*environment),
+        Readable::Gone => None,
+        Readable::No(why) => return unreadable(context, run, &why).await,
+    };
     if wishes_of(run).cancel != Cancel::No && !number_reserved(found.as_ref(), run) {
         let message = "cancelled before it was opened; nothing was done";
         close(context, run, Phase::Cancelled, "Aborted", message).await?;
@@ -105,6 +110,21 @@ pub async fn open(context: &Context, run: &CloneRun) -> Result<Opening, StoreErr
         Known::NotYet(wait) => return Ok(Opening::NotYet(wait)),
     };
     write_opening(context, run, &environment, unusable).await
+}
+
+/// The environment is there and cannot be read: a person must correct it, the run waits as for one that is missing a
+/// device, until it is cancelled.
+async fn unreadable(context: &Context, run: &CloneRun, why: &str) -> Result<Opening, StoreError> {
+    if wishes_of(run).cancel != Cancel::No {
+        let message = "cancelled before it was opened; nothing was done";
+        close(context, run, Phase::Cancelled, "Aborted", message).await?;
+        return Ok(Opening::Over);
+    }
+    let name = &run.spec.environment;
+    let why = cut(why, 300);
+    let text = format!("CloneEnvironment {name} cannot be read: {why}; correct it or delete it");
+    note(context, run, "EnvironmentUnreadable", &text).await?;
+    Ok(Opening::NotYet(context.pace().seconds(15)))
 }
 
 /// A run that has its number goes on to be opened, so that the history has no gap; its first pass ends it.
@@ -165,7 +185,7 @@ async fn known(
             "the environment could not be verified yet: {}",
             outcome.message
         );
-        note(context, run, &text).await?;
+        note(context, run, "WaitsForDevices", &text).await?;
         return Ok(Known::NotYet(context.pace().seconds(15)));
     }
     Ok(Known::Unusable(fresh, (outcome.reason, outcome.message)))
@@ -332,7 +352,12 @@ async fn answer<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Res
 }
 
 /// What a run that is not opened yet waits for; not written twice.
-async fn note(context: &Context, run: &CloneRun, message: &str) -> Result<(), StoreError> {
+async fn note(
+    context: &Context,
+    run: &CloneRun,
+    reason: &str,
+    message: &str,
+) -> Result<(), StoreError> {
     let mut status = run.status.clone().unwrap_or_default();
     if status.message.as_deref() == Some(message) {
         return Ok(());
@@ -341,7 +366,7 @@ async fn note(context: &Context, run: &CloneRun, message: &str) -> Result<(), St
     status.function = status.function.take();
     status.observed_generation = run.metadata.generation;
     status.message = Some(message.to_owned());
-    status.reason = Some("WaitsForDevices".to_owned());
+    status.reason = Some(reason.to_owned());
     write_status(context, run, status).await?;
     Ok(())
 }

@@ -10,6 +10,7 @@ use crate::engine::journal::{
     Entry, EntryState, Facts, Journal, Obligation, ObligationKind, Phase, WindowRecord,
 };
 use crate::engine::time::Timestamp;
+use crate::recipe::steps::NOT_STORED;
 use sha2::{Digest, Sha256};
 
 /// Longest message of a row, bytes.
@@ -303,6 +304,8 @@ pub fn obligation_words(kind: ObligationKind) -> &'static str {
 
 fn put_conditions(status: &mut CloneRunStatus, journal: &Journal, facts: &RowFacts) {
     let mut list = std::mem::take(&mut status.conditions);
+    let not_stored =
+        conditions::get(&list, "LogsCollected").is_some_and(|c| c.reason == "NotStored");
     let message = status.message.clone().unwrap_or_default();
     let reason = status.reason.clone().unwrap_or_default();
     let phase = phase_word(journal.phase);
@@ -339,7 +342,12 @@ fn put_conditions(status: &mut CloneRunStatus, journal: &Journal, facts: &RowFac
                 (Truth::Unknown, "NotYet")
             }
         };
-        set("LogsCollected", truth, why, "");
+        match logs.output.get(NOT_STORED) {
+            Some(text) => set("LogsCollected", Truth::False, "NotStored", text),
+            // A final row has dropped the outputs of its steps.
+            None if not_stored => set("LogsCollected", Truth::False, "NotStored", ""),
+            None => set("LogsCollected", truth, why, ""),
+        }
     }
     match attention(journal) {
         Some((why, text)) => set("NeedsAttention", Truth::True, &why, &text),

@@ -21,6 +21,8 @@ use std::time::Duration;
 
 /// Longest wait for one answer.
 const CALL: Duration = Duration::from_secs(5);
+/// Cause of a refusal, as kube-apiserver writes it.
+const NAMESPACE_GOES: &str = "NamespaceTerminating";
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
@@ -59,6 +61,8 @@ pub enum Created {
     Before,
     /// Not created as far as known; tried again.
     Not(String),
+    /// Refused for good: the namespace is being deleted, and the environment goes with it.
+    Never(String),
 }
 
 impl Order {
@@ -163,7 +167,21 @@ pub async fn create(context: &Context, order: &Order) -> Created {
     match tokio::time::timeout(CALL, api.create(&parameters, &object)).await {
         Ok(Ok(_)) => Created::Ours,
         Ok(Err(kube::Error::Api(status))) if status.is_already_exists() => Created::Before,
+        Ok(Err(kube::Error::Api(status))) if namespace_goes(&status) => {
+            Created::Never(status.message.clone())
+        }
         Ok(Err(error)) => Created::Not(error.to_string()),
         Err(_) => Created::Not("the API server did not answer".to_owned()),
     }
+}
+
+/// A namespace never comes back from its deletion. One that is gone already answers that it was not found.
+fn namespace_goes(status: &kube::core::Status) -> bool {
+    let causes = status.details.iter().flat_map(|d| &d.causes);
+    let named = causes.into_iter().any(|c| c.reason == NAMESPACE_GOES);
+    let of_namespace = status
+        .details
+        .as_ref()
+        .is_some_and(|d| d.kind == "namespaces");
+    (status.code == 403 && named) || (status.is_not_found() && of_namespace)
 }

@@ -29,6 +29,8 @@ pub struct Entry {
     pub suspend: bool,
     /// Being deleted.
     pub deleting: bool,
+    /// Its namespace is being deleted: nothing can be created there any more.
+    ending: bool,
     /// Baselines.
     pub records: Vec<LineRecord>,
     /// Newest slot that has a run.
@@ -62,6 +64,7 @@ impl Entry {
             spec: None,
             suspend: status.suspended,
             deleting: false,
+            ending: false,
             handled: records.iter().filter_map(|r| r.last_slot).max(),
             records,
             missed: status.missed_count,
@@ -87,7 +90,7 @@ impl Entry {
         if last != self.success.map(|s| s.0) {
             self.success = last.map(|t| (t, clock.from_real(t.utc())));
         }
-        self.deleting = environment.metadata.deletion_timestamp.is_some();
+        self.deleting = self.ending || environment.metadata.deletion_timestamp.is_some();
         if self.settled && self.generation == environment.metadata.generation {
             return;
         }
@@ -213,6 +216,12 @@ impl Entry {
                 self.handle(order.slot);
                 let missed = order.skip.as_ref().map_or(0, |s| s.slots);
                 self.missed = self.missed.saturating_add(missed);
+                None
+            }
+            Created::Never(why) => {
+                let (environment, namespace) = (&order.key.name, &order.key.namespace);
+                tracing::warn!(environment, namespace, slot = %order.slot, why, "no run is created any more");
+                (self.ending, self.deleting) = (true, true);
                 None
             }
             Created::Not(why) => {
@@ -385,10 +394,10 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn nightly(clock: &ScheduleClock) -> (Key, Entry) {
+    fn environment(generation: i64) -> CloneEnvironment {
         let object = json!({
             "apiVersion": "ibmiclone.dev/v1alpha1", "kind": "CloneEnvironment",
-            "metadata": {"name": "nightly", "namespace": "ibmi", "uid": "u-1", "generation": 7},
+            "metadata": {"name": "nightly", "namespace": "ibmi", "uid": "u-1", "generation": generation},
             "spec": {
                 "function": "HOLD", "schedule": {"cron": ["0 0 * * *"]},
                 "source": {"partition": {"managedSystem": "S", "name": "P"}, "host": {"address": "p", "credentials": {"name": "p"}}},
@@ -401,12 +410,15 @@ mod tests {
                 "storage": {"spectrumVirtualize": {"endpoint": "https://s:7443", "credentials": {"name": "s"}, "consistencyGroups": ["C"]}},
             },
         });
-        let environment: CloneEnvironment = serde_json::from_value(object).unwrap();
+        serde_json::from_value(object).unwrap()
+    }
+
+    fn nightly(clock: &ScheduleClock) -> (Key, Entry) {
         let key = Key {
             namespace: "ibmi".to_owned(),
             name: "nightly".to_owned(),
         };
-        (key, Entry::new(&environment, clock))
+        (key, Entry::new(&environment(7), clock))
     }
 
     #[test]
@@ -448,6 +460,19 @@ mod tests {
         entry.deleting = true;
         let refused = Created::Not("namespace is being terminated".to_owned());
         assert_eq!(entry.answered(&order, &refused, slot), None);
+        assert_eq!(entry.turn(&key, None, slot), (None, None));
+    }
+
+    #[test]
+    fn an_environment_whose_namespace_goes_creates_nothing_more_whatever_is_edited() {
+        let start: DateTime<Utc> = "2026-11-23T12:00:00Z".parse().unwrap();
+        let clock = ScheduleClock::scaled(start, 1.0);
+        let (key, mut entry) = nightly(&clock);
+        let slot: DateTime<Utc> = "2026-11-24T00:00:00Z".parse().unwrap();
+        let order = entry.turn(&key, None, slot).0.unwrap();
+        let refused = Created::Never("namespace ibmi is being terminated".to_owned());
+        assert_eq!(entry.answered(&order, &refused, slot), None);
+        entry.see(&environment(8), &clock);
         assert_eq!(entry.turn(&key, None, slot), (None, None));
     }
 }

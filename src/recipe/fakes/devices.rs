@@ -290,6 +290,12 @@ impl Host {
 #[async_trait]
 impl LogSink for World {
     async fn put(&self, kind: LogKind, lines: Vec<LogLine>) -> Result<LogSummary, StoreError> {
+        if let Some(why) = self.set().logs_refused.clone() {
+            return Ok(LogSummary {
+                refused: Some(why),
+                ..LogSummary::default()
+            });
+        }
         self.set().logs.insert(kind, lines);
         self.has(kind)
             .await
@@ -302,6 +308,7 @@ impl LogSink for World {
             parts: 1,
             lines: i64::try_from(lines.len()).unwrap_or(0),
             digest: digest(format!("{lines:?}").as_bytes()),
+            refused: None,
         }))
     }
 }

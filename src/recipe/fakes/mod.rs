@@ -40,6 +40,8 @@ pub(crate) struct Inner {
     pub(crate) watchdog: Watchdog,
     pub(crate) systems: BTreeMap<&'static str, SystemFake>,
     pub(crate) logs: BTreeMap<LogKind, Vec<LogLine>>,
+    /// The log store takes nothing and says this.
+    pub(crate) logs_refused: Option<String>,
     /// Whether effects change the world, as they do in a whole run.
     pub(crate) alive: bool,
     /// Start time the array shows after a start.
@@ -220,6 +222,7 @@ pub(crate) fn world() -> World {
         ]
         .into(),
         logs: BTreeMap::new(),
+        logs_refused: None,
         alive: false,
         copy_start: "2",
         start_lost: false,

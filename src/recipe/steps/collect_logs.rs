@@ -7,7 +7,7 @@ use super::run_function;
 use crate::api::options::JobLogs;
 use crate::engine::journal::{EntryState, Facts, Journal};
 use crate::engine::ports::StoreError;
-use crate::engine::step::{LockKind, NOTE_FACT, Observation, Step, StepContext};
+use crate::engine::step::{LockKind, NOTE_FACT, Observation, Step, StepContext, WARNING_FACT};
 use crate::recipe::log_sink::{LogKind, LogLine, LogSink};
 use crate::recipe::plan::Plan;
 use crate::recipe::queries::{local_text, local_time};
@@ -27,6 +27,8 @@ const ERRORS: &str = "errors";
 pub(super) const JOB_ERRORS: &str = "jobErrors";
 /// Output: last error messages of the function's job, one per line.
 pub(super) const FAILURE_TAIL: &str = "failureTail";
+/// Output: what the log store said when it took a log no more; a log that is not stored fails no run.
+pub const NOT_STORED: &str = "notStored";
 const TAIL_LINES: usize = 5;
 const TAIL_CHARACTERS: usize = 200;
 
@@ -43,6 +45,9 @@ struct Counts {
     job_errors: i64,
     tail: Vec<String>,
     notes: Vec<String>,
+    /// What the log store said when it refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    refused: Option<String>,
 }
 
 impl CollectLogs {
@@ -76,7 +81,10 @@ impl CollectLogs {
         for kind in self.kinds(context) {
             stored &= self.sink.has(kind).await.map_err(store_error)?.is_some();
         }
-        if let (true, Some(counts)) = (stored, counts) {
+        // What was refused is not asked for again: a person must make room first, and the run does not wait for that.
+        if let Some(counts) = counts
+            && (stored || (counts.refused.is_some() && !gate::unsent(&entry)))
+        {
             return Ok(Observation::Done(output(&counts)));
         }
         Ok(gate::retry_gate(
@@ -90,8 +98,8 @@ impl CollectLogs {
 
     async fn collect(&self, context: &StepContext<'_>) -> Result<Counts, Stop> {
         let mut counts = Counts::default();
-        self.put(LogKind::Steps, step_lines(context.journal))
-            .await?;
+        let steps = step_lines(context.journal);
+        self.put(LogKind::Steps, steps, &mut counts).await?;
         let status = context.site.clone_partition.status().await?;
         let proof = gate::prove_clone(context.site, &self.plan, &status.identity).await?;
         if self.wants_job_log(context) {
@@ -108,7 +116,7 @@ impl CollectLogs {
         counts: &mut Counts,
     ) -> Result<(), Stop> {
         let Some(job) = context.journal.output(run_function::ID, run_function::JOB) else {
-            return self.put(LogKind::JobLog, Vec::new()).await;
+            return self.put(LogKind::JobLog, Vec::new(), counts).await;
         };
         let source = LogSource::JobLog(JobName::new(job));
         let messages = match context
@@ -141,7 +149,7 @@ impl CollectLogs {
             .collect();
         counts.messages += count(kept.len());
         counts.errors += count(errors.len());
-        self.put(LogKind::JobLog, kept.iter().map(line).collect())
+        self.put(LogKind::JobLog, kept.iter().map(line).collect(), counts)
             .await
     }
 
@@ -177,7 +185,7 @@ impl CollectLogs {
         let limit = self.plan.logs.error_severity;
         counts.messages += count(kept.len());
         counts.errors += count(kept.iter().filter(|m| self.is_error(m, limit)).count());
-        self.put(LogKind::History, kept.iter().map(line).collect())
+        self.put(LogKind::History, kept.iter().map(line).collect(), counts)
             .await
     }
 
@@ -196,8 +204,18 @@ impl CollectLogs {
             && !message.subtype.eq_ignore_ascii_case("EXCEPTION HANDLED")
     }
 
-    async fn put(&self, kind: LogKind, lines: Vec<LogLine>) -> Result<(), Stop> {
-        self.sink.put(kind, lines).await.map_err(store_error)?;
+    /// A refusal counts: the messages are counted all the same, and the row says what is missing.
+    async fn put(
+        &self,
+        kind: LogKind,
+        lines: Vec<LogLine>,
+        counts: &mut Counts,
+    ) -> Result<(), Stop> {
+        let stored = self.sink.put(kind, lines).await.map_err(store_error)?;
+        if let Some(why) = stored.refused {
+            let why = format!("log {} could not be stored: {why}", kind.as_str());
+            counts.refused.get_or_insert(why);
+        }
         Ok(())
     }
 }
@@ -297,6 +315,10 @@ fn output(counts: &Counts) -> Facts {
     ]);
     for (n, note) in counts.notes.iter().enumerate() {
         out.insert(format!("{NOTE_FACT}logs{n}"), note.clone());
+    }
+    if let Some(why) = &counts.refused {
+        out.insert(NOT_STORED.to_owned(), why.clone());
+        out.insert(format!("{WARNING_FACT}logs"), why.clone());
     }
     out
 }

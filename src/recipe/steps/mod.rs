@@ -12,7 +12,7 @@
 //! | map-volumes | `volumes` |
 //! | await-clone | `readyAt`, `scpf`, `reIpls`, `systemName` |
 //! | run-function | `jobName`, `result` (`ok`, `failed`, `overrun`, `vanished`), `endSeverity`, `saveMilliseconds`, `lastSeen` |
-//! | collect-logs | `messages`, `errors`, `jobErrors`, `failureTail` (lines) |
+//! | collect-logs | `messages`, `errors`, `jobErrors`, `failureTail` (lines), `notStored` (why a log is missing) |
 //! | settle | `cloneState`, `referenceCode`, `copyProgress`, `diskUsedPercent` |
 //!
 //! A step with an effect has the baseline `sentAt`; its handle is what the device gave, `@`, and when it was sent.
@@ -36,7 +36,7 @@ mod verify_site;
 mod volumes;
 mod write_parameters;
 
-pub use collect_logs::step_lines;
+pub use collect_logs::{NOT_STORED, step_lines};
 pub(super) use verify_site::hold_locks;
 
 use super::log_sink::LogSink;

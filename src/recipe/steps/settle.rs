@@ -25,6 +25,10 @@ pub(super) struct SettleStep {
 }
 
 /// What is still to be done about the key.
+/// Tries to store the log of the steps; a store that refuses fails no run.
+const LOG_TRIES: i32 = 3;
+const NO_LOG: &str = "log steps of this run could not be stored; make room for ConfigMaps in the namespace (a ResourceQuota?), the log of the operator has the answer of the API server";
+
 enum Key {
     Fine,
     Turn,
@@ -49,7 +53,8 @@ impl SettleStep {
                 "the console sets the clone's key to manual",
             ));
         }
-        if stored.is_none() || matches!(key, Key::Turn) {
+        let given_up = entry.attempts >= LOG_TRIES;
+        if (stored.is_none() && !given_up) || matches!(key, Key::Turn) {
             let poll = self.plan.pace.power(gate::elapsed(&entry, context.now));
             return Ok(gate::retry_gate(&entry, context.now, wait, poll, || {
                 "step log and key of the clone are being set".to_owned()
@@ -63,6 +68,12 @@ impl SettleStep {
         let mut out = self.measured(context, &status).await?;
         if let Key::Left(why) = key {
             out.insert(format!("{WARNING_FACT}key"), why);
+        }
+        let said = context
+            .journal
+            .output(collect_logs::ID, collect_logs::NOT_STORED);
+        if stored.is_none() && said.is_none() {
+            out.insert(format!("{WARNING_FACT}log"), NO_LOG.to_owned());
         }
         Ok(Observation::Done(out))
     }

@@ -5,7 +5,7 @@ use crate::api::options::JobLogs;
 use crate::engine::journal::Journal;
 use crate::engine::step::Observation;
 use crate::engine::time::Timestamp;
-use crate::recipe::steps::step_lines;
+use crate::recipe::steps::{NOT_STORED, step_lines};
 use chrono::TimeDelta;
 use std::sync::Arc;
 
@@ -131,6 +131,24 @@ async fn a_job_log_that_is_gone_is_noted_and_fails_nothing() {
     assert!(handle.expect("counts").contains("could not be read"));
     world.system("clone", |s| s.job_log = Err(silent()));
     assert!(world.act(&*step, &after_function("ok")).await.is_err());
+}
+
+/// A quota is for a person to change: the messages are counted, the row says what is missing.
+#[tokio::test]
+async fn a_log_store_that_refuses_fails_no_run_and_is_not_asked_again() {
+    let world = world();
+    with_logs(&world);
+    world.set().logs_refused = Some("exceeded quota: small".into());
+    let step = step("USER", "collect-logs", &world);
+    let mut journal = after_function("ok");
+    let handle = world.act(&*step, &journal).await.expect("collected");
+    intended(&mut journal, "collect-logs", 1);
+    entry(&mut journal, "collect-logs").handle = handle;
+    let facts = facts_of(world.look(&*step, &journal).await);
+    assert_eq!(facts["messages"], "5");
+    for key in [NOT_STORED, "warning.logs"] {
+        assert!(facts[key].contains("exceeded quota"), "{facts:?}");
+    }
 }
 
 #[tokio::test]

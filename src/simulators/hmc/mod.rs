@@ -50,9 +50,10 @@ pub fn install(world: &mut World, file: &ConsoleFile) -> Result<(), String> {
     consoles.job_minutes = file.job_minutes;
     consoles.swapped_case = file.swapped_uuid_case;
     consoles.next_job = 1_667_807_035_365;
+    let world_number = world.number;
     for (n, s) in (1u64..).zip(&file.systems) {
         consoles.systems.push(ManagedSystem {
-            uuid: format!("d47a585d-eaa8-3a54-b4dc-{n:012x}"),
+            uuid: format!("d47a585d-eaa8-3a54-b4dc-{world_number:04x}{n:08x}"),
             name: s.name.clone(),
             type_model: s.type_model.clone(),
             serial: s.serial.clone(),
@@ -71,7 +72,7 @@ pub fn install(world: &mut World, file: &ConsoleFile) -> Result<(), String> {
                 )
             })?;
         let partition = Partition {
-            uuid: PartitionUuid::new(format!("0E1A5F2B-7C3D-4E5F-8A9B-{n:012X}")),
+            uuid: PartitionUuid::new(format!("0E1A5F2B-7C3D-4E5F-8A9B-{world_number:04X}{n:08X}")),
             name: p.name.clone(),
             system: p.system.clone(),
             identity: Identity::new(&system.serial, p.id),

@@ -11,6 +11,9 @@ pub struct WorldFile {
     /// World time at the start; default the machine's.
     #[serde(default)]
     pub start: Option<DateTime<Utc>>,
+    /// Several worlds that one operator serves need a number each: the identities of partitions and array are made from it.
+    #[serde(default)]
+    pub number: u16,
     /// Names of partitions that are production.
     pub sources: Vec<String>,
     /// Consoles, managed systems, partitions.

@@ -72,6 +72,8 @@ pub struct Image {
 pub struct World {
     /// World time of the last `advance`.
     pub now: DateTime<Utc>,
+    /// Tells worlds apart that one operator serves.
+    pub number: u16,
     /// Timings and knobs.
     pub knobs: file::Knobs,
     /// The array.
@@ -133,6 +135,7 @@ impl World {
         let now = file.start.unwrap_or_else(Utc::now);
         let mut world = Self {
             now,
+            number: file.number,
             knobs: file.knobs.clone(),
             array: spectrum_virtualize::Array::default(),
             console: hmc::Consoles::default(),

@@ -4,7 +4,7 @@ mod cluster;
 mod everyday;
 mod examples;
 mod offline;
-mod whole;
+pub mod whole;
 mod world_file;
 
 use assert_cmd::Command;

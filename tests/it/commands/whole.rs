@@ -23,10 +23,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-const SCALE: f64 = 120.0;
+pub const SCALE: f64 = 120.0;
 
 /// Opens the roles of the demo's world.
-struct InProcess(Shared);
+pub struct InProcess(pub Shared);
 
 #[async_trait]
 impl SiteFactory for InProcess {
@@ -62,7 +62,7 @@ impl SiteFactory for InProcess {
     }
 }
 
-fn demo_world() -> Shared {
+pub fn demo_world() -> Shared {
     let text = include_str!("../../../examples/demo/world.yaml");
     let file = serde_saphyr::from_str(text).unwrap();
     let world = World::from_file(&file).unwrap();
@@ -70,7 +70,7 @@ fn demo_world() -> Shared {
     Shared::new(world, clock)
 }
 
-async fn apply_demo(client: &Client, namespace: &str) {
+pub async fn apply_demo(client: &Client, namespace: &str) {
     let text = super::examples::filled(include_str!("../../../examples/demo/site.yaml"));
     let objects: Vec<DynamicObject> = serde_saphyr::from_multiple(&text).unwrap();
     for object in objects {

@@ -26,7 +26,7 @@ impl Field {
         Some((self, operator))
     }
 
-    async fn gone(&self, run: &str) {
+    pub async fn gone(&self, run: &str) {
         let gone = await_condition(self.runs(), run, |r: Option<&CloneRun>| r.is_none());
         let waited = tokio::time::timeout(Duration::from_secs(60), gone).await;
         waited.expect("the run is let go").unwrap();
@@ -43,7 +43,7 @@ fn state(run: &CloneRun, step: &str) -> EntryState {
     steps.iter().find(|e| e.name == step).unwrap().state
 }
 
-fn owes(run: &CloneRun, kind: ObligationKind) -> bool {
+pub fn owes(run: &CloneRun, kind: ObligationKind) -> bool {
     let obligations = run.status.as_ref().map(|s| s.obligations.as_slice());
     let mut open = obligations.unwrap_or_default().iter();
     open.any(|o| o.kind == kind && o.met.is_none())

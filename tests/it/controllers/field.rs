@@ -5,6 +5,7 @@ use crate::crd_rules::environment;
 use crate::support::kube::{namespace, shared};
 use crate::support::wait;
 use ibmi_clone_operator::api::{CloneEnvironment, CloneRun, CloneRunSpec};
+use ibmi_clone_operator::commands::kube_stack::KubeStack;
 use ibmi_clone_operator::controllers::{OperatorConfig, run_operator_with};
 use ibmi_clone_operator::engine::journal::Phase;
 use k8s_openapi::api::core::v1::Secret;
@@ -40,7 +41,11 @@ impl Operator {
 impl Field {
     /// `None` = no API server here, the test is skipped.
     pub async fn new() -> Option<Self> {
-        let stack = shared().await?;
+        Some(Self::on(shared().await?).await)
+    }
+
+    /// In a control plane that the test breaks.
+    pub async fn on(stack: &KubeStack) -> Self {
         let (client, namespace) = namespace(stack).await;
         let field = Self {
             client,
@@ -50,7 +55,7 @@ impl Field {
         for name in ["prod-ssh", "clone-ssh", "hmc", "svc"] {
             field.secret(name).await;
         }
-        Some(field)
+        field
     }
 
     pub async fn secret(&self, name: &str) {
@@ -117,6 +122,15 @@ impl Field {
 
     /// The same with other settings.
     pub fn operator_with(&self, change: impl FnOnce(&mut OperatorConfig)) -> Operator {
+        self.operator_via(self.client.clone(), change)
+    }
+
+    /// The same on another way to the API server.
+    pub fn operator_via(
+        &self,
+        client: Client,
+        change: impl FnOnce(&mut OperatorConfig),
+    ) -> Operator {
         let shutdown = CancellationToken::new();
         let mut config = OperatorConfig {
             namespaces: vec![self.namespace.clone()],
@@ -126,7 +140,7 @@ impl Field {
         change(&mut config);
         let recipes = Arc::new(FakeRecipes(self.world.clone()));
         let factory = Arc::new(FakeFactory(self.world.clone()));
-        let (client, token) = (self.client.clone(), shutdown.clone());
+        let token = shutdown.clone();
         let task = tokio::spawn(async move {
             run_operator_with(client, config, factory, recipes, token)
                 .await

@@ -50,6 +50,15 @@ pub async fn bare(name: &str) -> Result<KubeStack, KubeStackError> {
     Ok(stack)
 }
 
+/// A control plane without controllers: a namespace that is deleted stays as it is, for ever on its way out.
+pub async fn without_controllers() -> Option<KubeStack> {
+    let workdir = workdir("without-controllers");
+    let started = KubeStack::start(&binaries()?, &workdir).await;
+    let stack = started.unwrap_or_else(|error| panic!("{error}"));
+    stack.install_crds(&crds()).await.unwrap();
+    Some(stack)
+}
+
 /// The Helm that `make kube` puts beside the control plane; nothing, with a word about it, when it did not.
 pub fn helm() -> Option<PathBuf> {
     let helm = binaries()?.join("helm");
@@ -134,7 +143,7 @@ fn workdir(name: &str) -> PathBuf {
 }
 
 /// The definitions in `crds/`, as users install them.
-fn crds() -> Vec<CustomResourceDefinition> {
+pub fn crds() -> Vec<CustomResourceDefinition> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("crds");
     let Ok(entries) = std::fs::read_dir(directory) else {
         return Vec::new();

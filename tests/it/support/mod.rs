@@ -3,4 +3,5 @@
 pub mod chart;
 pub mod console;
 pub mod kube;
+pub mod proxy;
 pub mod wait;

@@ -23,6 +23,7 @@ use kube::api::{DeleteParams, ListParams};
 use kube::{Api, Client, Resource, ResourceExt};
 use pack::Packed;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Label: name of the run.
 pub const RUN_LABEL: &str = "ibmiclone.dev/run";
@@ -36,6 +37,10 @@ pub(super) const PARTS: &str = "ibmiclone.dev/log-parts";
 pub(super) const LINES: &str = "ibmiclone.dev/log-lines";
 const FROM: &str = "ibmiclone.dev/log-from";
 const TO: &str = "ibmiclone.dev/log-to";
+
+/// Tries to store a log where an older one of this run was just removed.
+const ROOM_TRIES: u32 = 6;
+const ROOM_PAUSE: Duration = Duration::from_millis(500);
 
 /// Every kind, in the order in which they are shown.
 pub const KINDS: [LogKind; 4] = [
@@ -166,6 +171,49 @@ impl RunLogs {
         }
     }
 
+    async fn create_patiently(
+        &self,
+        map: &ConfigMap,
+        tries: u32,
+    ) -> Result<Option<String>, StoreError> {
+        for _ in 1..tries {
+            match self.create(map).await? {
+                None => return Ok(None),
+                Some(_) => tokio::time::sleep(ROOM_PAUSE).await,
+            }
+        }
+        self.create(map).await
+    }
+
+    /// Creates one part. `Some` = the API server refuses it, and would again: what it said.
+    async fn create(&self, map: &ConfigMap) -> Result<Option<String>, StoreError> {
+        let parameters = writes_as_us();
+        let mut left_by_an_earlier_try = false;
+        for _ in 0..2 {
+            let request = self.maps.create(&parameters, map);
+            match tokio::time::timeout(Duration::from_secs(10), request).await {
+                Ok(Ok(_)) => return Ok(None),
+                // Stopped half-way: made of the same or of older lines.
+                Ok(Err(kube::Error::Api(status)))
+                    if status.is_already_exists() && !left_by_an_earlier_try =>
+                {
+                    left_by_an_earlier_try = true;
+                    let name = map.name_any();
+                    call(self.maps.delete(&name, &DeleteParams::default())).await?;
+                }
+                Ok(Err(kube::Error::Api(status))) if is_refusal(status.code) => {
+                    return Ok(Some(status.message.clone()));
+                }
+                Ok(Err(error)) => return Err(StoreError::Lost(error.to_string())),
+                Err(_) => return Err(StoreError::Lost("the API server did not answer".into())),
+            }
+        }
+        Err(StoreError::Lost(format!(
+            "{} is there again as soon as it is deleted",
+            map.name_any()
+        )))
+    }
+
     /// Removes what is stored of a kind, the first part first: without it the log counts as absent.
     async fn remove(&self, kind: LogKind) -> Result<(), StoreError> {
         let selector = format!("{RUN_LABEL}={},{LOG_LABEL}={}", self.run, kind.as_str());
@@ -186,6 +234,12 @@ impl RunLogs {
     }
 }
 
+/// A quota, a namespace that is being deleted, a missing permission, an object that is too large: a person must change
+/// something, waiting does not help.
+fn is_refusal(code: u16) -> bool {
+    matches!(code, 403 | 413 | 422)
+}
+
 pub(super) fn summary_of(map: &ConfigMap) -> Option<LogSummary> {
     let notes = map.annotations();
     Some(LogSummary {
@@ -193,6 +247,7 @@ pub(super) fn summary_of(map: &ConfigMap) -> Option<LogSummary> {
         parts: notes.get(PARTS)?.parse().ok()?,
         lines: notes.get(LINES)?.parse().ok()?,
         digest: notes.get(DIGEST)?.clone(),
+        refused: None,
     })
 }
 
@@ -200,36 +255,39 @@ pub(super) fn summary_of(map: &ConfigMap) -> Option<LogSummary> {
 impl LogSink for RunLogs {
     async fn put(&self, kind: LogKind, lines: Vec<LogLine>) -> Result<LogSummary, StoreError> {
         let packed = pack::pack(&lines, self.budget(kind));
+        let mut tries = 1;
         if let Some(stored) = self.has(kind).await? {
             if stored.digest == packed.digest {
                 return Ok(stored);
             }
             self.remove(kind).await?;
+            // A quota learns only after a moment that there is room again.
+            tries = ROOM_TRIES;
         }
-        // The first part last: its presence says that the log is whole.
-        for part in (0..packed.members.len()).rev() {
-            let map = self.map(kind, part, &packed);
-            let parameters = writes_as_us();
-            let request = self.maps.create(&parameters, &map);
-            let answer = tokio::time::timeout(std::time::Duration::from_secs(10), request).await;
-            match answer {
-                Ok(Ok(_)) => {}
-                // Left by an earlier try that was stopped half-way: made of the same or of older lines.
-                Ok(Err(kube::Error::Api(status))) if status.is_already_exists() => {
-                    let name = map.name_any();
-                    call(self.maps.delete(&name, &DeleteParams::default())).await?;
-                    call(self.maps.create(&writes_as_us(), &map)).await?;
-                }
-                Ok(Err(error)) => return Err(StoreError::Lost(error.to_string())),
-                Err(_) => return Err(StoreError::Lost("the API server did not answer".into())),
-            }
-        }
-        Ok(LogSummary {
+        let summary = LogSummary {
             config_map: part_name(&self.run, kind, 1),
             parts: i32::try_from(packed.members.len()).unwrap_or(i32::MAX),
             lines: packed.lines,
-            digest: packed.digest,
-        })
+            digest: packed.digest.clone(),
+            refused: None,
+        };
+        // The first part last: its presence says that the log is whole.
+        for part in (0..packed.members.len()).rev() {
+            let map = self.map(kind, part, &packed);
+            if let Some(why) = self.create_patiently(&map, tries).await? {
+                tracing::warn!(
+                    run = self.run,
+                    log = kind.as_str(),
+                    why,
+                    "a log is not stored"
+                );
+                return Ok(LogSummary {
+                    refused: Some(why),
+                    ..LogSummary::default()
+                });
+            }
+        }
+        Ok(summary)
     }
 
     async fn has(&self, kind: LogKind) -> Result<Option<LogSummary>, StoreError> {

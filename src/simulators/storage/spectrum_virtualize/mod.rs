@@ -29,8 +29,14 @@ use crate::site::{Uid, Wwpn};
 use model::{FcMap, Group, Host, Pool, Vdisk};
 use std::collections::BTreeMap;
 
-/// What `lssystem` shows as `id`.
-const SYSTEM_ID: &str = "000002032CA0FF0E";
+/// What `lssystem` shows as `id`: of the first world 000002032CA0FF0E, counting on from there.
+fn system_id(world: &World) -> String {
+    format!(
+        "{:016X}",
+        0x0000_0203_2CA0_FF0E_u64 + u64::from(world.number)
+    )
+}
+
 const GIB: u64 = 1024 * 1024 * 1024;
 
 /// Builds the array.

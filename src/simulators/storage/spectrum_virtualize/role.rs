@@ -148,7 +148,7 @@ impl CopyServices for ArrayRole {
             phase: group_phase(&world, group),
             pool_fill: fill.max_by_key(|(_, f)| *f),
             level: array.level.clone(),
-            system: super::SYSTEM_ID.to_owned(),
+            system: super::system_id(&world),
         })
     }
 

@@ -203,7 +203,7 @@ fn size(command: &Command, bytes: u64) -> String {
 
 fn system(world: &World) -> Value {
     row(&[
-        ("id", super::SYSTEM_ID.into()),
+        ("id", super::system_id(world)),
         ("name", world.array.name.clone()),
         ("location", "local".into()),
         ("code_level", world.array.level.clone()),
