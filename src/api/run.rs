@@ -52,6 +52,9 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("self == oldSelf").message("the spec of a run is immutable: create a new CloneRun instead"),
+    validation = Rule::new("(self.mode in ['StartHeld', 'ReleaseHeld', 'End']) == has(self.run)").message("run: with mode StartHeld, ReleaseHeld or End write the name of the CloneRun whose image it is; no other mode takes it").field_path(".run"),
+    validation = Rule::new("!has(self.sourceIsDown) || !self.sourceIsDown || self.mode == 'StartHeld'").message("sourceIsDown: only with mode StartHeld, leave it out otherwise").field_path(".sourceIsDown"),
+    validation = Rule::new("!(self.mode in ['StartHeld', 'ReleaseHeld', 'End']) || self.trigger != 'Schedule'").message("trigger: a schedule only clones; with this mode write Manual or External").field_path(".trigger"),
     validation = Rule::new("(self.trigger == 'Schedule') == has(self.scheduledTime)").message("scheduledTime: a run with trigger Schedule needs scheduledTime, and no other run may have it").field_path(".scheduledTime"),
     validation = Rule::new("!has(self.skip) || self.trigger == 'Schedule'").message("skip: only a run with trigger Schedule may be skipped; to run nothing, create no run").field_path(".skip")
 )]
@@ -60,9 +63,17 @@ pub struct CloneRunSpec {
     #[schemars(length(min = 1, max = 40))]
     #[x_kube(validation = Rule::new(r"self.matches(r'^[a-z0-9]([a-z0-9.\-]*[a-z0-9])?$')").message("environment: write the name of a CloneEnvironment of this namespace"))]
     pub environment: String,
-    /// Clone, or Preflight (all checks, changes nothing). Default Clone.
+    /// Clone; Preflight (all checks, changes nothing); or, about the image of another run: StartHeld (start the clone on it
+    /// at the console only, and pin it), ReleaseHeld (take the pins away), End (stop the copy). Default Clone.
     #[serde(default)]
     pub mode: RunMode,
+    /// Name of the CloneRun whose image it is; with modes StartHeld, ReleaseHeld and End only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub run: Option<String>,
+    /// With mode StartHeld: production is down, whatever the console shows or cannot show of its partition. Default false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub source_is_down: bool,
     /// Who asked for it: Manual, External (another scheduler), or Schedule (the environment's own). Default Manual.
     #[serde(default)]
     pub trigger: Trigger,
@@ -86,6 +97,22 @@ pub enum RunMode {
     Clone,
     /// Step 1 only.
     Preflight,
+    /// Start the clone on the image of another run, with the key at Manual, and pin it (`product.md` § 5.1).
+    StartHeld,
+    /// Take the pins of a held image away; image and clone stay.
+    ReleaseHeld,
+    /// End the image of another run: switch the clone off, unmap, stop the copy.
+    End,
+}
+
+impl RunMode {
+    /// Whether it is about the image of another run, which `spec.run` names.
+    pub fn is_about_image(self) -> bool {
+        match self {
+            RunMode::Clone | RunMode::Preflight => false,
+            RunMode::StartHeld | RunMode::ReleaseHeld | RunMode::End => true,
+        }
+    }
 }
 
 /// Who asked for a run.
@@ -110,7 +137,8 @@ pub struct CloneRunStatus {
     /// Phase; the last five are final.
     #[serde(default)]
     pub phase: Phase,
-    /// The history display's word: RUNNING, PREFLIGHT, HOLD, USER_END, END_FC, ERROR, CANCELLED, SKIPPED.
+    /// The history display's word: RUNNING, PREFLIGHT, START_HELD, RELEASE_HELD, END, HOLD, USER_END, END_FC,
+    /// ERROR, CANCELLED, SKIPPED.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
     /// Number within the environment, without gaps.
@@ -312,10 +340,35 @@ pub struct Resolved {
     /// Pins and learned identity at opening.
     #[serde(default)]
     pub pins: Facts,
+    /// The image a run of mode StartHeld, ReleaseHeld or End is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<ImageOfRun>,
     /// The spec itself; dropped in the final write.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "open_object")]
     pub spec: Option<CloneEnvironmentSpec>,
+}
+
+/// The image of another run, as it was when the run about it opened.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ImageOfRun {
+    /// Name of the run whose image it is.
+    #[serde(default)]
+    #[schemars(length(max = 63))]
+    pub run: String,
+    /// UID of that object: a run of the same name later is another run.
+    #[serde(default)]
+    #[schemars(length(max = 64))]
+    pub uid: String,
+    /// As [`RunImage::mark`]; empty with ReleaseHeld, which asks no array.
+    #[serde(default)]
+    #[schemars(length(max = 64))]
+    pub mark: String,
+    /// Canary, Assumed or ForceWrite; absent with ReleaseHeld.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    pub suspension_proof: Option<String>,
 }
 
 fn open_object(_: &mut schemars::SchemaGenerator) -> schemars::Schema {

@@ -108,6 +108,12 @@ impl Locks for MemoryLocks {
     async fn close_image(&self) -> Result<(), StoreError> {
         Ok(())
     }
+    async fn pin_image(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+    async fn unpin_image(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 /// The operator's clock is the world's: a wait moves the world on. A crashed process waits for ever.

@@ -5,12 +5,14 @@
 //! cannot free a device. The holder is the run's UID. A lock outlives its run until somebody needs it and finds the
 //! holder final; the image's owner stays recorded on the target set's Lease.
 
+pub mod held;
 pub mod lease;
 pub mod names;
 
 pub use names::{DeviceLock, device_locks};
 
 use crate::api::CloneRun;
+use crate::api::run::RunMode;
 use crate::controllers::run::status::end_image;
 use crate::controllers::run::store::{call, writes_as_us};
 use crate::engine::ports::{Acquired, Locks, StoreError};
@@ -31,6 +33,10 @@ pub struct KubeLocks {
     locks: Vec<DeviceLock>,
     /// How long the lock of a vanished run is respected: longer than the longest window and its watchdog.
     grace: Duration,
+    /// The run whose held image this one starts or releases.
+    image: Option<Holder>,
+    /// Whether this run replaces or ends the image on the target set.
+    takes_image: bool,
 }
 
 impl KubeLocks {
@@ -52,7 +58,24 @@ impl KubeLocks {
             },
             locks,
             grace,
+            image: image_of(run),
+            takes_image: matches!(run.spec.mode, RunMode::Clone | RunMode::End),
         }
+    }
+
+    /// Whether the image that this run would replace or end is another run's that is kept.
+    async fn kept(&self, kinds: &[LockKind]) -> Result<Option<Acquired>, StoreError> {
+        if !self.takes_image || !kinds.contains(&LockKind::TargetSet) {
+            return Ok(None);
+        }
+        let Some((_, Some(owner))) = self.target_set().await? else {
+            return Ok(None);
+        };
+        if owner.uid == self.me.uid {
+            return Ok(None);
+        }
+        let kept = held::kept(&self.client, &owner).await?;
+        Ok(kept.map(|(reason, message)| Acquired::Refused { reason, message }))
     }
 
     fn of(&self, kind: LockKind) -> impl Iterator<Item = &DeviceLock> {
@@ -65,6 +88,22 @@ impl KubeLocks {
             lease::release(&self.leases, lock, &self.me).await?;
         }
         Ok(())
+    }
+
+    /// Pins one lock that this run holds.
+    async fn pin(&self, lock: &DeviceLock, image: &Holder) -> Result<(), StoreError> {
+        loop {
+            let found = call(self.leases.get_opt(&lock.lease)).await?;
+            let mine = found.filter(|l| lease::holder(l).as_deref() == Some(&self.me.uid));
+            let Some(mut object) = mine else {
+                let text = format!("the lock of {} is not held any more", lock.device);
+                return Err(StoreError::Lost(text));
+            };
+            lease::set_pinned(&mut object, Some(image));
+            if lease::replace(&self.leases, &object).await? {
+                return Ok(());
+            }
+        }
     }
 
     async fn give_back(&self, taken: &[&DeviceLock]) -> Result<(), StoreError> {
@@ -120,8 +159,15 @@ impl Locks for KubeLocks {
         self.give_back(&left).await?;
         let mut taken: Vec<&DeviceLock> = Vec::new();
         for (at, lock) in wanted.iter().copied().enumerate() {
-            match lease::take(&self.client, &self.leases, lock, &self.me, self.grace).await {
+            let about = self.image.as_ref().map(|image| image.uid.as_str());
+            let (client, leases, me) = (&self.client, &self.leases, &self.me);
+            match lease::take(client, leases, lock, me, about, self.grace).await {
                 Ok(Taken::Mine) => taken.push(lock),
+                Ok(Taken::Pinned { image }) => {
+                    self.give_back(&taken).await?;
+                    let (reason, message) = held::in_use(&image, lock);
+                    return Ok(Acquired::Refused { reason, message });
+                }
                 Ok(Taken::Waits {
                     position,
                     blocked_by,
@@ -141,6 +187,10 @@ impl Locks for KubeLocks {
                     return Err(error);
                 }
             }
+        }
+        if let Some(refused) = self.kept(kinds).await? {
+            self.give_back(&taken).await?;
+            return Ok(refused);
         }
         Ok(Acquired::All)
     }
@@ -195,4 +245,39 @@ impl Locks for KubeLocks {
             }
         }
     }
+
+    async fn pin_image(&self) -> Result<(), StoreError> {
+        let Some(image) = &self.image else {
+            return Err(StoreError::Lost(
+                "no image to be pinned is known".to_owned(),
+            ));
+        };
+        for lock in &self.locks {
+            if held::is_pinned_kind(lock.kind) {
+                self.pin(lock, image).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn unpin_image(&self) -> Result<(), StoreError> {
+        match &self.image {
+            Some(image) => held::unpin(&self.leases, image).await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// The run whose held image a run starts or releases.
+fn image_of(run: &CloneRun) -> Option<Holder> {
+    match run.spec.mode {
+        RunMode::StartHeld | RunMode::ReleaseHeld => {}
+        RunMode::Clone | RunMode::Preflight | RunMode::End => return None,
+    }
+    let image = run.status.as_ref()?.resolved.as_ref()?.image.as_ref()?;
+    Some(Holder {
+        uid: image.uid.clone(),
+        namespace: run.namespace().unwrap_or_default(),
+        run: image.run.clone(),
+    })
 }

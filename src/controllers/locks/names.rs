@@ -49,6 +49,11 @@ pub fn device_locks(spec: &CloneEnvironmentSpec, pins: &Pins) -> Vec<DeviceLock>
     locks
 }
 
+/// Name of the Lease of a target set as `status.image.targetSet` writes it: `ARRAY/GROUP`.
+pub fn target_lease(target_set: &str) -> String {
+    lock(LockKind::TargetSet, "target", target_set, String::new()).lease
+}
+
 /// Every identity under which production may live, sorted: two runs take them in the same order.
 fn source_identities(spec: &CloneEnvironmentSpec, pins: &Pins) -> Vec<Identity> {
     let mut all: Vec<Identity> = spec

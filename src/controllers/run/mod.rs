@@ -8,6 +8,7 @@ pub mod opening;
 pub mod order;
 pub mod status;
 pub mod store;
+pub mod target;
 
 use crate::api::{CloneRun, CloneRunStatus};
 use crate::controllers::context::{Caller, Context};

@@ -7,8 +7,8 @@
 use super::logs::RunLogs;
 use super::status::{RowFacts, build};
 use super::store::{call, writes_as_us};
-use super::{numbers, order};
-use crate::api::run::{CloneRunStatus, Resolved};
+use super::{numbers, order, target};
+use crate::api::run::{CloneRunStatus, Resolved, RunMode};
 use crate::api::schedule::{SkipReason, default_deadline_seconds};
 use crate::api::{
     CloneEnvironment, CloneRun, ENVIRONMENT_LABEL, FIELD_MANAGER, FINALIZER, NUMBER_LABEL,
@@ -96,6 +96,11 @@ pub async fn open(context: &Context, run: &CloneRun) -> Result<Opening, StoreErr
         Known::Unusable(environment, why) => (environment, Some(why)),
         Known::NotYet(wait) => return Ok(Opening::NotYet(wait)),
     };
+    if run.spec.mode == RunMode::Clone
+        && let Some((reason, message)) = target::in_the_way(context, run, &environment).await?
+    {
+        return skip(context, run, reason, &message).await;
+    }
     write_opening(context, run, &environment, unusable).await
 }
 
@@ -169,6 +174,16 @@ async fn write_opening(
     environment: &CloneEnvironment,
     unusable: Option<(String, String)>,
 ) -> Result<Opening, StoreError> {
+    let (image, refused) = match target::image_of(context, run, environment).await? {
+        Ok(Some(image)) => match target::in_the_way(context, run, environment).await? {
+            Some(refusal) => (None, Some(refusal)),
+            None => (Some(image), None),
+        },
+        Ok(None) => (None, None),
+        Err(refusal) => (None, Some(refusal)),
+    };
+    let refused = refused.map(|(reason, message)| (reason.to_owned(), message));
+    let unusable = unusable.or(refused);
     let device_number = numbers::device_number(context, environment).await?;
     let number = numbers::run_number(context, environment, run).await?;
     let run = mark(context, run, number).await?;
@@ -181,6 +196,7 @@ async fn write_opening(
             sha256: digest(&environment.spec),
             device_number,
             pins: pins::facts(environment),
+            image,
             spec: Some(environment.spec.clone()),
         }),
         ..CloneRunStatus::default()

@@ -118,7 +118,7 @@ impl Order {
                     reason: s.reason,
                     slots: s.slots,
                 }),
-                requested_by: String::new(),
+                ..CloneRunSpec::default()
             },
             status: None,
         }

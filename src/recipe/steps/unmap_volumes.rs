@@ -19,6 +19,7 @@ pub(super) struct UnmapVolumes {
 
 impl UnmapVolumes {
     async fn look(&self, context: &StepContext<'_>) -> Result<Observation, Stop> {
+        gate::image_unchanged(context.site, &self.plan).await?;
         let judge = |state: &VirtualIoState| self.judge(context.journal, state);
         volumes::observe(context, &self.plan, ID, judge).await
     }

@@ -48,6 +48,12 @@ impl Locks for Calm {
     async fn close_image(&self) -> Result<(), StoreError> {
         Ok(())
     }
+    async fn pin_image(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+    async fn unpin_image(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 #[async_trait]

@@ -1,0 +1,84 @@
+//! Images that no run may take: held ones, pinned in the lock Leases by `start-held` (`product.md` § 5.1), and kept ones
+//! (`keepUntil` of the run whose image it is).
+//!
+//! The pin is on the Leases and on nothing else: deleting the run, its environment or their namespace does not take a
+//! disaster system's disks away.
+
+use super::lease::{self, Holder, LOCK_LABEL};
+use super::names::DeviceLock;
+use crate::controllers::run::store::call;
+use crate::engine::ports::StoreError;
+use crate::engine::step::LockKind;
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::api::ListParams;
+use kube::{Api, Client, ResourceExt};
+
+/// Reason of a run that meets a pinned device.
+pub const HELD: &str = "HeldImageInUse";
+
+/// What `start-held` pins: never production.
+pub fn is_pinned_kind(kind: LockKind) -> bool {
+    match kind {
+        LockKind::Clone | LockKind::TargetSet => true,
+        LockKind::Source => false,
+    }
+}
+
+/// Reason and message of a run that needs a pinned device.
+pub fn in_use(image: &Holder, lock: &DeviceLock) -> (&'static str, String) {
+    let Holder { namespace, run, .. } = image;
+    let text = format!(
+        "{} is pinned by the held image of run {namespace}/{run}: `ibmi-clone -n {namespace} release-held {run}` releases it; where that namespace is gone, remove annotation {} from Lease {}",
+        lock.device,
+        lease::PINNED,
+        lock.lease
+    );
+    (HELD, text)
+}
+
+/// The Leases that an image pins.
+///
+/// # Errors
+/// When the API server cannot be asked.
+pub async fn pins_of(
+    leases: &Api<Lease>,
+    image: impl Fn(&Holder) -> bool,
+) -> Result<Vec<Lease>, StoreError> {
+    let all = ListParams::default().labels(LOCK_LABEL);
+    let mut found = call(leases.list(&all)).await?.items;
+    found.retain(|l| lease::pinned(l).is_some_and(|pin| image(&pin)));
+    Ok(found)
+}
+
+/// Removes every pin of an image, wherever its environment leads by now.
+///
+/// # Errors
+/// When the API server cannot be asked.
+pub async fn unpin(leases: &Api<Lease>, image: &Holder) -> Result<(), StoreError> {
+    for found in pins_of(leases, |pin| pin.uid == image.uid).await? {
+        let name = found.name_any();
+        let mut known = Some(found);
+        while let Some(mut object) = known {
+            if lease::pinned(&object).is_none_or(|pin| pin.uid != image.uid) {
+                break;
+            }
+            lease::set_pinned(&mut object, None);
+            if lease::replace(leases, &object).await? {
+                break;
+            }
+            known = call(leases.get_opt(&name)).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Reason and message when the image is kept by its run. The run object decides; deleting it ends the keeping.
+///
+/// # Errors
+/// When the API server cannot be asked.
+pub async fn kept(
+    _client: &Client,
+    _owner: &Holder,
+) -> Result<Option<(&'static str, String)>, StoreError> {
+    Ok(None)
+}
