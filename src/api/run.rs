@@ -51,7 +51,16 @@ use serde::{Deserialize, Serialize};
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("self == oldSelf").message("the spec of a run is immutable: create a new CloneRun instead"),
+    validation = Rule::new("self.environment == oldSelf.environment").message("environment is immutable: create a new CloneRun instead").field_path(".environment"),
+    validation = Rule::new("self.mode == oldSelf.mode").message("mode is immutable: create a new CloneRun instead").field_path(".mode"),
+    validation = Rule::new("self.trigger == oldSelf.trigger").message("trigger is immutable: create a new CloneRun instead").field_path(".trigger"),
+    validation = Rule::new("has(self.scheduledTime) == has(oldSelf.scheduledTime) && (!has(self.scheduledTime) || self.scheduledTime == oldSelf.scheduledTime)").message("scheduledTime is immutable: create a new CloneRun instead").field_path(".scheduledTime"),
+    validation = Rule::new("has(self.skip) == has(oldSelf.skip) && (!has(self.skip) || self.skip == oldSelf.skip)").message("skip is immutable: create a new CloneRun instead").field_path(".skip"),
+    validation = Rule::new("(has(self.requestedBy) ? self.requestedBy : '') == (has(oldSelf.requestedBy) ? oldSelf.requestedBy : '')").message("requestedBy is immutable: create a new CloneRun instead").field_path(".requestedBy"),
+    validation = Rule::new("has(self.run) == has(oldSelf.run) && (!has(self.run) || self.run == oldSelf.run)").message("run is immutable: create a new CloneRun instead").field_path(".run"),
+    validation = Rule::new("(has(self.sourceIsDown) && self.sourceIsDown) == (has(oldSelf.sourceIsDown) && oldSelf.sourceIsDown)").message("sourceIsDown is immutable: create a new CloneRun instead").field_path(".sourceIsDown"),
+    validation = Rule::new("!has(oldSelf.keepUntil) || (has(self.keepUntil) && self.keepUntil == oldSelf.keepUntil)").message("keepUntil: set once and never changed; deleting the run ends the keeping").field_path(".keepUntil"),
+    validation = Rule::new("!has(self.keepUntil) || self.mode == 'Clone'").message("keepUntil: only a run of mode Clone has an image of its own; set it there").field_path(".keepUntil"),
     validation = Rule::new("(self.mode in ['StartHeld', 'ReleaseHeld', 'End']) == has(self.run)").message("run: with mode StartHeld, ReleaseHeld or End write the name of the CloneRun whose image it is; no other mode takes it").field_path(".run"),
     validation = Rule::new("!has(self.sourceIsDown) || !self.sourceIsDown || self.mode == 'StartHeld'").message("sourceIsDown: only with mode StartHeld, leave it out otherwise").field_path(".sourceIsDown"),
     validation = Rule::new("!(self.mode in ['StartHeld', 'ReleaseHeld', 'End']) || self.trigger != 'Schedule'").message("trigger: a schedule only clones; with this mode write Manual or External").field_path(".trigger"),
@@ -83,6 +92,10 @@ pub struct CloneRunSpec {
     /// The run is never opened: its time is not run. With trigger Schedule only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skip: Option<Skip>,
+    /// Until this time the image of this run is neither replaced nor ended; may be set later, once. Deleting the run ends the
+    /// keeping.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_until: Option<Time>,
     /// Free text, shown as unverified. Default empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 128))]

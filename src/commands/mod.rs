@@ -6,6 +6,7 @@ pub mod demo;
 mod error;
 pub mod factory;
 mod follow;
+mod held;
 pub mod guest;
 mod history;
 pub mod kube_stack;
@@ -43,7 +44,7 @@ struct Cli {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done; `run --wait`, `verify` and `demo`: 0 Succeeded, 1 Warning, 2 Failed, 4 Cancelled, 5 Skipped,
+Exit codes: 0 done; `run --wait` (also `end`, `start-held`, `release-held`), `verify` and `demo`: 0 Succeeded, 1 Warning, 2 Failed, 4 Cancelled, 5 Skipped,
 6 wait timed out; `guest verify`: 2 something must be mended. Errors: 64 usage, 65 input file, 66 not found,
 69 no Kubernetes API, 70 other, 74 file, 77 refused.";
 
@@ -59,6 +60,12 @@ enum Command {
     Demo(demo::Arguments),
     /// Start a run of an environment.
     Run(run::Arguments),
+    /// End the image of a run: switch the clone off, unmap its volumes, stop the copy.
+    End(held::Arguments),
+    /// Start the clone on the image of a HOLD run, at the console only, and pin image and clone.
+    StartHeld(held::Start),
+    /// Take the pins of a held image away; image and clone stay.
+    ReleaseHeld(held::Release),
     /// Show the runs, newest first.
     History(history::Arguments),
     /// Show the logs of a run.
@@ -130,6 +137,9 @@ async fn execute(cli: Cli) -> Result<Exit, CommandError> {
         Command::Simulate(arguments) => simulate::execute(arguments).await,
         Command::Demo(arguments) => demo::execute(arguments).await,
         Command::Run(arguments) => run::execute(kube, &arguments).await,
+        Command::End(arguments) => held::end(kube, &arguments).await,
+        Command::StartHeld(arguments) => held::start(kube, &arguments).await,
+        Command::ReleaseHeld(arguments) => held::release(kube, &arguments).await,
         Command::History(arguments) => history::execute(kube, &arguments).await,
         Command::Logs(arguments) => logs::execute(kube, &arguments).await,
         Command::Verify(arguments) => verify::execute(kube, &arguments).await,

@@ -277,12 +277,24 @@ async fn the_spec_of_a_run_is_immutable() {
     let (client, ns) = namespace(stack).await;
     create(&client, &ns, &run("fixed")).await.unwrap();
     let api: Api<CloneRun> = Api::namespaced(client, &ns);
-    let merged = json!({"spec": {"mode": "Preflight"}});
-    let error = api
-        .patch("fixed", &PatchParams::default(), &Patch::Merge(&merged))
-        .await
-        .unwrap_err();
-    assert!(error.to_string().contains("create a new CloneRun instead"));
+    for (field, value) in [
+        ("environment", json!("other")),
+        ("mode", json!("Preflight")),
+        ("trigger", json!("External")),
+        ("scheduledTime", json!("2026-11-23T00:00:00Z")),
+        ("skip", json!({"reason": "DeadlineExceeded", "slots": 1})),
+        ("requestedBy", json!("somebody else")),
+    ] {
+        let merged = json!({"spec": {field: value}});
+        let error = api
+            .patch("fixed", &PatchParams::default(), &Patch::Merge(&merged))
+            .await
+            .unwrap_err()
+            .to_string();
+        let wanted = format!("{field} is immutable: create a new CloneRun instead");
+        assert!(error.contains(&wanted), "{error}");
+        assert!(error.contains(&format!("spec.{field}")), "{error}");
+    }
     let labelled = json!({"metadata": {"labels": {"team": "night"}}});
     api.patch("fixed", &PatchParams::default(), &Patch::Merge(&labelled))
         .await

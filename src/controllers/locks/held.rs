@@ -6,15 +6,19 @@
 
 use super::lease::{self, Holder, LOCK_LABEL};
 use super::names::DeviceLock;
+use crate::api::CloneRun;
 use crate::controllers::run::store::call;
 use crate::engine::ports::StoreError;
 use crate::engine::step::LockKind;
 use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::jiff;
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 
 /// Reason of a run that meets a pinned device.
 pub const HELD: &str = "HeldImageInUse";
+/// Reason of a run that would replace or end a kept image.
+pub const KEPT: &str = "ImageKept";
 
 /// What `start-held` pins: never production.
 pub fn is_pinned_kind(kind: LockKind) -> bool {
@@ -77,8 +81,19 @@ pub async fn unpin(leases: &Api<Lease>, image: &Holder) -> Result<(), StoreError
 /// # Errors
 /// When the API server cannot be asked.
 pub async fn kept(
-    _client: &Client,
-    _owner: &Holder,
+    client: &Client,
+    owner: &Holder,
 ) -> Result<Option<(&'static str, String)>, StoreError> {
-    Ok(None)
+    let runs: Api<CloneRun> = Api::namespaced(client.clone(), &owner.namespace);
+    let found = call(runs.get_opt(&owner.run)).await?;
+    let run = found.filter(|r| r.uid().as_deref() == Some(&owner.uid));
+    let until = run.and_then(|r| r.spec.keep_until).map(|t| t.0);
+    let Some(until) = until.filter(|until| *until > jiff::Timestamp::now()) else {
+        return Ok(None);
+    };
+    let text = format!(
+        "the image of run {}/{} is kept until {until} by its keepUntil: wait for that time, or delete that run to end the keeping",
+        owner.namespace, owner.run
+    );
+    Ok(Some((KEPT, text)))
 }
