@@ -69,7 +69,12 @@ pub async fn release(kube: &KubeFlags, release: &Release) -> Result<Exit, Comman
     let cluster = kube.connect().await?;
     let arguments = &release.arguments;
     let spec = match &release.environment {
-        Some(environment) => of(environment.clone(), RunMode::ReleaseHeld, arguments, &arguments.run),
+        Some(environment) => of(
+            environment.clone(),
+            RunMode::ReleaseHeld,
+            arguments,
+            &arguments.run,
+        ),
         None => spec(&cluster, RunMode::ReleaseHeld, arguments).await?,
     };
     carry_out(&cluster, spec, arguments).await
