@@ -20,6 +20,7 @@ pub use schedule::ScheduleClock;
 use crate::api::{CloneEnvironment, CloneRun, FINALIZER};
 use context::Context;
 use futures::{Stream, StreamExt};
+use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::ListParams;
 use kube::core::{DeserializeGuard, PartialObjectMeta};
 use kube::runtime::controller::{Config, Controller, Error as LoopError};
@@ -88,6 +89,7 @@ pub async fn run_operator_with(
         context.clone(),
         shutdown.clone(),
     ))];
+    loops.push(tokio::spawn(lock_leases(context.clone(), shutdown.clone())));
     for scope in scopes {
         loops.push(tokio::spawn(runs(
             context.clone(),
@@ -251,6 +253,26 @@ async fn left_behind(context: Arc<Context>, scope: Option<String>, shutdown: Can
         })
         .applied_objects();
     let work = finish_each(context, stream);
+    tokio::select! {
+        () = work => {}
+        () = shutdown.cancelled() => {}
+    }
+}
+
+/// The schedule learns which images are held. Nothing else is decided by this watch: runs ask the Leases themselves.
+async fn lock_leases(context: Arc<Context>, shutdown: CancellationToken) {
+    let namespace = Some(context.config.lease_namespace.as_str());
+    let all: Api<PartialObjectMeta<Lease>> = api(&context.client, namespace);
+    let locks = watcher::Config::default().labels(locks::lease::LOCK_LABEL);
+    let work = watcher::watcher(all, locks)
+        .default_backoff()
+        .for_each(|event| {
+            match &event {
+                Ok(event) => context.schedules.saw_lock(event),
+                Err(error) => tracing::debug!(%error, "watch of lock Leases"),
+            }
+            std::future::ready(())
+        });
     tokio::select! {
         () = work => {}
         () = shutdown.cancelled() => {}

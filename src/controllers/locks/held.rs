@@ -5,8 +5,10 @@
 //! disaster system's disks away.
 
 use super::lease::{self, Holder, LOCK_LABEL};
-use super::names::DeviceLock;
-use crate::api::CloneRun;
+use super::names::{DeviceLock, device_locks};
+use crate::api::options::Function;
+use crate::api::{CloneEnvironment, CloneRun};
+use crate::controllers::environment::pins;
 use crate::controllers::run::store::call;
 use crate::engine::ports::StoreError;
 use crate::engine::step::LockKind;
@@ -38,6 +40,20 @@ pub fn in_use(image: &Holder, lock: &DeviceLock) -> (&'static str, String) {
         lock.lease
     );
     (HELD, text)
+}
+
+/// Names of the Leases without which no run of an environment can take its image: pinned, none is created. A HOLD needs
+/// the partition only while something is attached to it; that is looked at later, and the lock itself refuses then.
+pub fn leases_of_image(environment: &CloneEnvironment) -> Vec<String> {
+    let starts = environment.spec.function == Function::User;
+    let needed = |kind| match kind {
+        LockKind::Source => false,
+        LockKind::TargetSet => true,
+        LockKind::Clone => starts,
+    };
+    let locks = device_locks(&environment.spec, &pins::of(environment));
+    let locks = locks.into_iter().filter(|lock| needed(lock.kind));
+    locks.map(|lock| lock.lease).collect()
 }
 
 /// The Leases that an image pins.

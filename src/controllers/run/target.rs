@@ -1,7 +1,6 @@
 //! What a run meets on the devices before it opens: the image it is about must be its run's, and an image that is held
 //! or kept is not replaced. Nothing is touched here; the locks ask again before the first effect.
 
-use crate::api::options::Function;
 use crate::api::run::{CloneRunStatus, ImageOfRun, RunMode};
 use crate::api::{CloneEnvironment, CloneRun};
 use crate::controllers::context::Context;
@@ -152,8 +151,11 @@ pub async fn in_the_way(
         RunMode::Clone | RunMode::End => {}
         RunMode::Preflight | RunMode::StartHeld | RunMode::ReleaseHeld => return Ok(None),
     }
+    // The end of an image that is not attached leaves the partition alone.
+    let spared = |kind| kind == LockKind::Clone && run.spec.mode == RunMode::End;
+    let needed = held::leases_of_image(environment);
     for lock in device_locks(&environment.spec, &pins::of(environment)) {
-        if !needs(run, environment, lock.kind) {
+        if spared(lock.kind) || !needed.contains(&lock.lease) {
             continue;
         }
         let Some(found) = call(leases(context).get_opt(&lock.lease)).await? else {
@@ -170,16 +172,4 @@ pub async fn in_the_way(
         }
     }
     Ok(None)
-}
-
-/// Whether a run surely needs the lock. A HOLD and the end of an image need the partition only while something is attached
-/// to it; that is looked at later, and the lock itself refuses then.
-fn needs(run: &CloneRun, environment: &CloneEnvironment, kind: LockKind) -> bool {
-    match kind {
-        LockKind::Source => false,
-        LockKind::TargetSet => true,
-        LockKind::Clone => {
-            run.spec.mode == RunMode::Clone && environment.spec.function == Function::User
-        }
-    }
 }
