@@ -104,11 +104,12 @@ pub async fn kept(
     let found = call(runs.get_opt(&owner.run)).await?;
     let run = found.filter(|r| r.uid().as_deref() == Some(&owner.uid));
     let until = run.and_then(|r| r.spec.keep_until).map(|t| t.0);
-    let Some(until) = until.filter(|until| *until > jiff::Timestamp::now()) else {
+    if until.is_none_or(|until| until <= jiff::Timestamp::now()) {
         return Ok(None);
-    };
+    }
+    // Times are taken out of messages, so the field is named.
     let text = format!(
-        "the image of run {}/{} is kept until {until} by its keepUntil: wait for that time, or delete that run to end the keeping",
+        "the image of run {}/{} is kept by its keepUntil: wait for the time that stands there, or delete that run to end the keeping",
         owner.namespace, owner.run
     );
     Ok(Some((KEPT, text)))

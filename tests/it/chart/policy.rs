@@ -3,7 +3,6 @@
 use super::{RELEASE, acting_as, bind, installed, read};
 use crate::support::kube::namespace;
 use crate::support::wait;
-use ibmi_clone_operator::commands::kube_stack::KubeStack;
 use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use kube::api::{DynamicObject, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};

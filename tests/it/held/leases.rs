@@ -11,6 +11,7 @@ use ibmi_clone_operator::engine::ports::{Acquired, Locks};
 use ibmi_clone_operator::engine::step::LockKind;
 use ibmi_clone_operator::recipe::Pins;
 use k8s_openapi::api::coordination::v1::Lease;
+use kube::api::Patch;
 use kube::{Api, ResourceExt};
 use serde_json::json;
 use std::time::Duration;
@@ -123,7 +124,6 @@ async fn the_schedule_skips_while_an_image_on_its_devices_is_held() {
     for name in ["nightly", "weekly"] {
         let partition = partition.clone();
         let change = move |spec: &mut serde_json::Value| {
-            spec["schedule"] = json!({"cron": ["0 0 * * *"]});
             spec["clone"]["partition"]["name"] = json!(partition);
         };
         field.environment(name, change).await;
@@ -150,7 +150,16 @@ async fn the_schedule_skips_while_an_image_on_its_devices_is_held() {
             .unwrap();
     }
 
-    let start = "2026-11-23T23:59:58Z".parse().unwrap();
+    let midnight = json!({"spec": {"schedule": {"cron": ["0 0 * * *"]}}});
+    for name in ["nightly", "weekly"] {
+        let patch = Patch::Merge(&midnight);
+        let patched = field
+            .environments()
+            .patch(name, &Default::default(), &patch)
+            .await;
+        patched.unwrap();
+    }
+    let start = "2026-11-23T23:59:55Z".parse().unwrap();
     let clock = ScheduleClock::scaled(start, 1.0);
     let _operator = field.operator_with(|config| config.schedule_clock = clock.clone());
     // The other environment has another target set, but the same partition.
@@ -187,18 +196,21 @@ async fn a_run_that_waits_is_ended_when_its_device_becomes_pinned() {
     let pins = environment.annotations()["ibmiclone.dev/pins"].clone();
     let pins = Pins::from_facts(&serde_json::from_str(&pins).unwrap());
     let of = device_locks(&environment.spec, &pins);
-    let image = field.run("image", "nightly").await;
-    let start = about(&field, "start", "StartHeld", &image).await;
+    // Where no operator of this test looks: the run stays open.
+    let elsewhere = Field::new().await.expect("there is one");
+    let image = elsewhere.run("image", "nightly").await;
+    let start = about(&elsewhere, "start", "StartHeld", &image).await;
     let held = locks(&field, &start, &of);
     assert_eq!(held.acquire(HELD).await.unwrap(), Acquired::All);
     let _operator = field.operator();
+    field.run("waits", "nightly").await;
     let queued = |r: &CloneRun| r.status.as_ref().is_some_and(|s| s.queue.is_some());
-    field.until("image", queued).await;
+    field.until("waits", queued).await;
     held.pin_image().await.unwrap();
-    let image = field.ended("image").await;
+    let waits = field.ended("waits").await;
     assert_eq!(
-        (phase(&image), reason(&image)),
+        (phase(&waits), reason(&waits)),
         (Phase::Failed, "HeldImageInUse")
     );
-    assert!(field.world.acts_of("image") == 0);
+    assert_eq!(field.world.acts_of("waits"), 0);
 }

@@ -192,7 +192,7 @@ async fn a_kept_image_is_neither_replaced_nor_ended_until_its_time_or_its_runs_d
     patched.unwrap();
     let before = stage.effects("array.startfcconsistgrp");
     let next = stage.run(HOLD).await;
-    skips(&stage, &next, "ImageKept", &[&image, "2999-12-31"]).await;
+    skips(&stage, &next, "ImageKept", &[&image, "keepUntil"]).await;
     let end = about(&stage, "End", &image).await;
     stage
         .ended(&end)
