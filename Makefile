@@ -9,7 +9,7 @@ export CARGO_TARGET_DIR ?= $(cache)/target
 # kube-apiserver, kube-controller-manager, etcd, kubectl and Helm, built by `make kube`.
 export IBMICLONE_KUBE_BINARIES ?= $(cache)/kube
 
-.PHONY: help build test lint kube control-plane kube-if-go demo bench crds
+.PHONY: help build test lint kube control-plane kube-if-go demo bench bench-schedule crds
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 10
@@ -53,8 +53,11 @@ kube-if-go:
 demo: control-plane ## a control plane, simulated devices and the operator at work; KEEP=1 leaves it running
 	cargo run --locked -- demo --kube-binaries "$$IBMICLONE_KUBE_BINARIES" $(if $(KEEP),--keep)
 
-bench: ## the measurements of benches/
+bench: ## what the operator adds to the freeze and to a run (20 minutes)
 	cargo bench --locked --bench operator
+
+bench-schedule: ## lateness of the schedule beside the CronJob controller's, 100 to 5,000 environments (25 minutes)
+	cargo bench --locked --bench schedule
 
 crds: ## writes crds/ and the chart's copy anew from the source
 	cargo run --locked --quiet -- crd --output crds

@@ -29,6 +29,10 @@ use serde::{Deserialize, Serialize};
     doc = "One execution of a clone environment: one row of the history.",
     validation = Rule::new("size(self.metadata.name) <= 63").message("metadata.name: write at most 63 characters, names and labels of its logs are made from it"),
     validation = Rule::new("!has(oldSelf.status) || !has(oldSelf.status.phase) || !(oldSelf.status.phase in ['Succeeded','Warning','Failed','Cancelled','Skipped']) || (has(self.status) && has(self.status.phase) && self.status.phase == oldSelf.status.phase)").message("status.phase: a final phase never changes; create a new CloneRun instead"),
+    validation = Rule::new("!has(self.spec.cancel) || has(oldSelf.spec.cancel) && self.spec.cancel == oldSelf.spec.cancel || !has(oldSelf.status) || !has(oldSelf.status.phase) || !(oldSelf.status.phase in ['Succeeded','Warning','Failed','Cancelled','Skipped'])").message("spec.cancel: this run is over, nothing is left to cancel"),
+    validation = Rule::new("!has(self.spec.forceDelete) || has(oldSelf.spec.forceDelete) || !has(oldSelf.status) || !has(oldSelf.status.phase) || !(oldSelf.status.phase in ['Succeeded','Warning','Failed','Cancelled','Skipped'])").message("spec.forceDelete: this run is over and owes nothing; delete it, nothing holds it"),
+    validation = Rule::new("!has(self.spec.resumedByHand) || has(oldSelf.spec.resumedByHand) || has(oldSelf.status) && has(oldSelf.status.obligations) && oldSelf.status.obligations.exists(o, o.kind == 'ResumeSource' && !has(o.met))").message("spec.resumedByHand: this run does not owe a resume of production; set it only after resuming by hand, while status.obligations shows ResumeSource without met"),
+    validation = Rule::new("!has(self.spec.forceDelete) || has(oldSelf.spec.forceDelete) || has(self.spec.resumedByHand) || !(has(oldSelf.status) && has(oldSelf.status.obligations) && oldSelf.status.obligations.exists(o, o.kind == 'ResumeSource' && !has(o.met)))").message("spec.forceDelete: this run owes a resume of production: resume it by hand, set resumedByHand: true, then forceDelete"),
     printcolumn(name = "Number", type_ = "integer", json_path = ".status.number"),
     printcolumn(name = "Started", type_ = "string", json_path = ".status.started"),
     printcolumn(name = "Status", type_ = "string", json_path = ".status.state"),
@@ -64,6 +68,9 @@ use serde::{Deserialize, Serialize};
     validation = Rule::new("(self.mode in ['StartHeld', 'ReleaseHeld', 'End']) == has(self.run)").message("run: with mode StartHeld, ReleaseHeld or End write the name of the CloneRun whose image it is; no other mode takes it").field_path(".run"),
     validation = Rule::new("!has(self.sourceIsDown) || !self.sourceIsDown || self.mode == 'StartHeld'").message("sourceIsDown: only with mode StartHeld, leave it out otherwise").field_path(".sourceIsDown"),
     validation = Rule::new("!(self.mode in ['StartHeld', 'ReleaseHeld', 'End']) || self.trigger != 'Schedule'").message("trigger: a schedule only clones; with this mode write Manual or External").field_path(".trigger"),
+    validation = Rule::new("!has(oldSelf.cancel) || (has(self.cancel) && (self.cancel == oldSelf.cancel || self.cancel == 'Abort'))").message("cancel: set once and never taken back: write Abort after Stop, or leave it as it is").field_path(".cancel"),
+    validation = Rule::new("!has(oldSelf.resumedByHand) || has(self.resumedByHand)").message("resumedByHand: once true it stays").field_path(".resumedByHand"),
+    validation = Rule::new("!has(oldSelf.forceDelete) || has(self.forceDelete)").message("forceDelete: once true it stays").field_path(".forceDelete"),
     validation = Rule::new("(self.trigger == 'Schedule') == has(self.scheduledTime)").message("scheduledTime: a run with trigger Schedule needs scheduledTime, and no other run may have it").field_path(".scheduledTime"),
     validation = Rule::new("!has(self.skip) || self.trigger == 'Schedule'").message("skip: only a run with trigger Schedule may be skipped; to run nothing, create no run").field_path(".skip")
 )]
@@ -100,6 +107,29 @@ pub struct CloneRunSpec {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 128))]
     pub requested_by: String,
+    /// Ends the run early; may be set at any time and go from Stop to Abort. Production is resumed and all else that is owed is
+    /// met first; clone and image stay as they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancel: Option<CancelMode>,
+    /// A person's word that production was resumed by hand; counts as the resume's proof while this run owes one. The run
+    /// then opens no freeze any more. Only `true` may be written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("self").message("resumedByHand: write true, or leave it out"))]
+    pub resumed_by_hand: Option<bool>,
+    /// Lets a deleted run go although something is still owed; where that is the resume, `resumedByHand` is needed too.
+    /// Only `true` may be written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("self").message("forceDelete: write true, or leave it out"))]
+    pub force_delete: Option<bool>,
+}
+
+/// How a run is ended early.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum CancelMode {
+    /// After the step that is under way.
+    Stop,
+    /// At once: a function or a wait is interrupted, the freeze never.
+    Abort,
 }
 
 /// What a run does.
@@ -287,7 +317,7 @@ pub struct Frozen {
     /// Users were held that long.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub milliseconds: Option<i64>,
-    /// Canary, Assumed or ForceWrite.
+    /// Canary, Assumed or ForceWrite; ResumedByHand when a person's word stands for the resume.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspension_proof: Option<String>,
 }

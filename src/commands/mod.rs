@@ -1,5 +1,6 @@
 //! One file or folder per command of the binary, and what commands share.
 
+mod cancel;
 mod cluster;
 mod crd;
 pub mod demo;
@@ -44,9 +45,9 @@ struct Cli {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done; `run --wait` (also `end`, `start-held`, `release-held`), `verify` and `demo`: 0 Succeeded, 1 Warning, 2 Failed, 4 Cancelled, 5 Skipped,
-6 wait timed out; `guest verify`: 2 something must be mended. Errors: 64 usage, 65 input file, 66 not found,
-69 no Kubernetes API, 70 other, 74 file, 77 refused.";
+Exit codes: 0 done; `verify`, `demo` and, with --wait, `run`, `cancel`, `end`, `start-held`, `release-held`: 0 Succeeded,
+1 Warning, 2 Failed, 4 Cancelled, 5 Skipped, 6 wait timed out; `guest verify`: 2 something must be mended.
+Errors: 64 usage, 65 input file, 66 not found, 69 no Kubernetes API, 70 other, 74 file, 77 refused.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -66,6 +67,8 @@ enum Command {
     StartHeld(held::Start),
     /// Take the pins of a held image away; image and clone stay.
     ReleaseHeld(held::Release),
+    /// End a run early: after the step under way, or at once with --abort. The freeze is never interrupted.
+    Cancel(cancel::Arguments),
     /// Show the runs, newest first.
     History(history::Arguments),
     /// Show the logs of a run.
@@ -140,6 +143,7 @@ async fn execute(cli: Cli) -> Result<Exit, CommandError> {
         Command::End(arguments) => held::end(kube, &arguments).await,
         Command::StartHeld(arguments) => held::start(kube, &arguments).await,
         Command::ReleaseHeld(arguments) => held::release(kube, &arguments).await,
+        Command::Cancel(arguments) => cancel::execute(kube, &arguments).await,
         Command::History(arguments) => history::execute(kube, &arguments).await,
         Command::Logs(arguments) => logs::execute(kube, &arguments).await,
         Command::Verify(arguments) => verify::execute(kube, &arguments).await,

@@ -31,10 +31,13 @@ pub struct Arguments {
     /// devices: it also shortens the freeze's cap on our clock.
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = positive)]
     simulated_time_scale: f64,
-    /// Time the schedule begins at, RFC 3339; with simulated devices only. The schedule's clock runs faster by
-    /// --simulated-time-scale. Default now.
+    /// Time the schedule begins at, RFC 3339; with simulated devices only. Default now.
     #[arg(long, value_name = "TIME")]
     simulated_time_start: Option<DateTime<Utc>>,
+    /// How much faster than real time the schedule's clock runs; with simulated devices only. Default as
+    /// --simulated-time-scale.
+    #[arg(long, value_name = "FACTOR", value_parser = positive)]
+    simulated_schedule_scale: Option<f64>,
     /// Serves /healthz and /readyz there over plain HTTP, for the kubelet: 0.0.0.0:8080. Default: not served.
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
@@ -78,7 +81,9 @@ pub async fn execute(kube: &KubeFlags, arguments: Arguments) -> Result<Exit, Com
     };
     let (start, scale) = (
         arguments.simulated_time_start,
-        arguments.simulated_time_scale,
+        arguments
+            .simulated_schedule_scale
+            .unwrap_or(arguments.simulated_time_scale),
     );
     let schedule_clock = match start {
         None if scale == 1.0 => ScheduleClock::system(),

@@ -99,7 +99,9 @@ pub fn report(name: &str, ended: &Followed) -> Exit {
             Exit::TimedOut
         }
         Followed::Interrupted => {
-            println!("{name}: not waited for any longer, the run goes on; deleting it cancels it");
+            println!(
+                "{name}: not waited for any longer, the run goes on; `ibmi-clone cancel {name}` ends it"
+            );
             Exit::Interrupted
         }
     }

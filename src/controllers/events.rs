@@ -71,6 +71,9 @@ fn phase_change(next: &Journal) -> Option<Transition> {
     let note = match (next.phase, next.current().and_then(|at| next.steps.get(at))) {
         (Phase::Queued, Some(_)) => "waits for a device that another run holds".to_owned(),
         (Phase::Running, Some(entry)) => format!("at {}", entry.name),
+        (Phase::Cancelling, Some(entry)) if verdict.is_none() => {
+            format!("a person ends the run; it is at {}", entry.name)
+        }
         (_, _) => said,
     };
     Some(Transition::new(warning, reason, "Run", note))

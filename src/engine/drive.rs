@@ -27,12 +27,14 @@ pub struct Engine<'a> {
     pub writer: &'a str,
 }
 
-/// A person's wish to end the run, seen in the run object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// A person's wish to end the run, seen in the run object. A later one is the stronger one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Cancel {
     /// No wish.
     #[default]
     No,
+    /// End after the step that is under way.
+    Stop,
     /// Interrupt a function or a wait, never the window (deletion of a run works like this).
     Abort,
 }
@@ -75,7 +77,8 @@ impl From<StoreError> for Pass {
 }
 
 impl Engine<'_> {
-    /// Moves the run on. Never panics, never returns an error: whatever happens becomes journal or [`Pass`].
+    /// Moves the run on. Never panics, never returns an error: whatever happens becomes journal or [`Pass`]. `cancel` is
+    /// what the caller knows of; the store is asked at every turn, so that a wish is seen in the middle of a pass.
     pub async fn pass(&self, cancel: Cancel) -> Pass {
         let mut journal = match self.store.load().await {
             Ok(journal) => journal,
@@ -113,6 +116,9 @@ impl Engine<'_> {
             return self.take_over_window(journal).await;
         }
         if journal.verdict.is_some() {
+            if let Some((at, step)) = self.gathering(journal) {
+                return self.plain(journal, at, step).await;
+            }
             return self.finish(journal).await;
         }
         if journal.started_at.is_none() {
@@ -121,11 +127,9 @@ impl Engine<'_> {
             next.phase = Phase::Running;
             self.write(journal, next).await?;
         }
-        if cancel == Cancel::Abort {
-            let message = "the run was deleted or cancelled; clone and image stay as they are";
-            return self
-                .decide_verdict(journal, Phase::Cancelled, "Aborted", message)
-                .await;
+        let cancel = cancel.max(self.store.wishes().cancel);
+        if let Some(flow) = self.cancelled(journal, cancel).await? {
+            return Ok(flow);
         }
         if let Some(message) = self.overdue(journal) {
             return self

@@ -309,6 +309,10 @@ impl Journal {
     pub fn open_obligations(&self) -> impl Iterator<Item = &Obligation> {
         self.obligations.iter().filter(|o| o.met.is_none())
     }
+    /// Whether every obligation is met.
+    pub fn owed_nothing(&self) -> bool {
+        self.open_obligations().next().is_none()
+    }
     /// Whether an obligation of this kind is open.
     pub fn owes(&self, kind: ObligationKind) -> bool {
         self.open_obligations().any(|o| o.kind == kind)

@@ -1,10 +1,12 @@
 //! Moves a run along its line of steps. Knows no Kubernetes, and devices only through `site`.
 //!
-//! [`drive`] is one pass, `admission` and `verdict` what stands before an effect and at the end of a run; [`decide`] the
+//! [`drive`] is one pass, `admission` and `verdict` what stands before an effect and at the end of a run, `cancel` what ends
+//! it early; [`decide`] the
 //! pure table behind it; [`window`] and `freeze_run` the freeze; [`obligations`] what is met whatever happens; [`journal`]
 //! the memory; [`step`] and [`ports`] the borders; [`rules`] the fourteen rules.
 
 mod admission;
+mod cancel;
 pub mod clock;
 pub mod decide;
 pub mod drive;

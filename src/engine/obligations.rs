@@ -27,6 +27,24 @@ pub fn backoff(kind: ObligationKind, attempts: i32) -> Duration {
     }
 }
 
+/// `frozen.suspensionProof` of a freeze that a person ended.
+pub const RESUMED_BY_HAND: &str = "ResumedByHand";
+
+/// A person's `resumedByHand` proves the resume (`product.md` § 7.1) and nothing else: no image comes of such a window.
+pub fn take_persons_word(journal: &mut Journal, now: Timestamp) {
+    if !journal.owes(ObligationKind::ResumeSource) {
+        return;
+    }
+    let how = "resumed by hand: spec.resumedByHand counts as the proof";
+    journal.meet(ObligationKind::ResumeSource, now, how);
+    journal
+        .notes
+        .push(format!("production was {how} of the resume"));
+    if let Some(window) = journal.window.as_mut() {
+        window.suspension_proof = Some(RESUMED_BY_HAND.to_owned());
+    }
+}
+
 impl Engine<'_> {
     /// Tries every open obligation once and notes the outcome in `journal` (not written yet).
     /// Returns when to try again, or `None` when nothing is owed.
@@ -64,6 +82,10 @@ impl Engine<'_> {
                 Ok(Met::NotYet(why)) => why,
                 Err(error) => error.to_string(),
             };
+            if kind == ObligationKind::ResumeSource && self.store.wishes().resumed_by_hand {
+                take_persons_word(journal, now);
+                continue;
+            }
             let mut attempts = 0;
             for open in journal
                 .obligations

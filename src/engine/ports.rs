@@ -1,6 +1,7 @@
 //! What the engine needs from outside besides the devices: a journal store, locks, a clock, a fence.
 
 use super::clock::usable_factor;
+use super::drive::Cancel;
 use super::journal::{Journal, ObligationKind};
 use super::step::{LockKind, Step, StepContext};
 use crate::site::DeviceError;
@@ -23,6 +24,15 @@ pub enum StoreError {
     Lost(String),
 }
 
+/// What a person has asked of the run since it was created (`product.md` § 3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Wishes {
+    /// Whether and how to end it.
+    pub cancel: Cancel,
+    /// A person's word that production was resumed by hand.
+    pub resumed_by_hand: bool,
+}
+
 /// Keeps one run's journal.
 #[async_trait]
 pub trait JournalStore: Send + Sync {
@@ -31,6 +41,10 @@ pub trait JournalStore: Send + Sync {
     /// Replaces `previous` by `next` if and only if the store still holds `previous` (own revision and writer). A change
     /// of anything but the journal (a label) is merged by reading again; a changed journal is `Conflict` (rule 2).
     async fn replace(&self, previous: &Journal, next: &Journal) -> Result<(), StoreError>;
+    /// What is wished of the run, as of the last read or write: asks nobody, so that it may be called inside the window.
+    fn wishes(&self) -> Wishes {
+        Wishes::default()
+    }
 }
 
 /// Outcome of taking all locks of a run.

@@ -140,6 +140,15 @@ pub trait Step: Send + Sync {
     fn discharges(&self) -> &'static [ObligationKind] {
         &[]
     }
+    /// The run is aborted while this step is under way: its output then (it counts as done), for steps that gather what it
+    /// leaves, and what a person must know. `None` = there is nothing to gather. Asks no device.
+    fn aborted(&self, _entry: &Entry) -> Option<(Facts, String)> {
+        None
+    }
+    /// Whether the step is still taken for a short while after a cancel, when its turn has come: it keeps what would be lost.
+    fn gathers(&self) -> bool {
+        false
+    }
     /// Looks; changes nothing.
     async fn observe(&self, context: &StepContext<'_>) -> Observation;
     /// Values of the device that the effect will change; read just before the intent is written.

@@ -16,6 +16,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+mod cancel;
+
 const AGAIN: Duration = Duration::from_secs(2);
 
 /// What an effect answers.

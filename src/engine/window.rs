@@ -63,6 +63,13 @@ impl Engine<'_> {
             self.write(journal, next).await?;
             return Ok(again.map_or(Flow::On, Flow::Wait));
         }
+        if self.store.wishes().resumed_by_hand {
+            // A person's word is about a freeze of the past; it must never stand for the resume of one that is to come.
+            let text = "production was resumed by hand: this run opens no freeze any more; look why it could not be resumed, then start a new run";
+            return self
+                .window_verdict(journal, &Failure::new("ResumedByHand", text))
+                .await;
+        }
         if let Some(wait) = self.may_act(journal, &WINDOW_LOCKS).await? {
             return Ok(wait);
         }

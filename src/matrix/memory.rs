@@ -2,7 +2,7 @@
 
 use super::controls::{Controls, Injected, Point};
 use crate::engine::journal::Journal;
-use crate::engine::ports::{Acquired, Clock, JournalStore, Locks, StoreError};
+use crate::engine::ports::{Acquired, Clock, JournalStore, Locks, StoreError, Wishes};
 use crate::engine::rules::{Rule, kept};
 use crate::engine::step::LockKind;
 use crate::simulators::clock::SimulatedClock;
@@ -16,6 +16,8 @@ use std::time::Duration;
 pub struct MemoryStore {
     pub journal: Arc<Mutex<Journal>>,
     pub controls: Controls,
+    /// What a person wishes, seen from this revision of the journal on.
+    pub wishes: Arc<Mutex<(i64, Wishes)>>,
 }
 
 impl MemoryStore {
@@ -23,7 +25,12 @@ impl MemoryStore {
         Self {
             journal: Arc::new(Mutex::new(journal)),
             controls,
+            wishes: Arc::default(),
         }
+    }
+    /// Makes a wish at a revision of the journal.
+    pub fn wish(&self, revision: i64, wishes: Wishes) {
+        *self.wishes.lock().unwrap_or_else(PoisonError::into_inner) = (revision, wishes);
     }
     pub fn get(&self) -> Journal {
         self.journal
@@ -43,6 +50,15 @@ impl JournalStore for MemoryStore {
         let journal = self.get();
         self.controls.loaded();
         Ok(journal)
+    }
+
+    fn wishes(&self) -> Wishes {
+        let (from, wishes) = *self.wishes.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.get().revision >= from {
+            wishes
+        } else {
+            Wishes::default()
+        }
     }
 
     async fn replace(&self, previous: &Journal, next: &Journal) -> Result<(), StoreError> {

@@ -2,6 +2,7 @@
 //!
 //! Unit tests only. [`stage`] is the site, [`scenario`] runs one combination on it, [`verdict`] judges its end, [`tests`] goes through all of them and prints how many there were.
 
+mod cancel;
 pub mod controls;
 mod faulty;
 pub mod memory;

@@ -162,6 +162,7 @@ impl RunUnderTest {
             store: MemoryStore {
                 journal: self.store.journal.clone(),
                 controls: controls.clone(),
+                wishes: self.store.wishes.clone(),
             },
             clock: MatrixClock {
                 controls: controls.clone(),
@@ -259,6 +260,11 @@ impl RunUnderTest {
             writer: "one",
         };
         engine.pass(Cancel::No).now_or_never()
+    }
+
+    /// Whether the target set's lock names this run as the image's owner.
+    pub fn owns_image(&self) -> bool {
+        *self.locks.owned.lock().unwrap()
     }
 
     /// Whether production is suspended now.

@@ -21,7 +21,7 @@ const FAULTS: [Injected; 10] = [
     Injected::CloneStarted,
 ];
 
-fn setting(function: &'static str, canary: bool) -> Setting {
+pub(super) fn setting(function: &'static str, canary: bool) -> Setting {
     Setting {
         function,
         canary,
@@ -43,7 +43,7 @@ fn combination(
 
 /// Single faults that apply to a setting, at every point. A self-resume is only noticed by the canary, so it is tried
 /// only with it; a network that swallows the operator's death matters only where the operator dies.
-fn singles(stage: &Stage, setting: Setting) -> Vec<(Setting, usize, String, Injected)> {
+pub(super) fn singles(stage: &Stage, setting: Setting) -> Vec<(Setting, usize, String, Injected)> {
     let mut all = Vec::new();
     for (at, (point, name)) in points(stage, setting).into_iter().enumerate() {
         let mut faults = FAULTS.to_vec();

@@ -236,7 +236,10 @@ async fn a_bad_run_is_refused_with_field_and_remedy() {
         ("/spec/scheduledTime", json!("2026-11-23T00:00:00Z"), "spec.scheduledTime", "no other run may have it"),
         ("/spec/skip", json!({"reason": "DeadlineExceeded", "slots": 1}), "spec.skip", "only a run with trigger Schedule"),
         ("/spec/skip", json!({"reason": "Tired", "slots": 1}), "spec.skip.reason", "\"DeadlineExceeded\""),
-        ("/spec/cancel", json!("Abort"), "spec.cancel", "field not declared"),
+        ("/spec/cancel", json!("Now"), "spec.cancel", "\"Stop\", \"Abort\""),
+        ("/spec/resumedByHand", json!(false), "spec.resumedByHand", "write true, or leave it out"),
+        ("/spec/forceDelete", json!(false), "spec.forceDelete", "write true, or leave it out"),
+        ("/spec/cancelled", json!(true), "spec.cancelled", "field not declared"),
     ];
     for (pointer, value, field, remedy) in cases {
         let mut object = run("bad");

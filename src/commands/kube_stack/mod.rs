@@ -206,6 +206,17 @@ impl KubeStack {
     /// # Errors
     /// When it does not get ready.
     pub async fn start_controller_manager(&mut self) -> Result<(), KubeStackError> {
+        self.start_controller_manager_with(&[]).await
+    }
+
+    /// The same with more flags; `--controllers=NAME` adds a controller.
+    ///
+    /// # Errors
+    /// As [`KubeStack::start_controller_manager`].
+    pub async fn start_controller_manager_with(
+        &mut self,
+        flags: &[&str],
+    ) -> Result<(), KubeStackError> {
         if self.controller_manager.is_some() {
             return Ok(());
         }
@@ -218,15 +229,20 @@ impl KubeStack {
                 http: self.http.clone(),
                 url: format!("https://127.0.0.1:{port}/healthz"),
             };
-            (
-                self.files
-                    .controller_manager_arguments(access.kubeconfig(), port),
-                probe,
-            )
+            let mut arguments = self
+                .files
+                .controller_manager_arguments(access.kubeconfig(), port);
+            arguments.extend(flags.iter().map(|&flag| flag.to_owned()));
+            (arguments, probe)
         })
         .await?;
         self.controller_manager = Some(process);
         Ok(())
+    }
+
+    /// Process id of kube-controller-manager, once it was started.
+    pub fn controller_manager_pid(&self) -> Option<u32> {
+        self.controller_manager.as_ref().map(Process::id)
     }
 
     /// Kills kube-apiserver as a power failure would. Clients see refused connections until

@@ -95,6 +95,11 @@ impl Process {
         }
     }
 
+    /// Process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits until the probe answers with success.
     ///
     /// # Errors

@@ -173,6 +173,7 @@ fn commands(
         "RESUME does no harm on a system that is not suspended; it may then end with an error."
             .to_owned(),
     );
+    out.extend(by_hand(owed));
     if owes(ObligationKind::StopWatchdog) {
         out.push("Only after that, on production:".to_owned());
         out.push(command(
@@ -196,6 +197,40 @@ fn commands(
                 &format!("stopfcconsistgrp {group}"),
                 "never with -force; only while the group is preparing or prepared",
             ));
+        }
+    }
+    out
+}
+
+/// How a person says that production was resumed by hand, and how a run is let go whose devices never come back.
+fn by_hand(owed: &[(&CloneRun, &Obligation)]) -> Vec<String> {
+    let patch = |run: &CloneRun, field: &str| {
+        let namespace = run.namespace().unwrap_or_default();
+        let name = run.name_any();
+        format!(
+            "    kubectl -n {namespace} patch crun {name} --type merge -p '{{\"spec\":{{\"{field}\":true}}}}'"
+        )
+    };
+    let mut out = Vec::new();
+    for (run, _) in owed
+        .iter()
+        .filter(|(_, o)| o.kind == ObligationKind::ResumeSource)
+    {
+        out.push(format!(
+            "After that, and only if production works again and the operator cannot reach it, tell {} so:",
+            run.name_any()
+        ));
+        out.push(patch(run, "resumedByHand"));
+    }
+    let mut told: Vec<String> = Vec::new();
+    for (run, _) in owed {
+        let name = run.name_any();
+        if run.metadata.deletion_timestamp.is_some() && !told.contains(&name) {
+            out.push(format!(
+                "{name} is being deleted and waits for what it owes; to let it go undone:"
+            ));
+            out.push(patch(run, "forceDelete"));
+            told.push(name);
         }
     }
     out

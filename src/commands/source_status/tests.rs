@@ -97,3 +97,24 @@ fn the_commands_are_printed_even_when_no_cluster_answers() {
         "{text}"
     );
 }
+
+#[test]
+fn a_persons_word_is_offered_only_for_a_resume_and_force_only_for_a_deleted_run() {
+    let owed = owing(&[ObligationKind::ResumeSource]);
+    let text = report_of(std::slice::from_ref(&owed));
+    let line =
+        "patch crun nightly-user-x7k2p --type merge -p '{\"spec\":{\"resumedByHand\":true}}'";
+    assert!(text.contains(line), "{text}");
+    let resume = text.find("OPTION(*RESUME)").expect("is said");
+    assert!(
+        resume < text.find(line).expect("is said"),
+        "production first"
+    );
+    assert!(!text.contains("forceDelete"), "{text}");
+    let mut deleted = owing(&[ObligationKind::LeavePrepared]);
+    let now = serde_json::from_str("\"2026-11-24T00:02:00Z\"");
+    deleted.metadata.deletion_timestamp = Some(now.expect("is a time"));
+    let text = report_of(&[deleted]);
+    assert!(text.contains("{\"spec\":{\"forceDelete\":true}}"), "{text}");
+    assert!(!text.contains("resumedByHand"), "{text}");
+}

@@ -2,7 +2,7 @@
 //! (rule 13), it is reported by name, and what production is owed is met all the same: obligations decode from their own
 //! small struct.
 
-use crate::api::{CloneEnvironmentSpec, CloneRun, FIELD_MANAGER};
+use crate::api::{CloneEnvironmentSpec, CloneRun, FIELD_MANAGER, FINALIZER};
 use crate::controllers::context::{Caller, Context};
 use crate::controllers::events::{Transition, publish};
 use crate::controllers::run::store::call;
@@ -10,13 +10,13 @@ use crate::controllers::text::cut;
 use crate::engine::ports::StoreError;
 use crate::recipe::Pins;
 use crate::site::AspName;
-use kube::api::DynamicObject;
+use kube::api::{DynamicObject, Patch, PatchParams};
 use kube::core::ApiResource;
 use kube::core::error_boundary::InvalidObject;
 use kube::runtime::controller::Action;
 use kube::{Api, ResourceExt};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The least that tells whether production may be suspended, and how to resume it.
 #[derive(Debug, Default, Deserialize)]
@@ -77,7 +77,21 @@ pub async fn report(context: &Context, invalid: &InvalidObject) -> Result<Action
     )];
     // A hand that corrects the status changes no generation: looked at again by time.
     let mut next = Action::requeue(context.pace().seconds(60));
-    if owed.resume() {
+    let wish = |field: &str| object.data["spec"][field] == true;
+    let resume_owed = owed.resume() && !wish("resumedByHand");
+    if object.metadata.deletion_timestamp.is_some() && wish("forceDelete") && !resume_owed {
+        let note = "deleted by force without being read: look on source and array whether anything is left";
+        tracing::error!(run = name, namespace, "run let go by force");
+        publish(
+            &context.recorder,
+            &shell(&object),
+            &[told("ForceDeleted", note.to_owned())],
+        )
+        .await;
+        release(&api, &object).await?;
+        return Ok(Action::await_change());
+    }
+    if resume_owed {
         let outcome = resume(context, &namespace, &owed).await;
         let done = outcome.is_ok();
         let note = outcome.unwrap_or_else(|text| {
@@ -98,6 +112,25 @@ pub async fn report(context: &Context, invalid: &InvalidObject) -> Result<Action
     let shell = shell(&object);
     publish(&context.recorder, &shell, &list).await;
     Ok(next)
+}
+
+/// Takes our finalizer off.
+async fn release(api: &Api<DynamicObject>, object: &DynamicObject) -> Result<(), StoreError> {
+    let kept: Vec<&String> = object
+        .finalizers()
+        .iter()
+        .filter(|f| *f != FINALIZER)
+        .collect();
+    let patch = Patch::Merge(json!({"metadata": {
+        "uid": object.uid(),
+        "resourceVersion": object.resource_version(),
+        "finalizers": kept,
+    }}));
+    let parameters = PatchParams::default();
+    match call(api.patch(&object.name_any(), &parameters, &patch)).await {
+        Ok(_) | Err(StoreError::Gone) => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 async fn resume(context: &Context, namespace: &str, owed: &Owed) -> Result<String, String> {
@@ -129,7 +162,6 @@ fn shell(object: &DynamicObject) -> CloneRun {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn obligations_are_found_in_a_status_nothing_else_can_read() {

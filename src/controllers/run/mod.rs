@@ -2,6 +2,7 @@
 
 pub mod broken;
 pub mod finish;
+pub mod forced;
 pub mod logs;
 pub mod numbers;
 pub mod opening;
@@ -18,14 +19,18 @@ use crate::controllers::locks::{KubeLocks, device_locks};
 use crate::controllers::ports::OpenError;
 use crate::engine::drive::{Cancel, Engine, Pass};
 use crate::engine::journal::{Journal, ObligationKind, Phase, Verdict};
+use crate::engine::obligations::take_persons_word;
 use crate::engine::ports::{JournalStore, StoreError};
+use crate::engine::time::Timestamp;
 use crate::site::{Site, errand};
 use kube::ResourceExt;
+use kube::api::{Patch, PatchParams};
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::Action;
 use logs::RunLogs;
 use opening::Opening;
 use order::PlanFailed;
+use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
 use store::{KubeStore, call, is_open};
@@ -118,7 +123,7 @@ async fn pass(
     let recipe = context.recipes.build(&plan, sink);
     let locks = locks_of(context, run, status);
     let errand = context.errand("run", &namespace, &run.name_any());
-    let pass = drive(context, run, &store, &recipe, &locks, &site);
+    let pass = drive(context, &store, &recipe, &locks, &site);
     let outcome = errand::on_behalf_of(&errand, pass).await;
     if let Pass::Final(_) = &outcome {
         let environments = context.environments(&namespace);
@@ -143,7 +148,6 @@ fn locks_of(context: &Context, run: &CloneRun, status: &CloneRunStatus) -> KubeL
 
 async fn drive(
     context: &Context,
-    run: &CloneRun,
     store: &KubeStore,
     recipe: &crate::engine::ports::Recipe,
     locks: &KubeLocks,
@@ -158,13 +162,8 @@ async fn drive(
         fence: &context.fence,
         writer: &context.config.writer,
     };
-    // Deleting a run ends it like an abort: the finalizer stays until the verdict.
-    let cancel = if run.metadata.deletion_timestamp.is_some() {
-        Cancel::Abort
-    } else {
-        Cancel::No
-    };
-    engine.pass(cancel).await
+    // The store knows what is wished of the run, as of the last read or write.
+    engine.pass(Cancel::No).await
 }
 
 /// What follows a pass: events of the accepted writes, the environment's SourceFrozen, the end of a final run.
@@ -179,6 +178,10 @@ async fn after(
     match outcome {
         Pass::Again(wait, journal) => {
             source_frozen(context, run, &journal).await?;
+            if !journal.owed_nothing() && forced::let_go(context, store, &journal).await? {
+                return Ok(Action::await_change());
+            }
+            acknowledge(context, store).await?;
             Ok(Action::requeue(wait))
         }
         Pass::Final(journal) => {
@@ -197,6 +200,27 @@ async fn after(
             tracing::warn!(run = name, error = text, "pass ended early, tried again");
             Ok(Action::requeue(context.pace().seconds(5)))
         }
+    }
+}
+
+/// A field that was set and changed nothing yet is acknowledged all the same.
+async fn acknowledge(context: &Context, store: &KubeStore) -> Result<(), StoreError> {
+    let Some(run) = store.last() else {
+        return Ok(());
+    };
+    let generation = run.metadata.generation;
+    if run.status.as_ref().and_then(|s| s.observed_generation) == generation {
+        return Ok(());
+    }
+    let runs = context.runs(&run.namespace().unwrap_or_default());
+    let seen = Patch::Merge(json!({
+        "metadata": {"uid": run.uid()},
+        "status": {"observedGeneration": generation},
+    }));
+    let parameters = PatchParams::default();
+    match call(runs.patch_status(&run.name_any(), &parameters, &seen)).await {
+        Ok(_) | Err(StoreError::Gone) => Ok(()),
+        Err(error) => Err(error),
     }
 }
 
@@ -255,14 +279,17 @@ async fn blocked(
     next.revision += 1;
     next.writer = context.config.writer.clone();
     let now = context.now();
-    let owed = journal.window_open() || journal.open_obligations().next().is_some();
+    let wishes = store.wishes();
+    if wishes.resumed_by_hand {
+        take_persons_word(&mut next, now);
+    }
+    let owed = next.window_open() || !next.owed_nothing();
     let overdue = match patience {
         Patience::None => true,
         Patience::Until(limit) => {
             let since = journal.started_at.or_else(|| {
                 let created = run.creation_timestamp()?.0.as_second();
-                chrono::DateTime::from_timestamp(created, 0)
-                    .map(crate::engine::time::Timestamp::new)
+                chrono::DateTime::from_timestamp(created, 0).map(Timestamp::new)
             });
             let limit = i64::try_from(limit.as_millis()).unwrap_or(i64::MAX);
             since.is_some_and(|since| now.since(since) > limit)
@@ -274,16 +301,11 @@ async fn blocked(
             owed.attempts = owed.attempts.max(1);
             owed.message = Some(text.to_owned());
         }
+    } else if wishes.cancel != Cancel::No {
+        let why = format!("cancelled while its devices could not be used: {text}");
+        end(&mut next, Phase::Cancelled, "Aborted", &why, now);
     } else if overdue {
-        next.phase = Phase::Failed;
-        next.started_at = next.started_at.or(Some(now));
-        next.finished_at = Some(now);
-        next.verdict = Some(Verdict {
-            phase: Phase::Failed,
-            reason: reason.to_owned(),
-            message: text.to_owned(),
-            at: now,
-        });
+        end(&mut next, Phase::Failed, reason, text, now);
     } else if let Some(entry) = journal.current().and_then(|at| next.steps.get_mut(at)) {
         entry.message = Some(text.to_owned());
     }
@@ -296,12 +318,30 @@ async fn blocked(
         store.replace(&journal, &next).await?;
         publish(&context.recorder, run, &store.take_events()).await;
     }
+    source_frozen(context, run, &next).await?;
     if next.phase.is_final() {
         let row = store.last().unwrap_or_else(|| run.clone());
         finish::finish(context, &row).await?;
         return Ok(Action::await_change());
     }
+    let stored = if unchanged { &journal } else { &next };
+    if owed && forced::let_go(context, store, stored).await? {
+        return Ok(Action::await_change());
+    }
+    acknowledge(context, store).await?;
     Ok(Action::requeue(context.pace().seconds(10)))
+}
+
+fn end(journal: &mut Journal, phase: Phase, reason: &str, message: &str, now: Timestamp) {
+    journal.phase = phase;
+    journal.started_at = journal.started_at.or(Some(now));
+    journal.finished_at = Some(now);
+    journal.verdict.get_or_insert_with(|| Verdict {
+        phase,
+        reason: reason.to_owned(),
+        message: message.to_owned(),
+        at: now,
+    });
 }
 
 /// After an error of the API server: again soon.

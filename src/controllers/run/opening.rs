@@ -6,7 +6,7 @@
 
 use super::logs::RunLogs;
 use super::status::{RowFacts, build};
-use super::store::{call, writes_as_us};
+use super::store::{call, wishes_of, writes_as_us};
 use super::{numbers, order, target};
 use crate::api::run::{CloneRunStatus, Resolved, RunMode};
 use crate::api::schedule::{SkipReason, default_deadline_seconds};
@@ -15,9 +15,11 @@ use crate::api::{
     OPENED_ANNOTATION, OUTCOME_LABEL,
 };
 use crate::controllers::context::{Context, digest};
+use crate::controllers::environment::status::opening_key;
 use crate::controllers::environment::{pins, verify};
 use crate::controllers::events::{Transition, publish};
 use crate::controllers::schedule::create::skip_words;
+use crate::engine::drive::Cancel;
 use crate::engine::journal::{Journal, Phase, Verdict};
 use crate::engine::ports::StoreError;
 use chrono::{DateTime, TimeDelta};
@@ -73,6 +75,11 @@ pub async fn open(context: &Context, run: &CloneRun) -> Result<Opening, StoreErr
     let namespace = run.namespace().unwrap_or_default();
     let name = &run.spec.environment;
     let found = call(context.environments(&namespace).get_opt(name)).await?;
+    if wishes_of(run).cancel != Cancel::No && !number_reserved(found.as_ref(), run) {
+        let message = "cancelled before it was opened; nothing was done";
+        close(context, run, Phase::Cancelled, "Aborted", message).await?;
+        return Ok(Opening::Over);
+    }
     let Some(environment) = found else {
         // `kubectl apply -f DIR` may send the run before its environment.
         if age(context, run) < context.pace().seconds(30) {
@@ -102,6 +109,14 @@ pub async fn open(context: &Context, run: &CloneRun) -> Result<Opening, StoreErr
         return skip(context, run, reason, &message).await;
     }
     write_opening(context, run, &environment, unusable).await
+}
+
+/// A run that has its number goes on to be opened, so that the history has no gap; its first pass ends it.
+fn number_reserved(environment: Option<&CloneEnvironment>, run: &CloneRun) -> bool {
+    let opening = environment
+        .and_then(|e| e.status.as_ref())
+        .and_then(|s| s.opening.as_ref());
+    opening == Some(&opening_key(run)) || run.labels().contains_key(NUMBER_LABEL)
 }
 
 /// A scheduled run that is found later than its deadline: nobody was there to open it in time, or it came back from a

@@ -239,6 +239,8 @@ fn put_words(status: &mut CloneRunStatus, journal: &Journal) {
             )
         });
         ("Queued".to_owned(), text.unwrap_or_default())
+    } else if journal.phase == Phase::Cancelling {
+        ("Stopping".to_owned(), stopping(journal))
     } else {
         let at = journal.current().and_then(|at| journal.steps.get(at));
         let text = at.and_then(|e| e.message.clone()).unwrap_or_default();
@@ -262,6 +264,18 @@ fn put_words(status: &mut CloneRunStatus, journal: &Journal) {
     status.message = kept(stable(&message, MESSAGE), status.message.take());
 }
 
+/// A stop was seen and the step under way is waited for.
+fn stopping(journal: &Journal) -> String {
+    let Some(entry) = journal.current().and_then(|at| journal.steps.get(at)) else {
+        return String::new();
+    };
+    let ends = format!("ends after {}", entry.name);
+    match &entry.message {
+        Some(waits) => format!("{ends}: {waits}"),
+        None => ends,
+    }
+}
+
 fn queue(journal: &Journal) -> Option<Queue> {
     let notes = journal.steps.iter().filter_map(|e| e.message.as_deref());
     notes
@@ -274,7 +288,8 @@ fn queue(journal: &Journal) -> Option<Queue> {
         })
 }
 
-fn obligation_words(kind: ObligationKind) -> &'static str {
+/// What is owed, in words.
+pub fn obligation_words(kind: ObligationKind) -> &'static str {
     match kind {
         ObligationKind::ResumeSource => "resuming production",
         ObligationKind::StopWatchdog => "ending the watchdog on production",

@@ -6,11 +6,12 @@
 
 use super::logs::RunLogs;
 use super::status::{RowFacts, build, journal_of};
-use crate::api::run::LogRef;
+use crate::api::run::{CancelMode, LogRef};
 use crate::api::{CloneRun, CloneRunStatus};
 use crate::controllers::events::{Transition, transitions};
+use crate::engine::drive::Cancel;
 use crate::engine::journal::Journal;
-use crate::engine::ports::{JournalStore, StoreError};
+use crate::engine::ports::{JournalStore, StoreError, Wishes};
 use crate::engine::time::Timestamp;
 use crate::site::transcript::Transcript;
 use async_trait::async_trait;
@@ -161,6 +162,19 @@ fn row_facts(run: &CloneRun) -> RowFacts {
     }
 }
 
+/// What a person has asked of a run. Deleting a run ends it like an abort: the finalizer stays until the verdict.
+pub fn wishes_of(run: &CloneRun) -> Wishes {
+    let cancel = match (run.metadata.deletion_timestamp.is_some(), run.spec.cancel) {
+        (true, _) | (false, Some(CancelMode::Abort)) => Cancel::Abort,
+        (false, Some(CancelMode::Stop)) => Cancel::Stop,
+        (false, None) => Cancel::No,
+    };
+    Wishes {
+        cancel,
+        resumed_by_hand: run.spec.resumed_by_hand == Some(true),
+    }
+}
+
 /// The journal of a run object; an empty one when it was never opened.
 pub fn journal_of_run(run: &CloneRun) -> Journal {
     run.status.as_ref().map(journal_of).unwrap_or_default()
@@ -201,6 +215,12 @@ pub async fn call<T>(
 impl JournalStore for KubeStore {
     async fn load(&self) -> Result<Journal, StoreError> {
         Ok(journal_of_run(&self.read().await?))
+    }
+
+    fn wishes(&self) -> Wishes {
+        let last = self.last.lock().ok();
+        last.and_then(|run| run.as_ref().map(wishes_of))
+            .unwrap_or_default()
     }
 
     async fn replace(&self, previous: &Journal, next: &Journal) -> Result<(), StoreError> {

@@ -330,6 +330,9 @@ impl Step for CollectLogs {
     fn locks(&self) -> &'static [LockKind] {
         &[LockKind::Clone]
     }
+    fn gathers(&self) -> bool {
+        true
+    }
     async fn observe(&self, context: &StepContext<'_>) -> Observation {
         let again = self.plan.pace.short_retry();
         self.look(context)

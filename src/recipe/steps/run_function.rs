@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(super) const ID: &str = "run-function";
-/// Output: [`OK`], [`FAILED`], [`OVERRUN`] or [`VANISHED`].
+/// Output: [`OK`], [`FAILED`], [`OVERRUN`], [`VANISHED`] or [`LEFT`].
 pub(super) const RESULT: &str = "result";
 /// Result of a job that ended normally.
 pub(super) const OK: &str = "ok";
@@ -29,6 +29,8 @@ pub(super) const FAILED: &str = "failed";
 pub(super) const OVERRUN: &str = "overrun";
 /// Result of a job that started and is gone without an end in the history log. It is never started again.
 pub(super) const VANISHED: &str = "vanished";
+/// Result of a job that an abort no longer waits for. Nobody ends it: it may be saving.
+pub(super) const LEFT: &str = "left";
 /// Output: qualified job name.
 pub(super) const JOB: &str = "jobName";
 /// Output of an overrun: what the job did at the last look.
@@ -264,6 +266,24 @@ impl Step for RunFunction {
     }
     fn locks(&self) -> &'static [LockKind] {
         &[LockKind::Clone]
+    }
+    /// The waiting ends and the job is left: the design pages know no ENDJOB, and a save that is cut off leaves a tape
+    /// nobody can read.
+    fn aborted(&self, entry: &Entry) -> Option<(Facts, String)> {
+        let Some(job) = gate::given(entry) else {
+            let words = format!(
+                "whether job {} was submitted on clone {} is not known; look there with WRKJOB before using it",
+                self.plan.job_name(),
+                self.plan.clone_label()
+            );
+            return Some((facts([(RESULT, LEFT.to_owned())]), words));
+        };
+        let words = format!(
+            "job {job} on clone {} was left as it is, nobody ended it: ENDJOB JOB({job}) OPTION(*CNTRLD) there ends it",
+            self.plan.clone_label()
+        );
+        let out = facts([(JOB, job.to_owned()), (RESULT, LEFT.to_owned())]);
+        Some((out, words))
     }
     async fn observe(&self, context: &StepContext<'_>) -> Observation {
         let again = self.plan.pace.silence();

@@ -25,6 +25,8 @@ pub struct World {
     looks: Mutex<BTreeMap<String, Vec<Instant>>>,
     acts: Mutex<Vec<String>>,
     opened: Mutex<Vec<String>>,
+    /// What cannot be met now; when there is anything, step suspend-source owes [`OWED`].
+    unmet: Mutex<BTreeSet<ObligationKind>>,
     /// Facts added to the output of a step.
     pub outputs: Mutex<BTreeMap<String, Facts>>,
 }
@@ -36,6 +38,10 @@ impl World {
     }
     pub fn let_go(&self, step: &str) {
         self.held.lock().unwrap().remove(step);
+    }
+    /// The source does not answer from now on, or answers again.
+    pub fn cannot_meet(&self, kinds: &[ObligationKind]) {
+        *self.unmet.lock().unwrap() = kinds.iter().copied().collect();
     }
     /// Sending the effect of the step does not end before [`World::speed_up`].
     pub fn slow_down(&self, step: &str) {
@@ -80,6 +86,12 @@ impl World {
     }
 }
 
+/// What step suspend-source owes once [`World::cannot_meet`] was called.
+pub const OWED: &[ObligationKind] = &[
+    ObligationKind::ResumeSource,
+    ObligationKind::RemoveParameters,
+];
+
 pub const STEPS: &[&str] = &[
     "verify-site",
     "write-parameters",
@@ -117,6 +129,13 @@ impl Step for FakeStep {
         match self.id {
             "verify-site" => &[],
             _ => &[LockKind::Clone, LockKind::TargetSet],
+        }
+    }
+    fn incurs(&self) -> &'static [ObligationKind] {
+        if self.id == "suspend-source" && !self.world.unmet.lock().unwrap().is_empty() {
+            OWED
+        } else {
+            &[]
         }
     }
     async fn observe(&self, context: &StepContext<'_>) -> Observation {
@@ -162,11 +181,14 @@ impl Step for FakeStep {
     }
 }
 
-struct NothingOwed;
+struct Owed(Arc<World>);
 
 #[async_trait]
-impl Settle for NothingOwed {
-    async fn meet(&self, _: ObligationKind, _: &StepContext<'_>) -> Result<Met, DeviceError> {
+impl Settle for Owed {
+    async fn meet(&self, kind: ObligationKind, _: &StepContext<'_>) -> Result<Met, DeviceError> {
+        if self.0.unmet.lock().unwrap().contains(&kind) {
+            return silent();
+        }
         Ok(Met::Yes("nothing was suspended".to_owned()))
     }
 }
@@ -189,7 +211,7 @@ impl Recipes for FakeRecipes {
             name: "fake-v1".to_owned(),
             steps: STEPS.iter().map(step).collect(),
             window: None,
-            settle: Arc::new(NothingOwed),
+            settle: Arc::new(Owed(self.0.clone())),
             run_limit: Duration::from_secs(600),
             locks_from: 1,
             lock_set: every_lock,

@@ -135,6 +135,21 @@ impl Field {
         Operator(shutdown.drop_guard(), task)
     }
 
+    /// Sets a field of a run's spec, as a person does.
+    pub async fn set(&self, run: &str, field: &str, value: Value) -> Result<CloneRun, kube::Error> {
+        let change = json!({"spec": {field: value}});
+        let patch = kube::api::Patch::Merge(&change);
+        self.runs().patch(run, &Default::default(), &patch).await
+    }
+
+    /// Waits until the run is at this step.
+    pub async fn at_step(&self, run: &str, step: &str) -> CloneRun {
+        self.until(run, |r| {
+            r.status.as_ref().and_then(|s| s.step.as_deref()) == Some(step)
+        })
+        .await
+    }
+
     pub fn runs(&self) -> Api<CloneRun> {
         Api::namespaced(self.client.clone(), &self.namespace)
     }

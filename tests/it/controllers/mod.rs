@@ -1,5 +1,6 @@
 //! The controllers on the real API server, with devices that are not there and steps the tests hold and let go.
 
+mod cancel;
 mod credentials;
 mod fakes;
 pub mod field;

@@ -2,6 +2,7 @@
 //! on real sockets. Every test asks three things: how the run ends, whether the message names the thing and says what a
 //! person can do, and whether the world saw anything that must never happen.
 
+mod cancel;
 mod credentials;
 mod end;
 mod freeze;

@@ -102,6 +102,17 @@ impl OperatorProcess {
     /// Starts the program as the kubelet would: arguments of the release's Deployment, a token of its account and no
     /// other way to the API. Its health is served on a free loopback port, simulated devices are `scale` times as fast.
     pub async fn start(stack: &KubeStack, namespace: &str, release: &str, scale: f64) -> Self {
+        Self::start_with(stack, namespace, release, scale, &[]).await
+    }
+
+    /// The same with more arguments.
+    pub async fn start_with(
+        stack: &KubeStack,
+        namespace: &str,
+        release: &str,
+        scale: f64,
+        more: &[&str],
+    ) -> Self {
         let client = stack.client().unwrap();
         let deployments: Api<Deployment> = Api::namespaced(client.clone(), namespace);
         let deployment = deployments.get(release).await.unwrap();
@@ -118,6 +129,7 @@ impl OperatorProcess {
         let child = Command::new(assert_cmd::cargo::cargo_bin("ibmi-clone"))
             .args(&arguments)
             .args(["--simulated-time-scale", &scale.to_string()])
+            .args(more)
             .arg("--kubeconfig")
             .arg(&kubeconfig)
             .env_clear()

@@ -1,0 +1,215 @@
+//! This operator, as a process of its own.
+
+use super::api_server::Writes;
+use super::process::{self, Usage};
+use super::watch::{Seen, Watcher};
+use super::{Fire, NAMESPACES, each, namespace_of, sleep_until, slot_after};
+use chrono::{DateTime, TimeDelta, Timelike, Utc};
+use ibmi_clone_operator::api::{CloneEnvironment, CloneRun, ENVIRONMENT_LABEL, OUTCOME_LABEL};
+use ibmi_clone_operator::commands::kube_stack::KubeStack;
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::{Api, Client};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+use std::time::Duration;
+
+/// N environments that are due once a day, and an operator that serves them.
+pub struct Bench {
+    client: Client,
+    kubeconfig: PathBuf,
+    n: usize,
+    operator: Mutex<Child>,
+    before: Mutex<Usage>,
+}
+
+/// What a restart gave.
+pub struct Restarted {
+    pub seen: Seen,
+    pub first_after_restart: f64,
+}
+
+fn environment(i: usize, slot: DateTime<Utc>) -> Value {
+    let host = json!({"address": "192.0.2.1", "credentials": {"name": "none"}});
+    json!({
+        "apiVersion": "ibmiclone.dev/v1alpha1", "kind": "CloneEnvironment",
+        "metadata": {"name": format!("e{i}")},
+        "spec": {
+            "function": "HOLD",
+            "schedule": {"cron": [line(slot)], "timeZone": "UTC"},
+            "source": {
+                "partition": {"managedSystem": "BENCH", "name": format!("PROD{i}")},
+                "host": host, "identities": [{"serialNumber": format!("78B{i:04}"), "partitionId": 3}],
+            },
+            "clone": {
+                "partition": {"managedSystem": "BENCH", "name": format!("CLONE{i}")}, "host": host, "network": "Isolated",
+                "personality": {
+                    "systemName": "CLONE",
+                    "interfaces": [{"address": "192.0.2.2", "netmask": "255.255.255.0", "lineDescription": "ETHLINE", "resource": "CMN03"}],
+                },
+            },
+            "console": {"hmc": {"endpoints": ["https://192.0.2.3"], "credentials": {"name": "none"}}},
+            "virtualIo": {"vscsi": {"adapters": [{"server": "VIOS1", "vhost": "vhost3"}]}},
+            "storage": {"spectrumVirtualize": {
+                "endpoint": "https://192.0.2.4:7443", "credentials": {"name": "none"}, "consistencyGroups": [format!("G{i}")],
+            }},
+        },
+    })
+}
+
+fn line(slot: DateTime<Utc>) -> String {
+    format!("{} {} * * *", slot.minute(), slot.hour())
+}
+
+impl Bench {
+    /// Makes `finished` rows of the past and starts the operator.
+    pub async fn new(stack: &KubeStack, n: usize, finished: usize) -> Self {
+        let client = stack.client().unwrap();
+        rows(&client, finished).await;
+        let kubeconfig = stack.kubeconfig().to_owned();
+        Self {
+            client,
+            n,
+            operator: Mutex::new(spawn(&kubeconfig)),
+            kubeconfig,
+            before: Mutex::default(),
+        }
+    }
+
+    fn pid(&self) -> u32 {
+        self.operator.lock().unwrap().id()
+    }
+
+    pub fn before_mib(&self) -> u64 {
+        self.before.lock().unwrap().now_mib
+    }
+
+    /// All due in one minute.
+    pub async fn fire(&self) -> Fire {
+        let slot = slot_after(20 + self.n as i64 / 40);
+        each(self.n, |i| {
+            let api: Api<CloneEnvironment> = Api::namespaced(self.client.clone(), &namespace_of(i));
+            async move {
+                let object = serde_json::from_value(environment(i, slot)).unwrap();
+                api.create(&Default::default(), &object).await.unwrap();
+            }
+        })
+        .await;
+        let watcher = Watcher::start::<CloneRun>(self.client.clone()).await;
+        sleep_until(slot - TimeDelta::seconds(1)).await;
+        *self.before.lock().unwrap() = process::usage(self.pid());
+        let before = Writes::so_far(&self.client).await;
+        let cpu = process::cpu_seconds(self.pid());
+        while !watcher.has(self.n) && Utc::now() < slot + TimeDelta::seconds(120) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let cpu_seconds = process::cpu_seconds(self.pid()) - cpu;
+        let writes = Writes::so_far(&self.client).await.since(&before);
+        watcher.settled(self.n, Duration::from_secs(30)).await;
+        Fire {
+            who: "operator",
+            n: self.n,
+            seen: watcher.seen(slot),
+            writes,
+            cpu_seconds,
+            usage: process::usage(self.pid()),
+        }
+    }
+
+    /// The next slot, with the operator killed a second before and started again at once.
+    pub async fn killed_before_the_slot(&self) -> Restarted {
+        let slot = slot_after(20 + self.n as i64 / 20);
+        each(self.n, |i| {
+            let api: Api<CloneEnvironment> = Api::namespaced(self.client.clone(), &namespace_of(i));
+            async move {
+                let patch = json!({"spec": {"schedule": {"cron": [line(slot)]}}});
+                let parameters = PatchParams::default();
+                let name = format!("e{i}");
+                api.patch(&name, &parameters, &Patch::Merge(&patch))
+                    .await
+                    .unwrap();
+            }
+        })
+        .await;
+        let watcher = Watcher::start::<CloneRun>(self.client.clone()).await;
+        sleep_until(slot - TimeDelta::seconds(1)).await;
+        let started = {
+            let mut operator = self.operator.lock().unwrap();
+            let _ = operator.kill();
+            let _ = operator.wait();
+            *operator = spawn(&self.kubeconfig);
+            Utc::now()
+        };
+        watcher.settled(self.n, Duration::from_secs(120)).await;
+        let seen = watcher.seen(slot);
+        let since = (slot - started).num_milliseconds() as f64 / 1000.0;
+        Restarted {
+            first_after_restart: seen.first() + since,
+            seen,
+        }
+    }
+
+    /// Ends the operator and removes everything.
+    pub async fn end(self) {
+        let mut operator = self.operator.into_inner().unwrap();
+        let _ = operator.kill();
+        let _ = operator.wait();
+        let finalizers = json!({"metadata": {"finalizers": null}});
+        each(NAMESPACES, |i| {
+            let environments: Api<CloneEnvironment> =
+                Api::namespaced(self.client.clone(), &namespace_of(i));
+            let runs: Api<CloneRun> = Api::namespaced(self.client.clone(), &namespace_of(i));
+            let finalizers = finalizers.clone();
+            async move {
+                let (background, all) = (DeleteParams::background(), ListParams::default());
+                environments
+                    .delete_collection(&background, &all)
+                    .await
+                    .unwrap();
+                for run in runs.list_metadata(&all).await.unwrap() {
+                    if run.metadata.finalizers.is_some() {
+                        let name = run.metadata.name.unwrap_or_default();
+                        let patch = Patch::Merge(&finalizers);
+                        let _ = runs
+                            .patch_metadata(&name, &PatchParams::default(), &patch)
+                            .await;
+                    }
+                }
+                runs.delete_collection(&background, &all).await.unwrap();
+            }
+        })
+        .await;
+    }
+}
+
+fn spawn(kubeconfig: &PathBuf) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_ibmi-clone"))
+        .args(["operator", "--lease-namespace", "default", "--log", "error"])
+        .env("KUBECONFIG", kubeconfig)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// Finished runs of environments that are gone.
+async fn rows(client: &Client, finished: usize) {
+    each(finished, |i| {
+        let api: Api<CloneRun> = Api::namespaced(client.clone(), &namespace_of(i));
+        async move {
+            let name = format!("old{i}");
+            let object = json!({
+                "apiVersion": "ibmiclone.dev/v1alpha1", "kind": "CloneRun",
+                "metadata": {"name": name, "labels": {ENVIRONMENT_LABEL: format!("old{}", i % 50), OUTCOME_LABEL: "Succeeded"}},
+                "spec": {"environment": format!("old{}", i % 50)},
+            });
+            let object = serde_json::from_value(object).unwrap();
+            api.create(&Default::default(), &object).await.unwrap();
+            let status = json!({"status": {"phase": "Succeeded", "state": "USER_END", "number": i / 50}});
+            let patch = Patch::Merge(&status);
+            api.patch_status(&name, &PatchParams::default(), &patch).await.unwrap();
+        }
+    })
+    .await;
+}

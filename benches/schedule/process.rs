@@ -1,0 +1,39 @@
+//! What a process uses, read from /proc.
+
+/// Memory of a process, MiB.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Usage {
+    pub now_mib: u64,
+    pub peak_mib: u64,
+}
+
+pub fn usage(pid: u32) -> Usage {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let mib = |key: &str| {
+        let line = status.lines().find(|l| l.starts_with(key));
+        let kib = line.and_then(|l| l.split_whitespace().nth(1)?.parse::<u64>().ok());
+        kib.unwrap_or_default() / 1024
+    };
+    Usage {
+        now_mib: mib("VmRSS"),
+        peak_mib: mib("VmHWM"),
+    }
+}
+
+/// User and system time so far, seconds.
+pub fn cpu_seconds(pid: u32) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The name in parentheses may hold blanks; fields are counted behind it.
+    let fields: Vec<&str> = stat
+        .rsplit_once(')')
+        .map(|(_, rest)| rest.split_whitespace().collect())
+        .unwrap_or_default();
+    let ticks = |i: usize| {
+        fields
+            .get(i)
+            .and_then(|f| f.parse::<f64>().ok())
+            .unwrap_or(0.0)
+    };
+    // Linux counts in hundredths of a second on every machine this runs on.
+    (ticks(11) + ticks(12)) / 100.0
+}
