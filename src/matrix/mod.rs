@@ -5,6 +5,7 @@
 mod cancel;
 pub mod controls;
 mod faulty;
+mod held;
 pub mod memory;
 mod scenario;
 mod stage;

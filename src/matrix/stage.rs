@@ -98,12 +98,17 @@ impl Stage {
     pub fn prepared() -> Self {
         let world = world();
         let at = world.now;
+        Self { world, at }.after("USER", 1)
+    }
+
+    /// The world after one more undisturbed run.
+    pub fn after(&self, function: &'static str, number: i64) -> Self {
         let setting = Setting {
-            function: "USER",
+            function,
             canary: false,
             silent: false,
         };
-        let run = RunUnderTest::new(&Self { world, at }, setting, 1, &[]);
+        let run = RunUnderTest::new(self, setting, number, &[]);
         let end = run.to_end();
         assert_eq!(end.phase, Phase::Succeeded, "{:#?}", end.verdict);
         run.leave_off();

@@ -39,6 +39,15 @@ impl StartClone {
                 image_is_this_runs(context, &self.plan).await?;
                 power::told(context, &self.plan, &ON, &entry, &status, poll).await
             }
+            PartitionState::Running if off_after_copy && self.key_is_wrong(&status) => {
+                Ok(Observation::broken(
+                    "KeyNotManual",
+                    format!(
+                        "clone {clone} runs with the key at {}, so it was not this run that started it: it may start production's work; look at its console now",
+                        status.keylock
+                    ),
+                ))
+            }
             PartitionState::Running if off_after_copy => {
                 Ok(Observation::Done(facts([(STATE, "running".into())])))
             }
@@ -53,6 +62,11 @@ impl StartClone {
             | PartitionState::NotAvailable
             | PartitionState::Other(_)) => Ok(self.unexpected(&entry, state, &status, poll)),
         }
+    }
+
+    /// A held image runs at the console only, whoever was quicker to start it.
+    fn key_is_wrong(&self, status: &PartitionStatus) -> bool {
+        self.plan.mode == RunMode::StartHeld && status.keylock.eq_ignore_ascii_case("normal")
     }
 
     fn unexpected(

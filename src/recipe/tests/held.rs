@@ -227,6 +227,24 @@ async fn a_held_start_stops_nothing_that_runs_on_the_partition() {
 }
 
 #[tokio::test]
+async fn a_clone_that_runs_with_the_key_at_normal_is_no_held_start() {
+    let world = after_the_disaster();
+    world.clone_state(PartitionState::Running, "00000000");
+    let step = step_of(
+        &Arc::new(about("HOLD", RunMode::StartHeld)),
+        "start-clone",
+        &world,
+    );
+    let mut journal = journal();
+    let entry = journal.entry_mut("start-clone").expect("listed");
+    entry.attempts = 1;
+    let off = ("state".to_owned(), "not activated".to_owned());
+    entry.baseline.extend([off]);
+    let (reason, _) = broken(world.look(step.as_ref(), &journal).await);
+    assert_eq!(reason, "KeyNotManual");
+}
+
+#[tokio::test]
 async fn a_release_touches_no_device() {
     let world = living();
     let journal = run(&world, &about("HOLD", RunMode::ReleaseHeld)).await;
