@@ -7,6 +7,8 @@
 FROM rust:1.92-alpine AS build
 RUN apk add --no-cache build-base perl linux-headers ca-certificates
 WORKDIR /build
+# Shown by the metric ibmiclone_build_info: --build-arg IBMICLONE_REVISION=$(git rev-parse HEAD)
+ARG IBMICLONE_REVISION
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/build/target \

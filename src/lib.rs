@@ -9,7 +9,7 @@
 //! - [`simulators`]: simulated devices, on real sockets and in process
 //! - [`wire`]: lines and constants that a driver and its simulator share
 //! - [`controllers`]: environments and runs on a Kubernetes API
-//! - [`observability`]: logging and events
+//! - [`observability`]: logging, health, metrics
 //! - [`commands`]: the commands of the binary and the control plane they can start
 
 pub mod api;

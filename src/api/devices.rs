@@ -1,6 +1,7 @@
 //! Where the devices are: console, VIOS, array. Unions are structs of options with one rule, because an externally
 //! tagged enum gives an unreadable `oneOf` error.
 
+use super::CloneEnvironmentSpec;
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -93,7 +94,8 @@ pub struct VscsiAdapter {
     #[x_kube(validation = Rule::new(r"self.matches(r'^vhost[0-9]{1,4}$')").message("vhost: write the server adapter as the VIOS names it, such as vhost3"))]
     pub vhost: String,
     /// Array names of the target volumes behind this adapter; `*` stands for any characters (`CLONE1_*`), and alone for all
-    /// that no other adapter of this VIOS names. Every target must be behind at least one adapter. Default all.
+    /// that no other adapter of this VIOS names. Every target must be behind at least one adapter; with more than one
+    /// consistency group each name must fit a target of every group (`CLONE*_0`). Default all.
     #[serde(default = "all_volumes")]
     #[schemars(length(min = 1, max = 256), inner(length(min = 1, max = 63)))]
     pub volumes: Vec<String>,
@@ -130,9 +132,12 @@ pub struct SpectrumVirtualize {
     /// Certificate checks.
     #[serde(default)]
     pub tls: Tls,
-    /// FlashCopy consistency group with one map per volume of production; made by the storage administrator.
-    #[schemars(length(min = 1, max = 1), inner(length(min = 1, max = 63)))]
-    #[x_kube(validation = Rule::new(r"self.all(x, x.matches(r'^[A-Za-z_][A-Za-z0-9_.\-]*$'))").message("consistencyGroups: write the name of one FlashCopy consistency group as the array shows it"))]
+    /// FlashCopy consistency groups, each with one map per volume of production; made by the storage administrator. More
+    /// than one = target sets used in turn, so that older images stay: a run overwrites a set without image, else the one
+    /// with the oldest image, never one that is pinned or whose run is at work.
+    #[schemars(length(min = 1, max = 8), inner(length(min = 1, max = 63)))]
+    #[x_kube(validation = Rule::new(r"self.all(x, x.matches(r'^[A-Za-z_][A-Za-z0-9_.\-]*$'))").message("consistencyGroups: write the names of FlashCopy consistency groups as the array shows them"))]
+    #[x_kube(validation = Rule::new("self.all(x, self.exists_one(y, y == x))").message("consistencyGroups: write each group once"))]
     pub consistency_groups: Vec<String>,
     /// What the maps must be like.
     #[serde(default)]
@@ -189,5 +194,22 @@ impl Default for Pool {
             refuse_above_percent: refuse_default(),
             alarm_percent: alarm_default(),
         }
+    }
+}
+
+impl CloneEnvironmentSpec {
+    /// Names of the target sets, in the order written.
+    pub fn target_sets(&self) -> Vec<String> {
+        let array = self.storage.spectrum_virtualize.as_ref();
+        array.map_or_else(Vec::new, |a| a.consistency_groups.clone())
+    }
+
+    /// The same environment with one target set only: what a run is opened with, and what devices are opened for.
+    pub fn with_target_set(&self, set: &str) -> Self {
+        let mut spec = self.clone();
+        if let Some(array) = &mut spec.storage.spectrum_virtualize {
+            array.consistency_groups = vec![set.to_owned()];
+        }
+        spec
     }
 }

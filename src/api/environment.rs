@@ -2,7 +2,7 @@
 
 use super::clone_side::{CloneSide, Source};
 use super::devices::{Console, Storage, VirtualIoSpec};
-use super::options::{Freeze, Function, Logs, Timeouts, User};
+use super::options::{Freeze, Function, History, Logs, Timeouts, User};
 use super::schedule::{Schedule, ScheduleLine};
 use crate::engine::journal::Phase;
 use crate::engine::time::Timestamp;
@@ -80,6 +80,9 @@ pub struct CloneEnvironmentSpec {
     /// Time limits.
     #[serde(default)]
     pub timeouts: Timeouts,
+    /// How many finished runs stay as objects; older rows go to the archive.
+    #[serde(default)]
+    pub history: History,
     /// What is kept of the logs.
     #[serde(default)]
     pub logs: Logs,
@@ -92,7 +95,7 @@ pub struct CloneEnvironmentStatus {
     /// Generation that was verified last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready, ScheduleValid, Overdue, LastRunSucceeded, SourceFrozen, VolumeDrift, GuestKitReady, InsecureTransport, Reconciling, Stalled.
+    /// Ready, ScheduleValid, Overdue, LastRunSucceeded, SourceFrozen, VolumeDrift, GuestKitReady, HistoryArchived, InsecureTransport, Reconciling, Stalled.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,

@@ -255,6 +255,46 @@ impl Default for Logs {
     }
 }
 
+/// How many finished runs of an environment stay as objects. A run beyond that lives on as one line of the archive
+/// ConfigMap `<environment>-history`. Runs with a name that a person gave, the last success and a run whose image is on
+/// the target set are never removed; named ones are not counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct History {
+    /// Newest runs that ended Succeeded or Warning. Default 20.
+    #[serde(default = "kept_succeeded")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub succeeded: i32,
+    /// Newest runs that ended Failed or Cancelled. Default 20.
+    #[serde(default = "kept_failed")]
+    #[schemars(range(min = 0, max = 1000))]
+    pub failed: i32,
+    /// Newest runs that were Skipped. Default 10.
+    #[serde(default = "kept_skipped")]
+    #[schemars(range(min = 0, max = 1000))]
+    pub skipped: i32,
+}
+
+fn kept_succeeded() -> i32 {
+    20
+}
+fn kept_failed() -> i32 {
+    20
+}
+fn kept_skipped() -> i32 {
+    10
+}
+
+impl Default for History {
+    fn default() -> Self {
+        Self {
+            succeeded: kept_succeeded(),
+            failed: kept_failed(),
+            skipped: kept_skipped(),
+        }
+    }
+}
+
 /// Which job logs are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub enum JobLogs {

@@ -374,7 +374,7 @@ pub struct Resolved {
     /// Its generation.
     #[serde(default)]
     pub generation: i64,
-    /// SHA-256 of the resolved spec as canonical JSON.
+    /// SHA-256 of the environment's spec as canonical JSON.
     #[serde(default)]
     pub sha256: String,
     /// Number behind device names.
@@ -386,7 +386,7 @@ pub struct Resolved {
     /// The image a run of mode StartHeld, ReleaseHeld or End is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<ImageOfRun>,
-    /// The spec itself; dropped in the final write.
+    /// The spec itself, with the one consistency group that this run uses; dropped in the final write.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "open_object")]
     pub spec: Option<CloneEnvironmentSpec>,

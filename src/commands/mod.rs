@@ -4,6 +4,7 @@ mod cancel;
 mod cluster;
 mod crd;
 pub mod demo;
+mod documents;
 mod error;
 pub mod factory;
 mod follow;
@@ -12,17 +13,21 @@ mod held;
 mod history;
 pub mod kube_stack;
 mod logs;
+mod next;
 mod operator;
 mod outcome;
 mod progress;
 mod run;
 #[cfg(test)]
 mod samples;
+mod schedule;
 mod simulate;
 pub mod simulated_site;
 mod source_status;
+mod status;
 mod table;
 mod text;
+mod validate;
 mod verify;
 
 pub use cluster::KubeFlags;
@@ -46,7 +51,7 @@ struct Cli {
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done; `verify`, `demo` and, with --wait, `run`, `cancel`, `end`, `start-held`, `release-held`: 0 Succeeded,
-1 Warning, 2 Failed, 4 Cancelled, 5 Skipped, 6 wait timed out; `guest verify`: 2 something must be mended.
+1 Warning, 2 Failed, 4 Cancelled, 5 Skipped, 6 wait timed out; `guest verify`, `validate`: 2 something must be mended.
 Errors: 64 usage, 65 input file, 66 not found, 69 no Kubernetes API, 70 other, 74 file, 77 refused.";
 
 #[derive(Debug, Subcommand)]
@@ -71,6 +76,14 @@ enum Command {
     Cancel(cancel::Arguments),
     /// Show the runs, newest first.
     History(history::Arguments),
+    /// Show what an environment is doing, and what a person should look at.
+    Status(status::Arguments),
+    /// Show the coming times of a schedule, in its zone and in UTC.
+    Next(next::Arguments),
+    /// Pause or continue the scheduled runs of an environment.
+    Schedule(schedule::Arguments),
+    /// Check files with environments and runs, without a cluster.
+    Validate(validate::Arguments),
     /// Show the logs of a run.
     Logs(logs::Arguments),
     /// Check an environment without changing anything (a Preflight run), and wait for the findings.
@@ -145,6 +158,10 @@ async fn execute(cli: Cli) -> Result<Exit, CommandError> {
         Command::ReleaseHeld(arguments) => held::release(kube, &arguments).await,
         Command::Cancel(arguments) => cancel::execute(kube, &arguments).await,
         Command::History(arguments) => history::execute(kube, &arguments).await,
+        Command::Status(arguments) => status::execute(kube, &arguments).await,
+        Command::Next(arguments) => next::execute(kube, &arguments).await,
+        Command::Schedule(arguments) => schedule::execute(kube, &arguments).await,
+        Command::Validate(arguments) => validate::execute(&arguments),
         Command::Logs(arguments) => logs::execute(kube, &arguments).await,
         Command::Verify(arguments) => verify::execute(kube, &arguments).await,
         Command::Guest(arguments) => guest::execute(kube, arguments).await,

@@ -2,6 +2,7 @@
 
 use super::factory::Drivers;
 use super::{CommandError, Exit, KubeFlags};
+use crate::controllers::leader::{Election, LEASE};
 use crate::controllers::{OperatorConfig, ScheduleClock, run_operator};
 use crate::observability::health;
 use crate::observability::logging::{LogFormat, init};
@@ -10,6 +11,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, Client};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -24,6 +26,8 @@ pub struct Arguments {
     /// its processes. Default UID of namespace kube-system and name of the Leases' namespace.
     #[arg(long, value_name = "ID", value_parser = operator_id)]
     operator_id: Option<String>,
+    #[command(flatten)]
+    leader: LeaderArguments,
     /// Serve only this namespace; may be given several times. Default all.
     #[arg(long, value_name = "NAME")]
     watch: Vec<String>,
@@ -38,7 +42,7 @@ pub struct Arguments {
     /// --simulated-time-scale.
     #[arg(long, value_name = "FACTOR", value_parser = positive)]
     simulated_schedule_scale: Option<f64>,
-    /// Serves /healthz and /readyz there over plain HTTP, for the kubelet: 0.0.0.0:8080. Default: not served.
+    /// Serves /healthz, /readyz and /metrics there over plain HTTP: 0.0.0.0:8080. Default: not served.
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
     /// json: one object per line on standard output; text: for a terminal, on standard error.
@@ -47,6 +51,53 @@ pub struct Arguments {
     /// What is logged, in the syntax of RUST_LOG, which wins.
     #[arg(long, value_name = "FILTER", default_value = "info")]
     log: String,
+}
+
+/// One leader among several operators.
+#[derive(Debug, clap::Args)]
+struct LeaderArguments {
+    /// Of several operators only the one that holds the leader's Lease acts; the others stand by.
+    #[arg(long)]
+    leader_elect: bool,
+    /// Name of the leader's Lease, in the namespace of --lease-namespace.
+    #[arg(long, value_name = "NAME", default_value = LEASE, requires = "leader_elect")]
+    lease_name: String,
+    /// A stand-by takes over when it has seen the Lease unchanged for this long.
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 15,
+        requires = "leader_elect"
+    )]
+    lease_duration: u16,
+    /// A leader whose last renewal is older starts nothing any more; shorter than --lease-duration.
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 10,
+        requires = "leader_elect"
+    )]
+    lease_renew_deadline: u16,
+    /// Seconds between two renewals; at most half of --lease-renew-deadline.
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 2,
+        requires = "leader_elect"
+    )]
+    lease_renew_every: u16,
+}
+
+impl LeaderArguments {
+    fn election(&self) -> Option<Election> {
+        let seconds = |s: u16| Duration::from_secs(s.into());
+        self.leader_elect.then(|| Election {
+            lease: self.lease_name.clone(),
+            duration: seconds(self.lease_duration),
+            renew_deadline: seconds(self.lease_renew_deadline),
+            renew_every: seconds(self.lease_renew_every),
+        })
+    }
 }
 
 /// Form of the log.
@@ -93,6 +144,7 @@ pub async fn execute(kube: &KubeFlags, arguments: Arguments) -> Result<Exit, Com
         namespaces: arguments.watch,
         schedule_clock,
         pace: arguments.simulated_time_scale,
+        election: arguments.leader.election(),
         ..OperatorConfig::new(lease_namespace, writer(), operator)
     };
     let health = match arguments.listen {
@@ -100,7 +152,11 @@ pub async fn execute(kube: &KubeFlags, arguments: Arguments) -> Result<Exit, Com
             let listener = TcpListener::bind(address)
                 .await
                 .map_err(|e| CommandError::io(format!("listen on {address} (--listen)"), e))?;
-            let answering = health::serve(listener, config.ready.clone());
+            let at = listener
+                .local_addr()
+                .map_err(|e| CommandError::io(format!("listen on {address} (--listen)"), e))?;
+            tracing::info!(address = %at, "health and metrics are served");
+            let answering = health::serve(listener, config.ready.clone(), config.metrics.clone());
             Some(tokio::spawn(answering))
         }
         None => None,

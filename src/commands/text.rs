@@ -15,6 +15,24 @@ pub fn one_line(text: &str) -> String {
     lines.join("; ")
 }
 
+/// Lines of at most `width` characters, broken at blanks; a longer word keeps its line. Never no line.
+pub fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let last = lines.len() - 1;
+        let line = &mut lines[last];
+        if line.is_empty() {
+            line.push_str(word);
+        } else if line.chars().count() + 1 + word.chars().count() <= width {
+            line.push(' ');
+            line.push_str(word);
+        } else {
+            lines.push(word.to_owned());
+        }
+    }
+    lines
+}
+
 /// Seconds as the history shows them: `0:07`, `1:37`, `7:52:35`.
 pub fn clock(seconds: i64) -> String {
     duration(seconds.saturating_mul(1000))

@@ -1,12 +1,16 @@
 //! What every reconcile works with.
 
 use super::environment::known::Known;
+use super::history::Histories;
+use super::leader::Term;
 use super::ports::{OpenError, OperatorConfig, Recipes, SiteFactory};
 use super::schedule::{Gate, ScheduleClock, Schedules};
 use super::secrets;
+use crate::api::options::History;
 use crate::api::{CloneEnvironment, CloneEnvironmentSpec, CloneRun, FIELD_MANAGER};
-use crate::engine::clock::{SingleReplica, SystemClock};
+use crate::engine::clock::SystemClock;
 use crate::engine::time::Timestamp;
+use crate::observability::metrics::{Caches, Objects};
 use crate::recipe::{Pace, Pins};
 use crate::site::Site;
 use chrono::Utc;
@@ -18,7 +22,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Shared by all reconciles of a process.
+/// Shared by all reconciles of a term: a single replica has one, with an elected leader each standing by begins another.
 pub struct Context {
     /// The API server.
     pub client: Client,
@@ -32,16 +36,20 @@ pub struct Context {
     pub recorder: Recorder,
     /// Clocks.
     pub clock: SystemClock,
-    /// A single replica needs no leader; with a leader this is its Lease.
-    pub fence: SingleReplica,
-    /// Environments whose highest run number was compared with the labels since the start of this process.
+    /// Whether this process may act: the engine's fence.
+    pub term: Term,
+    /// Environments whose highest run number was compared with the labels since the start of this term.
     pub numbered: Mutex<HashSet<String>>,
     /// Environments as the watches know them.
-    pub known: Known,
+    pub known: Known<CloneEnvironment>,
+    /// Runs that are not final, as the watches know them.
+    pub open_runs: Known<CloneRun>,
     /// When each environment is looked at next.
     pub due: Mutex<HashMap<String, Due>>,
     /// The schedule of all environments.
     pub schedules: Schedules,
+    /// A small row of every finished run.
+    pub histories: Histories,
     /// Held while slots are due: what can wait asks it first.
     pub gate: Gate,
 }
@@ -56,12 +64,13 @@ pub struct Due {
 }
 
 impl Context {
-    /// A context for one process.
+    /// A context for one term of a process.
     pub fn new(
         client: Client,
         config: OperatorConfig,
         factory: Arc<dyn SiteFactory>,
         recipes: Arc<dyn Recipes>,
+        term: Term,
     ) -> Self {
         let reporter = Reporter {
             controller: FIELD_MANAGER.to_owned(),
@@ -74,11 +83,13 @@ impl Context {
             config,
             recipes,
             clock: SystemClock,
-            fence: SingleReplica,
+            term,
             numbered: Mutex::default(),
             known: Known::default(),
+            open_runs: Known::default(),
             due: Mutex::default(),
             schedules: Schedules::default(),
+            histories: Histories::default(),
             gate: Gate::default(),
         }
     }
@@ -118,6 +129,18 @@ impl Context {
     /// How long the lock of a vanished run is respected: longest window (600 s) and its watchdog.
     pub fn lock_grace(&self) -> Duration {
         self.pace().seconds(720)
+    }
+}
+
+impl Caches for Context {
+    fn leads(&self) -> bool {
+        self.term.leads()
+    }
+    fn objects(&self) -> Option<Objects> {
+        Some(Objects {
+            environments: self.known.all()?,
+            runs: self.open_runs.all()?,
+        })
     }
 }
 
@@ -273,10 +296,11 @@ pub fn digest(spec: &CloneEnvironmentSpec) -> String {
 
 /// The spec with production's identity filled in from what the first verify learned: the drivers must know who production
 /// is before they suspend it or send the clone a command. When runs are created says nothing about the devices, so that is
-/// left out: editing it opens no new sessions.
+/// left out, as is how long rows are kept: editing it opens no new sessions.
 fn for_devices(spec: &CloneEnvironmentSpec, pins: &Pins) -> CloneEnvironmentSpec {
     let mut spec = spec.clone();
     (spec.schedule, spec.suspend) = (None, false);
+    spec.history = History::default();
     if spec.source.identities.is_empty() {
         spec.source.identities.extend(pins.source_identity.clone());
     }

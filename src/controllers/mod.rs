@@ -7,6 +7,8 @@ pub mod conditions;
 pub mod context;
 pub mod environment;
 pub mod events;
+pub mod history;
+pub mod leader;
 pub mod locks;
 pub mod ports;
 pub mod run;
@@ -14,22 +16,30 @@ pub mod schedule;
 pub mod secrets;
 pub mod text;
 
+pub use leader::Election;
 pub use ports::{BuiltinRecipes, OpenError, OperatorConfig, OperatorError, Recipes, SiteFactory};
 pub use schedule::ScheduleClock;
 
 use crate::api::{CloneEnvironment, CloneRun, FINALIZER};
+use crate::engine::ports::StoreError;
 use context::Context;
 use futures::{Stream, StreamExt};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::ListParams;
 use kube::core::{DeserializeGuard, PartialObjectMeta};
-use kube::runtime::controller::{Config, Controller, Error as LoopError};
+use kube::runtime::controller::{Action, Config, Controller, Error as LoopError};
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher;
 use kube::runtime::{WatchStreamExt, predicates, reflector};
 use kube::{Api, Client, ResourceExt};
+use leader::Term;
+use leader::elector::Elector;
 use schedule::board::Watched;
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// Runs that are not final: the only ones that are kept in memory.
@@ -64,49 +74,41 @@ pub async fn run_operator_with(
     recipes: Arc<dyn Recipes>,
     shutdown: CancellationToken,
 ) -> Result<(), OperatorError> {
-    let context = Arc::new(Context::new(client, config, factory, recipes));
-    probe(&context).await?;
-    let scopes: Vec<Option<String>> = if context.config.namespaces.is_empty() {
-        vec![None]
-    } else {
-        context
-            .config
-            .namespaces
-            .iter()
-            .cloned()
-            .map(Some)
-            .collect()
-    };
     tracing::info!(
-        writer = context.config.writer,
-        namespaces = context.config.namespaces.join(","),
-        pace = context.config.pace,
+        writer = config.writer,
+        namespaces = config.namespaces.join(","),
+        pace = config.pace,
         "operator started"
     );
-    context.schedules.expect_scopes(scopes.len());
-    context.known.expect(scopes.len());
-    let mut loops = vec![tokio::spawn(schedule::run(
-        context.clone(),
-        shutdown.clone(),
-    ))];
-    loops.push(tokio::spawn(lock_leases(context.clone(), shutdown.clone())));
-    for scope in scopes {
-        loops.push(tokio::spawn(runs(
-            context.clone(),
-            scope.clone(),
-            shutdown.clone(),
-        )));
-        loops.push(tokio::spawn(environments(
-            context.clone(),
-            scope.clone(),
-            shutdown.clone(),
-        )));
-        loops.push(tokio::spawn(left_behind(
-            context.clone(),
-            scope,
-            shutdown.clone(),
-        )));
+    probe(&client, &config).await?;
+    loop {
+        // What was known in a lost term may be old: each begins with caches of its own.
+        let ending = shutdown.child_token();
+        let term = match &config.election {
+            None => Term::alone(ending.clone()),
+            Some(_) => Term::standing_by(ending.clone()),
+        };
+        let (client, config) = (client.clone(), config.clone());
+        let (factory, recipes) = (factory.clone(), recipes.clone());
+        let context = Arc::new(Context::new(client, config, factory, recipes, term));
+        let caches: Weak<Context> = Arc::downgrade(&context);
+        context.config.metrics.follow(caches);
+        serve_a_term(&context, ending).await;
+        context.config.ready.store(false, Ordering::Relaxed);
+        if shutdown.is_cancelled() || context.config.election.is_none() {
+            break;
+        }
     }
+    tracing::info!("operator stopped");
+    Ok(())
+}
+
+/// Keeps the caches, acts while it leads, and returns when the process is told to stop or the Lease is lost, and every
+/// pass under way has ended.
+async fn serve_a_term(context: &Arc<Context>, ending: CancellationToken) {
+    let done = CancellationToken::new();
+    let elected = tokio::spawn(stand(context.clone(), done.clone()));
+    let loops = loops(context, &ending);
     let ready = tokio::spawn(say_when_ready(context.clone()));
     for task in loops {
         if let Err(error) = task.await {
@@ -114,35 +116,83 @@ pub async fn run_operator_with(
         }
     }
     ready.abort();
-    tracing::info!("operator stopped");
-    Ok(())
+    done.cancel();
+    if let Err(error) = elected.await {
+        tracing::error!(%error, "the election ended badly");
+    }
+}
+
+/// The Lease is kept until no pass is under way any more, and then given up.
+async fn stand(context: Arc<Context>, done: CancellationToken) {
+    if let Some(election) = context.config.election.clone() {
+        let elector = Elector::new(context.leases(), election, &context.config.writer);
+        elector.stand(&context.term, &done).await;
+    }
+}
+
+fn loops(context: &Arc<Context>, ending: &CancellationToken) -> Vec<JoinHandle<()>> {
+    let scopes: Vec<Option<String>> = match context.config.namespaces.as_slice() {
+        [] => vec![None],
+        some => some.iter().cloned().map(Some).collect(),
+    };
+    context.schedules.expect_scopes(scopes.len());
+    context.known.expect(scopes.len());
+    context.open_runs.expect(scopes.len());
+    if !context.term.has_begun() {
+        context.schedules.stand_by();
+    }
+    let parts = |scope: &Option<String>| (context.clone(), scope.clone(), ending.clone());
+    let mut loops = vec![
+        tokio::spawn(schedule::run(context.clone(), ending.clone())),
+        tokio::spawn(history::run(context.clone(), ending.clone())),
+        tokio::spawn(lock_leases(context.clone(), ending.clone())),
+    ];
+    for scope in scopes {
+        let (context, name, ending) = parts(&scope);
+        loops.push(tokio::spawn(runs(context, name, ending)));
+        let (context, name, ending) = parts(&scope);
+        loops.push(tokio::spawn(environments(context, name, ending)));
+        let (context, name, ending) = parts(&scope);
+        loops.push(tokio::spawn(left_behind(context, name, ending)));
+    }
+    loops
 }
 
 /// Readiness is the environments': before all are listed, a source that is not known yet would look like none.
 async fn say_when_ready(context: Arc<Context>) {
-    while context.known.all().is_none() {
+    while context.known.all().is_none() || context.open_runs.all().is_none() {
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
     let ready = &context.config.ready;
-    ready.store(true, std::sync::atomic::Ordering::Relaxed);
+    ready.store(true, Ordering::Relaxed);
 }
 
-/// Both kinds can be listed: said once and clearly, instead of a watch that fails for ever.
-async fn probe(context: &Context) -> Result<(), OperatorError> {
+/// Both kinds can be listed, and the leader's Lease be read: said once and clearly, instead of a watch that fails for ever.
+async fn probe(client: &Client, config: &OperatorConfig) -> Result<(), OperatorError> {
     let one = ListParams::default().limit(1);
     let fail = |kind, source: kube::Error| OperatorError::Kind {
         kind,
         source: Box::new(source),
     };
-    let scope = context.config.namespaces.first().map(String::as_str);
-    let environments: Api<CloneEnvironment> = api(&context.client, scope);
-    let runs: Api<CloneRun> = api(&context.client, scope);
+    let scope = config.namespaces.first().map(String::as_str);
+    let environments: Api<CloneEnvironment> = api(client, scope);
+    let runs: Api<CloneRun> = api(client, scope);
     let answer = environments.list_metadata(&one).await;
     answer.map_err(|e| fail("cloneenvironments", e))?;
     runs.list_metadata(&one)
         .await
         .map_err(|e| fail("cloneruns", e))?;
-    Ok(())
+    let Some(election) = &config.election else {
+        return Ok(());
+    };
+    election.check()?;
+    let leases: Api<Lease> = Api::namespaced(client.clone(), &config.lease_namespace);
+    let read = leases.get_opt(&election.lease).await;
+    read.map(drop).map_err(|source| OperatorError::Lease {
+        namespace: config.lease_namespace.clone(),
+        lease: election.lease.clone(),
+        source: Box::new(source),
+    })
 }
 
 fn api<K>(client: &Client, namespace: Option<&str>) -> Api<K>
@@ -158,6 +208,7 @@ where
 async fn runs(context: Arc<Context>, scope: Option<String>, shutdown: CancellationToken) {
     let runs: Api<DeserializeGuard<CloneRun>> = api(&context.client, scope.as_deref());
     let (reader, writer) = reflector::store();
+    context.open_runs.add(reader.clone());
     let stream = watcher::watcher(runs, watcher::Config::default().fields(OPEN))
         .default_backoff()
         .modify(forget_bookkeeping)
@@ -177,7 +228,11 @@ async fn runs(context: Arc<Context>, scope: Option<String>, shutdown: Cancellati
     Controller::for_stream(stream, reader)
         .with_config(Config::default().concurrency(RUNS))
         .graceful_shutdown_on(shutdown.cancelled_owned())
-        .run(run::reconcile, run::again, context)
+        .run(
+            |object, context| once_leading(object, context, run::reconcile),
+            run::again,
+            context,
+        )
         .for_each(|outcome| async move { complain(outcome) })
         .await;
 }
@@ -203,13 +258,51 @@ async fn environments(context: Arc<Context>, scope: Option<String>, shutdown: Ca
     Controller::for_stream(stream, reader)
         .with_config(Config::default().concurrency(VERIFIES))
         .graceful_shutdown_on(shutdown.cancelled_owned())
-        .run(environment::reconcile, environment::again, context)
+        .run(
+            |object, context| once_leading(object, context, environment::reconcile),
+            environment::again,
+            context,
+        )
         .for_each(|outcome| async move { complain(outcome) })
         .await;
 }
 
-/// The schedule learns from the watches that are there anyway.
+/// What is seen while standing by waits for the term, and is then taken from the cache again: it may have changed.
+async fn once_leading<K, F>(
+    object: Arc<K>,
+    context: Arc<Context>,
+    reconcile: impl FnOnce(Arc<K>, Arc<Context>) -> F,
+) -> Result<Action, StoreError>
+where
+    K: kube::Resource<DynamicType = ()>,
+    F: Future<Output = Result<Action, StoreError>>,
+{
+    if !context.term.has_begun() {
+        context.term.begun().await;
+        return Ok(Action::requeue(Duration::ZERO));
+    }
+    if !context.term.leads() {
+        return Ok(Action::await_change());
+    }
+    let (kind, since, metrics) = (
+        K::kind(&()).into_owned(),
+        Instant::now(),
+        context.config.metrics.clone(),
+    );
+    let outcome = reconcile(object, context).await;
+    metrics
+        .counted
+        .reconciled(&kind, since.elapsed(), outcome.is_err());
+    outcome
+}
+
+/// Schedule and history learn from the watches that are there anyway.
 fn saw(context: &Context, scope: &Option<String>, event: Watched<'_>) {
+    match &event {
+        Watched::Environment(event) => context.histories.saw_environment(event),
+        Watched::OpenRun(_) => {}
+        Watched::AnyRun(event) => context.histories.saw_run(scope.as_deref(), event),
+    }
     let clock = context.schedule_clock();
     context.schedules.saw(scope.as_deref(), event, clock);
 }
@@ -284,15 +377,38 @@ async fn finish_each(
     stream: impl Stream<Item = Result<PartialObjectMeta<CloneRun>, watcher::Error>>,
 ) {
     let mut stream = std::pin::pin!(stream);
-    while let Some(item) = stream.next().await {
-        let Ok(run) = item else { continue };
-        if !run.finalizers().iter().any(|f| f == FINALIZER) {
-            continue;
+    let mut left = BTreeSet::new();
+    loop {
+        tokio::select! {
+            item = stream.next() => match item {
+                None => return,
+                Some(Err(_)) => {}
+                Some(Ok(run)) => {
+                    if run.finalizers().iter().any(|f| f == FINALIZER) {
+                        left.insert((run.namespace().unwrap_or_default(), run.name_any()));
+                    }
+                }
+            },
+            // The watch goes on while standing by: the schedule learns from it.
+            () = context.term.begun(), if !left.is_empty() => {}
         }
-        let namespace = run.namespace().unwrap_or_default();
-        if let Err(error) = run::finish::finish_left(&context, &namespace, &run.name_any()).await {
-            // A conflict is the pass that is just finishing it.
-            tracing::debug!(run = run.name_any(), %error, "not finished");
+        if context.term.ending().is_cancelled() {
+            return;
         }
+        if context.term.has_begun() {
+            for (namespace, name) in std::mem::take(&mut left) {
+                finish_one(&context, &namespace, &name).await;
+            }
+        }
+    }
+}
+
+async fn finish_one(context: &Context, namespace: &str, name: &str) {
+    if !context.term.leads() {
+        return;
+    }
+    if let Err(error) = run::finish::finish_left(context, namespace, name).await {
+        // A conflict is the pass that is just finishing it.
+        tracing::debug!(run = name, %error, "not finished");
     }
 }

@@ -1,9 +1,11 @@
 //! What the controllers need from outside: opened devices and a few settings.
 
+use super::leader::{Election, ElectionError};
 use super::schedule::ScheduleClock;
 use super::secrets::{SecretError, SiteSecrets};
 use crate::api::CloneEnvironmentSpec;
 use crate::engine::ports::Recipe;
+use crate::observability::metrics::Metrics;
 use crate::recipe::checks::{Depth, SiteReport};
 use crate::recipe::{LogSink, Pins, Plan};
 use crate::site::{DeviceError, Site};
@@ -18,6 +20,8 @@ pub trait Recipes: Send + Sync {
     fn build(&self, plan: &Plan, logs: Arc<dyn LogSink>) -> Recipe;
     /// One look at the whole site that changes nothing.
     async fn inspect(&self, site: &Site, plan: &Plan) -> SiteReport;
+    /// The part of it that differs between the target sets of one environment.
+    async fn inspect_set(&self, site: &Site, plan: &Plan) -> SiteReport;
 }
 
 /// The recipes of this version.
@@ -31,6 +35,9 @@ impl Recipes for BuiltinRecipes {
     }
     async fn inspect(&self, site: &Site, plan: &Plan) -> SiteReport {
         crate::recipe::checks::inspect(site, plan, Depth::Look).await
+    }
+    async fn inspect_set(&self, site: &Site, plan: &Plan) -> SiteReport {
+        crate::recipe::checks::inspect_set(site, plan).await
     }
 }
 
@@ -114,6 +121,10 @@ pub struct OperatorConfig {
     pub schedule_clock: ScheduleClock,
     /// Becomes true once the environments of every served namespace are known: `/readyz`.
     pub ready: Arc<AtomicBool>,
+    /// How a leader is elected among several; `None` = this is the only one.
+    pub election: Option<Election>,
+    /// What the process counts.
+    pub metrics: Arc<Metrics>,
 }
 
 impl OperatorConfig {
@@ -131,6 +142,8 @@ impl OperatorConfig {
             operator: operator.into(),
             schedule_clock: ScheduleClock::system(),
             ready: Arc::default(),
+            election: None,
+            metrics: Arc::default(),
         }
     }
     /// Id of this operator in the guest kit's files on the source: a second operator, of another cluster, is refused
@@ -154,4 +167,20 @@ pub enum OperatorError {
         #[source]
         source: Box<kube::Error>,
     },
+    /// The leader's Lease may not be read.
+    #[error(
+        "the leader's Lease {namespace}/{lease} cannot be read: {source}; allow get, create and update of leases in this namespace, or run one replica without --leader-elect"
+    )]
+    Lease {
+        /// Namespace.
+        namespace: String,
+        /// Name.
+        lease: String,
+        /// The API server's answer.
+        #[source]
+        source: Box<kube::Error>,
+    },
+    /// The times of the election.
+    #[error(transparent)]
+    Election(#[from] ElectionError),
 }

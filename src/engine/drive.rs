@@ -4,7 +4,7 @@ use super::decide::{Decision, decide};
 use super::journal::{EntryState, Facts, Journal, Phase};
 use super::ports::{Clock, Fence, JournalStore, Locks, Recipe, StoreError};
 use super::rules::{Rule, kept};
-use super::step::{Failure, NOTE_FACT, Step, StepContext, StepKind, WARNING_FACT};
+use super::step::{Failure, LockKind, NOTE_FACT, Step, StepContext, StepKind, WARNING_FACT};
 use super::time::Timestamp;
 use crate::site::{DeviceError, Site};
 use std::time::Duration;
@@ -221,6 +221,9 @@ impl Engine<'_> {
                 Err(error) => return self.act_failed(journal, at, &error).await,
             }
         }
+        if step.id() == "map-volumes" {
+            self.own_partition(journal).await?;
+        }
         self.intend(&mut next, at, step);
         if let Some(entry) = next.steps.get_mut(at) {
             entry.attempts += 1;
@@ -309,6 +312,9 @@ impl Engine<'_> {
             "unpin-image" => self.locks.unpin_image().await?,
             _ => {}
         }
+        if step.id() == "unmap-volumes" {
+            self.own_partition(journal).await?;
+        }
         let mut next = journal.clone();
         let now = self.timestamp();
         for kind in step.incurs() {
@@ -334,6 +340,14 @@ impl Engine<'_> {
         self.close_entry(&mut next, at, EntryState::Done, None);
         self.write(journal, next).await?;
         Ok(Flow::On)
+    }
+
+    /// Whoever had the clone partition before is off it now. A run that does not take its lock has taken nothing from it.
+    async fn own_partition(&self, journal: &Journal) -> Result<(), StoreError> {
+        if (self.recipe.lock_set)(journal).contains(&LockKind::Clone) {
+            self.locks.own_partition(journal).await?;
+        }
+        Ok(())
     }
 
     fn intend(&self, next: &mut Journal, at: usize, step: &dyn Step) {

@@ -87,6 +87,9 @@ pub trait Locks: Send + Sync {
     async fn pin_image(&self) -> Result<(), StoreError>;
     /// Removes every pin of the image the run is about (step `unpin-image`).
     async fn unpin_image(&self) -> Result<(), StoreError>;
+    /// Records in the clone partition's lock which volumes this run maps to it, before it maps them; the rows of runs that
+    /// were mapped there stop counting their partition. Repeated without harm; `Conflict` = the lock is another's.
+    async fn own_partition(&self, journal: &Journal) -> Result<(), StoreError>;
 }
 
 /// Clocks. Wall time for the journal, boot time for deadlines: a suspended or stepped machine must not stretch a freeze.

@@ -1,12 +1,15 @@
 //! The crash matrix: the full recipes on the simulated site, with something going wrong at every write and every effect.
 //!
-//! Unit tests only. [`stage`] is the site, [`scenario`] runs one combination on it, [`verdict`] judges its end, [`tests`] goes through all of them and prints how many there were.
+//! Unit tests only. Its second part, [`pairs`], is two runs on the same devices.
+//!
+//! [`stage`] is the site, [`scenario`] runs one combination on it, [`verdict`] judges its end, [`tests`] goes through all of them and prints how many there were.
 
 mod cancel;
 pub mod controls;
 mod faulty;
 mod held;
 pub mod memory;
+mod pairs;
 mod scenario;
 mod stage;
 mod tests;

@@ -1,18 +1,26 @@
-//! `/healthz` and `/readyz` over plain HTTP, for the kubelet.
+//! `/healthz` and `/readyz` over plain HTTP, for the kubelet; `/metrics` for Prometheus.
 
+use super::metrics::{self, Metrics};
 use axum::Router;
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
 use axum::routing::get;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::net::TcpListener;
 
 /// Answers until the task is dropped. `/healthz` is 200 while the process can answer at all; `/readyz` is 200 once `ready`
-/// is set, 503 before. Nothing else is served.
+/// is set, 503 before. `/metrics` is 503 where this process leads and does not know all objects yet. Nothing else is
+/// served.
 ///
 /// # Errors
 /// When the listener fails.
-pub async fn serve(listener: TcpListener, ready: Arc<AtomicBool>) -> std::io::Result<()> {
+pub async fn serve(
+    listener: TcpListener,
+    ready: Arc<AtomicBool>,
+    metrics: Arc<Metrics>,
+) -> std::io::Result<()> {
     let readiness = move || async move {
         if ready.load(Ordering::Relaxed) {
             (StatusCode::OK, "ready\n")
@@ -23,7 +31,14 @@ pub async fn serve(listener: TcpListener, ready: Arc<AtomicBool>) -> std::io::Re
             )
         }
     };
+    let scrape = move || async move {
+        match metrics.encode() {
+            Ok(text) => ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
+            Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response(),
+        }
+    };
     let routes = Router::new()
+        .route("/metrics", get(scrape))
         .route("/healthz", get(|| async { "alive\n" }))
         .route("/readyz", get(readiness));
     axum::serve(listener, routes).await
@@ -41,7 +56,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let ready = Arc::new(AtomicBool::new(false));
-        let server = tokio::spawn(serve(listener, ready.clone()));
+        let server = tokio::spawn(serve(listener, ready.clone(), Arc::default()));
         let status = async |path: &str| {
             let mut stream = TcpStream::connect(address).await.unwrap();
             let request =
@@ -56,6 +71,7 @@ mod tests {
         assert_eq!(status("/readyz").await, 503);
         ready.store(true, Ordering::Relaxed);
         assert_eq!(status("/readyz").await, 200);
+        assert_eq!(status("/metrics").await, 200);
         assert_eq!(status("/anything").await, 404);
         server.abort();
     }

@@ -1,4 +1,5 @@
-//! Logging and health. Metrics come with the issue on monitoring.
+//! Logging, health, metrics.
 
 pub mod health;
 pub mod logging;
+pub mod metrics;

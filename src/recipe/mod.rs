@@ -11,6 +11,7 @@ pub mod parameters;
 pub mod pins;
 pub mod plan;
 pub mod queries;
+pub mod recorded;
 pub mod records;
 mod settle;
 pub mod steps;
@@ -21,6 +22,7 @@ pub use image::image_mark;
 pub use log_sink::{LogKind, LogLine, LogSink, LogSummary};
 pub use pace::Pace;
 pub use plan::{Mapping, Pins, Plan, PlanError, ResolvedFacts};
+pub use recorded::{RecordedSet, RecordedSets, Stays};
 
 use crate::api::options::Function;
 use crate::api::run::RunMode;
@@ -69,7 +71,13 @@ const USER_OVERWRITE: &[&str] = &[
 const END_OVERWRITE: &[&str] = &["verify-image", "stop-clone", "unmap-volumes", "end-image"];
 
 /// Pinned before the first effect; then as the end of a clone, but nobody waits for a guest (`product.md` § 5.1).
-const START_HELD: &[&str] = &["verify-image", "pin-image", "map-volumes", "start-clone"];
+const START_HELD: &[&str] = &[
+    "verify-image",
+    "pin-image",
+    "unmap-volumes",
+    "map-volumes",
+    "start-clone",
+];
 
 /// Image and clone stay as they are.
 const RELEASE_HELD: &[&str] = &["unpin-image"];

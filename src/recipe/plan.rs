@@ -2,6 +2,7 @@
 
 use super::pace::Pace;
 pub use super::pins::{Pins, identity_text, parse_identity};
+use super::recorded::RecordedSets;
 use crate::api::CloneEnvironmentSpec;
 use crate::api::clone_side::{IplSource, Network, Personality};
 use crate::api::devices::CopyKind;
@@ -10,6 +11,7 @@ use crate::api::run::{ImageOfRun, RunMode};
 use crate::engine::ports::WindowPlan;
 use crate::site::{ArrayFamily, Identity, OnBoundaryTimeout, PartitionUuid, Uid};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How the clone's volumes reach its partition.
@@ -55,6 +57,8 @@ pub struct ResolvedFacts {
     pub other_sources: BTreeSet<PartitionUuid>,
     /// Id of this operator, as in the guest kit's `operator.lock`.
     pub operator_id: String,
+    /// Target sets that runs have mapped to a clone; `None` = nothing is known of any.
+    pub recorded: Option<Arc<dyn RecordedSets>>,
     /// Polls, limits and cap.
     pub pace: Pace,
 }
@@ -155,6 +159,8 @@ pub struct Plan {
     pub ipl_seconds: u64,
     /// The function, seconds of device time.
     pub function_seconds: u64,
+    /// Target sets that runs have mapped to a clone.
+    pub recorded: Option<Arc<dyn RecordedSets>>,
     /// Polls, limits and cap.
     pub pace: Pace,
 }
@@ -231,6 +237,7 @@ impl Plan {
             run_seconds: seconds(spec.timeouts.run_seconds),
             ipl_seconds: seconds(spec.timeouts.ipl_seconds),
             function_seconds: seconds(spec.timeouts.function_seconds),
+            recorded: facts.recorded,
             pace: facts.pace,
         };
         plan.check()?;

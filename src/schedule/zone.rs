@@ -5,7 +5,9 @@
 //! counts real time instead: in the long night it runs in both hours.
 
 use super::cron::{Bound, CronLine};
-use chrono::{DateTime, DurationRound, NaiveDateTime, Offset, TimeDelta, TimeZone, Utc};
+use chrono::{
+    DateTime, DurationRound, FixedOffset, NaiveDateTime, Offset, TimeDelta, TimeZone, Utc,
+};
 use chrono_tz::Tz;
 use thiserror::Error;
 
@@ -125,9 +127,15 @@ impl Zone {
         TimeDelta::seconds(i64::from(offset.local_minus_utc()))
     }
 
+    /// An instant as clocks in the zone show it.
+    pub fn local(self, at: DateTime<Utc>) -> DateTime<FixedOffset> {
+        let offset = at.with_timezone(&self.0).offset().fix();
+        at.with_timezone(&offset)
+    }
+
     /// The first change of the offset in `(from, to]`, looked for in steps that are shorter than any two changes lie
     /// apart.
-    fn change_between(self, from: DateTime<Utc>, to: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    pub fn change_between(self, from: DateTime<Utc>, to: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let offset = self.offset(from);
         let mut low = from;
         while low < to {

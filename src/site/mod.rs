@@ -33,7 +33,7 @@ pub use partition::{
     Activation, Attachment, Keylock, PartitionControl, PartitionState, PartitionStatus,
     PartitionView, PowerJob, PowerJobState,
 };
-pub use virtual_io::{VirtualIo, VirtualIoState, VolumePath, WantedVolume};
+pub use virtual_io::{ForeignDevice, VirtualIo, VirtualIoState, VolumePath, WantedVolume};
 
 use std::sync::Arc;
 

@@ -2,6 +2,7 @@
 
 use super::{DeviceError, Uid};
 use async_trait::async_trait;
+use std::fmt;
 
 /// One volume the clone should see, with its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,13 +28,28 @@ pub struct VolumePath {
     pub mapped_elsewhere: Vec<String>,
 }
 
+/// A virtual target device on the clone's adapters that maps none of the wanted volumes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForeignDevice {
+    /// `VIOS/vhost/vtd`.
+    pub place: String,
+    /// Storage identity of the disk behind it; `None` = the VIOS tells none (a file, a logical volume).
+    pub uid: Option<Uid>,
+}
+
+impl fmt::Display for ForeignDevice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.place)
+    }
+}
+
 /// What the VIOSes say.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct VirtualIoState {
     /// One entry per VIOS and wanted volume.
     pub paths: Vec<VolumePath>,
-    /// VTDs on the clone's adapters that map none of the wanted volumes: `VIOS/vhost/vtd`.
-    pub foreign: Vec<String>,
+    /// VTDs on the clone's adapters that map none of the wanted volumes.
+    pub foreign: Vec<ForeignDevice>,
 }
 
 impl VirtualIoState {
@@ -56,8 +72,8 @@ impl VirtualIoState {
 pub trait VirtualIo: Send + Sync {
     /// Reads every VIOS. A VIOS that cannot answer is an error, never "no mapping".
     async fn observe(&self, volumes: &[WantedVolume]) -> Result<VirtualIoState, DeviceError>;
-    /// Effect: removes the VTDs of these volumes from the clone's adapters and unconfigures the disks, on every VIOS.
-    /// What is not there is skipped.
+    /// Effect: removes the VTDs of these volumes from the clone's adapters and unconfigures the disks, on every VIOS,
+    /// whichever adapter they are meant for. What is not there is skipped.
     async fn unmap(&self, volumes: &[WantedVolume]) -> Result<(), DeviceError>;
     /// Effect: looks for new disks where one is missing, sets `no_reserve`, maps what is not mapped, in the order given
     /// (load source first), never with force.

@@ -110,13 +110,15 @@ async fn a_bad_environment_is_refused_with_field_and_remedy() {
         ("/spec/virtualIo/vscsi/adapters/0/vhost", json!("host3"), "adapters[0].vhost", "such as vhost3"),
         ("/spec/storage", json!({}), "spec.storage", "write exactly one of storage"),
         ("/spec/storage/spectrumVirtualize/endpoint", json!("https://svc:7443/rest"), "spec.storage.spectrumVirtualize.endpoint", "without a path"),
-        ("/spec/storage/spectrumVirtualize/consistencyGroups", json!(["A", "B"]), "spec.storage.spectrumVirtualize.consistencyGroups", "at most 1 item"),
+        ("/spec/storage/spectrumVirtualize/consistencyGroups", json!(["A", "B", "A"]), "spec.storage.spectrumVirtualize.consistencyGroups", "write each group once"),
+        ("/spec/storage/spectrumVirtualize/consistencyGroups", json!(["A", "B", "C", "D", "E", "F", "G", "H", "I"]), "spec.storage.spectrumVirtualize.consistencyGroups", "at most 8 items"),
         ("/spec/storage/spectrumVirtualize/pool", json!({"refuseAbovePercent": 95}), "spec.storage.spectrumVirtualize.pool", "not be above alarmPercent"),
         ("/spec/freeze", json!({"maxSeconds": 900}), "spec.freeze.maxSeconds", "less than or equal to 600"),
         ("/spec/freeze", json!({"maxSeconds": 60}), "spec.freeze", "commitBoundarySeconds must be below maxSeconds"),
         ("/spec/user/programs/0/program", json!("mysave"), "programs[0].program", "write LIBRARY/PROGRAM"),
         ("/spec/source/host/hostKeys", json!(["SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="]), "spec.source.host.hostKeys", "ssh-keygen -lf"),
         ("/spec/logs", json!({"ignore": ["cpf3770"]}), "spec.logs.ignore", "such as CPF3770"),
+        ("/spec/history", json!({"succeeded": 0}), "spec.history.succeeded", "greater than or equal to 1"),
         ("/spec/timeouts", json!({"runSeconds": 5}), "spec.timeouts.runSeconds", "greater than or equal to 60"),
     ];
     for (pointer, value, field, remedy) in cases {

@@ -1,5 +1,7 @@
-//! `history`: the runs, newest first, in the layout that users of the IBM i history display know.
+//! `history`: the runs, newest first, in the layout that users of the IBM i history display know: objects and the lines
+//! of the archive together.
 
+mod read;
 mod row;
 
 use super::table::{Column, Side, render, width};
@@ -7,8 +9,8 @@ use super::{CommandError, Exit, KubeFlags, text};
 use crate::api::CloneRun;
 use crate::api::options::Function;
 use chrono::{DateTime, Utc};
-use kube::{Api, ResourceExt};
 pub use row::Row;
+use std::collections::HashMap;
 use std::io::Write;
 
 /// Arguments of `history`.
@@ -26,7 +28,8 @@ pub struct Arguments {
     /// At most this many rows of each environment.
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
-    /// wide: more columns; json: rows as a JSON array.
+    /// wide: more columns; json: rows as a JSON array; csv: one row per line. json and csv tell with `archived` whether
+    /// the object is gone and only its line in the archive is left.
     #[arg(short, long, value_enum)]
     output: Option<Output>,
 }
@@ -38,22 +41,26 @@ enum Output {
     Wide,
     /// A JSON array of rows.
     Json,
+    /// A heading and one row per line, RFC 4180.
+    Csv,
 }
 
 /// Reads and prints.
 pub async fn execute(kube: &KubeFlags, arguments: &Arguments) -> Result<Exit, CommandError> {
-    let runs = fetch(kube, arguments).await?;
-    let groups = group(&runs, arguments.function, arguments.limit, Utc::now());
+    let rows = read::rows(kube, arguments, Utc::now()).await?;
+    let groups = group(rows, arguments.function, arguments.limit);
     let shown = match arguments.output {
         Some(Output::Json) => {
             let rows: Vec<&Row> = groups.iter().flatten().collect();
             let json = serde_json::to_string_pretty(&rows).map_err(|e| CommandError::other(&e))?;
             format!("{json}\n")
         }
+        Some(Output::Csv) => csv(&groups)?,
         Some(Output::Wide) => tables(&groups, arguments.headings(), wide),
         None => tables(&groups, arguments.headings(), narrow),
     };
-    if groups.is_empty() && arguments.output != Some(Output::Json) {
+    let table = matches!(arguments.output, None | Some(Output::Wide));
+    if groups.is_empty() && table {
         eprintln!("no runs; `ibmi-clone run ENV` starts one");
     }
     // A closed pipe (`| head`) is no reason to fail.
@@ -61,72 +68,66 @@ pub async fn execute(kube: &KubeFlags, arguments: &Arguments) -> Result<Exit, Co
     Ok(Exit::Done)
 }
 
-async fn fetch(kube: &KubeFlags, arguments: &Arguments) -> Result<Vec<CloneRun>, CommandError> {
-    let cluster = kube.connect().await?;
-    if arguments.all_namespaces {
-        let api: Api<CloneRun> = Api::all(cluster.client.clone());
-        let list = api.list(&Default::default()).await;
-        let mut runs = list
-            .map_err(|e| CommandError::kube("list runs of all namespaces", &e))?
-            .items;
-        if let Some(environment) = &arguments.environment {
-            runs.retain(|run| &run.spec.environment == environment);
-        }
-        return Ok(runs);
-    }
-    match &arguments.environment {
-        Some(environment) => {
-            let runs = cluster.runs_of(environment).await?;
-            if runs.is_empty() {
-                // Tells a wrong name from an environment that never ran.
-                cluster.environment(environment).await?;
-            }
-            Ok(runs)
-        }
-        None => {
-            let what = format!("list runs of namespace {}", cluster.namespace);
-            let list = cluster.runs().list(&Default::default()).await;
-            Ok(list.map_err(|e| CommandError::kube(what, &e))?.items)
-        }
-    }
-}
-
 /// Rows by environment, newest first; the environment that ran last comes first.
-fn group(
-    runs: &[CloneRun],
-    function: Option<Function>,
-    limit: Option<usize>,
-    now: DateTime<Utc>,
-) -> Vec<Vec<Row>> {
-    let mut ordered: Vec<&CloneRun> = runs.iter().collect();
-    // A run that has not opened has no number yet and is newer than all that have.
-    ordered.sort_by_key(|run| {
-        let number = run.status.as_ref().and_then(|s| s.number);
-        let created = run.creation_timestamp();
-        std::cmp::Reverse((created, number.is_none(), number))
+fn group(mut rows: Vec<Row>, function: Option<Function>, limit: Option<usize>) -> Vec<Vec<Row>> {
+    rows.retain(|row| {
+        function.is_none_or(|wanted| row.function.as_deref() == Some(wanted.as_str()))
     });
+    // A run that has not opened has no number yet and is newer than all that have.
+    rows.sort_by_key(|row| std::cmp::Reverse((row.created, row.number.is_none(), row.number)));
     let mut groups: Vec<Vec<Row>> = Vec::new();
-    for run in ordered {
-        let row = Row::new(run, now);
-        if function.is_some_and(|wanted| row.function.as_deref() != Some(wanted.as_str())) {
-            continue;
-        }
-        let same = |group: &&mut Vec<Row>| {
-            group.first().is_some_and(|first| {
-                (&first.namespace, &first.environment) == (&row.namespace, &row.environment)
-            })
-        };
-        match groups.iter_mut().find(same) {
+    let mut places: HashMap<(String, String), usize> = HashMap::new();
+    for row in rows {
+        let key = (row.namespace.clone(), row.environment.clone());
+        let place = *places.entry(key).or_insert(groups.len());
+        match groups.get_mut(place) {
             Some(group) => group.push(row),
             None => groups.push(vec![row]),
         }
     }
     for group in &mut groups {
-        // Within an environment the number is the order of opening; it outranks the time of creation.
-        group.sort_by_key(|row| std::cmp::Reverse((row.number.is_none(), row.number)));
+        in_order_of_opening(group);
         group.truncate(limit.unwrap_or(usize::MAX));
     }
     groups
+}
+
+/// Within an environment the number is the order of opening; it outranks the time of creation. Runs without one (Skipped,
+/// or not opened yet) keep the place of their creation.
+fn in_order_of_opening(group: &mut [Row]) {
+    let places: Vec<usize> = (0..group.len())
+        .filter(|at| group[*at].number.is_some())
+        .collect();
+    let mut numbered: Vec<Row> = places.iter().map(|at| group[*at].clone()).collect();
+    numbered.sort_by_key(|row| std::cmp::Reverse(row.number));
+    for (at, row) in places.into_iter().zip(numbered) {
+        group[at] = row;
+    }
+}
+
+/// A heading and one line per row.
+fn csv(groups: &[Vec<Row>]) -> Result<String, CommandError> {
+    let mut text = row::FIELDS.join(",") + "\r\n";
+    for row in groups.iter().flatten() {
+        let row = serde_json::to_value(row).map_err(|e| CommandError::other(&e))?;
+        let cells: Vec<String> = row::FIELDS.iter().map(|field| cell(&row[*field])).collect();
+        text.push_str(&cells.join(","));
+        text.push_str("\r\n");
+    }
+    Ok(text)
+}
+
+fn cell(value: &serde_json::Value) -> String {
+    let text = match value {
+        serde_json::Value::Null => String::new(),
+        serde_json::Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    if text.contains(['"', ',', '\n', '\r']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text
+    }
 }
 
 /// What stands above each table.
@@ -152,11 +153,8 @@ impl Arguments {
 
 /// The default form of all runs given, one table per environment; for the end of the demo.
 pub fn table_of_all(runs: &[CloneRun]) -> String {
-    tables(
-        &group(runs, None, None, Utc::now()),
-        Heading::Environment,
-        narrow,
-    )
+    let rows = runs.iter().map(|run| Row::new(run, Utc::now())).collect();
+    tables(&group(rows, None, None), Heading::Environment, narrow)
 }
 
 fn tables(groups: &[Vec<Row>], heading: Heading, table: fn(&[Row]) -> String) -> String {

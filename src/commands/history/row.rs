@@ -3,7 +3,9 @@
 use crate::api::CloneRun;
 use crate::api::run::{CloneRunStatus, RunMode, Trigger};
 use crate::commands::text::{clock, freeze, seconds_between};
+use crate::controllers::history::line::ArchivedRun;
 use crate::engine::journal::{Entry, EntryState, Phase};
+use crate::engine::time::Timestamp;
 use chrono::{DateTime, Utc};
 use kube::ResourceExt;
 use serde::Serialize;
@@ -60,7 +62,41 @@ pub struct Row {
     pub reason: Option<String>,
     /// What happened and what a person can do.
     pub message: Option<String>,
+    /// The object is gone, the row is a line of the archive.
+    pub archived: bool,
+    /// When the object was created.
+    #[serde(skip)]
+    pub created: Option<DateTime<Utc>>,
 }
+
+/// The fields in the order of their columns in CSV.
+pub const FIELDS: [&str; 25] = [
+    "namespace",
+    "environment",
+    "number",
+    "name",
+    "started",
+    "state",
+    "phase",
+    "step",
+    "progress",
+    "messages",
+    "errors",
+    "prepareOnSource",
+    "prepareOnClone",
+    "save",
+    "diskUsedPercent",
+    "partitionActive",
+    "flashCopyActive",
+    "function",
+    "mode",
+    "trigger",
+    "freeze",
+    "duration",
+    "reason",
+    "message",
+    "archived",
+];
 
 impl Row {
     /// The row of a run as it is at `now`.
@@ -100,6 +136,44 @@ impl Row {
             duration: live.duration(),
             reason: status.reason.clone(),
             message: status.message.clone(),
+            archived: false,
+            created: run
+                .creation_timestamp()
+                .and_then(|t| DateTime::from_timestamp(t.0.as_second(), 0)),
+        }
+    }
+
+    /// The row of a run whose object is gone.
+    pub fn archived(namespace: &str, environment: &str, line: ArchivedRun) -> Self {
+        Self {
+            namespace: namespace.to_owned(),
+            environment: environment.to_owned(),
+            name: line.name,
+            number: line.number,
+            started: line.started,
+            state: line
+                .state
+                .unwrap_or_else(|| state_of(line.phase).to_owned()),
+            phase: line.phase,
+            step: line.step,
+            progress: line.progress,
+            messages: line.messages,
+            errors: line.errors,
+            prepare_on_source: line.prepare_on_source,
+            prepare_on_clone: line.prepare_on_clone,
+            save: line.save,
+            disk_used_percent: line.disk_used_percent,
+            partition_active: line.partition_active,
+            flash_copy_active: line.flash_copy_active,
+            function: line.function,
+            mode: line.mode,
+            trigger: line.trigger,
+            freeze: line.freeze.map(freeze),
+            duration: line.duration,
+            reason: line.reason,
+            message: line.message,
+            archived: true,
+            created: line.created.map(Timestamp::utc),
         }
     }
 }

@@ -1,6 +1,7 @@
 use super::*;
 use crate::api::run::{CloneRunStatus, Frozen, Queue};
 use crate::commands::samples;
+use crate::controllers::history::line::ArchivedRun;
 use crate::engine::journal::{Entry, EntryState, Phase};
 use crate::engine::time::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -105,7 +106,8 @@ fn saving() -> CloneRunStatus {
 }
 
 fn rows(runs: &[CloneRun], now: &str) -> Vec<Vec<Row>> {
-    group(runs, None, None, at(now))
+    let rows = runs.iter().map(|run| Row::new(run, at(now)));
+    group(rows.collect(), None, None)
 }
 
 #[test]
@@ -241,7 +243,9 @@ fn function_and_limit_choose_rows() {
         run("c", "2026-11-23T00:00:00Z", done(3)),
     ];
     let names = |function, limit| -> Vec<String> {
-        let groups = group(&runs, function, limit, at("2026-11-24T00:00:00Z"));
+        let now = at("2026-11-24T00:00:00Z");
+        let rows = runs.iter().map(|run| Row::new(run, now)).collect();
+        let groups = group(rows, function, limit);
         groups.into_iter().flatten().map(|row| row.name).collect()
     };
     assert_eq!(names(Some(Function::User), None), ["c", "a"]);
@@ -259,4 +263,70 @@ fn json_rows_carry_the_names_of_the_status_fields() {
     assert_eq!(json["diskUsedPercent"], 12);
     assert_eq!(json["freeze"], "2.4 s");
     assert_eq!(json["phase"], "Succeeded");
+}
+
+#[test]
+fn a_skipped_run_stands_where_it_was_and_an_archived_row_among_the_others() {
+    let skipped = CloneRunStatus {
+        phase: Phase::Skipped,
+        state: Some("SKIPPED".into()),
+        ..CloneRunStatus::default()
+    };
+    let now = at("2026-11-26T00:00:00Z");
+    let objects = [
+        // Created first and opened last: it waited for a device.
+        run("c", "2026-11-20T00:00:00Z", done(4)),
+        run("skipped", "2026-11-23T12:00:00Z", skipped),
+        run("b", "2026-11-24T00:00:00Z", done(3)),
+        run("new", "2026-11-25T00:00:00Z", CloneRunStatus::default()),
+    ];
+    let mut old = run("a", "2026-11-22T00:00:00Z", done(2));
+    old.metadata.uid = Some("11111111-2222-4333-a444-555555555555".into());
+    let line = ArchivedRun::of(&old).expect("it is final");
+    let line = serde_json::from_str(&line.text()).expect("what was written is read");
+    let mut rows: Vec<Row> = objects.iter().map(|run| Row::new(run, now)).collect();
+    rows.push(Row::archived("ibmi", "nightly-user", line));
+    let groups = group(rows, None, None);
+    let names: Vec<&str> = groups[0].iter().map(|row| row.name.as_str()).collect();
+    assert_eq!(names, ["new", "c", "skipped", "b", "a"]);
+    let archived = groups[0].last().expect("five rows");
+    let fresh = Row::new(&old, now);
+    let wanted = Row {
+        archived: true,
+        ..fresh
+    };
+    assert_eq!(
+        *archived, wanted,
+        "nothing that is shown is lost on the way"
+    );
+}
+
+#[test]
+fn csv_has_every_field_of_a_row_and_quotes_what_needs_it() {
+    let mut status = done(12);
+    status.message = Some("3 errors, \"CPF3770\" first".into());
+    let row = Row::new(
+        &run("n", "2026-11-23T00:00:00Z", status),
+        at("2026-11-24T00:00:00Z"),
+    );
+    let json = serde_json::to_value(&row).expect("a row is plain JSON");
+    let mut fields: Vec<&str> = json
+        .as_object()
+        .expect("object")
+        .keys()
+        .map(String::as_str)
+        .collect();
+    let mut columns = row::FIELDS.to_vec();
+    fields.sort_unstable();
+    columns.sort_unstable();
+    assert_eq!(fields, columns);
+    let text = csv(&[vec![row]]).expect("is text");
+    let line = text.lines().nth(1).expect("one row");
+    assert!(
+        line.starts_with("ibmi,nightly-user,12,n,2026-11-23T00:00:02Z,USER_END,Succeeded,settle,")
+    );
+    assert!(
+        line.ends_with(",\"3 errors, \"\"CPF3770\"\" first\",false"),
+        "{line}"
+    );
 }

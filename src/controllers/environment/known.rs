@@ -1,35 +1,54 @@
-//! What the operator's watches know of the environments (`architecture.md` § 8).
+//! What the operator's watches know of environments and open runs (`architecture.md` § 8).
 
-use crate::api::CloneEnvironment;
 use futures::FutureExt;
 use kube::core::DeserializeGuard;
-use kube::runtime::reflector::Store;
+use kube::runtime::reflector::{Lookup, ObjectRef, Store};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The environments of all served namespaces, from the watches of the operator: every pass of every run needs them, and
-/// a list each time would be most of what the API server has to do for us.
-#[derive(Default)]
-pub struct Known {
-    watches: Mutex<Watches>,
+/// The objects of a kind in all served namespaces, from the watches of the operator: every pass of every run needs the
+/// environments, and a list each time would be most of what the API server has to do for us.
+pub struct Known<K>
+where
+    DeserializeGuard<K>: Lookup<DynamicType = ()> + 'static,
+{
+    watches: Mutex<Watches<K>>,
 }
 
-#[derive(Default)]
-struct Watches {
+struct Watches<K>
+where
+    DeserializeGuard<K>: Lookup<DynamicType = ()> + 'static,
+{
     wanted: usize,
-    stores: Vec<Store<DeserializeGuard<CloneEnvironment>>>,
+    stores: Vec<Store<DeserializeGuard<K>>>,
 }
 
-impl Known {
+impl<K> Default for Known<K>
+where
+    DeserializeGuard<K>: Lookup<DynamicType = ()> + 'static,
+{
+    fn default() -> Self {
+        let watches = Mutex::new(Watches {
+            wanted: 0,
+            stores: Vec::new(),
+        });
+        Self { watches }
+    }
+}
+
+impl<K> Known<K>
+where
+    DeserializeGuard<K>: Lookup<DynamicType = ()> + Clone + 'static,
+{
     /// How many watches will be given: before all are there and filled, nothing is told.
     pub fn expect(&self, watches: usize) {
         self.lock().wanted = watches;
     }
     /// One watch's store.
-    pub fn add(&self, store: Store<DeserializeGuard<CloneEnvironment>>) {
+    pub fn add(&self, store: Store<DeserializeGuard<K>>) {
         self.lock().stores.push(store);
     }
-    /// All environments that can be read, or `None` while a watch has not listed all of its own yet.
-    pub fn all(&self) -> Option<Vec<Arc<DeserializeGuard<CloneEnvironment>>>> {
+    /// All objects, or `None` while a watch has not listed all of its own yet.
+    pub fn all(&self) -> Option<Vec<Arc<DeserializeGuard<K>>>> {
         let watches = self.lock();
         let filled = |s: &Store<_>| matches!(s.wait_until_ready().now_or_never(), Some(Ok(())));
         let complete = watches.wanted > 0
@@ -37,7 +56,12 @@ impl Known {
             && watches.stores.iter().all(filled);
         complete.then(|| watches.stores.iter().flat_map(Store::state).collect())
     }
-    fn lock(&self) -> MutexGuard<'_, Watches> {
+    /// One object, if a watch has seen it.
+    pub fn get(&self, namespace: &str, name: &str) -> Option<Arc<DeserializeGuard<K>>> {
+        let key = ObjectRef::new(name).within(namespace);
+        self.lock().stores.iter().find_map(|store| store.get(&key))
+    }
+    fn lock(&self) -> MutexGuard<'_, Watches<K>> {
         self.watches.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -46,6 +70,7 @@ impl Known {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::api::CloneEnvironment;
     use kube::runtime::{reflector, watcher};
 
     fn environment(name: &str) -> DeserializeGuard<CloneEnvironment> {

@@ -59,7 +59,9 @@ pub fn record_run(
         return;
     };
     let key = opening_key(run);
-    if status.opening.as_deref() == Some(&key) {
+    // A stale operator may have given the run a second number, which it never took: the next run gets that one.
+    let took_it = row.number == Some(status.last_run_number);
+    if took_it && status.opening.as_deref() == Some(&key) {
         status.opening = None;
     }
     if status.active_run.as_deref() == Some(run.name_any().as_str()) {

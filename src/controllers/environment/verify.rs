@@ -6,7 +6,9 @@ use crate::api::{CloneEnvironment, CloneEnvironmentStatus};
 use crate::controllers::conditions::{self, Truth};
 use crate::controllers::context::{Caller, Context};
 use crate::controllers::events::{Transition, publish};
+use crate::controllers::locks::attached::KubeRecordedSets;
 use crate::controllers::run::store::call;
+use crate::controllers::run::target_set;
 use crate::controllers::text::stable;
 use crate::engine::ports::StoreError;
 use crate::engine::time::Timestamp;
@@ -17,6 +19,7 @@ use kube::ResourceExt;
 use kube::api::ListParams;
 use kube::core::DeserializeGuard;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Longest message of a condition, bytes.
 const MESSAGE: usize = 800;
@@ -100,40 +103,58 @@ async fn look(context: &Context, environment: &CloneEnvironment) -> Result<Outco
         pins: pins::of(environment),
         other_sources: others.sources,
         operator_id: context.config.operator_id().to_owned(),
+        recorded: Some(Arc::new(KubeRecordedSets::new(context.leases()))),
         pace: context.pace(),
         ..ResolvedFacts::default()
     };
-    let plan = match Plan::new(&environment.spec, facts) {
-        Ok(plan) => plan,
-        Err(error) => return Ok(Outcome::bad(false, "SpecUnusable", error.to_string())),
+    let newest = target_set::newest(context, environment).await?;
+    let newest = newest.unwrap_or_default();
+    let others = environment.spec.target_sets().into_iter();
+    let others = others.filter(|set| *set != newest);
+    let mut report = match look_at(context, environment, &newest, &facts, true).await {
+        Ok(report) => report,
+        Err(outcome) => return Ok(outcome),
+    };
+    for set in others {
+        match look_at(context, environment, &set, &facts, false).await {
+            Ok(more) => report.join(more, &set, &newest),
+            Err(outcome) => return Ok(outcome),
+        }
+    }
+    Ok(judge(report))
+}
+
+/// A look at the site as a run on one target set would use it; `whole` = what does not depend on the set too.
+async fn look_at(
+    context: &Context,
+    environment: &CloneEnvironment,
+    set: &str,
+    facts: &ResolvedFacts,
+    whole: bool,
+) -> Result<SiteReport, Outcome> {
+    let (namespace, name) = (&facts.namespace, &facts.environment);
+    let spec = environment.spec.with_target_set(set);
+    let plan = Plan::new(&spec, facts.clone())
+        .map_err(|error| Outcome::bad(false, "SpecUnusable", error.to_string()))?;
+    let caller = Caller::Verify {
+        environment: name,
+        generation: environment.metadata.generation.unwrap_or_default(),
     };
     let opened = context
         .sites
-        .open(
-            &context.client,
-            &namespace,
-            &environment.spec,
-            &pins::of(environment),
-            Caller::Verify {
-                environment: &environment.name_any(),
-                generation: environment.metadata.generation.unwrap_or_default(),
-            },
-        )
+        .open(&context.client, namespace, &spec, &facts.pins, caller)
         .await;
-    let site = match opened {
-        Ok(site) => site,
-        Err(error) => {
-            return Ok(Outcome::bad(
-                error.may_pass(),
-                error.reason(),
-                error.to_string(),
-            ));
+    let site = opened
+        .map_err(|error| Outcome::bad(error.may_pass(), error.reason(), error.to_string()))?;
+    let errand = context.errand("verify", namespace, name);
+    let recipes = &context.recipes;
+    let look = async {
+        match whole {
+            true => recipes.inspect(&site, &plan).await,
+            false => recipes.inspect_set(&site, &plan).await,
         }
     };
-    let errand = context.errand("verify", &namespace, &environment.name_any());
-    let look = context.recipes.inspect(&site, &plan);
-    let report = errand::on_behalf_of(&errand, look).await;
-    Ok(judge(report))
+    Ok(errand::on_behalf_of(&errand, look).await)
 }
 
 fn judge(report: SiteReport) -> Outcome {

@@ -16,6 +16,7 @@ use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::jiff;
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
+use std::collections::HashSet;
 
 /// Reason of a run that meets a pinned device.
 pub const HELD: &str = "HeldImageInUse";
@@ -42,18 +43,37 @@ pub fn in_use(image: &Holder, lock: &DeviceLock) -> (&'static str, String) {
     (HELD, text)
 }
 
-/// Names of the Leases without which no run of an environment can take its image: pinned, none is created. A HOLD needs
-/// the partition only while something is attached to it; that is looked at later, and the lock itself refuses then.
-pub fn leases_of_image(environment: &CloneEnvironment) -> Vec<String> {
-    let starts = environment.spec.function == Function::User;
-    let needed = |kind| match kind {
-        LockKind::Source => false,
-        LockKind::TargetSet => true,
-        LockKind::Clone => starts,
-    };
-    let locks = device_locks(&environment.spec, &pins::of(environment));
-    let locks = locks.into_iter().filter(|lock| needed(lock.kind));
-    locks.map(|lock| lock.lease).collect()
+/// Names of the Leases that a run of an environment needs to take an image.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Needed {
+    /// The clone partition. A HOLD needs it only while something is attached; that is looked at later, and the lock itself
+    /// refuses then.
+    partition: Option<String>,
+    /// The target sets, of which one is enough.
+    sets: Vec<String>,
+}
+
+impl Needed {
+    /// Of an environment.
+    pub fn of(environment: &CloneEnvironment) -> Self {
+        let starts = environment.spec.function == Function::User;
+        let mut needed = Self::default();
+        for lock in device_locks(&environment.spec, &pins::of(environment)) {
+            match lock.kind {
+                LockKind::Source => {}
+                LockKind::TargetSet => needed.sets.push(lock.lease),
+                LockKind::Clone => needed.partition = starts.then_some(lock.lease),
+            }
+        }
+        needed
+    }
+
+    /// Whether pins leave no run of the environment anything to take.
+    pub fn is_pinned(&self, pinned: &HashSet<String>) -> bool {
+        let partition = self.partition.as_ref().is_some_and(|l| pinned.contains(l));
+        let sets = !self.sets.is_empty() && self.sets.iter().all(|l| pinned.contains(l));
+        partition || sets
+    }
 }
 
 /// The Leases that an image pins.

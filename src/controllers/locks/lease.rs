@@ -4,6 +4,7 @@ use super::names::DeviceLock;
 use crate::api::CloneRun;
 use crate::controllers::run::store::{call, writes_as_us};
 use crate::engine::ports::StoreError;
+use crate::engine::time::Timestamp;
 use chrono::{DateTime, Utc};
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
@@ -21,6 +22,8 @@ const WAITING: &str = "ibmiclone.dev/waiting";
 const IMAGE: &str = "ibmiclone.dev/image-owner";
 /// Set while a run owns the devices beyond its end (`start-held`); nobody takes a pinned lock.
 pub const PINNED: &str = "ibmiclone.dev/pinned";
+/// When the image of [`IMAGE`] was taken.
+const TAKEN: &str = "ibmiclone.dev/image-taken";
 /// Since when the holder's object has been missing.
 const VANISHED: &str = "ibmiclone.dev/holder-missing-since";
 
@@ -74,6 +77,11 @@ pub fn holder(lease: &Lease) -> Option<String> {
         .filter(|uid| !uid.is_empty())
 }
 
+/// Whether somebody works with the image or the partition beyond the end of a run.
+pub fn is_pinned(lease: &Lease) -> bool {
+    lease.annotations().contains_key(PINNED)
+}
+
 /// Owner of the image, from the annotation.
 pub fn image_owner(lease: &Lease) -> Option<ImageOwner> {
     serde_json::from_str(lease.annotations().get(IMAGE)?).ok()
@@ -106,6 +114,20 @@ pub fn set_pinned(lease: &mut Lease, image: Option<&Holder>) {
         Some(text) => drop(notes.insert(PINNED.to_owned(), text)),
         None => drop(notes.remove(PINNED)),
     }
+}
+
+/// When the image was taken; `None` = there is none. A record from before there were times is the oldest.
+pub fn image_taken(lease: &Lease) -> Option<Timestamp> {
+    image_owner(lease)?;
+    let text = lease.annotations().get(TAKEN);
+    let time = text.and_then(|t| t.parse::<DateTime<Utc>>().ok());
+    Some(Timestamp::new(time.unwrap_or_default()))
+}
+
+/// Notes in the object that its image was taken now.
+pub fn stamp_image(lease: &mut Lease) {
+    let now = Utc::now().to_rfc3339();
+    lease.annotations_mut().insert(TAKEN.to_owned(), now);
 }
 
 /// A conditional write. `false` = somebody else wrote in between.

@@ -5,16 +5,18 @@
 //! cannot free a device. The holder is the run's UID. A lock outlives its run until somebody needs it and finds the
 //! holder final; the image's owner stays recorded on the target set's Lease.
 
+pub mod attached;
 pub mod held;
 pub mod lease;
 pub mod names;
 
 pub use names::{DeviceLock, device_locks};
 
-use crate::api::CloneRun;
 use crate::api::run::RunMode;
-use crate::controllers::run::status::end_image;
+use crate::api::{CloneRun, CloneRunStatus};
+use crate::controllers::run::status::{end_image, leave_partition};
 use crate::controllers::run::store::{call, writes_as_us};
+use crate::engine::journal::Journal;
 use crate::engine::ports::{Acquired, Locks, StoreError};
 use crate::engine::step::LockKind;
 use crate::engine::time::Timestamp;
@@ -37,6 +39,8 @@ pub struct KubeLocks {
     image: Option<Holder>,
     /// Whether this run replaces or ends the image on the target set.
     takes_image: bool,
+    /// Whether the run's environment leaves its mappings in place.
+    keeps_mappings: bool,
 }
 
 impl KubeLocks {
@@ -60,6 +64,15 @@ impl KubeLocks {
             grace,
             image: image_of(run),
             takes_image: matches!(run.spec.mode, RunMode::Clone | RunMode::End),
+            keeps_mappings: false,
+        }
+    }
+
+    /// Of an environment with `keepMappings: true`: nobody else may take its volumes from the clone.
+    pub fn keeping_mappings(self, keeps: bool) -> Self {
+        Self {
+            keeps_mappings: keeps,
+            ..self
         }
     }
 
@@ -124,8 +137,12 @@ impl KubeLocks {
         }))
     }
 
-    /// Writes the row of a former owner. A row that is gone or is another object by now needs nothing.
-    async fn close_row(&self, owner: &ImageOwner) -> Result<(), StoreError> {
+    /// Changes the row of a former owner. A row that is gone or is another object by now needs nothing.
+    async fn close_row(
+        &self,
+        owner: &ImageOwner,
+        close: fn(&mut CloneRunStatus, Timestamp),
+    ) -> Result<(), StoreError> {
         let runs: Api<CloneRun> = Api::namespaced(self.client.clone(), &owner.namespace);
         loop {
             let found = call(runs.get_opt(&owner.run)).await?;
@@ -136,7 +153,7 @@ impl KubeLocks {
                 return Ok(());
             };
             let before = status.clone();
-            end_image(status, Timestamp::new(Utc::now()));
+            close(status, Timestamp::new(Utc::now()));
             if *status == before {
                 return Ok(());
             }
@@ -222,7 +239,12 @@ impl Locks for KubeLocks {
             if owner.as_ref().is_some_and(|o| o.uid == self.me.uid) {
                 return Ok(None);
             }
+            // A stale process must not take the image of its run's successor.
+            if lease::holder(&object).as_deref() != Some(&self.me.uid) {
+                return Err(StoreError::Conflict);
+            }
             lease::set_image_owner(&mut object, Some(&self.me));
+            lease::stamp_image(&mut object);
             if lease::replace(&self.leases, &object).await? {
                 return Ok(owner.map(|o| format!("{}/{}", o.namespace, o.run)));
             }
@@ -237,8 +259,11 @@ impl Locks for KubeLocks {
             if owner.uid == self.me.uid {
                 return Ok(());
             }
+            if lease::holder(&object).as_deref() != Some(&self.me.uid) {
+                return Err(StoreError::Conflict);
+            }
             // The row first: a crash in between closes it again instead of never.
-            self.close_row(&owner).await?;
+            self.close_row(&owner, end_image).await?;
             lease::set_image_owner(&mut object, None);
             if lease::replace(&self.leases, &object).await? {
                 return Ok(());
@@ -266,6 +291,34 @@ impl Locks for KubeLocks {
             None => Ok(()),
         }
     }
+
+    async fn own_partition(&self, journal: &Journal) -> Result<(), StoreError> {
+        let (mut partitions, mut sets) = (self.of(LockKind::Clone), self.of(LockKind::TargetSet));
+        let (Some(partition), Some(set)) = (partitions.next(), sets.next()) else {
+            return Ok(());
+        };
+        let of = |step| journal.output(step, "targets");
+        let targets = of("verify-site").or_else(|| of("verify-image"));
+        let targets = targets.unwrap_or_default();
+        let mine = attached::entry(set, &self.me, targets, self.keeps_mappings);
+        loop {
+            let found = call(self.leases.get_opt(&partition.lease)).await?;
+            // Held by another: a stale process must not write into the record of its successor.
+            let held = found.filter(|l| lease::holder(l).as_deref() == Some(&self.me.uid));
+            let lease = held.ok_or(StoreError::Conflict)?;
+            let before = attached::attached(&lease)?;
+            // The rows first: a crash in between closes them again instead of never.
+            for other in before.iter().filter(|set| set.owner.uid != self.me.uid) {
+                self.close_row(&other.owner, leave_partition).await?;
+            }
+            if !maps(journal) || before == std::slice::from_ref(&mine) {
+                return Ok(());
+            }
+            if attached::record(&self.leases, &lease, std::slice::from_ref(&mine)).await? {
+                return Ok(());
+            }
+        }
+    }
 }
 
 /// The run whose held image a run starts or releases.
@@ -280,4 +333,9 @@ fn image_of(run: &CloneRun) -> Option<Holder> {
         namespace: run.namespace().unwrap_or_default(),
         run: image.run.clone(),
     })
+}
+
+/// A run that maps nothing leaves the record of who was mapped as it is.
+fn maps(journal: &Journal) -> bool {
+    journal.entry("map-volumes").is_some()
 }

@@ -4,7 +4,7 @@
 use crate::api::CloneEnvironmentSpec;
 use crate::engine::step::LockKind;
 use crate::recipe::Pins;
-use crate::site::Identity;
+use crate::site::{Identity, PartitionUuid};
 use sha2::{Digest, Sha256};
 
 /// One Lease.
@@ -54,6 +54,11 @@ pub fn target_lease(target_set: &str) -> String {
     lock(LockKind::TargetSet, "target", target_set, String::new()).lease
 }
 
+/// Name of the Lease of the clone partition with this UUID.
+pub fn clone_lease(clone: &PartitionUuid) -> String {
+    lock(LockKind::Clone, "clone", clone.as_str(), String::new()).lease
+}
+
 /// Every identity under which production may live, sorted: two runs take them in the same order.
 fn source_identities(spec: &CloneEnvironmentSpec, pins: &Pins) -> Vec<Identity> {
     let mut all: Vec<Identity> = spec
@@ -92,7 +97,6 @@ fn lock(kind: LockKind, word: &str, identity: &str, device: String) -> DeviceLoc
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::site::PartitionUuid;
 
     fn spec(name: &str) -> CloneEnvironmentSpec {
         let yaml = include_str!("../testdata/environment.yaml");
@@ -119,6 +123,10 @@ mod tests {
         assert_eq!(
             locks[0].lease, renamed[0].lease,
             "the UUID counts, not the name"
+        );
+        assert_eq!(
+            locks[0].lease,
+            clone_lease(&PartitionUuid::new("1111-aaaa"))
         );
         assert!(locks.iter().all(|l| l.lease.len() <= 63));
     }

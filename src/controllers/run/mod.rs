@@ -9,7 +9,9 @@ pub mod opening;
 pub mod order;
 pub mod status;
 pub mod store;
+pub mod tally;
 pub mod target;
+pub mod target_set;
 
 use crate::api::{CloneRun, CloneRunStatus};
 use crate::controllers::context::{Caller, Context};
@@ -89,7 +91,8 @@ async fn pass(
 ) -> Result<Action, StoreError> {
     let namespace = run.namespace().unwrap_or_default();
     let journal = status::journal_of(status);
-    let store = KubeStore::new(context.runs(&namespace), run);
+    let metrics = context.config.metrics.clone();
+    let store = KubeStore::new(context.runs(&namespace), run).counted_by(metrics);
     let plan = match order::plan(context, run, status, &journal.run_token).await {
         Ok(plan) => plan,
         Err(PlanFailed::Store(error)) => return Err(error),
@@ -138,12 +141,15 @@ async fn pass(
 }
 
 fn locks_of(context: &Context, run: &CloneRun, status: &CloneRunStatus) -> KubeLocks {
-    let locks = order::frozen(status)
+    let spec = order::frozen(status);
+    let locks = spec
         .map(|spec| device_locks(spec, &order::pins(status)))
         .unwrap_or_default();
+    let vscsi = spec.and_then(|spec| spec.virtual_io.vscsi.as_ref());
     let namespace = &context.config.lease_namespace;
     let grace = context.lock_grace();
     KubeLocks::new(context.client.clone(), namespace, run, locks, grace)
+        .keeping_mappings(vscsi.is_some_and(|v| v.keep_mappings))
 }
 
 async fn drive(
@@ -159,7 +165,7 @@ async fn drive(
         store,
         locks,
         clock: &context.clock,
-        fence: &context.fence,
+        fence: &context.term,
         writer: &context.config.writer,
     };
     // The store knows what is wished of the run, as of the last read or write.

@@ -1,17 +1,20 @@
 //! Numbers: of a run within its environment, without gaps; of an environment behind names on devices.
 //!
 //! A run's number is reserved by a conditional write on the environment (`lastRunNumber` and `opening` together), then
-//! written to the run's label. A crash between the two is completed from `opening`.
+//! written to the run's label. A crash between the two is completed from `opening`, by whoever gives out the next number.
 
-use crate::api::{CloneEnvironment, CloneRun, ENVIRONMENT_LABEL, NUMBER_LABEL, OPENED_ANNOTATION};
+use crate::api::{
+    CloneEnvironment, CloneRun, ENVIRONMENT_LABEL, FIELD_MANAGER, NUMBER_LABEL, OPENED_ANNOTATION,
+};
 use crate::controllers::context::Context;
 use crate::controllers::environment::{pins, status};
+use crate::controllers::history::archive;
 use crate::controllers::run::store::{call, writes_as_us};
 use crate::engine::journal::Facts;
 use crate::engine::ports::StoreError;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::api::ListParams;
+use kube::api::{ListParams, Patch, PatchParams};
 use kube::{Api, ResourceExt};
 use std::collections::BTreeMap;
 
@@ -22,12 +25,17 @@ const ENVIRONMENT: &str = "ibmiclone.dev/environment";
 /// Reserves the run's number. The same run gets the same number however often it asks.
 ///
 /// # Errors
-/// `Gone` when the environment vanished; `Lost` when the API server cannot be asked.
+/// `Gone` when the environment vanished; `Conflict` when another run's label was changed meanwhile; `Lost` when the API
+/// server cannot be asked.
 pub async fn run_number(
     context: &Context,
     environment: &CloneEnvironment,
     run: &CloneRun,
 ) -> Result<i64, StoreError> {
+    // Written by an operator that was stopped, or for it by one that opened another run.
+    if let Some(number) = own_number(run) {
+        return Ok(number);
+    }
     let namespace = run.namespace().unwrap_or_default();
     let api = context.environments(&namespace);
     let key = status::opening_key(run);
@@ -38,13 +46,14 @@ pub async fn run_number(
             .filter(|e| e.uid() == environment.uid())
             .ok_or(StoreError::Gone)?;
         let known = now.status.clone().unwrap_or_default();
+        let last = known.last_run_number;
         let number = match known.opening.as_deref() {
-            Some(opening) if opening == key => return Ok(known.last_run_number),
-            Some(opening) if !was_opened(context, &namespace, opening).await? => {
-                // Its object went before it was opened: the number is free again, no gap.
-                known.last_run_number.max(floor + 1)
-            }
-            Some(_) | None => known.last_run_number.max(floor) + 1,
+            Some(opening) if opening == key => return Ok(last),
+            Some(opening) => match complete(context, environment, opening, last).await? {
+                Reserved::Taken => last.max(floor) + 1,
+                Reserved::Free => last.max(floor + 1),
+            },
+            None => last.max(floor) + 1,
         };
         let mut next = known;
         next.last_run_number = number;
@@ -63,28 +72,81 @@ pub async fn run_number(
     }
 }
 
-/// Whether the run that `opening` names still exists: then it has, or will get, its number.
-async fn was_opened(context: &Context, namespace: &str, opening: &str) -> Result<bool, StoreError> {
-    let (name, uid) = opening.rsplit_once('/').unwrap_or((opening, ""));
-    let found = call(context.runs(namespace).get_metadata_opt(name)).await?;
-    Ok(found.is_some_and(|m| m.uid().as_deref() == Some(uid)))
+/// The number on the label of a run that was opened as this very object.
+fn own_number(run: &impl ResourceExt) -> Option<i64> {
+    let opened = run.annotations().get(OPENED_ANNOTATION);
+    let same = opened.is_some() && opened == run.uid().as_ref();
+    let label = run.labels().get(NUMBER_LABEL).filter(|_| same)?;
+    label.parse().ok()
 }
 
-/// Highest number on a label of this environment's runs: wins at the first opening after a start, when a restored
-/// environment may have forgotten its numbers.
+/// What became of the number that was given out last.
+enum Reserved {
+    /// Its run has it.
+    Taken,
+    /// Its run is gone, or had another one: no gap.
+    Free,
+}
+
+/// Sees to it that the run that `opening` names has its number before the next is given out: a crash between the two
+/// writes must not leave a gap because another run is opened first.
+async fn complete(
+    context: &Context,
+    environment: &CloneEnvironment,
+    opening: &str,
+    number: i64,
+) -> Result<Reserved, StoreError> {
+    let (name, uid) = opening.rsplit_once('/').unwrap_or((opening, ""));
+    let runs = context.runs(&environment.namespace().unwrap_or_default());
+    let found = call(runs.get_metadata_opt(name)).await?;
+    let Some(run) = found.filter(|m| m.uid().as_deref() == Some(uid)) else {
+        return Ok(Reserved::Free);
+    };
+    if let Some(own) = own_number(&run) {
+        return Ok(if own == number {
+            Reserved::Taken
+        } else {
+            Reserved::Free
+        });
+    }
+    let patch = serde_json::json!({"metadata": {
+        "uid": uid,
+        "resourceVersion": run.resource_version(),
+        "labels": {NUMBER_LABEL: number.to_string(), ENVIRONMENT_LABEL: environment.name_any()},
+        "annotations": {OPENED_ANNOTATION: uid},
+    }});
+    let parameters = PatchParams {
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+        ..PatchParams::default()
+    };
+    match runs
+        .patch_metadata(name, &parameters, &Patch::Merge(&patch))
+        .await
+    {
+        Ok(_) => Ok(Reserved::Taken),
+        Err(kube::Error::Api(status)) if status.is_conflict() => Err(StoreError::Conflict),
+        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(Reserved::Free),
+        Err(error) => Err(StoreError::Lost(error.to_string())),
+    }
+}
+
+/// Highest number on a label of this environment's runs or in its archive: wins at the first opening after a start, when
+/// a restored environment may have forgotten its numbers.
 async fn labelled(context: &Context, environment: &CloneEnvironment) -> Result<i64, StoreError> {
     let uid = environment.uid().unwrap_or_default();
     let done = |set: &std::collections::HashSet<String>| set.contains(&uid);
     if context.numbered.lock().is_ok_and(|set| done(&set)) {
         return Ok(0);
     }
-    let runs = context.runs(&environment.namespace().unwrap_or_default());
+    let namespace = environment.namespace().unwrap_or_default();
+    let runs = context.runs(&namespace);
     let selector = format!(
         "{ENVIRONMENT_LABEL}={},{NUMBER_LABEL}",
         environment.name_any()
     );
     let mut parameters = ListParams::default().labels(&selector).limit(500);
-    let mut highest = 0;
+    let name = environment.name_any();
+    let mut highest = archive::last_number(&context.client, &namespace, &name).await?;
     loop {
         let page = call(runs.list_metadata(&parameters)).await?;
         let numbers = page.items.iter().filter(|run| opened_itself(*run));

@@ -6,7 +6,8 @@
 
 use super::logs::RunLogs;
 use super::status::{RowFacts, build};
-use super::store::{call, wishes_of, writes_as_us};
+use super::store::{call, journal_of_run, wishes_of, writes_as_us};
+use super::tally::Tally;
 use super::{numbers, order, target};
 use crate::api::run::{CloneRunStatus, Resolved, RunMode};
 use crate::api::schedule::{SkipReason, default_deadline_seconds};
@@ -103,12 +104,11 @@ pub async fn open(context: &Context, run: &CloneRun) -> Result<Opening, StoreErr
         Known::Unusable(environment, why) => (environment, Some(why)),
         Known::NotYet(wait) => return Ok(Opening::NotYet(wait)),
     };
-    if run.spec.mode == RunMode::Clone
-        && let Some((reason, message)) = target::in_the_way(context, run, &environment).await?
-    {
-        return skip(context, run, reason, &message).await;
+    let aim = target::aim(context, run, &environment).await?;
+    if let (RunMode::Clone, Some((reason, message))) = (run.spec.mode, &aim.refused) {
+        return skip(context, run, reason, message).await;
     }
-    write_opening(context, run, &environment, unusable).await
+    write_opening(context, run, &environment, unusable, aim).await
 }
 
 /// A run that has its number goes on to be opened, so that the history has no gap; its first pass ends it.
@@ -188,15 +188,13 @@ async fn write_opening(
     run: &CloneRun,
     environment: &CloneEnvironment,
     unusable: Option<(String, String)>,
+    aim: target::Aim,
 ) -> Result<Opening, StoreError> {
-    let (image, refused) = match target::image_of(context, run, environment).await? {
-        Ok(Some(image)) => match target::in_the_way(context, run, environment).await? {
-            Some(refusal) => (None, Some(refusal)),
-            None => (Some(image), None),
-        },
-        Ok(None) => (None, None),
-        Err(refusal) => (None, Some(refusal)),
-    };
+    let target::Aim {
+        spec,
+        image,
+        refused,
+    } = aim;
     let refused = refused.map(|(reason, message)| (reason.to_owned(), message));
     let unusable = unusable.or(refused);
     let device_number = numbers::device_number(context, environment).await?;
@@ -212,7 +210,7 @@ async fn write_opening(
             device_number,
             pins: pins::facts(environment),
             image,
-            spec: Some(environment.spec.clone()),
+            spec: Some(spec),
         }),
         ..CloneRunStatus::default()
     };
@@ -328,7 +326,11 @@ async fn write_status(
     object.status = Some(status);
     object.metadata.managed_fields = None;
     let (name, parameters) = (run.name_any(), writes_as_us());
-    answer(api.replace_status(&name, &parameters, &object)).await
+    let written = answer(api.replace_status(&name, &parameters, &object)).await?;
+    let counted = &context.config.metrics.counted;
+    let (before, after) = (journal_of_run(run), journal_of_run(&written));
+    Tally::of(&written).accepted(counted, &before, &after);
+    Ok(written)
 }
 
 async fn answer<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, StoreError> {
@@ -378,7 +380,7 @@ pub async fn close(
     message: &str,
 ) -> Result<(), StoreError> {
     let now = context.now();
-    let mut journal = super::store::journal_of_run(run);
+    let mut journal = journal_of_run(run);
     journal.phase = phase;
     journal.finished_at = Some(now);
     journal.revision += 1;

@@ -4,11 +4,13 @@ use crate::api::run::CloneRunStatus;
 use crate::api::{CloneEnvironmentSpec, CloneRun};
 use crate::controllers::context::Context;
 use crate::controllers::environment::verify;
+use crate::controllers::locks::attached::KubeRecordedSets;
 use crate::engine::ports::StoreError;
 use crate::recipe::{Pins, Plan, ResolvedFacts};
 use crate::site::PartitionUuid;
 use kube::ResourceExt;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Why there is no plan.
 #[derive(Debug)]
@@ -59,6 +61,7 @@ pub async fn plan(
         pins: pins(status),
         other_sources: other_sources(context, &resolved.environment_uid).await?,
         operator_id: context.config.operator_id().to_owned(),
+        recorded: Some(Arc::new(KubeRecordedSets::new(context.leases()))),
         pace: context.pace(),
     };
     Plan::new(spec, facts).map_err(|error| PlanFailed::Unusable(error.to_string()))

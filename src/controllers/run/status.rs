@@ -462,20 +462,27 @@ pub fn end_image(status: &mut CloneRunStatus, now: Timestamp) {
         status.state = Some(IMAGE_ENDED.to_owned());
     }
     status.image = None;
-    let end_of = |step: &str| {
-        let entry = status.steps.iter().find(|e| e.name == step)?;
-        entry.end.filter(|_| entry.state == EntryState::Done)
-    };
-    let (started, copied) = (end_of("start-clone"), end_of("start-copy"));
-    for (field, from) in [
-        (&mut status.partition_active, started),
-        (&mut status.flash_copy_active, copied),
-    ] {
-        if let (Some(text), Some(from)) = (field.as_mut(), from)
-            && text.starts_with("since")
-        {
-            *text = duration(now.since(from));
-        }
+    leave_partition(status, now);
+    let copied = end_of(status, "start-copy");
+    stop_counting(&mut status.flash_copy_active, copied, now);
+}
+
+/// The run's volumes are off the clone partition: its partition stops counting, its image lives on.
+pub fn leave_partition(status: &mut CloneRunStatus, now: Timestamp) {
+    let started = end_of(status, "start-clone");
+    stop_counting(&mut status.partition_active, started, now);
+}
+
+fn end_of(status: &CloneRunStatus, step: &str) -> Option<Timestamp> {
+    let entry = status.steps.iter().find(|e| e.name == step)?;
+    entry.end.filter(|_| entry.state == EntryState::Done)
+}
+
+fn stop_counting(field: &mut Option<String>, from: Option<Timestamp>, now: Timestamp) {
+    if let (Some(text), Some(from)) = (field.as_mut(), from)
+        && text.starts_with("since")
+    {
+        *text = duration(now.since(from));
     }
 }
 

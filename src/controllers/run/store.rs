@@ -6,6 +6,7 @@
 
 use super::logs::RunLogs;
 use super::status::{RowFacts, build, journal_of};
+use super::tally::Tally;
 use crate::api::run::{CancelMode, LogRef};
 use crate::api::{CloneRun, CloneRunStatus};
 use crate::controllers::events::{Transition, transitions};
@@ -13,6 +14,7 @@ use crate::engine::drive::Cancel;
 use crate::engine::journal::Journal;
 use crate::engine::ports::{JournalStore, StoreError, Wishes};
 use crate::engine::time::Timestamp;
+use crate::observability::metrics::Metrics;
 use crate::site::transcript::Transcript;
 use async_trait::async_trait;
 use chrono::Utc;
@@ -40,6 +42,8 @@ pub struct KubeStore {
     last: Mutex<Option<CloneRun>>,
     events: Mutex<Vec<Transition>>,
     logs: Option<(Arc<RunLogs>, Transcript)>,
+    tally: Tally,
+    metrics: Option<Arc<Metrics>>,
 }
 
 impl KubeStore {
@@ -52,6 +56,17 @@ impl KubeStore {
             last: Mutex::new(None),
             events: Mutex::new(Vec::new()),
             logs: None,
+            tally: Tally::of(run),
+            metrics: None,
+        }
+    }
+
+    /// Accepted writes are counted there.
+    #[must_use]
+    pub fn counted_by(self, metrics: Arc<Metrics>) -> Self {
+        Self {
+            metrics: Some(metrics),
+            ..self
         }
     }
 
@@ -142,6 +157,9 @@ impl KubeStore {
     fn accepted(&self, previous: &Journal, next: &Journal) {
         if let Ok(mut events) = self.events.lock() {
             events.extend(transitions(previous, next));
+        }
+        if let Some(metrics) = &self.metrics {
+            self.tally.accepted(&metrics.counted, previous, next);
         }
     }
 }

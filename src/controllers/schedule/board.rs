@@ -76,12 +76,19 @@ pub struct Board {
     listing: HashMap<Watch, Names>,
     listed: HashSet<Watch>,
     expected: usize,
+    /// Another operator decides: what an environment's status remembers is its memory, and newer than ours.
+    standing_by: bool,
 }
 
 impl Board {
     /// Nothing is decided before the watches of so many scopes were listed once.
     pub fn expect_scopes(&mut self, count: usize) {
         self.expected = count * WATCHES;
+    }
+
+    /// Until this is taken back, environments are read with their status, as at a start.
+    pub fn stand_by(&mut self, standing_by: bool) {
+        self.standing_by = standing_by;
     }
 
     fn is_complete(&self) -> bool {
@@ -138,7 +145,8 @@ impl Board {
 
     fn enter(&mut self, key: Key, environment: &CloneEnvironment, clock: &ScheduleClock) {
         let uid = environment.uid().unwrap_or_default();
-        match self.entries.get_mut(&key).filter(|entry| entry.uid == uid) {
+        let known = self.entries.get_mut(&key).filter(|entry| entry.uid == uid);
+        match known.filter(|_| !self.standing_by) {
             Some(entry) => entry.see(environment, clock),
             None => {
                 let mut entry = Entry::new(environment, clock);
@@ -305,7 +313,7 @@ impl Board {
             let Some(entry) = self.entries.get_mut(&key) else {
                 continue;
             };
-            let image = match entry.leases.iter().any(|l| self.pinned.contains(l)) {
+            let image = match entry.needed.is_pinned(&self.pinned) {
                 true => Image::Pinned,
                 false => Image::Free,
             };
@@ -386,3 +394,8 @@ fn since(run: &CloneRun, clock: &ScheduleClock) -> DateTime<Utc> {
     let created = run.creation_timestamp().and_then(|t| time(&t));
     created.map_or_else(|| clock.now(), |real| clock.from_real(real))
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+#[path = "board_tests.rs"]
+mod tests;

@@ -30,8 +30,8 @@ pub struct Entry {
     pub suspend: bool,
     /// Being deleted.
     pub deleting: bool,
-    /// Names of the lock Leases without which no run of it can take its image.
-    pub leases: Vec<String>,
+    /// The lock Leases that its runs need.
+    pub needed: held::Needed,
     /// Baselines.
     pub records: Vec<LineRecord>,
     /// Newest slot that has a run.
@@ -65,7 +65,7 @@ impl Entry {
             spec: None,
             suspend: status.suspended,
             deleting: false,
-            leases: Vec::new(),
+            needed: held::Needed::default(),
             handled: records.iter().filter_map(|r| r.last_slot).max(),
             records,
             missed: status.missed_count,
@@ -93,7 +93,7 @@ impl Entry {
         }
         self.deleting = environment.metadata.deletion_timestamp.is_some();
         // The pins are learned later than the first generation.
-        self.leases = held::leases_of_image(environment);
+        self.needed = held::Needed::of(environment);
         if self.settled && self.generation == environment.metadata.generation {
             return;
         }
@@ -239,6 +239,12 @@ impl Entry {
                 Some(again)
             }
         }
+    }
+
+    /// When the run of a slot is due: jitter later.
+    pub fn due(&self, name: &str, slot: DateTime<Utc>) -> DateTime<Utc> {
+        let limit = self.spec.as_ref().map_or(0, |s| s.jitter_seconds);
+        slot + schedule::jitter(name, slot, u32::try_from(limit).unwrap_or_default())
     }
 
     /// A run whose deadline passed while it could not be created: decided anew, as skipped.

@@ -17,6 +17,7 @@ pub use gate::Gate;
 use super::context::Context;
 use super::events::{Transition, publish};
 use board::{Board, Key, Watched};
+use chrono::{DateTime, Utc};
 use create::{Created, Order};
 use futures::StreamExt;
 use k8s_openapi::api::coordination::v1::Lease;
@@ -51,6 +52,11 @@ impl Schedules {
         self.with(|board| board.expect_scopes(count));
     }
 
+    /// Another operator decides until the term begins.
+    pub fn stand_by(&self) {
+        self.with(|board| board.stand_by(true));
+    }
+
     /// Enters an event of a watch.
     pub fn saw(&self, scope: Option<&str>, event: Watched<'_>, clock: &ScheduleClock) {
         let woken = self.with(|board| board.saw(scope, event, clock));
@@ -76,12 +82,15 @@ impl Schedules {
     }
 }
 
-/// Runs the timer queue until `shutdown`; creates on their way are waited for.
+/// Runs the timer queue from the beginning of the term until `shutdown`; creates on their way are waited for.
 pub async fn run(context: Arc<Context>, shutdown: CancellationToken) {
+    context.term.begun().await;
+    context.schedules.with(|board| board.stand_by(false));
     let statuses = tokio::spawn(write_statuses(context.clone(), shutdown.clone()));
     let pool = Arc::new(Semaphore::new(CREATES));
     let mut creates = JoinSet::new();
     while !shutdown.is_cancelled() {
+        context.config.metrics.scheduler_ticked();
         let now = context.schedule_clock().now();
         let turn = context.schedules.with(|board| board.turn(now));
         let turn = turn.unwrap_or_default();
@@ -119,9 +128,16 @@ async fn carry_out(
 ) {
     tokio::time::sleep(order.pause()).await;
     let place = pool.acquire().await;
+    if !context.term.leads() {
+        // In the middle of a burst: the next leader finds the slot by itself, and this board is thrown away.
+        return;
+    }
     let outcome = create::create(&context, &order).await;
     drop(place);
     let now = context.schedule_clock().now();
+    if outcome == Created::Ours {
+        count(&context, &order, now);
+    }
     context
         .schedules
         .with(|board| board.answered(&order, &outcome, now));
@@ -131,6 +147,25 @@ async fn carry_out(
         let note = skip.note(&order);
         let told = Transition::new(true, "SlotMissed", skip.reason.as_str(), note);
         publish(&context.recorder, &order.environment(), &[told]).await;
+    }
+}
+
+/// A run of a slot is there by our create: how late, or how many were missed. On the schedule's clock.
+fn count(context: &Context, order: &Order, now: DateTime<Utc>) {
+    let counted = &context.config.metrics.counted;
+    let key = &order.key;
+    match &order.skip {
+        Some(skip) => {
+            let slots = u64::try_from(skip.slots).unwrap_or_default();
+            counted.missed(&key.namespace, &key.name, skip.reason.as_str(), slots);
+        }
+        None => {
+            let due = context
+                .schedules
+                .with(|board| board.entry(key).map(|e| e.due(&key.name, order.slot)));
+            let due = due.flatten().unwrap_or(order.slot);
+            counted.created((now - due).to_std().unwrap_or_default());
+        }
     }
 }
 

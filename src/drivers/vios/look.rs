@@ -5,7 +5,7 @@ use super::unique_id::UniqueId;
 use super::{HmcVirtualIo, Station, lsdev, plan};
 use crate::drivers::hmc::ViosDisk;
 use crate::drivers::transport::http::Intent;
-use crate::site::{DeviceError, VolumePath, WantedVolume};
+use crate::site::{DeviceError, ForeignDevice, VolumePath, WantedVolume};
 use std::time::Duration;
 
 /// Longest wait for a usual VIOS command.
@@ -107,7 +107,7 @@ impl HmcVirtualIo {
         &self,
         station: &Station,
         wanted: &[WantedVolume],
-    ) -> Result<(Vec<VolumePath>, Vec<String>), DeviceError> {
+    ) -> Result<(Vec<VolumePath>, Vec<ForeignDevice>), DeviceError> {
         let turn = self.clone.console().vios_turn(&station.vios.uuid);
         let _turn = turn.lock().await;
         let look = self.look(station).await?;

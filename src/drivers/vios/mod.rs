@@ -16,7 +16,7 @@ use crate::drivers::hmc::{HmcView, System, ViosPartition};
 use crate::site::{CopyServices, DeviceError, VirtualIo, VirtualIoState, WantedVolume};
 use async_trait::async_trait;
 use futures::future::join_all;
-use plan::{Names, Served};
+use plan::{Bad, Names, Served};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -108,8 +108,13 @@ impl HmcVirtualIo {
     /// The VIOSes, each with the wanted volumes it serves. Every name is checked before the first effect.
     async fn stations(&self, volumes: &[WantedVolume]) -> Result<Vec<Station>, DeviceError> {
         let names = self.names(volumes).await?;
-        let shares = plan::distribute(&self.adapters, volumes, &names)
-            .map_err(|bad| DeviceError::refused(self.device(), bad.code, bad.text))?;
+        self.placed(plan::distribute(&self.adapters, volumes, &names))
+            .await
+    }
+
+    async fn placed(&self, shares: Result<Vec<Served>, Bad>) -> Result<Vec<Station>, DeviceError> {
+        let shares =
+            shares.map_err(|bad| DeviceError::refused(self.device(), bad.code, bad.text))?;
         let (system, clone_id) = self.clone.place().await?;
         let all = self.clone.console().vioses(&system).await?;
         let mut stations = Vec::new();
@@ -154,7 +159,8 @@ impl VirtualIo for HmcVirtualIo {
     }
 
     async fn unmap(&self, volumes: &[WantedVolume]) -> Result<(), DeviceError> {
-        let stations = self.stations(volumes).await?;
+        let shares = plan::everywhere(&self.adapters, volumes);
+        let stations = self.placed(shares).await?;
         worst(join_all(stations.iter().map(|s| self.unmap_one(s))).await)
     }
 

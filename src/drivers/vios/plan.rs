@@ -3,7 +3,7 @@
 use super::lsmap::{ServerAdapter, is_vhost};
 use super::{ALL, Adapter};
 use crate::drivers::hmc::ViosDisk;
-use crate::site::{Uid, VolumePath, WantedVolume};
+use crate::site::{ForeignDevice, Uid, VolumePath, WantedVolume};
 use std::collections::BTreeMap;
 
 /// Longest name of a virtual target device that every VIOS level takes (`hmc.md` § 5.2).
@@ -47,18 +47,7 @@ pub(super) fn distribute(
 ) -> Result<Vec<Served>, Bad> {
     check_names(adapters, volumes)?;
     check_patterns(adapters, names)?;
-    let mut shares: Vec<Served> = Vec::new();
-    for adapter in adapters {
-        match shares.iter_mut().find(|s| s.server == adapter.server) {
-            Some(share) => share.vhosts.push(adapter.vhost.clone()),
-            None => shares.push(Served {
-                server: adapter.server.clone(),
-                vhosts: vec![adapter.vhost.clone()],
-                volumes: Vec::new(),
-                left_out: Vec::new(),
-            }),
-        }
-    }
+    let mut shares = servers(adapters);
     for volume in volumes {
         let mut served = false;
         for share in &mut shares {
@@ -85,6 +74,37 @@ pub(super) fn distribute(
         }
     }
     Ok(shares)
+}
+
+/// For removing: every volume wherever it is found behind the clone's adapters. Its name does not matter, which the group
+/// in use need not know: the volume may be of another target set.
+pub(super) fn everywhere(
+    adapters: &[Adapter],
+    volumes: &[WantedVolume],
+) -> Result<Vec<Served>, Bad> {
+    check_names(adapters, volumes)?;
+    let mut shares = servers(adapters);
+    for share in &mut shares {
+        share.left_out = volumes.to_vec();
+    }
+    Ok(shares)
+}
+
+/// The VIOSes with the clone's adapters there, in the order given.
+fn servers(adapters: &[Adapter]) -> Vec<Served> {
+    let mut shares: Vec<Served> = Vec::new();
+    for adapter in adapters {
+        match shares.iter_mut().find(|s| s.server == adapter.server) {
+            Some(share) => share.vhosts.push(adapter.vhost.clone()),
+            None => shares.push(Served {
+                server: adapter.server.clone(),
+                vhosts: vec![adapter.vhost.clone()],
+                volumes: Vec::new(),
+                left_out: Vec::new(),
+            }),
+        }
+    }
+    shares
 }
 
 fn vhost_for<'a>(
@@ -124,7 +144,7 @@ fn check_patterns(adapters: &[Adapter], names: &Names) -> Result<(), Bad> {
         return Err(Bad::new(
             "VolumeUnknown",
             format!(
-                "{} of VIOS {} names volume {lost}, but no target of the consistency group is called so; they are: {}; correct virtualIo.vscsi.adapters.volumes",
+                "{} of VIOS {} names volume {lost}, but no target of the consistency group is called so; they are: {}; correct virtualIo.vscsi.adapters.volumes; with more than one consistency group each name must fit a target of every group",
                 adapter.vhost,
                 adapter.server,
                 known.join(", ")
@@ -237,14 +257,14 @@ pub(super) fn path(
     }
 }
 
-/// Devices on the clone's adapters that are none of the wanted volumes, or are one but not usable, as
-/// `VIOS/vhost/vtd`. Virtual optical drives are left out: they are no disks.
+/// Devices on the clone's adapters that are none of the wanted volumes, or are one but not usable. Virtual optical drives
+/// are left out: they are no disks.
 pub(super) fn foreign(
     served: &Served,
     found: &[ServerAdapter],
     disks: &[ViosDisk],
     wanted: &[WantedVolume],
-) -> Vec<String> {
+) -> Vec<ForeignDevice> {
     let mut foreign = Vec::new();
     let ours = found.iter().filter(|a| served.vhosts.contains(&a.vhost));
     for adapter in ours {
@@ -254,19 +274,23 @@ pub(super) fn foreign(
             if optical {
                 continue;
             }
-            let is_wanted = disks.iter().any(|d| {
-                d.name == device.backing
-                    && d.uid
-                        .as_ref()
-                        .is_some_and(|uid| wanted.iter().any(|w| w.uid == *uid))
-            });
-            let place = format!("{}/{}/{}", served.server, adapter.vhost, device.vtd);
-            if !is_wanted {
-                foreign.push(place);
-            } else if device.status != "Available" {
-                // The client cannot use it: an unmap removes it, a start must not count on it.
-                foreign.push(format!("{place} ({})", device.status));
+            let of_disk = disks.iter().filter(|d| d.name == device.backing);
+            let uids: Vec<&Uid> = of_disk.filter_map(|d| d.uid.as_ref()).collect();
+            let is_wanted = uids.iter().any(|uid| wanted.iter().any(|w| w.uid == **uid));
+            let mut place = format!("{}/{}/{}", served.server, adapter.vhost, device.vtd);
+            if is_wanted && device.status == "Available" {
+                continue;
             }
+            if is_wanted {
+                // The client cannot use it: an unmap removes it, a start must not count on it.
+                place = format!("{place} ({})", device.status);
+            }
+            // A name that stands for two disks in the console's list is nobody's.
+            let uid = match uids.as_slice() {
+                [uid] => Some((*uid).clone()),
+                _ => None,
+            };
+            foreign.push(ForeignDevice { place, uid });
         }
     }
     foreign
@@ -348,6 +372,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_taken_away_need_not_be_behind_any_adapter_by_name() {
+        let adapters = [
+            adapter("V1", "vhost3", &["CLN_A"]),
+            adapter("V1", "vhost4", &["CLN_B"]),
+            adapter("V2", "vhost1", &["*"]),
+        ];
+        let of_others = [wanted("x", "c_00")];
+        let shares = everywhere(&adapters, &of_others).unwrap();
+        assert_eq!(shares[0].vhosts, ["vhost3", "vhost4"]);
+        assert!(shares.iter().all(|s| s.left_out == of_others));
+        assert!(everywhere(&adapters, &[wanted("x", "a b")]).is_err());
+    }
+
+    #[test]
     fn a_name_that_no_volume_has_is_an_error_even_beside_all() {
         let adapters = [adapter("V1", "vhost3", &["*", "CLN_Q*"])];
         let bad = distribute(&adapters, &both(), &names()).unwrap_err();
@@ -424,7 +462,11 @@ mod tests {
         let found = lsmap::parse(MAP).unwrap();
         let disks = [disk("hdisk5", "a"), disk("hdisk9", "q")];
         let foreign = foreign(&served(), &found, &disks, &[wanted("a", "c_00")]);
-        assert_eq!(foreign, ["V1/vhost3/old"]);
+        let old = ForeignDevice {
+            place: "V1/vhost3/old".to_owned(),
+            uid: Some(Uid::new("q")),
+        };
+        assert_eq!(foreign, [old]);
     }
 
     #[test]
@@ -433,7 +475,10 @@ mod tests {
         let found = lsmap::parse(&map).unwrap();
         let disks = [disk("hdisk5", "a")];
         let foreign = foreign(&served(), &found, &disks, &[wanted("a", "c_00")]);
-        assert!(foreign.contains(&"V1/vhost3/c_00 (Defined)".to_owned()));
+        let told = foreign
+            .iter()
+            .any(|f| f.place == "V1/vhost3/c_00 (Defined)");
+        assert!(told, "{foreign:?}");
     }
 
     #[test]

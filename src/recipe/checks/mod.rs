@@ -176,3 +176,43 @@ pub async fn inspect(site: &Site, plan: &Plan, depth: Depth) -> SiteReport {
     report.findings.sort_by_key(|f| f.level);
     report
 }
+
+/// Looks at one more target set of an environment: its maps, and its volumes on the VIOSes.
+pub async fn inspect_set(site: &Site, plan: &Plan) -> SiteReport {
+    let mut report = SiteReport::default();
+    let (seen, group) = futures::join!(partitions::Seen::read(site), volumes::Group::read(site));
+    partitions::judge(seen, plan, &mut report);
+    volumes::judge(group, plan, &mut report);
+    virtual_io::inspect(site, plan, &mut report).await;
+    report.findings.sort_by_key(|f| f.level);
+    report
+}
+
+impl SiteReport {
+    /// Takes up the report about another target set: what it found, once; the facts stay those of the first set.
+    pub(crate) fn join(&mut self, other: SiteReport, set: &str, first: &str) {
+        let shared = self.facts.targets.iter();
+        let shared: Vec<&str> = shared
+            .filter(|uid| other.facts.targets.contains(uid))
+            .map(Uid::as_str)
+            .collect();
+        if !shared.is_empty() {
+            let text = format!(
+                "consistency groups {first} and {set} have the same targets: {}; an image that is kept would be overwritten with the other, give each group volumes of its own",
+                shared.join(", ")
+            );
+            self.add(Finding::fatal("TargetShared", text));
+        }
+        for finding in other.findings {
+            if !self.findings.iter().any(|f| f.message == finding.message) {
+                self.add(finding);
+            }
+        }
+        for error in other.unanswered {
+            if !self.unanswered.contains(&error) {
+                self.unanswered.push(error);
+            }
+        }
+        self.findings.sort_by_key(|f| f.level);
+    }
+}

@@ -2,8 +2,9 @@
 
 use super::{Finding, Level, SiteReport};
 use crate::recipe::plan::Plan;
+use crate::recipe::recorded::{self, Foreign};
 use crate::recipe::steps::gate::volume_conflict;
-use crate::site::{Site, VirtualIoState};
+use crate::site::{DeviceError, Site, VirtualIoState};
 use std::collections::BTreeSet;
 
 pub(super) async fn inspect(site: &Site, plan: &Plan, report: &mut SiteReport) {
@@ -16,6 +17,7 @@ pub(super) async fn inspect(site: &Site, plan: &Plan, report: &mut SiteReport) {
     if let Some(state) = report.take(answer) {
         report.facts.attached = Some(state.paths.is_empty() || !state.all_unmapped());
         judge(&state, plan, report);
+        others(&state, plan, report).await;
     }
 }
 
@@ -32,9 +34,6 @@ fn judge(state: &VirtualIoState, plan: &Plan, report: &mut SiteReport) {
             ));
         }
     }
-    if !state.foreign.is_empty() {
-        report.add(foreign(state, plan));
-    }
     if plan.keep_mappings && !state.all_mapped() {
         report.add(Finding::fatal(
             "MappingMissing",
@@ -43,30 +42,59 @@ fn judge(state: &VirtualIoState, plan: &Plan, report: &mut SiteReport) {
     }
 }
 
+/// What else the clone has. A run that starts the clone needs it alone: it may take away what runs of this operator have
+/// mapped, and nothing else.
+async fn others(state: &VirtualIoState, plan: &Plan, report: &mut SiteReport) {
+    if state.foreign.is_empty() {
+        return;
+    }
+    if !plan.starts_clone() {
+        report.add(beside_hold(state, plan));
+        return;
+    }
+    let clone = report.facts.clone_uuid.clone();
+    let own = report.facts.targets.clone();
+    let mut sorted = match Foreign::sort(plan, clone.as_ref(), &own, state).await {
+        Ok(sorted) => sorted,
+        Err(error) => {
+            let silent = DeviceError::unreachable("the API server", error);
+            report.unanswered.push(silent);
+            return;
+        }
+    };
+    let unusable = std::mem::take(&mut sorted.unusable);
+    sorted.unknown.extend(unusable);
+    if let Some(failure) = sorted.forbids(plan) {
+        report.add(Finding::fatal(failure.reason, failure.message));
+    }
+    if !sorted.owners.is_empty() {
+        let whose: Vec<&str> = sorted.owners.iter().map(String::as_str).collect();
+        report.add(Finding::new(
+            Level::Note,
+            "TakesTurns",
+            format!(
+                "clone {} has volumes of {}: a run stops it and takes them away first; that image stays on the array",
+                plan.clone_label(),
+                whose.join(", ")
+            ),
+        ));
+    }
+}
+
 /// A clone that is left alone may well be at work with another target set: nobody is told to take its disks away.
-fn foreign(state: &VirtualIoState, plan: &Plan) -> Finding {
-    let devices = state.foreign.join(", ");
-    if !plan.starts_clone() && state.all_unmapped() {
+fn beside_hold(state: &VirtualIoState, plan: &Plan) -> Finding {
+    let places: Vec<String> = state.foreign.iter().map(ToString::to_string).collect();
+    if state.all_unmapped() {
         return Finding::new(
             Level::Note,
             "ForeignMapping",
             format!(
-                "the clone has other devices than the targets of consistency group {} and is left alone: {devices}",
-                plan.copy_group
+                "the clone has other devices than the targets of consistency group {} and is left alone: {}",
+                plan.copy_group,
+                places.join(", ")
             ),
         );
     }
-    let level = if plan.starts_clone() {
-        Level::Fatal
-    } else {
-        Level::Warning
-    };
-    Finding::new(
-        level,
-        "ForeignMapping",
-        format!(
-            "the clone's adapters map devices that are no targets of consistency group {}: {}; remove them there (rmvdev -vtd), or add the volume to the group",
-            plan.copy_group, devices
-        ),
-    )
+    let failure = recorded::stranger(&places, plan);
+    Finding::new(Level::Warning, failure.reason, failure.message)
 }

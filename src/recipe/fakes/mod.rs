@@ -124,6 +124,14 @@ pub(crate) fn path(vios: &str, n: u32, mapped: bool) -> VolumePath {
     }
 }
 
+/// A device on the clone's adapter that is none of the run's own; `uid` = the disk behind it.
+pub(crate) fn stranger(place: &str, uid: Option<&str>) -> ForeignDevice {
+    ForeignDevice {
+        place: place.into(),
+        uid: uid.map(Uid::new),
+    }
+}
+
 pub(crate) fn paths(mapped: bool) -> VirtualIoState {
     VirtualIoState {
         paths: [("VIOS1", 0), ("VIOS1", 1), ("VIOS2", 0), ("VIOS2", 1)]

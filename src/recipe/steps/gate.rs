@@ -190,7 +190,7 @@ pub(crate) async fn prove_source(site: &Site, plan: &Plan) -> Result<ProvenSourc
 }
 
 /// A fact of the step that looked at the site first: verify-site, or verify-image of a run about another run's image.
-pub(super) fn seen<'j>(journal: &'j Journal, key: &str) -> Option<&'j str> {
+pub(crate) fn seen<'j>(journal: &'j Journal, key: &str) -> Option<&'j str> {
     let of = |step| journal.output(step, key);
     of("verify-site").or_else(|| of("verify-image"))
 }

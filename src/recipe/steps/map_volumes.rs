@@ -7,6 +7,7 @@ use crate::engine::journal::Facts;
 use crate::engine::step::{Failure, LockKind, Observation, Step, StepContext};
 use crate::recipe::image::still_on_array;
 use crate::recipe::plan::Plan;
+use crate::recipe::recorded;
 use crate::site::{DeviceError, VirtualIoState};
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -27,7 +28,7 @@ impl MapVolumes {
     }
 
     fn judge(&self, state: &VirtualIoState, count: usize) -> Judged {
-        if let Some(failure) = foreign(state) {
+        if let Some(failure) = foreign(state, &self.plan) {
             return Judged::Settled(Observation::Broken(failure));
         }
         if state.all_mapped() {
@@ -82,17 +83,10 @@ pub(super) async fn image_is_this_runs(context: &StepContext<'_>, plan: &Plan) -
     )))
 }
 
-fn foreign(state: &VirtualIoState) -> Option<Failure> {
-    if state.foreign.is_empty() {
-        return None;
-    }
-    Some(Failure::new(
-        "ForeignMapping",
-        format!(
-            "the clone's adapters map devices that are none of this run's volumes: {}; remove them there (rmvdev -vtd), or add the volume to the group",
-            state.foreign.join(", ")
-        ),
-    ))
+/// Whatever is there beside this run's volumes: what was in turn has been taken away by now.
+fn foreign(state: &VirtualIoState, plan: &Plan) -> Option<Failure> {
+    let places: Vec<String> = state.foreign.iter().map(ToString::to_string).collect();
+    (!places.is_empty()).then(|| recorded::stranger(&places, plan))
 }
 
 fn missing(state: &VirtualIoState) -> String {

@@ -1,4 +1,6 @@
-//! Step 4: the targets leave the VIOSes before they change, so that no VIOS logs errors and no stale clone can start.
+//! Step 4: the targets leave the VIOSes before they change, so that no VIOS logs errors and no stale clone can start. So
+//! do the volumes of whoever had the clone before: of another environment, or of another target set of this one. Their
+//! image stays on the array.
 
 use super::gate::{self, Stop, facts};
 use super::verify_site::leaves_clone_alone;
@@ -6,7 +8,8 @@ use super::volumes::{self, Judged};
 use crate::engine::journal::{Facts, Journal};
 use crate::engine::step::{LockKind, Observation, Step, StepContext};
 use crate::recipe::plan::Plan;
-use crate::site::{DeviceError, VirtualIoState};
+use crate::recipe::recorded::{self, Foreign};
+use crate::site::{DeviceError, VirtualIoState, WantedVolume};
 use async_trait::async_trait;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,15 +23,43 @@ pub(super) struct UnmapVolumes {
 impl UnmapVolumes {
     async fn look(&self, context: &StepContext<'_>) -> Result<Observation, Stop> {
         gate::image_unchanged(context.site, &self.plan).await?;
-        let judge = |state: &VirtualIoState| self.judge(context.journal, state);
-        volumes::observe(context, &self.plan, ID, judge).await
+        let state = volumes::state(context, &self.plan).await?;
+        let others = self.others(context, &state).await?;
+        if let Some(failure) = others.forbids(&self.plan) {
+            return Ok(Observation::Broken(failure));
+        }
+        let judged = self.judge(context.journal, &state, &others);
+        volumes::settle(context, &self.plan, ID, judged).await
     }
 
-    fn judge(&self, journal: &Journal, state: &VirtualIoState) -> Judged {
+    /// What else is on the clone. A run that starts the clone needs it alone; any other leaves the rest as it is.
+    async fn others(
+        &self,
+        context: &StepContext<'_>,
+        state: &VirtualIoState,
+    ) -> Result<Foreign, Stop> {
+        if !self.plan.starts_clone() {
+            return Ok(Foreign::default());
+        }
+        let own = gate::targets(context)?;
+        let clone = recorded::clone_partition(context.journal, &self.plan);
+        Foreign::sort(&self.plan, clone.as_ref(), &own, state)
+            .await
+            .map_err(volumes::unread)
+    }
+
+    fn judge(&self, journal: &Journal, state: &VirtualIoState, others: &Foreign) -> Judged {
         let mapped = || {
             let paths = state.paths.iter().filter(|p| p.mapped_as.is_some());
             paths.map(|p| p.vios.as_str())
         };
+        if !others.in_turn.is_empty() {
+            let whose: Vec<&str> = others.owners.iter().map(String::as_str).collect();
+            return Judged::Left(format!(
+                "volumes still mapped to the clone from the last turn: {}; a VIOS that still uses a disk can refuse for about 15 minutes",
+                whose.join(", ")
+            ));
+        }
         if mapped().next().is_none() || self.plan.keep_mappings {
             // Kept maps are only read: they must be proved to be the clone's own, which the look has done.
             let out = facts([("mapped", mapped().count().to_string())]);
@@ -49,8 +80,18 @@ impl UnmapVolumes {
         ))
     }
 
+    /// The record is read again here: what it says must hold when the command is sent.
     async fn unmap(&self, context: &StepContext<'_>) -> Result<(), Stop> {
-        let wanted = volumes::wanted_while_off(context, &self.plan).await?;
+        let state = volumes::state(context, &self.plan).await?;
+        let others = self.others(context, &state).await?;
+        if let Some(failure) = others.forbids(&self.plan) {
+            return Err(Stop::Failure(failure));
+        }
+        let mut wanted = volumes::wanted_while_off(context, &self.plan).await?;
+        for uid in others.in_turn {
+            let vtd = self.plan.vtd_name(wanted.len());
+            wanted.push(WantedVolume { uid, vtd });
+        }
         Ok(context.site.virtual_io.unmap(&wanted).await?)
     }
 }

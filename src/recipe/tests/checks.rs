@@ -458,7 +458,8 @@ async fn every_configured_vios_must_tell_of_the_volumes() {
 #[tokio::test]
 async fn a_foreign_device_stops_user_and_warns_hold() {
     let world = world();
-    world.set().virtual_io.as_mut().expect("answers").foreign = vec!["VIOS1/vhost3/x".into()];
+    world.set().virtual_io.as_mut().expect("answers").foreign =
+        vec![stranger("VIOS1/vhost3/x", None)];
     assert!(has(
         &look(&world, &plan("USER")).await,
         Level::Fatal,

@@ -41,9 +41,9 @@ fn the_list_of_every_recipe() {
     HOLD end-snapshot-vscsi-v1: not built
     USER end-overwrite-vscsi-v1: verify-image stop-clone unmap-volumes end-image
     USER end-snapshot-vscsi-v1: not built
-    HOLD start-held-overwrite-vscsi-v1: verify-image pin-image map-volumes start-clone
+    HOLD start-held-overwrite-vscsi-v1: verify-image pin-image unmap-volumes map-volumes start-clone
     HOLD start-held-snapshot-vscsi-v1: not built
-    USER start-held-overwrite-vscsi-v1: verify-image pin-image map-volumes start-clone
+    USER start-held-overwrite-vscsi-v1: verify-image pin-image unmap-volumes map-volumes start-clone
     USER start-held-snapshot-vscsi-v1: not built
     HOLD release-held-overwrite-vscsi-v1: unpin-image
     HOLD release-held-snapshot-vscsi-v1: not built

@@ -11,6 +11,7 @@ mod obligations;
 mod parameters;
 mod power;
 mod settle;
+mod turns;
 mod verify;
 mod virtual_io;
 mod whole;
@@ -24,6 +25,10 @@ use std::sync::Arc;
 /// One step of the sample plan.
 fn step(function: &str, name: &str, world: &World) -> Box<dyn Step> {
     step_of(&Arc::new(plan(function)), name, world)
+}
+
+fn step_with(plan: super::Plan, name: &str, world: &World) -> Box<dyn Step> {
+    step_of(&Arc::new(plan), name, world)
 }
 
 fn step_of(plan: &Arc<super::Plan>, name: &str, world: &World) -> Box<dyn Step> {

@@ -123,7 +123,7 @@ async fn every_volume_is_mapped_once_on_every_vios_in_the_groups_order() {
 async fn a_foreign_device_on_the_clones_adapter_stops_the_run() {
     let world = world();
     let mut state = paths(true);
-    state.foreign = vec!["VIOS1/vhost3/old".into()];
+    state.foreign = vec![stranger("VIOS1/vhost3/old", None)];
     world.set().virtual_io = Ok(state);
     let step = step("USER", "map-volumes", &world);
     let (reason, text) = broken(world.look(&*step, &journal()).await);

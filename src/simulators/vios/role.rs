@@ -81,9 +81,14 @@ impl VirtualIo for VirtualIoRole {
                 .vtds
                 .iter()
                 .filter(|t| &t.vhost == vhost && !ours.contains(&t.hdisk));
-            state
-                .foreign
-                .extend(foreign.map(|t| format!("{vios}/{vhost}/{}", t.name)));
+            let uid = |hdisk: &str| {
+                let disk = v.hdisks.iter().find(|d| d.name == hdisk);
+                disk.and_then(|d| d.uid.clone())
+            };
+            state.foreign.extend(foreign.map(|t| ForeignDevice {
+                place: format!("{vios}/{vhost}/{}", t.name),
+                uid: uid(&t.hdisk),
+            }));
         }
         Ok(state)
     }

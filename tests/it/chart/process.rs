@@ -2,12 +2,13 @@
 //! behind their real protocols: it can do all it has to, and asks for nothing it may not.
 
 use super::{OPERATORS, RELEASE, installed, read};
-use crate::support::chart::{Helm, OperatorProcess, chart};
+use crate::support::chart::{Helm, OperatorProcess, chart, container_arguments};
 use crate::support::kube::namespace;
 use crate::support::wait;
 use ibmi_clone_operator::api::{CloneEnvironment, CloneRun};
 use ibmi_clone_operator::commands::demo::objects::{SITE, WORLD, apply, objects, placeholders};
 use ibmi_clone_operator::commands::simulated_site::{SimulatedSite, parse_world};
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::api::events::v1::Event;
@@ -105,6 +106,13 @@ async fn with_the_charts_account_the_operator_clones_and_is_refused_nothing() {
     let site = demo(&client, &here).await;
     let mut process = OperatorProcess::start(stack, OPERATORS, RELEASE, SCALE).await;
     let run = runs_one(&mut process, &client, &here, "nightly-user").await;
+    let scrape = process.get("/metrics").await;
+    assert!(scrape.starts_with("HTTP/1.1 200"), "{scrape}");
+    let labels = format!("{{namespace=\"{here}\",environment=\"nightly-user\"}}");
+    let held = format!("ibmiclone_freeze_duration_seconds_count{labels} 1\n");
+    assert!(scrape.contains(&held), "{scrape}");
+    assert!(scrape.contains("\nibmiclone_leader 1"), "{scrape}");
+    assert!(scrape.contains("environment_source_frozen"), "{scrape}");
     assert_done(&mut process, &run).await;
 
     // What it wrote where, so that a right it does not use is seen as well as one it lacks.
@@ -153,7 +161,94 @@ async fn in_one_namespace_the_operator_needs_no_right_of_the_whole_cluster() {
     assert_done(&mut process, &run).await;
 }
 
-/// Otherwise the two tests above could not fail.
+/// Who holds the leader's Lease of a release, by process.
+async fn leads(leases: &Api<Lease>, release: &str, process: &OperatorProcess) -> Option<()> {
+    let lease = leases.get_opt(&format!("{release}-leader")).await.unwrap();
+    let holder = lease?.spec?.holder_identity?;
+    holder
+        .contains(&format!("-{}-", process.id()))
+        .then_some(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_replicas_the_second_finishes_what_the_killed_first_has_begun() {
+    let Some(stack) = installed().await else {
+        return;
+    };
+    let _alone = ALONE.lock().await;
+    let (client, here) = namespace(stack).await;
+    let _site = demo(&client, &here).await;
+    let (release, helm) = ("paired", Helm::find().unwrap().on(stack));
+    let values = format!(
+        "fullnameOverride={release},crds.install=false,operator.id=paired-1,scope.namespaces={{{here}}},replicas=2,leaderElection.durationSeconds=6,leaderElection.renewDeadlineSeconds=4,leaderElection.renewEverySeconds=1,podDisruptionBudget.create=true"
+    );
+    install(&helm, release, &values).await;
+    let leases: Api<Lease> = Api::namespaced(client.clone(), release);
+    let mut first = OperatorProcess::start(stack, release, release, SCALE).await;
+    wait::until("the first leads", async || {
+        leads(&leases, release, &first).await.is_some()
+    })
+    .await;
+    let mut second = OperatorProcess::start(stack, release, release, SCALE).await;
+    wait::until("the second stands by", async || {
+        second.log().contains("standing by, the leader is")
+    })
+    .await;
+    let environments: Api<CloneEnvironment> = Api::namespaced(client.clone(), &here);
+    until("the environment is verified", &mut first, || async {
+        let status = environments.get("midday-hold").await.unwrap().status?;
+        let ready = status.conditions.iter().find(|c| c.type_ == "Ready")?;
+        (ready.status == "True").then_some(())
+    })
+    .await;
+    let runs: Api<CloneRun> = Api::namespaced(client.clone(), &here);
+    let run = json!({"metadata": {"name": "noon"}, "spec": {"environment": "midday-hold"}});
+    runs.create(&PostParams::default(), &read(run))
+        .await
+        .unwrap();
+    until("the run is under way", &mut first, || async {
+        let status = runs.get("noon").await.unwrap().status?;
+        (format!("{:?}", status.phase) == "Running").then_some(())
+    })
+    .await;
+    drop(first);
+    let left = runs.get("noon").await.unwrap().status.unwrap();
+    let window = left.journal.and_then(|j| j.window);
+    let inside = window.is_some_and(|w| w.closed.is_none());
+    let run = until("the run ends", &mut second, || async {
+        let run = runs.get("noon").await.unwrap();
+        let free = run.metadata.finalizers.as_ref().is_none_or(Vec::is_empty);
+        let ended = run.status.as_ref().is_some_and(|s| s.phase.is_final());
+        (ended && free).then_some(run)
+    })
+    .await;
+    assert!(leads(&leases, release, &second).await.is_some());
+    if inside {
+        let reason = run.status.unwrap().reason;
+        assert_eq!(reason.as_deref(), Some("WindowInterrupted"));
+        let status = second.stop().await;
+        assert!(status.success(), "{status}\n{}", second.log());
+    } else {
+        assert_done(&mut second, &run).await;
+    }
+    let lease = leases.get(&format!("{release}-leader")).await.unwrap();
+    let holder = lease.spec.unwrap().holder_identity.unwrap_or_default();
+    assert_eq!(holder, "", "given up at SIGTERM: {}", second.log());
+
+    // Back to one: the strategy changes with it.
+    let chart = chart();
+    let arguments = ["upgrade", release, chart.to_str().unwrap(), "-n", release];
+    let values = ["--reuse-values", "--set", "replicas=1"];
+    helm.does(&[&arguments[..], &values[..]].concat()).await;
+    let deployments: Api<Deployment> = Api::namespaced(client, release);
+    let deployment = deployments.get(release).await.unwrap();
+    let strategy = deployment.spec.clone().unwrap().strategy.unwrap();
+    assert_eq!(strategy.type_.as_deref(), Some("Recreate"));
+    let arguments = container_arguments(&deployment);
+    assert!(!arguments.contains(&"--leader-elect".to_owned()));
+}
+
+/// Otherwise the tests above could not fail.
 #[tokio::test]
 async fn a_right_that_is_missing_ends_the_operator_with_a_word_about_it() {
     let Some(stack) = installed().await else {

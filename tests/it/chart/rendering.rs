@@ -229,6 +229,35 @@ async fn each_switch_does_what_it_says() {
 }
 
 #[tokio::test]
+async fn two_replicas_elect_a_leader_on_two_nodes_and_roll_and_a_single_one_does_not() {
+    let Some(helm) = Helm::find() else { return };
+    let two = ["replicas=2", "podDisruptionBudget.create=true"];
+    let objects = render(&helm, &two).await;
+    let spec = &of_kind(&objects, "Deployment")[0]["spec"];
+    assert_eq!(spec["replicas"], 2);
+    assert_eq!(
+        spec["strategy"],
+        json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}})
+    );
+    let line = arguments(&objects).join(" ");
+    let election = "--leader-elect --lease-name night-ibmi-clone-operator-leader --lease-duration 15 --lease-renew-deadline 10 --lease-renew-every 2";
+    assert!(line.ends_with(election), "{line}");
+    let pod = pod(&objects);
+    let preferred = "/affinity/podAntiAffinity/preferredDuringSchedulingIgnoredDuringExecution/0/podAffinityTerm";
+    let term = pod.pointer(preferred).unwrap();
+    assert_eq!(term["topologyKey"], "kubernetes.io/hostname");
+    let labels = &spec["selector"]["matchLabels"];
+    assert_eq!(&term["labelSelector"]["matchLabels"], labels);
+    let budget = of_kind(&objects, "PodDisruptionBudget")[0];
+    assert_eq!(budget["spec"]["maxUnavailable"], 1);
+    assert_eq!(&budget["spec"]["selector"]["matchLabels"], labels);
+
+    let objects = render(&helm, &[]).await;
+    assert!(of_kind(&objects, "PodDisruptionBudget").is_empty());
+    assert!(!arguments(&objects).join(" ").contains("leader"));
+}
+
+#[tokio::test]
 async fn a_wrong_value_is_refused_by_name() {
     let Some(helm) = Helm::find() else { return };
     let chart = chart();
@@ -236,7 +265,12 @@ async fn a_wrong_value_is_refused_by_name() {
         ("replica=2", "'replica'"),
         ("image.repo=x", "'repo'"),
         ("roles.createe=false", "'createe'"),
-        ("replicas=2", "'/replicas'"),
+        ("replicas=3", "'/replicas'"),
+        (
+            "leaderElection.durationSeconds=0",
+            "'/leaderElection/durationSeconds'",
+        ),
+        ("podDisruptionBudget.minAvailable=1", "'minAvailable'"),
         ("replicas=one", "'/replicas'"),
         (
             "terminationGracePeriodSeconds=30",

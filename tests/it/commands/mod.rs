@@ -1,6 +1,7 @@
 //! The binary from outside: command line, exit codes, output; with a real Kubernetes API where it needs one.
 
 mod cluster;
+mod everyday;
 mod examples;
 mod offline;
 mod whole;

@@ -218,6 +218,9 @@ impl Recipes for FakeRecipes {
             faster: 1.0,
         }
     }
+    async fn inspect_set(&self, site: &Site, plan: &Plan) -> SiteReport {
+        self.inspect(site, plan).await
+    }
     async fn inspect(&self, _: &Site, plan: &Plan) -> SiteReport {
         let uuid = |pair: &(String, String)| PartitionUuid::new(format!("{}-{}", pair.0, pair.1));
         SiteReport {
@@ -228,7 +231,7 @@ impl Recipes for FakeRecipes {
                 clone_state: Some("not activated".to_owned()),
                 phase: Some(CopyPhase::Idle),
                 array: Some("000002032CA0FF0E".to_owned()),
-                targets: vec![Uid::new("60050768")],
+                targets: vec![Uid::new(format!("60050768-{}", plan.copy_group))],
                 source_volumes: vec![Uid::new("60050768")],
                 ..SiteFacts::default()
             },

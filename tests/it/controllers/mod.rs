@@ -2,10 +2,11 @@
 
 mod cancel;
 mod credentials;
-mod fakes;
+pub mod fakes;
 pub mod field;
 mod journal;
 mod locks;
 mod one_partition;
 mod opening;
 mod rows;
+mod target_sets;

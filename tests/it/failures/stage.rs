@@ -14,6 +14,7 @@ use ibmi_clone_operator::simulators::faults::{Device, Fault, FaultKind};
 use ibmi_clone_operator::simulators::ledger::ViolationKind;
 use ibmi_clone_operator::simulators::world::World;
 use ibmi_clone_operator::simulators::world::file::{Knobs, WorldFile};
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{DynamicObject, ListParams, Patch, PostParams};
@@ -318,6 +319,31 @@ impl Stage {
         api.delete(run, &Default::default()).await.unwrap();
         let gone = await_condition(api, run, |r: Option<&CloneRun>| r.is_none());
         tokio::time::timeout(LIMIT, gone).await.unwrap().unwrap();
+    }
+
+    /// Marks the lock of a device as pinned, as `start-held` does.
+    pub async fn pin(&self, device: &str) {
+        let note = json!({"ibmiclone.dev/pinned": "a test"});
+        self.change_lock(device, note).await;
+    }
+
+    /// Takes from the clone partition's lock what runs have mapped to it, as if a person had mapped it.
+    pub async fn forget_what_was_mapped(&self) {
+        let note = json!({"ibmiclone.dev/attached": null});
+        self.change_lock("clone partition", note).await;
+    }
+
+    async fn change_lock(&self, device: &str, annotations: Value) {
+        let api: Api<Lease> = Api::namespaced(self.client.clone(), &self.namespace);
+        let all = api.list(&ListParams::default()).await.unwrap().items;
+        let is_it = |lease: &&Lease| {
+            let named = lease.annotations().get("ibmiclone.dev/device");
+            named.is_some_and(|d| d.starts_with(device))
+        };
+        let name = all.iter().find(is_it).unwrap().name_any();
+        let change = json!({"metadata": {"annotations": annotations}});
+        let patch = Patch::Merge(&change);
+        api.patch(&name, &Default::default(), &patch).await.unwrap();
     }
 
     /// A merge patch of an environment's spec.

@@ -15,6 +15,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 /// The chart of this checkout.
 pub fn chart() -> PathBuf {
@@ -149,9 +151,30 @@ impl OperatorProcess {
         }
     }
 
+    /// Its process id, which is part of its name in Leases.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What it wrote until now.
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// What it serves at a path of the address of `--listen`, which the log tells.
+    pub async fn get(&self, path: &str) -> String {
+        let log = self.log();
+        let line = log
+            .lines()
+            .find(|l| l.contains("health and metrics are served"));
+        let line: serde_json::Value = serde_json::from_str(line.unwrap()).unwrap();
+        let address = line["address"].as_str().unwrap();
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: operator\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
     }
 
     /// Lines that say the API server refused something for want of a permission.

@@ -208,7 +208,8 @@ async fn a_foreign_device_on_the_clones_adapter_is_told_and_stays() {
         &format!("mkvdev -vdev {disk} -vadapter vhost3 -dev extra"),
     );
     let state = virtual_io.observe(&site.wanted()).await.unwrap();
-    assert_eq!(state.foreign, ["VIOS1/vhost3/extra"]);
+    let places: Vec<&str> = state.foreign.iter().map(|f| f.place.as_str()).collect();
+    assert_eq!(places, ["VIOS1/vhost3/extra"]);
     virtual_io.unmap(&site.wanted()).await.unwrap();
     assert!(
         site.padmin("VIOS1", "lsmap -all -fmt :")

@@ -98,7 +98,8 @@ async fn a_foreign_device_on_our_adapter_is_told_and_stays() {
     }
     let rig = Rig::new(vioses);
     let state = rig.virtual_io.observe(&wanted(1)).await.unwrap();
-    assert_eq!(state.foreign, ["VIOS1/vhost3/old"]);
+    let places: Vec<&str> = state.foreign.iter().map(|f| f.place.as_str()).collect();
+    assert_eq!(places, ["VIOS1/vhost3/old"]);
     rig.virtual_io.unmap(&wanted(1)).await.unwrap();
     assert_eq!(rig.commands(0, "rmvdev"), Vec::<String>::new());
 }

@@ -1,0 +1,143 @@
+//! The history of an environment: how many finished runs stay as objects, and the archive of the others
+//! (`product.md` § 9).
+//!
+//! A run is written to the archive **before** it is deleted, and deleted only as the object that was archived. What the
+//! archive does not take stays.
+
+pub mod archive;
+pub mod line;
+pub mod pack;
+mod prune;
+pub mod rows;
+
+pub use super::schedule::board::Key;
+
+use super::context::Context;
+use crate::api::{CloneEnvironment, CloneRun};
+use futures::StreamExt;
+use kube::ResourceExt;
+use kube::core::{DeserializeGuard, PartialObjectMeta};
+use kube::runtime::watcher::Event;
+use prune::Pruned;
+use rows::Rows;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+/// Environments looked at at the same time: an archive is read and written whole.
+const AT_ONCE: usize = 4;
+/// Longest sleep.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+
+/// Shared by the watches and the loop.
+#[derive(Default)]
+pub struct Histories {
+    known: Mutex<Known>,
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct Known {
+    rows: Rows,
+    /// Environments to be looked at.
+    touched: HashSet<Key>,
+    /// Environments that are tried again.
+    later: HashMap<Key, Instant>,
+}
+
+impl Histories {
+    /// Enters an event of the watch on the metadata of all runs.
+    pub fn saw_run(&self, scope: Option<&str>, event: &Event<PartialObjectMeta<CloneRun>>) {
+        let mut known = self.lock();
+        let touched = known.rows.saw(scope, event);
+        if !touched.is_empty() {
+            known.touched.extend(touched);
+            self.changed.notify_one();
+        }
+    }
+
+    /// Enters an event of the watch on environments: their counts may have changed.
+    pub fn saw_environment(&self, event: &Event<DeserializeGuard<CloneEnvironment>>) {
+        if let Event::Apply(object) = event {
+            let key = Key {
+                namespace: object.namespace().unwrap_or_default(),
+                name: object.name_any(),
+            };
+            self.lock().touched.insert(key);
+            self.changed.notify_one();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Environments to look at now, and when to look again.
+    fn due(&self) -> (Vec<Key>, Duration) {
+        let mut known = self.lock();
+        let now = Instant::now();
+        let mut keys = std::mem::take(&mut known.touched);
+        // One that has to wait waits, however many of its runs end meanwhile.
+        let later = &mut known.later;
+        later.retain(|key, at| {
+            let waits = *at > now;
+            if waits {
+                keys.remove(key);
+            } else {
+                keys.insert(key.clone());
+            }
+            waits
+        });
+        let next = later.values().min().map(|at| *at - now);
+        let wait = next.unwrap_or(LONGEST_SLEEP).min(LONGEST_SLEEP);
+        (keys.into_iter().collect(), wait)
+    }
+}
+
+/// Removes rows beyond what is kept, from the beginning of the term until `shutdown`.
+pub async fn run(context: Arc<Context>, shutdown: CancellationToken) {
+    tokio::select! {
+        () = shutdown.cancelled() => return,
+        () = context.term.begun() => {}
+    }
+    while context.term.leads() {
+        let (keys, wait) = context.histories.due();
+        if keys.is_empty() {
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = context.histories.changed.notified() => {}
+                () = tokio::time::sleep(wait) => {}
+            }
+            continue;
+        }
+        context.gate.wait().await;
+        let looks = keys.into_iter().map(|key| look(&context, key));
+        let all = futures::stream::iter(looks)
+            .buffer_unordered(AT_ONCE)
+            .for_each(|()| async {});
+        tokio::select! {
+            // Safe at any point: what is archived and not deleted yet is found again.
+            () = shutdown.cancelled() => return,
+            () = all => {}
+        }
+    }
+}
+
+async fn look(context: &Context, key: Key) {
+    let wait = match prune::prune(context, &key).await {
+        Ok(Pruned::Done) => return,
+        Ok(Pruned::More) => Duration::ZERO,
+        Ok(Pruned::NotArchived) => context.pace().seconds(300),
+        Err(error) => {
+            tracing::warn!(
+                environment = key.name, namespace = key.namespace, %error,
+                "old rows of the history stay until the next try"
+            );
+            context.pace().seconds(30)
+        }
+    };
+    let again = Instant::now() + wait;
+    context.histories.lock().later.insert(key, again);
+}

@@ -1,0 +1,265 @@
+//! Goes through all states that two runs can reach together. A state is reached again by doing the same choices from the
+//! start; one that was seen before, whatever way led to it, is not gone through a second time.
+
+use super::line::{opened, process};
+use super::shared::{KINDS, MemoryLease, Mutation, Shared, State};
+use crate::engine::journal::Phase;
+use crate::engine::step::LockKind;
+use crate::recipe::fakes;
+use crate::site::Site;
+use std::collections::HashSet;
+use std::collections::hash_map::DefaultHasher;
+use std::future::Future;
+use std::hash::{Hash, Hasher};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Waker};
+
+/// Who does what next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Choice {
+    /// The process does its next call, and all that follows it up to the one after.
+    Move(usize),
+    /// The process dies before that call; another one takes its place.
+    Die(usize),
+    /// The process does its next call and dies at the effect that follows it.
+    DieAtEffect(usize),
+}
+
+/// What is gone through.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting {
+    /// Which run each process moves; a run twice = an old leader that does not know of the new one.
+    pub processes: &'static [usize],
+    /// Deaths in one history.
+    pub deaths: usize,
+    /// The target set is pinned, until a person releases it.
+    pub pinned: bool,
+    pub mutation: Mutation,
+}
+
+/// What was found.
+#[derive(Debug, Default)]
+pub struct Found {
+    pub states: usize,
+    pub histories: usize,
+    pub deaths: usize,
+    /// The first few, each with the choices that led there.
+    pub violations: Vec<String>,
+}
+
+/// Longest fair end of a history, turns of all processes together.
+const PATIENCE: usize = 3000;
+/// After so many of them a person releases what is pinned.
+const UNTIL_RELEASED: usize = 400;
+
+type Running = Pin<Box<dyn Future<Output = ()>>>;
+
+struct Bench {
+    state: Arc<Mutex<State>>,
+    site: Site,
+    processes: Vec<(usize, u32, Option<Running>)>,
+}
+
+impl Bench {
+    fn new(setting: Setting, site: &Site) -> Self {
+        let lease = |kind| MemoryLease {
+            pinned: setting.pinned && kind == LockKind::TargetSet,
+            ..MemoryLease::default()
+        };
+        let state = State {
+            journals: [opened(0), opened(1)],
+            leases: KINDS.into_iter().map(|k| (k, lease(k))).collect(),
+            done: Default::default(),
+            armed: None,
+            violations: Vec::new(),
+            dies: false,
+            seen: vec![0; setting.processes.len()],
+            mutation: setting.mutation,
+        };
+        let mut bench = Self {
+            state: Arc::new(Mutex::new(state)),
+            site: site.clone(),
+            processes: setting
+                .processes
+                .iter()
+                .map(|run| (*run, 0, None))
+                .collect(),
+        };
+        for at in 0..bench.processes.len() {
+            bench.start(at);
+        }
+        bench
+    }
+
+    fn start(&mut self, at: usize) {
+        let Some((run, generation, running)) = self.processes.get_mut(at) else {
+            return;
+        };
+        *generation += 1;
+        let writer = format!("process-{at}-{generation}");
+        let shared = Shared {
+            state: self.state.clone(),
+            process: at,
+            run: *run,
+        };
+        let mut future: Running = Box::pin(process(shared, self.site.clone(), writer));
+        // Up to its first call.
+        *running = poll(&mut future).then_some(future);
+    }
+
+    /// `false` = the choice makes no sense here.
+    fn choose(&mut self, choice: Choice) -> bool {
+        match choice {
+            Choice::Move(at) => self.advance(at),
+            Choice::Die(at) => {
+                let alive = self.alive(at);
+                if alive {
+                    self.start(at);
+                }
+                alive
+            }
+            Choice::DieAtEffect(at) => {
+                self.lock().dies = true;
+                let moved = self.advance(at);
+                let survived = std::mem::take(&mut self.lock().dies);
+                if moved && !survived {
+                    self.start(at);
+                }
+                moved && !survived
+            }
+        }
+    }
+
+    fn advance(&mut self, at: usize) -> bool {
+        let Some((_, _, running)) = self.processes.get_mut(at) else {
+            return false;
+        };
+        let Some(future) = running else {
+            return false;
+        };
+        if !poll(future) {
+            *running = None;
+        }
+        true
+    }
+
+    fn alive(&self, at: usize) -> bool {
+        self.processes.get(at).is_some_and(|(.., r)| r.is_some())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Two histories with this in common go on in the same ways.
+    fn key(&self, deaths: usize) -> u64 {
+        let state = self.lock();
+        let mut hasher = DefaultHasher::new();
+        format!("{:?}", state.journals).hash(&mut hasher);
+        state.leases.hash(&mut hasher);
+        state.done.hash(&mut hasher);
+        state.armed.hash(&mut hasher);
+        state.seen.hash(&mut hasher);
+        deaths.hash(&mut hasher);
+        for (run, generation, running) in &self.processes {
+            (run, generation, running.is_some()).hash(&mut hasher);
+        }
+        hasher.finish()
+    }
+
+    /// Everybody in turn, until all have ended.
+    fn to_end(&mut self) {
+        for round in 0..PATIENCE {
+            if round == UNTIL_RELEASED {
+                for lease in self.lock().leases.values_mut().filter(|l| l.pinned) {
+                    lease.pinned = false;
+                    lease.version += 1;
+                }
+            }
+            let mut moved = false;
+            for at in 0..self.processes.len() {
+                moved |= self.advance(at);
+            }
+            if !moved {
+                break;
+            }
+        }
+    }
+
+    fn judge(&self, ended: bool) -> Vec<String> {
+        let state = self.lock();
+        let mut found = state.violations.clone();
+        if !ended {
+            return found;
+        }
+        for (run, journal) in state.journals.iter().enumerate() {
+            if journal.phase != Phase::Succeeded {
+                found.push(format!("run {run} does not end: {:?}", journal.phase));
+            }
+        }
+        let noted = state.leases.get(&LockKind::TargetSet).and_then(|l| l.image);
+        if noted != state.armed {
+            let text = format!("the copy is of run {:?}, noted is {noted:?}", state.armed);
+            found.push(text);
+        }
+        if let Some((kind, lease)) = state.leases.iter().find(|(_, l)| l.holder.is_some()) {
+            found.push(format!("{kind:?} is left to {:?}", lease.holder));
+        }
+        found
+    }
+}
+
+/// Whether the process has more to do.
+fn poll(future: &mut Running) -> bool {
+    let mut context = Context::from_waker(Waker::noop());
+    future.as_mut().poll(&mut context).is_pending()
+}
+
+/// All states; with `first_only` the search ends with the first violation.
+pub fn explore(setting: Setting, first_only: bool) -> Found {
+    let site = fakes::world().site();
+    let mut found = Found::default();
+    let mut seen: HashSet<u64> = HashSet::new();
+    let mut todo: Vec<Vec<Choice>> = vec![Vec::new()];
+    while let Some(history) = todo.pop() {
+        let mut bench = Bench::new(setting, &site);
+        if !history.iter().all(|choice| bench.choose(*choice)) {
+            continue;
+        }
+        let deaths = history
+            .iter()
+            .filter(|c| !matches!(c, Choice::Move(_)))
+            .count();
+        found.histories += 1;
+        if !seen.insert(bench.key(deaths)) {
+            continue;
+        }
+        found.deaths += usize::from(deaths > 0);
+        for at in 0..setting.processes.len() {
+            let mut next = vec![Choice::Move(at)];
+            if deaths < setting.deaths {
+                next.extend([Choice::Die(at), Choice::DieAtEffect(at)]);
+            }
+            for choice in next.into_iter().filter(|_| bench.alive(at)) {
+                let mut longer = history.clone();
+                longer.push(choice);
+                todo.push(longer);
+            }
+        }
+        let mut broken = bench.judge(false);
+        if broken.is_empty() {
+            bench.to_end();
+            broken = bench.judge(true);
+        }
+        let told = broken
+            .into_iter()
+            .map(|text| format!("{text}\n  after {history:?}"));
+        found.violations.extend(told.take(5));
+        if !found.violations.is_empty() && (first_only || found.violations.len() > 20) {
+            break;
+        }
+    }
+    found.states = seen.len();
+    found
+}
