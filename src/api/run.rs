@@ -61,6 +61,13 @@ use serde::{Deserialize, Serialize};
     validation = Rule::new("has(self.scheduledTime) == has(oldSelf.scheduledTime) && (!has(self.scheduledTime) || self.scheduledTime == oldSelf.scheduledTime)").message("scheduledTime is immutable: create a new CloneRun instead").field_path(".scheduledTime"),
     validation = Rule::new("has(self.skip) == has(oldSelf.skip) && (!has(self.skip) || self.skip == oldSelf.skip)").message("skip is immutable: create a new CloneRun instead").field_path(".skip"),
     validation = Rule::new("(has(self.requestedBy) ? self.requestedBy : '') == (has(oldSelf.requestedBy) ? oldSelf.requestedBy : '')").message("requestedBy is immutable: create a new CloneRun instead").field_path(".requestedBy"),
+    validation = Rule::new("has(self.run) == has(oldSelf.run) && (!has(self.run) || self.run == oldSelf.run)").message("run is immutable: create a new CloneRun instead").field_path(".run"),
+    validation = Rule::new("(has(self.sourceIsDown) && self.sourceIsDown) == (has(oldSelf.sourceIsDown) && oldSelf.sourceIsDown)").message("sourceIsDown is immutable: create a new CloneRun instead").field_path(".sourceIsDown"),
+    validation = Rule::new("!has(oldSelf.keepUntil) || (has(self.keepUntil) && self.keepUntil == oldSelf.keepUntil)").message("keepUntil: set once and never changed; deleting the run ends the keeping").field_path(".keepUntil"),
+    validation = Rule::new("!has(self.keepUntil) || self.mode == 'Clone'").message("keepUntil: only a run of mode Clone has an image of its own; set it there").field_path(".keepUntil"),
+    validation = Rule::new("(self.mode in ['StartHeld', 'ReleaseHeld', 'End']) == has(self.run)").message("run: with mode StartHeld, ReleaseHeld or End write the name of the CloneRun whose image it is; no other mode takes it").field_path(".run"),
+    validation = Rule::new("!has(self.sourceIsDown) || !self.sourceIsDown || self.mode == 'StartHeld'").message("sourceIsDown: only with mode StartHeld, leave it out otherwise").field_path(".sourceIsDown"),
+    validation = Rule::new("!(self.mode in ['StartHeld', 'ReleaseHeld', 'End']) || self.trigger != 'Schedule'").message("trigger: a schedule only clones; with this mode write Manual or External").field_path(".trigger"),
     validation = Rule::new("!has(oldSelf.cancel) || (has(self.cancel) && (self.cancel == oldSelf.cancel || self.cancel == 'Abort'))").message("cancel: set once and never taken back: write Abort after Stop, or leave it as it is").field_path(".cancel"),
     validation = Rule::new("!has(oldSelf.resumedByHand) || has(self.resumedByHand)").message("resumedByHand: once true it stays").field_path(".resumedByHand"),
     validation = Rule::new("!has(oldSelf.forceDelete) || has(self.forceDelete)").message("forceDelete: once true it stays").field_path(".forceDelete"),
@@ -72,9 +79,17 @@ pub struct CloneRunSpec {
     #[schemars(length(min = 1, max = 40))]
     #[x_kube(validation = Rule::new(r"self.matches(r'^[a-z0-9]([a-z0-9.\-]*[a-z0-9])?$')").message("environment: write the name of a CloneEnvironment of this namespace"))]
     pub environment: String,
-    /// Clone, or Preflight (all checks, changes nothing). Default Clone.
+    /// Clone; Preflight (all checks, changes nothing); or, about the image of another run: StartHeld (start the clone on it
+    /// at the console only, and pin it), ReleaseHeld (take the pins away), End (stop the copy). Default Clone.
     #[serde(default)]
     pub mode: RunMode,
+    /// Name of the CloneRun whose image it is; with modes StartHeld, ReleaseHeld and End only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub run: Option<String>,
+    /// With mode StartHeld: production is down, whatever the console shows or cannot show of its partition. Default false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub source_is_down: bool,
     /// Who asked for it: Manual, External (another scheduler), or Schedule (the environment's own). Default Manual.
     #[serde(default)]
     pub trigger: Trigger,
@@ -84,6 +99,10 @@ pub struct CloneRunSpec {
     /// The run is never opened: its time is not run. With trigger Schedule only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skip: Option<Skip>,
+    /// Until this time the image of this run is neither replaced nor ended; may be set later, once. Deleting the run ends the
+    /// keeping.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_until: Option<Time>,
     /// Free text, shown as unverified. Default empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 128))]
@@ -121,6 +140,22 @@ pub enum RunMode {
     Clone,
     /// Step 1 only.
     Preflight,
+    /// Start the clone on the image of another run, with the key at Manual, and pin it (`product.md` § 5.1).
+    StartHeld,
+    /// Take the pins of a held image away; image and clone stay.
+    ReleaseHeld,
+    /// End the image of another run: switch the clone off, unmap, stop the copy.
+    End,
+}
+
+impl RunMode {
+    /// Whether it is about the image of another run, which `spec.run` names.
+    pub fn is_about_image(self) -> bool {
+        match self {
+            RunMode::Clone | RunMode::Preflight => false,
+            RunMode::StartHeld | RunMode::ReleaseHeld | RunMode::End => true,
+        }
+    }
 }
 
 /// Who asked for a run.
@@ -145,7 +180,8 @@ pub struct CloneRunStatus {
     /// Phase; the last five are final.
     #[serde(default)]
     pub phase: Phase,
-    /// The history display's word: RUNNING, PREFLIGHT, HOLD, USER_END, END_FC, ERROR, CANCELLED, SKIPPED.
+    /// The history display's word: RUNNING, PREFLIGHT, START_HELD, RELEASE_HELD, END, HOLD, USER_END, END_FC,
+    /// ERROR, CANCELLED, SKIPPED.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
     /// Number within the environment, without gaps.
@@ -347,10 +383,35 @@ pub struct Resolved {
     /// Pins and learned identity at opening.
     #[serde(default)]
     pub pins: Facts,
+    /// The image a run of mode StartHeld, ReleaseHeld or End is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<ImageOfRun>,
     /// The spec itself, with the one consistency group that this run uses; dropped in the final write.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "open_object")]
     pub spec: Option<CloneEnvironmentSpec>,
+}
+
+/// The image of another run, as it was when the run about it opened.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ImageOfRun {
+    /// Name of the run whose image it is.
+    #[serde(default)]
+    #[schemars(length(max = 63))]
+    pub run: String,
+    /// UID of that object: a run of the same name later is another run.
+    #[serde(default)]
+    #[schemars(length(max = 64))]
+    pub uid: String,
+    /// As [`RunImage::mark`]; empty with ReleaseHeld, which asks no array.
+    #[serde(default)]
+    #[schemars(length(max = 64))]
+    pub mark: String,
+    /// Canary, Assumed or ForceWrite; absent with ReleaseHeld.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    pub suspension_proof: Option<String>,
 }
 
 fn open_object(_: &mut schemars::SchemaGenerator) -> schemars::Schema {

@@ -9,6 +9,7 @@ mod error;
 pub mod factory;
 mod follow;
 pub mod guest;
+mod held;
 mod history;
 pub mod kube_stack;
 mod logs;
@@ -49,9 +50,9 @@ struct Cli {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done; `run --wait`, `cancel --wait`, `verify` and `demo`: 0 Succeeded, 1 Warning, 2 Failed, 4 Cancelled, 5 Skipped,
-6 wait timed out; `guest verify`, `validate`: 2 something must be mended. Errors: 64 usage, 65 input file, 66 not found,
-69 no Kubernetes API, 70 other, 74 file, 77 refused.";
+Exit codes: 0 done; `verify`, `demo` and, with --wait, `run`, `cancel`, `end`, `start-held`, `release-held`: 0 Succeeded,
+1 Warning, 2 Failed, 4 Cancelled, 5 Skipped, 6 wait timed out; `guest verify`, `validate`: 2 something must be mended.
+Errors: 64 usage, 65 input file, 66 not found, 69 no Kubernetes API, 70 other, 74 file, 77 refused.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -65,6 +66,12 @@ enum Command {
     Demo(demo::Arguments),
     /// Start a run of an environment.
     Run(run::Arguments),
+    /// End the image of a run: switch the clone off, unmap its volumes, stop the copy.
+    End(held::Arguments),
+    /// Start the clone on the image of a HOLD run, at the console only, and pin image and clone.
+    StartHeld(held::Start),
+    /// Take the pins of a held image away; image and clone stay.
+    ReleaseHeld(held::Release),
     /// End a run early: after the step under way, or at once with --abort. The freeze is never interrupted.
     Cancel(cancel::Arguments),
     /// Show the runs, newest first.
@@ -146,6 +153,9 @@ async fn execute(cli: Cli) -> Result<Exit, CommandError> {
         Command::Simulate(arguments) => simulate::execute(arguments).await,
         Command::Demo(arguments) => demo::execute(arguments).await,
         Command::Run(arguments) => run::execute(kube, &arguments).await,
+        Command::End(arguments) => held::end(kube, &arguments).await,
+        Command::StartHeld(arguments) => held::start(kube, &arguments).await,
+        Command::ReleaseHeld(arguments) => held::release(kube, &arguments).await,
         Command::Cancel(arguments) => cancel::execute(kube, &arguments).await,
         Command::History(arguments) => history::execute(kube, &arguments).await,
         Command::Status(arguments) => status::execute(kube, &arguments).await,

@@ -61,6 +61,9 @@ pub async fn create(cluster: &Cluster, spec: CloneRunSpec) -> Result<String, Com
     let prefix = match spec.mode {
         RunMode::Clone => format!("{}-", spec.environment),
         RunMode::Preflight => format!("{}-preflight-", spec.environment),
+        RunMode::StartHeld => format!("{}-start-held-", spec.environment),
+        RunMode::ReleaseHeld => format!("{}-release-held-", spec.environment),
+        RunMode::End => format!("{}-end-", spec.environment),
     };
     let mut run = CloneRun::new("", spec);
     run.metadata = ObjectMeta {

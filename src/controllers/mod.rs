@@ -148,6 +148,7 @@ fn loops(context: &Arc<Context>, ending: &CancellationToken) -> Vec<JoinHandle<(
     let mut loops = vec![
         tokio::spawn(schedule::run(context.clone(), ending.clone())),
         tokio::spawn(history::run(context.clone(), ending.clone())),
+        tokio::spawn(lock_leases(context.clone(), ending.clone())),
     ];
     for scope in scopes {
         let (context, name, ending) = parts(&scope);
@@ -348,6 +349,26 @@ async fn left_behind(context: Arc<Context>, scope: Option<String>, shutdown: Can
         })
         .applied_objects();
     let work = finish_each(context, stream);
+    tokio::select! {
+        () = work => {}
+        () = shutdown.cancelled() => {}
+    }
+}
+
+/// The schedule learns which images are held. Nothing else is decided by this watch: runs ask the Leases themselves.
+async fn lock_leases(context: Arc<Context>, shutdown: CancellationToken) {
+    let namespace = Some(context.config.lease_namespace.as_str());
+    let all: Api<PartialObjectMeta<Lease>> = api(&context.client, namespace);
+    let locks = watcher::Config::default().labels(locks::lease::LOCK_LABEL);
+    let work = watcher::watcher(all, locks)
+        .default_backoff()
+        .for_each(|event| {
+            match &event {
+                Ok(event) => context.schedules.saw_lock(event),
+                Err(error) => tracing::debug!(%error, "watch of lock Leases"),
+            }
+            std::future::ready(())
+        });
     tokio::select! {
         () = work => {}
         () = shutdown.cancelled() => {}

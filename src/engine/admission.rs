@@ -73,6 +73,10 @@ impl Engine<'_> {
                 }
                 Ok(Some(Flow::Wait(self.recipe.paced(QUEUE_POLL))))
             }
+            Acquired::Refused { reason, message } => self
+                .decide_verdict(journal, Phase::Failed, reason, &message)
+                .await
+                .map(Some),
         }
     }
 

@@ -297,7 +297,8 @@ impl Engine<'_> {
     }
 
     /// Records a done step. The image of an earlier run ends with step `end-image`: its row is closed first, so that a
-    /// crash in between closes it again instead of never.
+    /// crash in between closes it again instead of never. The pins of a held image are set before the step is done for the
+    /// same reason: they are there before the first effect.
     async fn record(
         &self,
         journal: &mut Journal,
@@ -305,8 +306,11 @@ impl Engine<'_> {
         step: &dyn Step,
         facts: Facts,
     ) -> Result<Flow, StoreError> {
-        if step.id() == "end-image" {
-            self.locks.close_image().await?;
+        match step.id() {
+            "end-image" => self.locks.close_image().await?,
+            "pin-image" => self.locks.pin_image().await?,
+            "unpin-image" => self.locks.unpin_image().await?,
+            _ => {}
         }
         if step.id() == "unmap-volumes" {
             self.own_partition(journal).await?;

@@ -59,6 +59,13 @@ pub enum Acquired {
         /// `namespace/run (device)`.
         blocked_by: String,
     },
+    /// Waiting does not help: a device is pinned by a held image, or the image is kept. None was kept.
+    Refused {
+        /// One word of a fixed list, CamelCase.
+        reason: &'static str,
+        /// Whose it is and what a person can do.
+        message: String,
+    },
 }
 
 /// The run's lock Leases. Taken all or none, in the order clone partition, target set, source.
@@ -77,6 +84,11 @@ pub trait Locks: Send + Sync {
     async fn own_image(&self) -> Result<Option<String>, StoreError>;
     /// Closes the row of the run whose image is being ended (step `end-image`).
     async fn close_image(&self) -> Result<(), StoreError>;
+    /// Pins clone partition and target set for the image the run is about: nobody takes them until it is released
+    /// (step `pin-image`). Refused as `Lost` unless this run holds both.
+    async fn pin_image(&self) -> Result<(), StoreError>;
+    /// Removes every pin of the image the run is about (step `unpin-image`).
+    async fn unpin_image(&self) -> Result<(), StoreError>;
     /// Records in the clone partition's lock which volumes this run maps to it, before it maps them; the rows of runs that
     /// were mapped there stop counting their partition. Repeated without harm; `Conflict` = the lock is another's.
     async fn own_partition(&self, journal: &Journal) -> Result<(), StoreError>;

@@ -89,6 +89,8 @@ pub struct MemoryLocks {
     pub held: Arc<Mutex<Vec<LockKind>>>,
     pub denied: Arc<Mutex<bool>>,
     pub owned: Arc<Mutex<bool>>,
+    pub pinned: Arc<Mutex<bool>>,
+    pub closed: Arc<Mutex<bool>>,
 }
 
 #[async_trait]
@@ -125,6 +127,14 @@ impl Locks for MemoryLocks {
         Ok(None)
     }
     async fn close_image(&self) -> Result<(), StoreError> {
+        *self.closed.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        Ok(())
+    }
+    async fn pin_image(&self) -> Result<(), StoreError> {
+        *self.pinned.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        Ok(())
+    }
+    async fn unpin_image(&self) -> Result<(), StoreError> {
         Ok(())
     }
     async fn own_partition(&self, _: &Journal) -> Result<(), StoreError> {

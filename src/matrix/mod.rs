@@ -7,6 +7,7 @@
 mod cancel;
 pub mod controls;
 mod faulty;
+mod held;
 pub mod memory;
 mod pairs;
 mod scenario;

@@ -70,7 +70,7 @@ pub struct RunUnderTest {
     pub shared: Shared,
     pub controls: Controls,
     pub store: MemoryStore,
-    locks: MemoryLocks,
+    pub(super) locks: MemoryLocks,
     logs: Arc<MemoryLogs>,
     plan: Plan,
     clock: MatrixClock,
@@ -80,6 +80,11 @@ pub struct RunUnderTest {
 
 impl RunUnderTest {
     pub fn new(stage: &Stage, setting: Setting, number: i64, faults: &[(usize, Injected)]) -> Self {
+        Self::of(stage, setting, plan(setting, number), faults)
+    }
+
+    /// A run by a plan of its own.
+    pub fn of(stage: &Stage, setting: Setting, plan: Plan, faults: &[(usize, Injected)]) -> Self {
         let clock = SimulatedClock::manual(stage.at);
         let mut world = stage.world.clone();
         world.ledger = Default::default();
@@ -95,11 +100,10 @@ impl RunUnderTest {
         let images_before = world.images.len();
         let shared = Shared::new(world, clock.clone());
         let controls = Controls::planned(faults);
-        let plan = plan(setting, number);
         let logs = Arc::new(MemoryLogs::default());
         let recipe = crate::recipe::build(&plan, logs.clone());
         let names: Vec<&str> = recipe.steps.iter().map(|s| s.id()).collect();
-        let journal = Journal::open(&recipe.name, &format!("RUN{number:08}"), &names);
+        let journal = Journal::open(&recipe.name, &plan.run_token, &names);
         Self {
             store: MemoryStore::new(journal, controls.clone()),
             clock: MatrixClock {
@@ -121,7 +125,7 @@ impl RunUnderTest {
         crate::recipe::build(&self.plan, self.logs.clone())
     }
 
-    fn site(&self) -> Site {
+    pub(super) fn site(&self) -> Site {
         let shared = || self.shared.clone();
         let sources = vec![Identity::new("78ABCD0", 3)];
         let virtual_io: Arc<dyn VirtualIo> = if self.setting.npiv {

@@ -138,13 +138,22 @@ impl Stage {
     fn after_one_run(npiv: bool) -> Self {
         let world = world(npiv);
         let at = world.now;
+        Self { world, at }.and_then("USER", 1, npiv)
+    }
+
+    /// The world after one more undisturbed run.
+    pub fn after(&self, function: &'static str, number: i64) -> Self {
+        self.and_then(function, number, false)
+    }
+
+    fn and_then(&self, function: &'static str, number: i64, npiv: bool) -> Self {
         let setting = Setting {
-            function: "USER",
+            function,
             canary: false,
             npiv,
             silent: false,
         };
-        let run = RunUnderTest::new(&Self { world, at }, setting, 1, &[]);
+        let run = RunUnderTest::new(self, setting, number, &[]);
         let end = run.to_end();
         assert_eq!(end.phase, Phase::Succeeded, "{:#?}", end.verdict);
         run.leave_off();

@@ -8,7 +8,7 @@ use crate::engine::rules::{Rule, break_rule};
 use std::collections::BTreeMap;
 
 /// Faults that are tried at every point they apply to.
-const FAULTS: [Injected; 10] = [
+pub(super) const FAULTS: [Injected; 10] = [
     Injected::CrashBefore,
     Injected::CrashAfter,
     Injected::NotSent,

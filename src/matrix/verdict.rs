@@ -9,6 +9,15 @@ use crate::simulators::world::{Content, Quality, World};
 impl RunUnderTest {
     /// Everything that must hold at the end, whatever went wrong. Returns what does not.
     pub fn broken(&self, journal: &Journal) -> Vec<String> {
+        let mut found = self.harm(journal);
+        if matches!(journal.phase, Phase::Succeeded | Phase::Warning) {
+            self.check_success(&self.shared.now(), journal, &mut found);
+        }
+        found
+    }
+
+    /// What must hold whatever the run was to do.
+    pub(super) fn harm(&self, journal: &Journal) -> Vec<String> {
         self.leave_off();
         let mut found = Vec::new();
         let mut world = self.shared.now();
@@ -48,9 +57,6 @@ impl RunUnderTest {
         }
         if journal.open_obligations().next().is_some() {
             found.push("an obligation is open although the phase is final".into());
-        }
-        if matches!(journal.phase, Phase::Succeeded | Phase::Warning) {
-            self.check_success(&world, journal, &mut found);
         }
         if self.controls.api_calls_in_freeze() > 0 {
             found.push("the API was called inside the freeze".into());

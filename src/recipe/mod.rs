@@ -3,6 +3,7 @@
 pub mod checks;
 #[cfg(test)]
 pub(crate) mod fakes;
+mod image;
 pub mod log_sink;
 mod names;
 pub mod pace;
@@ -17,6 +18,7 @@ pub mod steps;
 #[cfg(test)]
 mod tests;
 
+pub use image::image_mark;
 pub use log_sink::{LogKind, LogLine, LogSink, LogSummary};
 pub use pace::Pace;
 pub use plan::{Mapping, Pins, Plan, PlanError, ResolvedFacts};
@@ -65,6 +67,21 @@ const USER_OVERWRITE: &[&str] = &[
     "settle",
 ];
 
+/// A run about the image of another one: off, unmapped, then the copy is stopped (`product.md` § 7.10).
+const END_OVERWRITE: &[&str] = &["verify-image", "stop-clone", "unmap-volumes", "end-image"];
+
+/// Pinned before the first effect; then as the end of a clone, but nobody waits for a guest (`product.md` § 5.1).
+const START_HELD: &[&str] = &[
+    "verify-image",
+    "pin-image",
+    "unmap-volumes",
+    "map-volumes",
+    "start-clone",
+];
+
+/// Image and clone stay as they are.
+const RELEASE_HELD: &[&str] = &["unpin-image"];
+
 /// The list of steps; `None` where this version has no recipe.
 pub fn step_names(
     function: Function,
@@ -82,6 +99,9 @@ pub fn step_names(
         (RunMode::Clone, ArrayFamily::Overwrite, Vscsi | Npiv, Function::User) => {
             Some(USER_OVERWRITE)
         }
+        (RunMode::End, ArrayFamily::Overwrite, Vscsi | Npiv, _) => Some(END_OVERWRITE),
+        (RunMode::StartHeld, ArrayFamily::Overwrite, Vscsi | Npiv, _) => Some(START_HELD),
+        (RunMode::ReleaseHeld, ArrayFamily::Overwrite, Vscsi | Npiv, _) => Some(RELEASE_HELD),
         (_, ArrayFamily::Snapshot, _, _) => None,
     }
 }
@@ -96,6 +116,9 @@ pub fn recipe_name(
 ) -> String {
     let what = match (mode, function) {
         (RunMode::Preflight, _) => "preflight",
+        (RunMode::End, _) => "end",
+        (RunMode::StartHeld, _) => "start-held",
+        (RunMode::ReleaseHeld, _) => "release-held",
         (RunMode::Clone, Function::Hold) => "hold",
         (RunMode::Clone, Function::User) => "user",
     };
@@ -120,13 +143,18 @@ pub fn build(plan: &Plan, log_sink: Arc<dyn LogSink>) -> Recipe {
         steps,
         window: match mode {
             RunMode::Clone => Some(plan.window()),
-            RunMode::Preflight => None,
+            RunMode::Preflight | RunMode::StartHeld | RunMode::ReleaseHeld | RunMode::End => None,
         },
         run_limit: plan.run_limit(),
-        locks_from: 1,
-        lock_set: match function {
-            Function::Hold => steps::hold_locks,
-            Function::User => every_lock,
+        locks_from: match mode {
+            RunMode::Clone | RunMode::Preflight | RunMode::End => 1,
+            RunMode::StartHeld | RunMode::ReleaseHeld => 0,
+        },
+        lock_set: match (mode, function) {
+            (RunMode::End, _) => steps::end_locks,
+            (RunMode::StartHeld | RunMode::ReleaseHeld, _) => steps::held_locks,
+            (RunMode::Clone | RunMode::Preflight, Function::Hold) => steps::hold_locks,
+            (RunMode::Clone | RunMode::Preflight, Function::User) => every_lock,
         },
         faster: plan.pace.scale(),
         settle: Arc::new(settle::SettleRun::new(plan)),

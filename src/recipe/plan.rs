@@ -7,7 +7,7 @@ use crate::api::CloneEnvironmentSpec;
 use crate::api::clone_side::{IplSource, Network, Personality};
 use crate::api::devices::CopyKind;
 use crate::api::options::{Freeze, FreezeMode, Function, Logs, OnTimeout, Proof, UserProgram};
-use crate::api::run::RunMode;
+use crate::api::run::{ImageOfRun, RunMode};
 use crate::engine::ports::WindowPlan;
 use crate::site::{ArrayFamily, Identity, OnBoundaryTimeout, PartitionUuid, Uid};
 use std::collections::BTreeSet;
@@ -74,6 +74,10 @@ pub struct ResolvedFacts {
     pub run: String,
     /// The whole recipe or the checks only.
     pub mode: RunMode,
+    /// The image that a run of mode StartHeld or End is about.
+    pub image: Option<ImageOfRun>,
+    /// A person says that production is down, whatever the console shows of it.
+    pub source_is_down: bool,
     /// Token of the run, `[A-Z0-9]{8,32}`.
     pub run_token: String,
     /// Number of the run within the environment.
@@ -124,6 +128,10 @@ pub struct Plan {
     pub run: String,
     /// The whole recipe or the checks only.
     pub mode: RunMode,
+    /// The image that a run of mode StartHeld or End is about.
+    pub image: Option<ImageOfRun>,
+    /// A person says that production is down, whatever the console shows of it.
+    pub source_is_down: bool,
     /// HOLD or USER.
     pub function: Function,
     /// Decides the order of the recipe.
@@ -207,6 +215,8 @@ impl Plan {
         let (mapping, keep_mappings, adapters) = mapping(spec)?;
         let plan = Self {
             mode: facts.mode,
+            image: facts.image,
+            source_is_down: facts.source_is_down,
             function: spec.function,
             family: ArrayFamily::Overwrite,
             mapping,
@@ -300,9 +310,10 @@ impl Plan {
 
     /// Whether this recipe starts the clone.
     pub fn starts_clone(&self) -> bool {
-        match self.function {
-            Function::Hold => false,
-            Function::User => true,
+        match (self.mode, self.function) {
+            (RunMode::StartHeld, _) | (RunMode::Clone | RunMode::Preflight, Function::User) => true,
+            (RunMode::End | RunMode::ReleaseHeld, _)
+            | (RunMode::Clone | RunMode::Preflight, Function::Hold) => false,
         }
     }
 

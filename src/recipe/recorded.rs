@@ -167,7 +167,7 @@ pub(crate) fn stranger(devices: &[String], plan: &Plan) -> Failure {
 
 /// The clone's partition as step 1 saw it, or as it was pinned.
 pub(crate) fn clone_partition(journal: &Journal, plan: &Plan) -> Option<PartitionUuid> {
-    let seen = journal.output("verify-site", "clonePartition");
+    let seen = super::steps::gate::seen(journal, "clonePartition");
     let pinned = || plan.pins.clone_partition.clone();
     seen.map(PartitionUuid::new).or_else(pinned)
 }

@@ -50,6 +50,8 @@ pub enum ViolationKind {
     ForcedStop,
     /// The source's content was overwritten.
     SourceOverwritten,
+    /// A volume of an image that a person has started and pinned was overwritten.
+    PinnedImageOverwritten,
     /// A source was resumed by the watchdog or by itself while a copy had not been taken yet, and the copy was taken.
     CopyAfterResume,
 }

@@ -254,7 +254,12 @@ async fn a_bad_run_is_refused_with_field_and_remedy() {
         ("/metadata/name", json!("r".repeat(64)), "metadata.name", "at most 63 characters"),
         ("/spec/environment", json!("Nightly"), "spec.environment", "write the name of a CloneEnvironment"),
         ("/spec/environment", Value::Null, "spec.environment", "Required value"),
-        ("/spec/mode", json!("StartHeld"), "spec.mode", "\"Clone\", \"Preflight\""),
+        ("/spec/mode", json!("Freeze"), "spec.mode", "\"Clone\", \"Preflight\", \"StartHeld\", \"ReleaseHeld\", \"End\""),
+        ("/spec/mode", json!("StartHeld"), "spec.run", "write the name of the CloneRun whose image it is"),
+        ("/spec/mode", json!("ReleaseHeld"), "spec.run", "write the name of the CloneRun whose image it is"),
+        ("/spec/mode", json!("End"), "spec.run", "write the name of the CloneRun whose image it is"),
+        ("/spec/run", json!("midday-7"), "spec.run", "no other mode takes it"),
+        ("/spec/sourceIsDown", json!(true), "spec.sourceIsDown", "only with mode StartHeld"),
         ("/spec/trigger", json!("Cron"), "spec.trigger", "\"Manual\", \"External\", \"Schedule\""),
         ("/spec/trigger", json!("Schedule"), "spec.scheduledTime", "needs scheduledTime"),
         ("/spec/scheduledTime", json!("2026-11-23T00:00:00Z"), "spec.scheduledTime", "no other run may have it"),
@@ -296,6 +301,65 @@ async fn a_scheduled_run_is_accepted_with_its_time_and_with_a_skip() {
     let skip = json!({"reason": "PreviousRunActive", "slots": 3});
     set(&mut object, "/spec/skip", skip);
     create(&client, &ns, &object).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_run_about_an_image_is_accepted_with_its_run_and_keeps_no_image_of_its_own() {
+    let Some(stack) = shared().await else { return };
+    let (client, ns) = namespace(stack).await;
+    for mode in ["StartHeld", "ReleaseHeld", "End"] {
+        let mut object = run(&mode.to_lowercase());
+        set(&mut object, "/spec/mode", json!(mode));
+        set(&mut object, "/spec/run", json!("midday-7"));
+        create(&client, &ns, &object).await.unwrap();
+        let mut refused = object.clone();
+        set(&mut refused, "/metadata/name", json!("refused"));
+        set(
+            &mut refused,
+            "/spec/keepUntil",
+            json!("2026-12-31T00:00:00Z"),
+        );
+        let error = create(&client, &ns, &refused).await.unwrap_err();
+        assert!(error.to_string().contains("spec.keepUntil"), "{error}");
+        let api: Api<CloneRun> = Api::namespaced(client.clone(), &ns);
+        let other = json!({"spec": {"run": "midday-8"}});
+        let name = object["metadata"]["name"].as_str().unwrap();
+        let patched = api
+            .patch(name, &PatchParams::default(), &Patch::Merge(&other))
+            .await;
+        let error = patched.unwrap_err().to_string();
+        assert!(error.contains("run is immutable"), "{error}");
+    }
+    let mut held = run("down");
+    set(&mut held, "/spec/mode", json!("StartHeld"));
+    set(&mut held, "/spec/run", json!("midday-7"));
+    set(&mut held, "/spec/sourceIsDown", json!(true));
+    create(&client, &ns, &held).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_image_may_be_kept_later_and_once() {
+    let Some(stack) = shared().await else { return };
+    let (client, ns) = namespace(stack).await;
+    create(&client, &ns, &run("kept")).await.unwrap();
+    let api: Api<CloneRun> = Api::namespaced(client, &ns);
+    let keep = |until: Value| json!({"spec": {"keepUntil": until}});
+    let parameters = PatchParams::default();
+    let mut patched = Vec::new();
+    for until in [
+        json!("2026-12-31T00:00:00Z"),
+        json!("2027-12-31T00:00:00Z"),
+        Value::Null,
+    ] {
+        let change = keep(until);
+        let answer = api.patch("kept", &parameters, &Patch::Merge(&change)).await;
+        patched.push(answer.map(drop).map_err(|e| e.to_string()));
+    }
+    assert_eq!(patched[0], Ok(()));
+    for refused in &patched[1..] {
+        let error = refused.as_ref().unwrap_err();
+        assert!(error.contains("set once and never changed"), "{error}");
+    }
 }
 
 #[tokio::test]

@@ -102,8 +102,8 @@ pub fn record_run(
     }
     status.last_run = Some(last_run(run, row));
     record_image(status, row);
-    // Cancelled, Skipped and Preflight say nothing about the night's success.
-    if run.spec.mode == RunMode::Preflight {
+    // Cancelled, Skipped, Preflight and what is done with an old image say nothing about the night's success.
+    if run.spec.mode != RunMode::Clone {
         return;
     }
     let message = cut(row.message.as_deref().unwrap_or_default(), 400);

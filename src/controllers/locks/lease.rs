@@ -21,7 +21,7 @@ const HOLDER: &str = "ibmiclone.dev/holder";
 const WAITING: &str = "ibmiclone.dev/waiting";
 const IMAGE: &str = "ibmiclone.dev/image-owner";
 /// Set while a run owns the devices beyond its end (`start-held`); nobody takes a pinned lock.
-const PINNED: &str = "ibmiclone.dev/pinned";
+pub const PINNED: &str = "ibmiclone.dev/pinned";
 /// When the image of [`IMAGE`] was taken.
 const TAKEN: &str = "ibmiclone.dev/image-taken";
 /// Since when the holder's object has been missing.
@@ -44,6 +44,11 @@ pub type ImageOwner = Holder;
 /// Outcome of one try.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Taken {
+    /// A held image pins it: no queue leads to it.
+    Pinned {
+        /// The run whose image it is.
+        image: Holder,
+    },
     /// Held by us now.
     Mine,
     /// Somebody else is first.
@@ -91,6 +96,26 @@ pub fn set_image_owner(lease: &mut Lease, owner: Option<&ImageOwner>) {
     }
 }
 
+/// The run whose held image pins the device.
+pub fn pinned(lease: &Lease) -> Option<Holder> {
+    let text = lease.annotations().get(PINNED)?;
+    // A pin that cannot be read is a pin.
+    Some(serde_json::from_str(text).unwrap_or_else(|_| Holder {
+        uid: String::new(),
+        namespace: String::new(),
+        run: text.clone(),
+    }))
+}
+
+/// Changes the pin in the object.
+pub fn set_pinned(lease: &mut Lease, image: Option<&Holder>) {
+    let notes = lease.annotations_mut();
+    match image.and_then(|i| serde_json::to_string(i).ok()) {
+        Some(text) => drop(notes.insert(PINNED.to_owned(), text)),
+        None => drop(notes.remove(PINNED)),
+    }
+}
+
 /// When the image was taken; `None` = there is none. A record from before there were times is the oldest.
 pub fn image_taken(lease: &Lease) -> Option<Timestamp> {
     image_owner(lease)?;
@@ -122,12 +147,14 @@ pub async fn replace(leases: &Api<Lease>, lease: &Lease) -> Result<bool, StoreEr
     }
 }
 
-/// One try to take a lock; a run that misses it is entered into the queue of the Lease.
+/// One try to take a lock; a run that misses it is entered into the queue of the Lease. `about` = UID of the run whose
+/// held image this one starts or releases: its pin is no obstacle.
 pub async fn take(
     client: &Client,
     leases: &Api<Lease>,
     lock: &DeviceLock,
     me: &Holder,
+    about: Option<&str>,
     grace: Duration,
 ) -> Result<Taken, StoreError> {
     loop {
@@ -139,6 +166,9 @@ pub async fn take(
         };
         if holder(&lease).as_deref() == Some(&me.uid) {
             return Ok(Taken::Mine);
+        }
+        if let Some(image) = pinned(&lease).filter(|image| about != Some(&image.uid)) {
+            return Ok(Taken::Pinned { image });
         }
         let ahead = ahead_of_me(client, &lease, me).await?;
         let free = is_free(client, leases, &lease, grace).await?;
@@ -202,7 +232,7 @@ enum Free {
     Changed,
 }
 
-/// A lock is free without a holder, or when its holder's run is final and nothing is pinned. A holder whose object has
+/// A lock is free without a holder, or when its holder's run is final. A holder whose object has
 /// vanished (finalizer removed by force) may still be in its window in some process: its lock is respected for `grace`.
 async fn is_free(
     client: &Client,
@@ -215,10 +245,9 @@ async fn is_free(
     };
     let who = named(lease, uid);
     let named = format!("{}/{}", who.namespace, who.run);
-    if is_pinned(lease) {
-        return Ok(Free::No(format!("{named}, which is pinned")));
-    }
     match life(client, &who).await? {
+        // Whoever holds a pinned lock has no window, so nothing of it needs to be waited for.
+        Life::Missing if pinned(lease).is_some() => Ok(Free::Yes),
         Life::Open => Ok(Free::No(named)),
         Life::Over => Ok(Free::Yes),
         Life::Missing => missing(leases, lease, &named, grace).await,
@@ -414,7 +443,8 @@ pub async fn release(
             .filter(|h| h.uid != me.uid)
             .collect();
         set_queue(&mut lease, &rest);
-        if holder(&lease).as_deref() == Some(&me.uid) {
+        // A pinned lock keeps its holder: it has an owner although no run is open.
+        if holder(&lease).as_deref() == Some(&me.uid) && pinned(&lease).is_none() {
             lease.annotations_mut().remove(HOLDER);
             if let Some(spec) = lease.spec.as_mut() {
                 spec.holder_identity = None;

@@ -6,11 +6,13 @@
 //! holder final; the image's owner stays recorded on the target set's Lease.
 
 pub mod attached;
+pub mod held;
 pub mod lease;
 pub mod names;
 
 pub use names::{DeviceLock, device_locks};
 
+use crate::api::run::RunMode;
 use crate::api::{CloneRun, CloneRunStatus};
 use crate::controllers::run::status::{end_image, leave_partition};
 use crate::controllers::run::store::{call, writes_as_us};
@@ -33,6 +35,10 @@ pub struct KubeLocks {
     locks: Vec<DeviceLock>,
     /// How long the lock of a vanished run is respected: longer than the longest window and its watchdog.
     grace: Duration,
+    /// The run whose held image this one starts or releases.
+    image: Option<Holder>,
+    /// Whether this run replaces or ends the image on the target set.
+    takes_image: bool,
     /// Whether the run's environment leaves its mappings in place.
     keeps_mappings: bool,
 }
@@ -56,6 +62,8 @@ impl KubeLocks {
             },
             locks,
             grace,
+            image: image_of(run),
+            takes_image: matches!(run.spec.mode, RunMode::Clone | RunMode::End),
             keeps_mappings: false,
         }
     }
@@ -68,6 +76,21 @@ impl KubeLocks {
         }
     }
 
+    /// Whether the image that this run would replace or end is another run's that is kept.
+    async fn kept(&self, kinds: &[LockKind]) -> Result<Option<Acquired>, StoreError> {
+        if !self.takes_image || !kinds.contains(&LockKind::TargetSet) {
+            return Ok(None);
+        }
+        let Some((_, Some(owner))) = self.target_set().await? else {
+            return Ok(None);
+        };
+        if owner.uid == self.me.uid {
+            return Ok(None);
+        }
+        let kept = held::kept(&self.client, &owner).await?;
+        Ok(kept.map(|(reason, message)| Acquired::Refused { reason, message }))
+    }
+
     fn of(&self, kind: LockKind) -> impl Iterator<Item = &DeviceLock> {
         self.locks.iter().filter(move |l| l.kind == kind)
     }
@@ -78,6 +101,22 @@ impl KubeLocks {
             lease::release(&self.leases, lock, &self.me).await?;
         }
         Ok(())
+    }
+
+    /// Pins one lock that this run holds.
+    async fn pin(&self, lock: &DeviceLock, image: &Holder) -> Result<(), StoreError> {
+        loop {
+            let found = call(self.leases.get_opt(&lock.lease)).await?;
+            let mine = found.filter(|l| lease::holder(l).as_deref() == Some(&self.me.uid));
+            let Some(mut object) = mine else {
+                let text = format!("the lock of {} is not held any more", lock.device);
+                return Err(StoreError::Lost(text));
+            };
+            lease::set_pinned(&mut object, Some(image));
+            if lease::replace(&self.leases, &object).await? {
+                return Ok(());
+            }
+        }
     }
 
     async fn give_back(&self, taken: &[&DeviceLock]) -> Result<(), StoreError> {
@@ -137,8 +176,15 @@ impl Locks for KubeLocks {
         self.give_back(&left).await?;
         let mut taken: Vec<&DeviceLock> = Vec::new();
         for (at, lock) in wanted.iter().copied().enumerate() {
-            match lease::take(&self.client, &self.leases, lock, &self.me, self.grace).await {
+            let about = self.image.as_ref().map(|image| image.uid.as_str());
+            let (client, leases, me) = (&self.client, &self.leases, &self.me);
+            match lease::take(client, leases, lock, me, about, self.grace).await {
                 Ok(Taken::Mine) => taken.push(lock),
+                Ok(Taken::Pinned { image }) => {
+                    self.give_back(&taken).await?;
+                    let (reason, message) = held::in_use(&image, lock);
+                    return Ok(Acquired::Refused { reason, message });
+                }
                 Ok(Taken::Waits {
                     position,
                     blocked_by,
@@ -158,6 +204,10 @@ impl Locks for KubeLocks {
                     return Err(error);
                 }
             }
+        }
+        if let Some(refused) = self.kept(kinds).await? {
+            self.give_back(&taken).await?;
+            return Ok(refused);
         }
         Ok(Acquired::All)
     }
@@ -232,12 +282,35 @@ impl Locks for KubeLocks {
         }
     }
 
+    async fn pin_image(&self) -> Result<(), StoreError> {
+        let Some(image) = &self.image else {
+            return Err(StoreError::Lost(
+                "no image to be pinned is known".to_owned(),
+            ));
+        };
+        for lock in &self.locks {
+            if held::is_pinned_kind(lock.kind) {
+                self.pin(lock, image).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn unpin_image(&self) -> Result<(), StoreError> {
+        match &self.image {
+            Some(image) => held::unpin(&self.leases, image).await,
+            None => Ok(()),
+        }
+    }
+
     async fn own_partition(&self, journal: &Journal) -> Result<(), StoreError> {
         let (mut partitions, mut sets) = (self.of(LockKind::Clone), self.of(LockKind::TargetSet));
         let (Some(partition), Some(set)) = (partitions.next(), sets.next()) else {
             return Ok(());
         };
-        let targets = journal.output("verify-site", "targets").unwrap_or_default();
+        let of = |step| journal.output(step, "targets");
+        let targets = of("verify-site").or_else(|| of("verify-image"));
+        let targets = targets.unwrap_or_default();
         let mine = attached::entry(set, &self.me, targets, self.keeps_mappings);
         loop {
             let found = call(self.leases.get_opt(&partition.lease)).await?;
@@ -257,6 +330,20 @@ impl Locks for KubeLocks {
             }
         }
     }
+}
+
+/// The run whose held image a run starts or releases.
+fn image_of(run: &CloneRun) -> Option<Holder> {
+    match run.spec.mode {
+        RunMode::StartHeld | RunMode::ReleaseHeld => {}
+        RunMode::Clone | RunMode::Preflight | RunMode::End => return None,
+    }
+    let image = run.status.as_ref()?.resolved.as_ref()?.image.as_ref()?;
+    Some(Holder {
+        uid: image.uid.clone(),
+        namespace: run.namespace().unwrap_or_default(),
+        run: image.run.clone(),
+    })
 }
 
 /// A run that maps nothing leaves the record of who was mapped as it is.

@@ -49,6 +49,11 @@ pub fn device_locks(spec: &CloneEnvironmentSpec, pins: &Pins) -> Vec<DeviceLock>
     locks
 }
 
+/// Name of the Lease of a target set as `status.image.targetSet` writes it: `ARRAY/GROUP`.
+pub fn target_lease(target_set: &str) -> String {
+    lock(LockKind::TargetSet, "target", target_set, String::new()).lease
+}
+
 /// Name of the Lease of the clone partition with this UUID.
 pub fn clone_lease(clone: &PartitionUuid) -> String {
     lock(LockKind::Clone, "clone", clone.as_str(), String::new()).lease

@@ -11,6 +11,7 @@ pub mod orphaned;
 pub mod status;
 pub mod store;
 pub mod tally;
+pub mod target;
 pub mod target_set;
 
 use crate::api::{CloneRun, CloneRunStatus};

@@ -8,8 +8,8 @@ use super::logs::RunLogs;
 use super::status::{RowFacts, build};
 use super::store::{call, journal_of_run, wishes_of, writes_as_us};
 use super::tally::Tally;
-use super::{numbers, order, target_set};
-use crate::api::run::{CloneRunStatus, Resolved};
+use super::{numbers, order, target};
+use crate::api::run::{CloneRunStatus, Resolved, RunMode};
 use crate::api::schedule::{SkipReason, default_deadline_seconds};
 use crate::api::{
     CloneEnvironment, CloneRun, ENVIRONMENT_LABEL, FIELD_MANAGER, FINALIZER, NUMBER_LABEL,
@@ -109,7 +109,11 @@ pub async fn open(context: &Context, run: &CloneRun) -> Result<Opening, StoreErr
         Known::Unusable(environment, why) => (environment, Some(why)),
         Known::NotYet(wait) => return Ok(Opening::NotYet(wait)),
     };
-    write_opening(context, run, &environment, unusable).await
+    let aim = target::aim(context, run, &environment).await?;
+    if let (RunMode::Clone, Some((reason, message))) = (run.spec.mode, &aim.refused) {
+        return skip(context, run, reason, message).await;
+    }
+    write_opening(context, run, &environment, unusable, aim).await
 }
 
 /// The environment is there and cannot be read: a person must correct it, the run waits as for one that is missing a
@@ -204,10 +208,17 @@ async fn write_opening(
     run: &CloneRun,
     environment: &CloneEnvironment,
     unusable: Option<(String, String)>,
+    aim: target::Aim,
 ) -> Result<Opening, StoreError> {
+    let target::Aim {
+        spec,
+        image,
+        refused,
+    } = aim;
+    let refused = refused.map(|(reason, message)| (reason.to_owned(), message));
+    let unusable = unusable.or(refused);
     let device_number = numbers::device_number(context, environment).await?;
     let number = numbers::run_number(context, environment, run).await?;
-    let spec = target_set::chosen(context, run, environment).await?;
     let run = mark(context, run, number).await?;
     let mut status = CloneRunStatus {
         number: Some(number),
@@ -218,6 +229,7 @@ async fn write_opening(
             sha256: digest(&environment.spec),
             device_number,
             pins: pins::facts(environment),
+            image,
             spec: Some(spec),
         }),
         ..CloneRunStatus::default()

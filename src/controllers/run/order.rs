@@ -53,6 +53,8 @@ pub async fn plan(
         environment: run.spec.environment.clone(),
         run: run.name_any(),
         mode: run.spec.mode,
+        image: resolved.image.clone(),
+        source_is_down: run.spec.source_is_down,
         run_token: token.to_owned(),
         run_number: status.number.unwrap_or_default(),
         device_number: resolved.device_number,

@@ -1,6 +1,5 @@
 //! One function builds everything a person sees of a run from its journal; nothing else writes these fields.
 
-use super::logs::pack::hex;
 use super::order;
 use crate::api::options::Function;
 use crate::api::run::{CloneRunStatus, Frozen, JournalRest, Queue, RunImage, RunMode};
@@ -10,8 +9,8 @@ use crate::engine::journal::{
     Entry, EntryState, Facts, Journal, Obligation, ObligationKind, Phase, WindowRecord,
 };
 use crate::engine::time::Timestamp;
+use crate::recipe::image_mark;
 use crate::recipe::steps::NOT_STORED;
-use sha2::{Digest, Sha256};
 
 /// Longest message of a row, bytes.
 const MESSAGE: usize = 900;
@@ -100,6 +99,9 @@ fn state_word(previous: &CloneRunStatus, journal: &Journal, mode: RunMode) -> &'
             let user = previous.function.as_deref() == Some(Function::User.as_str());
             match mode {
                 RunMode::Preflight => "PREFLIGHT",
+                RunMode::StartHeld => "START_HELD",
+                RunMode::ReleaseHeld => "RELEASE_HELD",
+                RunMode::End => "END",
                 RunMode::Clone if user => "USER_END",
                 RunMode::Clone => "HOLD",
             }
@@ -192,11 +194,6 @@ fn target_set(status: &CloneRunStatus) -> String {
     let array = order::pins(status).array.unwrap_or_default();
     let group = groups.first().cloned().unwrap_or_default();
     format!("{array}/{group}")
-}
-
-/// A copy's identity as `status.image.mark` keeps it: of one length however many maps the group has.
-pub fn image_mark(mark: &str) -> String {
-    hex(&Sha256::digest(mark))
 }
 
 fn frozen(window: &WindowRecord) -> Frozen {

@@ -1,6 +1,7 @@
 use super::*;
 use crate::api::run::Resolved;
 use crate::engine::journal::{Verdict, WindowPart};
+use crate::recipe::image_mark;
 use chrono::{TimeDelta, TimeZone, Utc};
 
 const USER: &[&str] = &[
@@ -39,6 +40,7 @@ fn opened() -> CloneRunStatus {
         number: Some(412),
         function: Some("USER".to_owned()),
         resolved: Some(Resolved {
+            image: None,
             environment_uid: "0b7cfa0a-6c9e-4b0a-9b53-6f1d0fbb5c11".to_owned(),
             generation: 7,
             sha256: "ab".repeat(32),

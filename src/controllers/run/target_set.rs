@@ -4,7 +4,7 @@
 use crate::api::{CloneEnvironment, CloneEnvironmentSpec, CloneRun};
 use crate::controllers::context::Context;
 use crate::controllers::environment::pins;
-use crate::controllers::locks::{device_locks, lease};
+use crate::controllers::locks::{device_locks, held, lease};
 use crate::controllers::run::order;
 use crate::controllers::run::store::call;
 use crate::engine::ports::StoreError;
@@ -20,7 +20,7 @@ use std::collections::BTreeSet;
 struct Candidate {
     /// The consistency group.
     set: String,
-    /// Its image is pinned: nobody takes it.
+    /// Its image is pinned or kept: nobody takes it.
     pinned: bool,
     /// A run is at work on it, or was opened for it and waits.
     live: bool,
@@ -50,7 +50,10 @@ pub async fn chosen(
             None => false,
         };
         all.push(Candidate {
-            pinned: lease.as_ref().is_some_and(lease::is_pinned),
+            pinned: match &lease {
+                Some(lease) => spared(context, lease).await?,
+                None => false,
+            },
             live: at_work || waiting.contains(&set),
             image: lease.as_ref().and_then(lease::image_taken),
             set,
@@ -60,6 +63,17 @@ pub async fn chosen(
         Some(chosen) => spec.with_target_set(&chosen.set),
         None => spec.clone(),
     })
+}
+
+/// Whether the image is held, or kept by its run.
+async fn spared(context: &Context, lease: &Lease) -> Result<bool, StoreError> {
+    if lease::is_pinned(lease) {
+        return Ok(true);
+    }
+    match lease::image_owner(lease) {
+        Some(owner) => Ok(held::kept(&context.client, &owner).await?.is_some()),
+        None => Ok(false),
+    }
 }
 
 /// Without image first, then the oldest. What is pinned or at work comes last: then its lock decides, which queues or

@@ -8,8 +8,10 @@ use super::clock::ScheduleClock;
 use super::create::{Created, Order};
 use super::entry::Entry;
 use crate::api::{CloneEnvironment, CloneRun, ENVIRONMENT_LABEL};
-use crate::schedule::slot_of_name;
+use crate::controllers::locks::lease::PINNED;
+use crate::schedule::{Image, slot_of_name};
 use chrono::{DateTime, Utc};
+use k8s_openapi::api::coordination::v1::Lease;
 use kube::ResourceExt;
 use kube::core::{DeserializeGuard, PartialObjectMeta};
 use kube::runtime::watcher::Event;
@@ -67,6 +69,9 @@ pub struct Board {
     touched: HashSet<Key>,
     unwritten: HashSet<Key>,
     retries: Vec<Order>,
+    /// Lock Leases that a held image pins. What is not listed yet counts as free: a run that is created all the same
+    /// asks the Leases when it opens.
+    pinned: HashSet<String>,
     /// Environments and open runs named by a listing that has not ended: (watch, scope).
     listing: HashMap<Watch, Names>,
     listed: HashSet<Watch>,
@@ -266,6 +271,23 @@ impl Board {
         }
     }
 
+    /// Enters what a lock Lease says; its image is not asked about `keepUntil`, which is in the run's spec: a run of a kept
+    /// image is skipped when it opens.
+    pub fn saw_lock(&mut self, event: &Event<PartialObjectMeta<Lease>>) {
+        match event {
+            Event::Init => self.pinned.clear(),
+            Event::InitDone => {}
+            Event::InitApply(lease) | Event::Apply(lease) => {
+                let name = lease.name_any();
+                match lease.annotations().contains_key(PINNED) {
+                    true => drop(self.pinned.insert(name)),
+                    false => drop(self.pinned.remove(&name)),
+                }
+            }
+            Event::Delete(lease) => drop(self.pinned.remove(&lease.name_any())),
+        }
+    }
+
     fn touch_all(&mut self) {
         if self.is_complete() {
             self.touched.extend(self.entries.keys().cloned());
@@ -292,7 +314,11 @@ impl Board {
             let Some(entry) = self.entries.get_mut(&key) else {
                 continue;
             };
-            let (order, wake) = entry.turn(&key, active, now);
+            let image = match entry.needed.is_pinned(&self.pinned) {
+                true => Image::Pinned,
+                false => Image::Free,
+            };
+            let (order, wake) = entry.turn(&key, active, image, now);
             orders.extend(order);
             if let Some(wake) = wake {
                 self.wakes.insert(key.clone(), wake);

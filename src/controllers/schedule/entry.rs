@@ -5,6 +5,7 @@ use super::clock::ScheduleClock;
 use super::create::{Created, Order, Skipped};
 use crate::api::CloneEnvironment;
 use crate::api::schedule::{Schedule, ScheduleLine, SkipReason};
+use crate::controllers::locks::held;
 use crate::engine::time::Timestamp;
 use crate::schedule::decide::{self, Line, LineRecord, State};
 use crate::schedule::{self, CronLine, Decision, Image, LineError, Zone, ZoneError};
@@ -31,6 +32,8 @@ pub struct Entry {
     pub deleting: bool,
     /// Its namespace is being deleted: nothing can be created there any more.
     ending: bool,
+    /// The lock Leases that its runs need.
+    pub needed: held::Needed,
     /// Baselines.
     pub records: Vec<LineRecord>,
     /// Newest slot that has a run.
@@ -65,6 +68,7 @@ impl Entry {
             suspend: status.suspended,
             deleting: false,
             ending: false,
+            needed: held::Needed::default(),
             handled: records.iter().filter_map(|r| r.last_slot).max(),
             records,
             missed: status.missed_count,
@@ -91,6 +95,8 @@ impl Entry {
             self.success = last.map(|t| (t, clock.from_real(t.utc())));
         }
         self.deleting = self.ending || environment.metadata.deletion_timestamp.is_some();
+        // The pins are learned later than the first generation.
+        self.needed = held::Needed::of(environment);
         if self.settled && self.generation == environment.metadata.generation {
             return;
         }
@@ -153,13 +159,14 @@ impl Entry {
         &mut self,
         key: &Key,
         active: Option<DateTime<Utc>>,
+        image: Image,
         now: DateTime<Utc>,
     ) -> (Option<Order>, Option<DateTime<Utc>>) {
         if self.sending.is_some() {
             return (None, None);
         }
         let lines = self.lines();
-        let Some(state) = self.state(&key.name, &lines, active) else {
+        let Some(state) = self.state(&key.name, &lines, active, image) else {
             return (None, None);
         };
         let decided = schedule::decide(&state, now)
@@ -289,6 +296,7 @@ impl Entry {
         name: &'s str,
         lines: &'s [Line],
         active: Option<DateTime<Utc>>,
+        image: Image,
     ) -> Option<State<'s>> {
         let spec = self.spec.as_ref()?;
         Some(State {
@@ -298,8 +306,7 @@ impl Entry {
             handled: self.handled,
             suspended: self.suspend || self.deleting,
             active,
-            // Nothing can keep or pin an image yet.
-            image: Image::Free,
+            image,
             deadline: self.deadline(),
             jitter: u32::try_from(spec.jitter_seconds).unwrap_or_default(),
         })
@@ -308,7 +315,10 @@ impl Entry {
     /// The lines as the status shows them.
     pub fn shown(&self, name: &str, now: DateTime<Utc>) -> Vec<ScheduleLine> {
         let lines = self.lines();
-        let state = self.state(name, &lines, None).filter(|s| !s.suspended);
+        // What pins the image changes no time.
+        let state = self
+            .state(name, &lines, None, Image::Free)
+            .filter(|s| !s.suspended);
         let shown = |(record, read): (&LineRecord, &Result<CronLine, LineError>)| {
             let next = state
                 .as_ref()
@@ -426,12 +436,12 @@ mod tests {
         let start: DateTime<Utc> = "2026-11-23T12:00:00Z".parse().unwrap();
         let (key, mut entry) = nightly(&ScheduleClock::scaled(start, 1.0));
         let slot: DateTime<Utc> = "2026-11-24T00:00:00Z".parse().unwrap();
-        let (order, _) = entry.turn(&key, None, slot);
+        let (order, _) = entry.turn(&key, None, Image::Free, slot);
         let mut order = order.unwrap();
         let refused = Created::Not("429 too many requests".to_owned());
         for tries in 1..20 {
             assert_eq!(
-                entry.turn(&key, None, slot).0,
+                entry.turn(&key, None, Image::Free, slot).0,
                 None,
                 "one create on its way"
             );
@@ -441,13 +451,13 @@ mod tests {
         }
         let late = slot + TimeDelta::seconds(901);
         assert_eq!(entry.answered(&order, &refused, late), None);
-        let (skipped, _) = entry.turn(&key, None, late);
+        let (skipped, _) = entry.turn(&key, None, Image::Free, late);
         let skipped = skipped.unwrap();
         // Of the same name: had one of the creates arrived all the same, it stays the slot's only run.
         assert_eq!(skipped.object().metadata.name, order.object().metadata.name);
         assert_eq!(skipped.skip.as_ref().unwrap().slots, 1);
         assert_eq!(entry.answered(&skipped, &Created::Before, late), None);
-        assert_eq!(entry.turn(&key, None, late).0, None);
+        assert_eq!(entry.turn(&key, None, Image::Free, late).0, None);
         assert_eq!(entry.records[0].last_slot, Some(slot));
     }
 
@@ -456,11 +466,11 @@ mod tests {
         let start: DateTime<Utc> = "2026-11-23T12:00:00Z".parse().unwrap();
         let (key, mut entry) = nightly(&ScheduleClock::scaled(start, 1.0));
         let slot: DateTime<Utc> = "2026-11-24T00:00:00Z".parse().unwrap();
-        let order = entry.turn(&key, None, slot).0.unwrap();
+        let order = entry.turn(&key, None, Image::Free, slot).0.unwrap();
         entry.deleting = true;
         let refused = Created::Not("namespace is being terminated".to_owned());
         assert_eq!(entry.answered(&order, &refused, slot), None);
-        assert_eq!(entry.turn(&key, None, slot), (None, None));
+        assert_eq!(entry.turn(&key, None, Image::Free, slot), (None, None));
     }
 
     #[test]
@@ -469,10 +479,10 @@ mod tests {
         let clock = ScheduleClock::scaled(start, 1.0);
         let (key, mut entry) = nightly(&clock);
         let slot: DateTime<Utc> = "2026-11-24T00:00:00Z".parse().unwrap();
-        let order = entry.turn(&key, None, slot).0.unwrap();
+        let order = entry.turn(&key, None, Image::Free, slot).0.unwrap();
         let refused = Created::Never("namespace ibmi is being terminated".to_owned());
         assert_eq!(entry.answered(&order, &refused, slot), None);
         entry.see(&environment(8), &clock);
-        assert_eq!(entry.turn(&key, None, slot), (None, None));
+        assert_eq!(entry.turn(&key, None, Image::Free, slot), (None, None));
     }
 }

@@ -20,6 +20,9 @@ use board::{Board, Key, Watched};
 use chrono::{DateTime, Utc};
 use create::{Created, Order};
 use futures::StreamExt;
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::core::PartialObjectMeta;
+use kube::runtime::watcher::Event;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{Notify, Semaphore};
@@ -60,6 +63,11 @@ impl Schedules {
         if woken.unwrap_or_default() {
             self.changed.notify_one();
         }
+    }
+
+    /// Enters an event of the watch on lock Leases.
+    pub fn saw_lock(&self, event: &Event<PartialObjectMeta<Lease>>) {
+        self.with(|board| board.saw_lock(event));
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut Board) -> T) -> Option<T> {

@@ -163,6 +163,12 @@ impl Locks for Shared {
         }
     }
 
+    async fn pin_image(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+    async fn unpin_image(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
     async fn own_partition(&self, _: &Journal) -> Result<(), StoreError> {
         Ok(())
     }

@@ -44,7 +44,11 @@ impl PartitionControl for World {
             "activate {:?} {} {:?}",
             how.profile, how.ipl_source, how.keylock
         ));
-        self.live(|i| power(i, PartitionState::Running));
+        self.live(|i| {
+            power(i, PartitionState::Running);
+            let word = format!("{:?}", how.keylock).to_lowercase();
+            i.clone.as_mut().expect("answers").keylock = word;
+        });
         Ok(PowerJob("job-on".into()))
     }
     async fn set_keylock(&self, to: Keylock) -> Result<PowerJob, DeviceError> {

@@ -5,8 +5,9 @@
 use super::gate::{self, Stop};
 use crate::engine::journal::Facts;
 use crate::engine::step::{LockKind, Observation, Step, StepContext};
+use crate::recipe::image::still_on_array;
 use crate::recipe::plan::Plan;
-use crate::site::{CopyPhase, DeviceError};
+use crate::site::{CopyPhase, CopyState, DeviceError};
 use async_trait::async_trait;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +21,7 @@ pub(super) struct EndImage {
 impl EndImage {
     async fn look(&self, context: &StepContext<'_>) -> Result<Observation, Stop> {
         let state = context.site.copy.observe().await?;
+        self.still_the_image(context, &state)?;
         let poll = self.plan.pace.array();
         let group = &self.plan.copy_group;
         if let Some(map) = state.deviating.iter().find(|m| m.contains("suspended")) {
@@ -48,6 +50,20 @@ impl EndImage {
             CopyPhase::Empty => empty(group),
             CopyPhase::Suspended => suspended(group, "the group"),
         })
+    }
+
+    /// A run of mode End ends the image it names and no other: what the array shows is that copy, or, once a stop was
+    /// sent, what is left of it.
+    fn still_the_image(&self, context: &StepContext<'_>, state: &CopyState) -> Result<(), Stop> {
+        let ending = matches!(
+            state.phase,
+            CopyPhase::Stopping | CopyPhase::Stopped | CopyPhase::Idle
+        ) && !state.exists();
+        let sent = !gate::unsent(&context.entry(ID));
+        if self.plan.image.is_none() || (sent && ending) {
+            return Ok(());
+        }
+        still_on_array(state, &self.plan).map_err(Stop::Failure)
     }
 
     async fn stopping(&self, context: &StepContext<'_>) -> Observation {

@@ -1,8 +1,10 @@
 //! What several steps must ask before they act: is this really the clone, is it off, may the effect be sent again?
 
-use crate::engine::journal::{Entry, Facts};
+use crate::api::run::RunMode;
+use crate::engine::journal::{Entry, Facts, Journal};
 use crate::engine::step::{Failure, Observation, StepContext};
 use crate::engine::time::Timestamp;
+use crate::recipe::image;
 use crate::recipe::plan::{Mapping, Plan};
 use crate::site::{
     DeviceError, Identity, PartitionState, PartitionStatus, ProofError, ProvenClone, ProvenSource,
@@ -110,10 +112,16 @@ pub(super) async fn clone_for_power(site: &Site, plan: &Plan) -> Result<Partitio
         Ok(status) => Some(status),
         // The console answered that it has no such partition: the comparison by identity remains.
         Err(DeviceError::Refused { .. }) if !plan.source_identities.is_empty() => None,
+        // After a disaster its console may be gone with it: pinned UUID and identities remain.
+        Err(_) if plan.source_is_down && knows_source(plan) => None,
         Err(error) => return Err(error.into()),
     };
     judge_clone(&clone, source.as_ref(), plan).map_err(Stop::Failure)?;
     Ok(clone)
+}
+
+fn knows_source(plan: &Plan) -> bool {
+    plan.pins.source_partition.is_some() && !plan.source_identities.is_empty()
 }
 
 /// Whether this run has to have the clone switched off while its volumes change: always when it starts the clone later,
@@ -181,13 +189,53 @@ pub(crate) async fn prove_source(site: &Site, plan: &Plan) -> Result<ProvenSourc
     Ok(site.source.prove(&plan.source_identities).await?)
 }
 
-/// Targets of this run, as verify-site found them: the set does not change under way.
+/// A fact of the step that looked at the site first: verify-site, or verify-image of a run about another run's image.
+pub(crate) fn seen<'j>(journal: &'j Journal, key: &str) -> Option<&'j str> {
+    let of = |step| journal.output(step, key);
+    of("verify-site").or_else(|| of("verify-image"))
+}
+
+/// A run about another run's image acts only while the array shows that image; every other run is not asked.
+pub(super) async fn image_unchanged(site: &Site, plan: &Plan) -> Result<(), Stop> {
+    if plan.image.is_none() {
+        return Ok(());
+    }
+    let state = site.copy.observe().await?;
+    image::still_on_array(&state, plan).map_err(Stop::Failure)
+}
+
+/// Two systems with production's name and data must not run: a held image is started only while production's partition
+/// is off, or a person says that it is down.
+pub(super) async fn source_allows_start(site: &Site, plan: &Plan) -> Result<(), Stop> {
+    if plan.mode != RunMode::StartHeld || plan.source_is_down {
+        return Ok(());
+    }
+    let source = plan.source_label();
+    let say = "if production is really down, create the run with sourceIsDown: true (`start-held RUN --source-is-down`)";
+    match site.source_partition.status().await {
+        Ok(status) if status.state == PartitionState::NotActivated => Ok(()),
+        Ok(status) => Err(Stop::Failure(Failure::new(
+            "SourceRunning",
+            format!(
+                "the console shows source {source} as {}: switch it off first; {say}",
+                state_word(&status.state)
+            ),
+        ))),
+        Err(error @ DeviceError::Refused { .. }) => Err(Stop::Failure(Failure::new(
+            "SourceNotSeen",
+            format!("the console does not show source {source} ({error}): {say}"),
+        ))),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Targets of this run, as the first step found them: the set does not change under way.
 pub(super) fn targets(context: &StepContext<'_>) -> Result<Vec<Uid>, Stop> {
-    match context.journal.output("verify-site", "targets") {
+    match seen(context.journal, "targets") {
         Some(text) if !text.is_empty() => Ok(text.split(',').map(Uid::new).collect()),
         Some(_) | None => Err(Stop::Failure(Failure::new(
             "JournalIncomplete",
-            "the journal holds no output of verify-site, so the volumes of this run are not known: start a new run",
+            "the journal holds no output of the first step, so the volumes of this run are not known: start a new run",
         ))),
     }
 }

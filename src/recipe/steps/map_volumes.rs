@@ -5,6 +5,7 @@ use super::start_copy;
 use super::volumes::{self, Judged};
 use crate::engine::journal::Facts;
 use crate::engine::step::{Failure, LockKind, Observation, Step, StepContext};
+use crate::recipe::image::still_on_array;
 use crate::recipe::plan::Plan;
 use crate::recipe::recorded;
 use crate::site::{DeviceError, VirtualIoState};
@@ -20,7 +21,7 @@ pub(super) struct MapVolumes {
 
 impl MapVolumes {
     async fn look(&self, context: &StepContext<'_>) -> Result<Observation, Stop> {
-        image_is_this_runs(context).await?;
+        image_is_this_runs(context, &self.plan).await?;
         let count = gate::targets(context)?.len();
         let judge = |state: &VirtualIoState| self.judge(state, count);
         volumes::observe(context, &self.plan, ID, judge).await
@@ -44,6 +45,7 @@ impl MapVolumes {
     }
 
     async fn map(&self, context: &StepContext<'_>) -> Result<(), Stop> {
+        gate::source_allows_start(context.site, &self.plan).await?;
         let wanted = volumes::wanted_while_off(context, &self.plan).await?;
         Ok(context.site.virtual_io.map(&wanted).await?)
     }
@@ -51,7 +53,13 @@ impl MapVolumes {
 
 /// An image copied outside a proven suspension, or one that has been replaced since, is never mapped or started
 /// (`product.md` § 4).
-pub(super) async fn image_is_this_runs(context: &StepContext<'_>) -> Result<(), Stop> {
+///
+/// A held image is the one of the run that the plan names.
+pub(super) async fn image_is_this_runs(context: &StepContext<'_>, plan: &Plan) -> Result<(), Stop> {
+    if plan.mode.is_about_image() {
+        let state = context.site.copy.observe().await?;
+        return still_on_array(&state, plan).map_err(Stop::Failure);
+    }
     if !context.journal.image_clean() {
         return Err(Stop::Failure(Failure::new(
             "ImageNotClean",

@@ -5,6 +5,7 @@
 //! | step | facts |
 //! | --- | --- |
 //! | verify-site | `targets` (UIDs, comma list, order of the maps), `sourcePartition`, `clonePartition`, `sourceIdentity`, `cloneIdentity`, `attached` (`yes`, `no`) |
+//! | verify-image | `targets`, `clonePartition`, `attached`, as above |
 //! | write-parameters | `sha256`, `writtenAt`, `notAfter`, `sourceScpf` |
 //! | stop-clone, start-clone | `state` |
 //! | unmap-volumes | `mapped`: kept maps |
@@ -22,6 +23,7 @@ mod collect_logs;
 mod end_image;
 pub(super) mod gate;
 mod map_volumes;
+mod pin_image;
 pub(super) mod power;
 pub(super) mod prepare_copy;
 mod resume_source;
@@ -32,11 +34,13 @@ mod start_copy;
 pub(super) mod stop_clone;
 mod suspend_source;
 mod unmap_volumes;
+mod verify_image;
 mod verify_site;
 mod volumes;
 mod write_parameters;
 
 pub use collect_logs::{NOT_STORED, step_lines};
+pub(super) use verify_image::{end_locks, held_locks};
 pub(super) use verify_site::hold_locks;
 
 use super::log_sink::LogSink;
@@ -65,6 +69,9 @@ pub(super) fn step(
     let sink = Arc::clone(log_sink);
     Some(match name {
         verify_site::ID => Box::new(verify_site::VerifySite { plan }),
+        verify_image::ID => Box::new(verify_image::VerifyImage { plan }),
+        pin_image::PIN => Box::new(pin_image::PinImage { plan }),
+        pin_image::UNPIN => Box::new(pin_image::UnpinImage { plan }),
         write_parameters::ID => Box::new(write_parameters::WriteParameters { plan }),
         stop_clone::ID => Box::new(stop_clone::StopClone { plan }),
         unmap_volumes::ID => Box::new(unmap_volumes::UnmapVolumes { plan }),

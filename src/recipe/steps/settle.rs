@@ -64,7 +64,7 @@ impl SettleStep {
             return Ok(failed);
         }
         // The last look: what this run calls its image must still be it.
-        image_is_this_runs(context).await?;
+        image_is_this_runs(context, &self.plan).await?;
         let mut out = self.measured(context, &status).await?;
         if let Key::Left(why) = key {
             out.insert(format!("{WARNING_FACT}key"), why);

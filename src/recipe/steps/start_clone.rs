@@ -4,6 +4,7 @@
 use super::gate::{self, Stop, facts, state_word};
 use super::map_volumes::image_is_this_runs;
 use super::power::{self, Order};
+use crate::api::run::RunMode;
 use crate::engine::journal::{Entry, Facts};
 use crate::engine::step::{LockKind, Observation, Step, StepContext};
 use crate::recipe::plan::Plan;
@@ -35,8 +36,17 @@ impl StartClone {
         let off_after_copy = entry.baseline.get(STATE).is_some_and(|s| s == OFF);
         match &status.state {
             PartitionState::NotActivated => {
-                image_is_this_runs(context).await?;
+                image_is_this_runs(context, &self.plan).await?;
                 power::told(context, &self.plan, &ON, &entry, &status, poll).await
+            }
+            PartitionState::Running if off_after_copy && self.key_is_wrong(&status) => {
+                Ok(Observation::broken(
+                    "KeyNotManual",
+                    format!(
+                        "clone {clone} runs with the key at {}, so it was not this run that started it: it may start production's work; look at its console now",
+                        status.keylock
+                    ),
+                ))
             }
             PartitionState::Running if off_after_copy => {
                 Ok(Observation::Done(facts([(STATE, "running".into())])))
@@ -52,6 +62,11 @@ impl StartClone {
             | PartitionState::NotAvailable
             | PartitionState::Other(_)) => Ok(self.unexpected(&entry, state, &status, poll)),
         }
+    }
+
+    /// A held image runs at the console only, whoever was quicker to start it.
+    fn key_is_wrong(&self, status: &PartitionStatus) -> bool {
+        self.plan.mode == RunMode::StartHeld && status.keylock.eq_ignore_ascii_case("normal")
     }
 
     fn unexpected(
@@ -88,7 +103,8 @@ impl StartClone {
     }
 
     async fn start(&self, context: &StepContext<'_>) -> Result<Option<String>, Stop> {
-        image_is_this_runs(context).await?;
+        image_is_this_runs(context, &self.plan).await?;
+        gate::source_allows_start(context.site, &self.plan).await?;
         let clone = gate::clone_for_power(context.site, &self.plan).await?;
         match clone.state {
             PartitionState::NotActivated => {}
@@ -103,7 +119,13 @@ impl StartClone {
         let how = Activation {
             profile: self.plan.profile.clone(),
             ipl_source: self.plan.ipl_source,
-            keylock: Keylock::Normal,
+            keylock: match self.plan.mode {
+                // Production's own system, not yet a clone: it stops at the console, before any of its work starts.
+                RunMode::StartHeld => Keylock::Manual,
+                RunMode::Clone | RunMode::Preflight | RunMode::ReleaseHeld | RunMode::End => {
+                    Keylock::Normal
+                }
+            },
         };
         let job = context.site.clone_partition.activate(&how).await?;
         Ok(Some(gate::handle(&job.0, context.now)))

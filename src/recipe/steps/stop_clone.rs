@@ -26,6 +26,7 @@ pub(super) struct StopClone {
 
 impl StopClone {
     async fn look(&self, context: &StepContext<'_>) -> Result<Observation, Stop> {
+        gate::image_unchanged(context.site, &self.plan).await?;
         let entry = context.entry(ID);
         let status = gate::clone_for_power(context.site, &self.plan).await?;
         let poll = self.plan.pace.power(gate::elapsed(&entry, context.now));

@@ -23,6 +23,7 @@ pub(super) struct UnmapVolumes {
 
 impl UnmapVolumes {
     async fn look(&self, context: &StepContext<'_>) -> Result<Observation, Stop> {
+        gate::image_unchanged(context.site, &self.plan).await?;
         let state = volumes::state(context, &self.plan).await?;
         let others = self.others(context, &state).await?;
         if let Some(failure) = others.forbids(&self.plan) {

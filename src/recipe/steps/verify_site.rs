@@ -1,5 +1,6 @@
 //! Step 1: every check that changes nothing. It is also the whole of mode Preflight.
 
+use super::gate;
 use crate::engine::journal::{Facts, Journal};
 use crate::engine::ports::every_lock;
 use crate::engine::step::{
@@ -17,14 +18,15 @@ pub(super) const ID: &str = "verify-site";
 /// Fact of the step: `yes` or `no`, whether a target was mapped to the clone.
 pub(super) const ATTACHED: &str = "attached";
 
-/// Whether this HOLD has nothing to do with the clone's partition, because none of its targets was attached to it when
+/// Whether this run, a HOLD or the end of an image, has nothing to do with the clone's partition, because none of its targets was attached to it when
 /// the run decided what it locks (`product.md` § 7.7). The journal keeps the answer: from step 2 on it never changes.
 pub(super) fn leaves_clone_alone(journal: &Journal, plan: &Plan) -> bool {
     !plan.starts_clone() && detached(journal)
 }
 
-fn detached(journal: &Journal) -> bool {
-    journal.output(ID, ATTACHED) == Some("no")
+/// No target was attached to the clone when the run looked.
+pub(super) fn detached(journal: &Journal) -> bool {
+    gate::seen(journal, ATTACHED) == Some("no")
 }
 
 /// Locks of a HOLD: the midday copy does not wait for the night's save on the same partition.

@@ -11,7 +11,13 @@ use std::time::Duration;
 #[test]
 fn the_list_of_every_recipe() {
     let mut text = String::new();
-    for mode in [RunMode::Preflight, RunMode::Clone] {
+    for mode in [
+        RunMode::Preflight,
+        RunMode::Clone,
+        RunMode::End,
+        RunMode::StartHeld,
+        RunMode::ReleaseHeld,
+    ] {
         for function in [Function::Hold, Function::User] {
             for family in [ArrayFamily::Overwrite, ArrayFamily::Snapshot] {
                 for mapping in [Mapping::Vscsi, Mapping::Npiv] {
@@ -41,14 +47,33 @@ fn the_list_of_every_recipe() {
     USER user-overwrite-npiv-v1: verify-site write-parameters stop-clone unmap-volumes end-image prepare-copy suspend-source start-copy resume-source map-volumes start-clone await-clone run-function collect-logs settle
     USER user-snapshot-vscsi-v1: not built
     USER user-snapshot-npiv-v1: not built
+    HOLD end-overwrite-vscsi-v1: verify-image stop-clone unmap-volumes end-image
+    HOLD end-snapshot-vscsi-v1: not built
+    USER end-overwrite-vscsi-v1: verify-image stop-clone unmap-volumes end-image
+    USER end-snapshot-vscsi-v1: not built
+    HOLD start-held-overwrite-vscsi-v1: verify-image pin-image unmap-volumes map-volumes start-clone
+    HOLD start-held-snapshot-vscsi-v1: not built
+    USER start-held-overwrite-vscsi-v1: verify-image pin-image unmap-volumes map-volumes start-clone
+    USER start-held-snapshot-vscsi-v1: not built
+    HOLD release-held-overwrite-vscsi-v1: unpin-image
+    HOLD release-held-snapshot-vscsi-v1: not built
+    USER release-held-overwrite-vscsi-v1: unpin-image
+    USER release-held-snapshot-vscsi-v1: not built
     ");
 }
 
 /// A name in a list without a step behind it would shorten a run silently.
 #[test]
 fn every_name_of_a_list_is_a_step_of_that_name() {
-    for function in ["HOLD", "USER"] {
-        let plan = plan(function);
+    let modes = [
+        RunMode::Clone,
+        RunMode::End,
+        RunMode::StartHeld,
+        RunMode::ReleaseHeld,
+    ];
+    for (function, mode) in ["HOLD", "USER"].iter().flat_map(|f| modes.map(|m| (f, m))) {
+        let mut plan = plan(function);
+        plan.mode = mode;
         let recipe = build(&plan, world().sink());
         let built: Vec<&str> = recipe.steps.iter().map(|s| s.id()).collect();
         let listed = step_names(plan.function, plan.mode, plan.family, plan.mapping);

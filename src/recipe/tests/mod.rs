@@ -4,6 +4,7 @@ mod await_clone;
 mod checks;
 mod copy;
 mod function;
+mod held;
 mod lists;
 mod logs;
 mod obligations;

@@ -18,6 +18,8 @@ use std::time::Duration;
 struct Calm {
     journal: Mutex<Journal>,
     now: Mutex<DateTime<Utc>>,
+    /// The Leases cannot be pinned.
+    no_pins: bool,
 }
 
 #[async_trait]
@@ -51,6 +53,15 @@ impl Locks for Calm {
     async fn close_image(&self) -> Result<(), StoreError> {
         Ok(())
     }
+    async fn pin_image(&self) -> Result<(), StoreError> {
+        match self.no_pins {
+            true => Err(StoreError::Lost("no API server".into())),
+            false => Ok(()),
+        }
+    }
+    async fn unpin_image(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
     async fn own_partition(&self, _: &Journal) -> Result<(), StoreError> {
         Ok(())
     }
@@ -77,12 +88,21 @@ impl Fence for Calm {
 }
 
 /// Runs the recipe to its end; the clone's ready record appears while it is waited for.
-async fn run(world: &World, plan: &Plan) -> Journal {
+pub(super) async fn run(world: &World, plan: &Plan) -> Journal {
+    match run_until(world, plan, false).await {
+        Pass::Final(journal) => *journal,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The same, to the first pass that cannot go on.
+pub(super) async fn run_until(world: &World, plan: &Plan, no_pins: bool) -> Pass {
     let recipe = build(plan, world.sink());
     let names: Vec<&str> = recipe.steps.iter().map(|s| s.id()).collect();
     let calm = Calm {
         journal: Mutex::new(Journal::open(&recipe.name, TOKEN, &names)),
         now: Mutex::new(start()),
+        no_pins,
     };
     let site = world.site();
     let engine = Engine {
@@ -105,8 +125,7 @@ async fn run(world: &World, plan: &Plan) -> Journal {
                 }
                 calm.sleep(wait).await;
             }
-            Pass::Final(journal) => return *journal,
-            other => panic!("{other:?}"),
+            ended => return ended,
         }
     }
     panic!("no end: {:#?}", calm.load().await);
@@ -128,7 +147,7 @@ fn become_ready(world: &World) {
 }
 
 /// Effects without the reading CHECK of the kit.
-fn effects(world: &World) -> Vec<String> {
+pub(super) fn effects(world: &World) -> Vec<String> {
     let sent = world.sent();
     sent.into_iter().filter(|s| !s.contains("CHECK")).collect()
 }

@@ -23,7 +23,7 @@ pub use mishaps::WORDS as MISHAPS;
 pub use partition::{Consoles, ManagedSystem, Partition, PowerState};
 pub use power::{
     PowerOff, advance, change_keylock, guest_power_down, power_off, power_off_how, power_on,
-    reference_code, start_by_hand,
+    reference_code, start_by_hand, stop_by_hand,
 };
 pub use role::{ControlRole, ViewRole};
 

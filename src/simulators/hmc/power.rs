@@ -193,6 +193,15 @@ pub fn start_by_hand(world: &mut World, partition: &str) {
     }
 }
 
+/// The building is gone, or a person at the panel switches a partition off: no console command.
+pub fn stop_by_hand(world: &mut World, partition: &str) {
+    ibmi::power_lost(world, partition);
+    if let Some(p) = world.console.partitions.get_mut(partition) {
+        p.state = PowerState::NotActivated;
+        world.ledger.effect(format!("person.stop.{partition}"));
+    }
+}
+
 fn uuid_of(world: &World, partition: &str) -> String {
     world
         .console

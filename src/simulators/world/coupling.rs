@@ -106,6 +106,12 @@ pub fn owner_of_image(world: &World, image: ImageId) -> Option<String> {
 }
 
 fn refuse_when_in_use(world: &mut World, target: &Uid, what: &str) {
+    if world.pinned.contains(target) {
+        world.violation(
+            ViolationKind::PinnedImageOverwritten,
+            format!("{what} onto {target}, which belongs to a held image"),
+        );
+    }
     let users: Vec<String> = world
         .console
         .partition_names()

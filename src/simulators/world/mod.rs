@@ -12,7 +12,7 @@ use super::ledger::Ledger;
 use super::{hmc, ibmi, storage::spectrum_virtualize, vios};
 use crate::site::Uid;
 use chrono::{DateTime, Utc};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Number of an image: the content of one system's disks at one time or live.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -90,6 +90,8 @@ pub struct World {
     pub images: BTreeMap<ImageId, Image>,
     /// Partitions that are production: a power command to one is a violation.
     pub sources: Vec<String>,
+    /// Volumes of held images, as somebody outside told the world: no device knows of pins.
+    pub pinned: BTreeSet<Uid>,
     /// Faults that wait.
     pub faults: Faults,
     /// Violations, effects, requests.
@@ -144,6 +146,7 @@ impl World {
             contents: BTreeMap::new(),
             images: BTreeMap::new(),
             sources: file.sources.clone(),
+            pinned: BTreeSet::new(),
             faults: Faults::default(),
             ledger: Ledger::default(),
             next_image: 0,

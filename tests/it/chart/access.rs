@@ -166,7 +166,7 @@ async fn the_operators_account_may_do_exactly_what_it_needs() {
     assert_exactly(&client, &served, "account", &account()).await;
     let mut own = account();
     own.push((
-        "get list create update patch",
+        "get list watch create update patch",
         "coordination.k8s.io",
         "leases",
     ));

@@ -1,0 +1,4 @@
+//! Runs about the image of another run: end, start-held, release-held, and images that are held or kept.
+
+mod leases;
+mod wire;
