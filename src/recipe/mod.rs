@@ -14,6 +14,7 @@ pub mod recorded;
 pub mod records;
 mod settle;
 pub mod steps;
+mod surroundings;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +22,7 @@ pub use log_sink::{LogKind, LogLine, LogSink, LogSummary};
 pub use pace::Pace;
 pub use plan::{Mapping, Pins, Plan, PlanError, ResolvedFacts};
 pub use recorded::{RecordedSet, RecordedSets, Stays};
+pub use surroundings::{END_OF_IMAGE, END_OF_PARTITION, program_at};
 
 use crate::api::options::Function;
 use crate::api::run::RunMode;
@@ -65,7 +67,7 @@ const USER_OVERWRITE: &[&str] = &[
     "settle",
 ];
 
-/// The list of steps; `None` where this version has no recipe.
+/// The list of steps of a run without surroundings (hooks, further programs, `after`); `None` where this version has no recipe.
 pub fn step_names(
     function: Function,
     mode: RunMode,
@@ -110,13 +112,14 @@ pub fn recipe_name(
 pub fn build(plan: &Plan, log_sink: Arc<dyn LogSink>) -> Recipe {
     let plan = Arc::new(plan.clone());
     let (function, mode, family, mapping) = (plan.function, plan.mode, plan.family, plan.mapping);
-    let names = step_names(function, mode, family, mapping).unwrap_or(PREFLIGHT);
+    let recipe = step_names(function, mode, family, mapping).unwrap_or(PREFLIGHT);
+    let names = surroundings::surround(recipe, &plan);
     let steps = names
         .iter()
         .filter_map(|name| steps::step(name, &plan, &log_sink))
         .collect();
     Recipe {
-        name: recipe_name(function, mode, family, mapping),
+        name: recipe_name(function, mode, family, mapping) + &surroundings::suffix(&plan),
         steps,
         window: match mode {
             RunMode::Clone => Some(plan.window()),
@@ -125,6 +128,8 @@ pub fn build(plan: &Plan, log_sink: Arc<dyn LogSink>) -> Recipe {
         run_limit: plan.run_limit(),
         locks_from: 1,
         lock_set: match function {
+            // A HOLD that is mapped needs the partition like every run that uses it.
+            Function::Hold if plan.after.map => every_lock,
             Function::Hold => steps::hold_locks,
             Function::User => every_lock,
         },

@@ -10,6 +10,7 @@ mod obligations;
 mod parameters;
 mod power;
 mod settle;
+mod surroundings;
 mod turns;
 mod verify;
 mod virtual_io;

@@ -18,6 +18,8 @@ use std::time::Duration;
 struct Calm {
     journal: Mutex<Journal>,
     now: Mutex<DateTime<Utc>>,
+    /// Locks given back, with the step the run was at.
+    released: Mutex<Vec<(LockKind, String)>>,
 }
 
 #[async_trait]
@@ -42,7 +44,11 @@ impl Locks for Calm {
     async fn lost(&self, _kind: LockKind) -> Result<bool, StoreError> {
         Ok(false)
     }
-    async fn release(&self, _kind: LockKind) -> Result<(), StoreError> {
+    async fn release(&self, kind: LockKind) -> Result<(), StoreError> {
+        let journal = self.load().await?;
+        let at = journal.current().and_then(|at| journal.steps.get(at));
+        let at = at.map_or_else(|| "end".to_owned(), |e| e.name.clone());
+        self.released.lock().expect("held shortly").push((kind, at));
         Ok(())
     }
     async fn own_image(&self) -> Result<Option<String>, StoreError> {
@@ -77,12 +83,21 @@ impl Fence for Calm {
 }
 
 /// Runs the recipe to its end; the clone's ready record appears while it is waited for.
-async fn run(world: &World, plan: &Plan) -> Journal {
+pub(super) async fn run(world: &World, plan: &Plan) -> Journal {
+    run_watching_locks(world, plan).await.0
+}
+
+/// As [`run`], with the locks that were given back and where.
+pub(super) async fn run_watching_locks(
+    world: &World,
+    plan: &Plan,
+) -> (Journal, Vec<(LockKind, String)>) {
     let recipe = build(plan, world.sink());
     let names: Vec<&str> = recipe.steps.iter().map(|s| s.id()).collect();
     let calm = Calm {
         journal: Mutex::new(Journal::open(&recipe.name, TOKEN, &names)),
         now: Mutex::new(start()),
+        released: Mutex::default(),
     };
     let site = world.site();
     let engine = Engine {
@@ -105,7 +120,10 @@ async fn run(world: &World, plan: &Plan) -> Journal {
                 }
                 calm.sleep(wait).await;
             }
-            Pass::Final(journal) => return *journal,
+            Pass::Final(journal) => {
+                let released = calm.released.lock().expect("held shortly").clone();
+                return (*journal, released);
+            }
             other => panic!("{other:?}"),
         }
     }
@@ -128,7 +146,7 @@ fn become_ready(world: &World) {
 }
 
 /// Effects without the reading CHECK of the kit.
-fn effects(world: &World) -> Vec<String> {
+pub(super) fn effects(world: &World) -> Vec<String> {
     let sent = world.sent();
     sent.into_iter().filter(|s| !s.contains("CHECK")).collect()
 }
