@@ -4,6 +4,7 @@ use super::clone_side::{CloneSide, Source};
 use super::devices::{Console, Storage, VirtualIoSpec};
 use super::options::{Freeze, Function, History, Logs, Timeouts, User};
 use super::schedule::{Schedule, ScheduleLine};
+use super::surroundings::{After, Hook};
 use crate::engine::journal::Phase;
 use crate::engine::time::Timestamp;
 use crate::site::Identity;
@@ -46,6 +47,10 @@ use std::collections::BTreeMap;
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("self.function == 'USER' ? has(self.user) : !has(self.user)").message("user: function USER needs the block user: { programs: [ … ] }, and no other function may have it").field_path(".user"),
+    validation = Rule::new("self.function == 'USER' || !has(self.hooks) || self.hooks.all(h, h.at in ['BeforeFreeze', 'AfterResume', 'Always'])").message("hooks: function HOLD starts no clone; write at: BeforeFreeze, AfterResume or Always").field_path(".hooks"),
+    validation = Rule::new("self.function == 'USER' || (self.after.clone == 'KeepRunning' && self.after.image == 'Keep')").message("after: function HOLD keeps its image and starts no clone; write only map").field_path(".after"),
+    validation = Rule::new("self.function == 'HOLD' || !self.after.map").message("after.map: only the image of a HOLD is left unmapped otherwise; leave map out").field_path(".after.map"),
+    validation = Rule::new("!(self.after.clone == 'KeepRunning' && self.after.image == 'End') || !has(self.storage.spectrumVirtualize) || self.storage.spectrumVirtualize.copy.kind == 'Full'").message("after.image: ending a space-efficient copy takes the running clone's disks away; write clone: PowerOff, or copy: { kind: Full }").field_path(".after.image"),
     validation = Rule::new("!(self.source.partition.name == self.clone.partition.name && self.source.partition.managedSystem == self.clone.partition.managedSystem)").message("clone.partition: the clone must be another partition than the source; it is overwritten by every run").field_path(".clone.partition"),
     validation = Rule::new("self.source.host.address != self.clone.host.address").message("clone.host.address: write the address the clone has after its personality; this one is production's").field_path(".clone.host.address"),
     validation = Rule::new("self.clone.personality.interfaces.all(i, i.address != self.source.host.address)").message("clone.personality.interfaces: the address of source.host may not be an interface of the clone; write addresses that only the clone has").field_path(".clone.personality.interfaces"),
@@ -75,9 +80,16 @@ pub struct CloneEnvironmentSpec {
     /// How production is suspended.
     #[serde(default)]
     pub freeze: Freeze,
-    /// The program of function USER.
+    /// The programs of function USER.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<User>,
+    /// Programs called at points of every run. Default none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub hooks: Vec<Hook>,
+    /// What becomes of clone and image when the run is over. Default: both stay as they are.
+    #[serde(default)]
+    pub after: After,
     /// Time limits.
     #[serde(default)]
     pub timeouts: Timeouts,

@@ -8,6 +8,7 @@ pub mod environment;
 pub mod options;
 pub mod run;
 pub mod schedule;
+pub mod surroundings;
 
 pub use environment::{CloneEnvironment, CloneEnvironmentSpec, CloneEnvironmentStatus};
 pub use run::{CloneRun, CloneRunSpec, CloneRunStatus};

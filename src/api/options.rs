@@ -1,5 +1,6 @@
 //! The knobs of a run: freeze, function, time limits, logs. Every default lives here, in the schema.
 
+use super::surroundings::OnProgramError;
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -130,8 +131,8 @@ pub enum Proof {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct User {
-    /// The program to run (one in this version).
-    #[schemars(length(min = 1, max = 1))]
+    /// The programs, called one after another in this order; `timeouts.functionSeconds` bounds them all together.
+    #[schemars(length(min = 1, max = 16))]
     pub programs: Vec<UserProgram>,
 }
 
@@ -161,9 +162,13 @@ pub struct UserProgram {
     #[serde(default = "thirty")]
     #[schemars(range(min = 0, max = 99))]
     pub error_severity: i32,
+    /// What happens when its job ends abnormally: Stop (the next programs are not called and the run fails) or Continue
+    /// (they are, and the run is at best a Warning). Default Stop.
+    #[serde(default)]
+    pub on_error: OnProgramError,
 }
 
-fn default_queue() -> String {
+pub(super) fn default_queue() -> String {
     "QSYS/QSYSNOMAX".to_owned()
 }
 

@@ -13,7 +13,7 @@ pub struct Arguments {
     /// Name of the run, or ENV/NUMBER as the history shows it.
     #[arg(value_name = "RUN")]
     run: String,
-    /// Only this log: steps, joblog, history (DSPLOG of the clone), devices.
+    /// Only this log: steps, joblog (joblog-2 … of further programs), history (DSPLOG of the clone), devices.
     #[arg(long, value_name = "KIND", value_parser = parse_kind)]
     kind: Option<LogKind>,
     /// json: the lines as they are kept, one JSON object each.
@@ -29,7 +29,18 @@ enum Output {
 }
 
 fn parse_kind(text: &str) -> Result<LogKind, String> {
-    let names = KINDS.map(LogKind::as_str).join(", ");
+    let numbered = |kind: &LogKind| matches!(kind, LogKind::JobLogOf(_));
+    let names: Vec<&str> = KINDS
+        .iter()
+        .filter(|kind| !numbered(kind))
+        .map(|kind| match kind {
+            LogKind::JobLog => "joblog, joblog-2 to joblog-16",
+            LogKind::Steps | LogKind::JobLogOf(_) | LogKind::History | LogKind::Devices => {
+                kind.as_str()
+            }
+        })
+        .collect();
+    let names = names.join(", ");
     KINDS
         .into_iter()
         .find(|kind| kind.as_str() == text)
@@ -150,7 +161,7 @@ mod tests {
         assert_eq!(parse_kind("joblog"), Ok(LogKind::JobLog));
         let refusal = parse_kind("brms").expect_err("is no kind");
         assert!(
-            refusal.ends_with("steps, joblog, history, devices"),
+            refusal.ends_with("steps, joblog, joblog-2 to joblog-16, history, devices"),
             "{refusal}"
         );
     }

@@ -2,7 +2,7 @@
 //! source's lock goes back.
 
 use super::drive::{Engine, Flow, QUEUE_POLL};
-use super::journal::{EntryState, Journal, Phase};
+use super::journal::{EntryState, Journal, ObligationKind, Phase};
 use super::ports::{Acquired, StoreError};
 use super::rules::{Rule, kept};
 use super::step::LockKind;
@@ -13,20 +13,42 @@ impl Engine<'_> {
         &self,
         journal: &mut Journal,
     ) -> Result<Option<Flow>, StoreError> {
-        let closed_clean = journal.image_clean();
-        if !closed_clean || journal.open_obligations().next().is_none() {
+        let pressing = journal.open_obligations().any(|o| match o.kind {
+            // Met by the hooks' own steps, which come right behind the window.
+            ObligationKind::RunAfterResume => false,
+            ObligationKind::ResumeSource
+            | ObligationKind::LeavePrepared
+            | ObligationKind::StopWatchdog
+            | ObligationKind::RemoveParameters => true,
+        });
+        if !journal.image_clean() || !pressing {
             return Ok(None);
         }
         // The target set's lock says whose image it holds before anything else happens with it.
         self.locks.own_image().await?;
         let mut next = journal.clone();
-        let again = self.try_obligations(&mut next).await;
+        let again = self.try_pressing(&mut next).await;
         self.write(journal, next).await?;
         if let Some(again) = again {
             return Ok(Some(Flow::Wait(again)));
         }
-        self.locks.release(LockKind::Source).await?;
+        self.leave_source(journal).await?;
         Ok(Some(Flow::On))
+    }
+
+    /// Gives the source's lock back once the window is over, nothing is owed there, and no step to come needs it: an
+    /// AfterResume hook of this run must not meet the BeforeFreeze hook of another one. If the process dies between the
+    /// write and this, the lock is kept until the run is final.
+    pub(super) async fn leave_source(&self, journal: &Journal) -> Result<(), StoreError> {
+        let to_come = journal.current().unwrap_or(journal.steps.len());
+        let steps = self.recipe.steps.iter().skip(to_come);
+        let needed = steps
+            .into_iter()
+            .any(|s| s.locks().contains(&LockKind::Source));
+        if journal.image_clean() && !needed && journal.open_obligations().next().is_none() {
+            self.locks.release(LockKind::Source).await?;
+        }
+        Ok(())
     }
 
     pub(super) async fn queue_for_locks(

@@ -124,12 +124,15 @@ impl Engine<'_> {
         if self.timestamp().since(verdict.at) > limit {
             return None;
         }
-        let at = journal.current()?;
-        let open = match journal.steps.get(at)?.state {
-            EntryState::Pending | EntryState::Intended => true,
-            EntryState::Done | EntryState::Skipped | EntryState::Failed => false,
+        let steps = self.recipe.steps.iter().zip(&journal.steps);
+        let passed = |(step, entry): (&Box<dyn Step>, &Entry)| match entry.state {
+            EntryState::Done | EntryState::Skipped => true,
+            EntryState::Pending | EntryState::Intended => step.forgone(),
+            EntryState::Failed => false,
         };
+        let at = steps.map(passed).position(|passed| !passed)?;
         let step = self.recipe.steps.get(at)?.as_ref();
-        (open && step.gathers()).then_some((at, step))
+        let failed = journal.steps.get(at)?.state == EntryState::Failed;
+        (!failed && step.gathers()).then_some((at, step))
     }
 }

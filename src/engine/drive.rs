@@ -132,8 +132,11 @@ impl Engine<'_> {
             return Ok(flow);
         }
         if let Some(message) = self.overdue(journal) {
+            let phase = journal
+                .current()
+                .map_or(Phase::Failed, |at| self.failure_means(at));
             return self
-                .decide_verdict(journal, Phase::Failed, "RunTimedOut", &message)
+                .decide_verdict(journal, phase, "RunTimedOut", &message)
                 .await;
         }
         if let Some(flow) = self.leave_window(journal).await? {
@@ -160,7 +163,7 @@ impl Engine<'_> {
     }
 
     /// Moves one plain step: observe, write, act.
-    async fn plain(
+    pub(super) async fn plain(
         &self,
         journal: &mut Journal,
         at: usize,
@@ -339,6 +342,9 @@ impl Engine<'_> {
         }
         self.close_entry(&mut next, at, EntryState::Done, None);
         self.write(journal, next).await?;
+        if step.kind() == StepKind::Plain && step.locks().contains(&LockKind::Source) {
+            self.leave_source(journal).await?;
+        }
         Ok(Flow::On)
     }
 

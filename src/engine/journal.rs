@@ -127,6 +127,8 @@ pub enum ObligationKind {
     LeavePrepared,
     /// The kit's parameter file may be on the source.
     RemoveParameters,
+    /// A BeforeFreeze hook may have been started on the source: every AfterResume hook has to run there.
+    RunAfterResume,
 }
 
 /// One obligation: recorded in the same write as the intent that creates it, met before the verdict, retried for ever.

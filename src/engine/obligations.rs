@@ -8,11 +8,12 @@ use super::time::Timestamp;
 use std::time::Duration;
 
 /// Order in which obligations are tried: production first.
-const ORDER: [ObligationKind; 4] = [
+const ORDER: [ObligationKind; 5] = [
     ObligationKind::ResumeSource,
     ObligationKind::LeavePrepared,
     ObligationKind::StopWatchdog,
     ObligationKind::RemoveParameters,
+    ObligationKind::RunAfterResume,
 ];
 
 /// How often an obligation that is not met is tried again: 1 s, doubling to 30 s. The resume stays at one second: users hang.
@@ -24,6 +25,8 @@ pub fn backoff(kind: ObligationKind, attempts: i32) -> Duration {
         ObligationKind::LeavePrepared
         | ObligationKind::StopWatchdog
         | ObligationKind::RemoveParameters => Duration::from_secs(2u64.pow(doublings).min(30)),
+        // A job is looked for before it is submitted: one whose answer was lost must have had time to show itself.
+        ObligationKind::RunAfterResume => Duration::from_secs(2u64.pow(doublings).clamp(8, 30)),
     }
 }
 
@@ -52,6 +55,28 @@ impl Engine<'_> {
     /// Sending a resume without a journal write is the one exception to rule 1: resuming twice is harmless, waiting is not.
     pub(super) async fn try_obligations(&self, journal: &mut Journal) -> Option<Duration> {
         self.try_these(journal, &ORDER).await
+    }
+
+    /// As [`Self::try_obligations`], without those that a step still to come meets by itself (an AfterResume hook), and
+    /// while a window is open without all that has to wait for its end.
+    pub(super) async fn try_pressing(&self, journal: &mut Journal) -> Option<Duration> {
+        let to_come = journal.current().unwrap_or(journal.steps.len());
+        let later = |kind: &ObligationKind| {
+            let steps = self.recipe.steps.iter().skip(to_come);
+            steps.flat_map(|s| s.discharges()).any(|k| k == kind)
+        };
+        let open = journal.window_open();
+        let kinds: Vec<ObligationKind> = ORDER
+            .into_iter()
+            .filter(|kind| match kind {
+                ObligationKind::RunAfterResume => !open && !later(kind),
+                ObligationKind::ResumeSource
+                | ObligationKind::LeavePrepared
+                | ObligationKind::StopWatchdog
+                | ObligationKind::RemoveParameters => true,
+            })
+            .collect();
+        self.try_these(journal, &kinds).await
     }
 
     /// As [`Self::try_obligations`], for some kinds only.
@@ -110,7 +135,8 @@ impl Engine<'_> {
         let lock = match kind {
             ObligationKind::ResumeSource | ObligationKind::StopWatchdog => return None,
             ObligationKind::LeavePrepared => LockKind::TargetSet,
-            ObligationKind::RemoveParameters => LockKind::Source,
+            // Its AfterResume hooks would meet the freeze of that run.
+            ObligationKind::RemoveParameters | ObligationKind::RunAfterResume => LockKind::Source,
         };
         match self.locks.lost(lock).await {
             Ok(true) => Some(format!("another run holds the lock of {lock:?} by now")),

@@ -1,6 +1,6 @@
 //! The contract of a step: observe, write the intent, act, observe (`architecture.md` § 3).
 
-use super::journal::{Entry, Facts, Journal, ObligationKind};
+use super::journal::{Entry, Facts, Journal, ObligationKind, Phase};
 use crate::site::{DeviceError, Site};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -147,6 +147,19 @@ pub trait Step: Send + Sync {
     }
     /// Whether the step is still taken for a short while after a cancel, when its turn has come: it keeps what would be lost.
     fn gathers(&self) -> bool {
+        false
+    }
+    /// Whether what a later step gathers is worth having without this one, when the run was cancelled before it was done.
+    fn forgone(&self) -> bool {
+        false
+    }
+    /// What a failure of this step makes of the run. Warning = all the run is for has been reached before it.
+    fn failure_means(&self) -> Phase {
+        Phase::Failed
+    }
+    /// Whether the step is still taken when the run has failed or was ended by a person and nothing is owed any more.
+    /// Such a step never changes the verdict; what it could not do becomes a warning.
+    fn after_failure(&self, _journal: &Journal) -> bool {
         false
     }
     /// Looks; changes nothing.

@@ -37,6 +37,11 @@ impl Engine<'_> {
             EntryState::Failed,
             Some(failure.message.clone()),
         );
+        if next.verdict.is_some() {
+            let step = next.steps.get(at).map_or("", |e| e.name.as_str());
+            let warning = format!("{step}: {}", failure.message);
+            next.warnings.push(warning);
+        }
         let step = next
             .steps
             .get(at)
@@ -44,13 +49,19 @@ impl Engine<'_> {
             .unwrap_or_default();
         set_verdict(
             &mut next,
-            Phase::Failed,
+            self.failure_means(at),
             failure.reason,
             &format!("{step}: {}", failure.message),
             self.timestamp(),
         );
         self.write(journal, next).await?;
         Ok(Flow::On)
+    }
+
+    /// What the failure of the step at this place makes of the run.
+    pub(super) fn failure_means(&self, at: usize) -> Phase {
+        let step = self.recipe.steps.get(at);
+        step.map_or(Phase::Failed, |s| s.failure_means())
     }
 
     pub(super) async fn decide_verdict(
@@ -86,7 +97,22 @@ impl Engine<'_> {
         }
     }
 
-    /// Meets what is owed, then makes the phase final and gives the locks back.
+    /// After a failure: the first step that is still taken then and has not been, if any (`Step::after_failure`). All
+    /// that was written of it before counts: an intent of the run is gone on with, and nothing is sent twice.
+    fn step_after_failure(&self, journal: &Journal) -> Option<usize> {
+        let verdict = journal.verdict.as_ref()?;
+        if !matches!(verdict.phase, Phase::Failed | Phase::Cancelled) {
+            return None;
+        }
+        let steps = self.recipe.steps.iter().zip(&journal.steps);
+        let open = |state| matches!(state, EntryState::Pending | EntryState::Intended);
+        steps
+            .map(|(step, entry)| open(entry.state) && step.after_failure(journal))
+            .position(|taken| taken)
+    }
+
+    /// Meets what is owed, takes the steps that are taken after a failure too, then makes the phase final and gives the
+    /// locks back.
     pub(super) async fn finish(&self, journal: &mut Journal) -> Result<Flow, StoreError> {
         let mut next = journal.clone();
         if kept(Rule::ObligationsBeforeVerdict)
@@ -94,6 +120,14 @@ impl Engine<'_> {
         {
             self.write(journal, next).await?;
             return Ok(Flow::Wait(again));
+        }
+        if let Some(at) = self.step_after_failure(&next)
+            && let Some(step) = self.recipe.steps.get(at)
+        {
+            if next.obligations != journal.obligations {
+                self.write(journal, next).await?;
+            }
+            return self.plain(journal, at, step.as_ref()).await;
         }
         let verdict = next.verdict.clone();
         next.phase = verdict.map_or(Phase::Failed, |v| v.phase);

@@ -384,7 +384,7 @@ impl Engine<'_> {
             self.write(journal, next).await?;
         }
         let mut next = journal.clone();
-        let again = self.try_obligations(&mut next).await;
+        let again = self.try_pressing(&mut next).await;
         let Some(window) = next.window.as_mut() else {
             return Ok(Flow::On);
         };

@@ -27,7 +27,8 @@ pub(super) const SOURCE: &str = "10.0.8.20";
 const CLONE: &str = "10.0.8.21";
 const USER: (&str, &str) = ("CLONEOP", "cloneop-secret");
 
-/// Which recipe and which proof.
+/// Which recipe and which proof. `USER+hooks`: two programs and a hook at every point; `USER+end`: clone and image are
+/// ended, after a failure too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Setting {
     pub function: &'static str,
@@ -36,6 +37,13 @@ pub struct Setting {
     pub npiv: bool,
     /// The network swallows everything when the operator dies: no end of file reaches the helper.
     pub silent: bool,
+}
+
+impl Setting {
+    /// The function, and what surrounds it.
+    pub(super) fn parts(&self) -> (&'static str, &'static str) {
+        self.function.split_once('+').unwrap_or((self.function, ""))
+    }
 }
 
 /// Logs in memory.
@@ -72,7 +80,7 @@ pub struct RunUnderTest {
     pub store: MemoryStore,
     pub(super) locks: MemoryLocks,
     logs: Arc<MemoryLogs>,
-    plan: Plan,
+    pub(super) plan: Plan,
     clock: MatrixClock,
     pub(super) setting: Setting,
     pub(super) images_before: usize,

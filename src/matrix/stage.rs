@@ -65,12 +65,14 @@ knobs:
 "#;
     let mut file: WorldFile = serde_saphyr::from_str(yaml).unwrap();
     let mut prod = SystemFile::simple("PROD", &["PROD_0", "PROD_1"], SOURCE);
-    prod.programs = vec![ProgramFile {
-        program: "CLNLIB/MYSAVE".into(),
-        seconds: Some(20),
-        result: ProgramResult::Normal,
-        messages: Vec::new(),
-    }];
+    prod.programs = [("MYSAVE", 20), ("SECOND", 10), ("HOOK", 5)]
+        .map(|(name, seconds)| ProgramFile {
+            program: format!("CLNLIB/{name}"),
+            seconds: Some(seconds),
+            result: ProgramResult::Normal,
+            messages: Vec::new(),
+        })
+        .to_vec();
     file.systems.push(prod);
     if npiv {
         by_fibre_channel(&mut file);
@@ -100,7 +102,34 @@ wwpns: [c050760000000020, c050760000000021, c050760000000022, c050760000000023]
 }
 
 pub(super) fn plan(setting: Setting, run: i64) -> Plan {
-    let (mut spec, mut facts) = fakes::sample(setting.function);
+    let (function, around) = setting.parts();
+    let (mut spec, mut facts) = fakes::sample(function);
+    match around {
+        "" => {}
+        "hooks" => {
+            let program = |name: &str| serde_json::json!({"program": format!("CLNLIB/{name}")});
+            let programs = [program("MYSAVE"), program("SECOND")];
+            spec.user = serde_json::from_value(serde_json::json!({"programs": programs})).unwrap();
+            let points = [
+                "BeforeFreeze",
+                "AfterResume",
+                "CloneReady",
+                "BeforeFunction",
+                "AfterFunction",
+                "Always",
+            ];
+            let hook = |at: &&str| serde_json::json!({"at": at, "program": "CLNLIB/HOOK"});
+            let hooks: Vec<_> = points.iter().map(hook).collect();
+            spec.hooks = serde_json::from_value(hooks.into()).unwrap();
+        }
+        "end" => {
+            let after = serde_json::json!({
+                "clone": "PowerOff", "image": "End", "onFailure": "Apply",
+            });
+            spec.after = serde_json::from_value(after).unwrap();
+        }
+        other => panic!("nothing is known of {other}"),
+    }
     if setting.canary {
         spec.freeze.proof = crate::api::options::Proof::Canary;
     }

@@ -137,6 +137,16 @@ fn user_with_swapped_host_mappings_survives_every_single_fault() {
     single_faults(by_fibre_channel(setting("USER", false)));
 }
 
+#[test]
+fn two_programs_and_a_hook_at_every_point_survive_every_single_fault() {
+    single_faults(setting("USER+hooks", false));
+}
+
+#[test]
+fn the_end_of_clone_and_image_survives_every_single_fault() {
+    single_faults(setting("USER+end", false));
+}
+
 /// Two faults in one run: every pair would be a million, so every n-th is taken, always the same ones.
 #[test]
 fn a_second_fault_while_the_first_is_being_dealt_with_changes_nothing() {

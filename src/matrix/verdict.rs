@@ -1,7 +1,7 @@
 //! What must hold at the end of a combination, whatever went wrong in it.
 
 use super::scenario::RunUnderTest;
-use crate::engine::journal::{Journal, Phase};
+use crate::engine::journal::{EntryState, Journal, Phase};
 use crate::simulators::ledger::ViolationKind;
 use crate::simulators::storage::spectrum_virtualize;
 use crate::simulators::world::{Content, Quality, World};
@@ -10,6 +10,7 @@ impl RunUnderTest {
     /// Everything that must hold at the end, whatever went wrong. Returns what does not.
     pub fn broken(&self, journal: &Journal) -> Vec<String> {
         let mut found = self.harm(journal);
+        self.check_jobs(&self.shared.now(), journal, &mut found);
         if matches!(journal.phase, Phase::Succeeded | Phase::Warning) {
             self.check_success(&self.shared.now(), journal, &mut found);
         }
@@ -69,10 +70,63 @@ impl RunUnderTest {
         found
     }
 
+    /// How often each job of this run was submitted, on whichever system.
+    fn submitted(world: &World, name: &str) -> u64 {
+        let jobs = world.ledger.effects.iter();
+        let suffix = format!(".job.{name}");
+        jobs.filter(|(kind, _)| kind.ends_with(&suffix))
+            .map(|(_, count)| *count)
+            .sum()
+    }
+
+    /// No job twice, whatever went wrong; all of them in a success; and what a BeforeFreeze hook did to production is
+    /// taken back by the AfterResume hook.
+    fn check_jobs(&self, world: &World, journal: &Journal, found: &mut Vec<String>) {
+        let success = matches!(journal.phase, Phase::Succeeded | Phase::Warning);
+        let function = self.setting.parts().0 == "USER";
+        let least = u64::from(success && function);
+        for name in self.plan.job_names() {
+            let count = Self::submitted(world, &name);
+            if !(least..=1).contains(&count) {
+                found.push(format!("job {name} was submitted {count} times"));
+            }
+        }
+        if self.setting.parts().1 == "hooks" {
+            let count = |place| Self::submitted(world, &self.plan.hook_job(place));
+            if count(0) > 0 && count(1) == 0 {
+                found.push("BeforeFreeze was run and AfterResume was not".into());
+            }
+        }
+    }
+
+    /// Nothing of the run is left on the devices: the clone is off, and its copy is stopped.
+    fn check_ended(&self, world: &World, journal: &Journal, found: &mut Vec<String>) {
+        if world
+            .systems
+            .get("CLONE1")
+            .is_some_and(|s| s.image().is_some())
+        {
+            found.push("the clone runs although it was to be switched off".into());
+        }
+        let ended = journal
+            .entry("end-copy")
+            .is_some_and(|e| e.state == EntryState::Done);
+        if !ended || world.ledger.effect_count("array.stopfcconsistgrp") != 2 {
+            found.push("the copy of this run was not ended exactly once".into());
+        }
+    }
+
     fn check_success(&self, world: &World, journal: &Journal, found: &mut Vec<String>) {
         let copies = world.ledger.effect_count("array.startfcconsistgrp");
         if copies != 1 {
             found.push(format!("a success with {copies} copies"));
+        }
+        if self.setting.parts().1 == "end" {
+            // A Warning says what could not be switched off or ended.
+            if journal.phase == Phase::Succeeded {
+                self.check_ended(world, journal, found);
+            }
+            return;
         }
         let images: Vec<_> = ["CLN_0", "CLN_1"]
             .iter()
@@ -96,21 +150,10 @@ impl RunUnderTest {
         if a != b || !clean || usize::try_from(a.0).unwrap() <= self.images_before {
             found.push(format!("a success with an image that is not of this run or not clean: {a:?} {b:?} {origin:?}"));
         }
-        if self.setting.function == "USER" {
+        if self.setting.parts().0 == "USER" {
             let runs_it = world.systems.get("CLONE1").and_then(|s| s.image()) == Some(a);
             if !runs_it {
                 found.push("a success whose clone does not run on this run's image".into());
-            }
-            let jobs: Vec<_> = world
-                .ledger
-                .effects
-                .iter()
-                .filter(|(k, _)| k.starts_with("ibmi.CLONE1.job."))
-                .collect();
-            if jobs.iter().map(|(_, n)| **n).sum::<u64>() != 1 {
-                found.push(format!(
-                    "the function was not submitted exactly once: {jobs:?}"
-                ));
             }
         }
         if journal

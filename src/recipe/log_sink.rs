@@ -10,20 +10,52 @@ use serde::{Deserialize, Serialize};
 pub enum LogKind {
     /// Our own log of the steps.
     Steps,
-    /// Job log of the function's job.
+    /// Job log of the function's job, of the first one where it has several.
     JobLog,
+    /// Job log of the function's second to sixteenth job.
+    JobLogOf(u8),
     /// History log (DSPLOG) of the clone since the flash.
     History,
     /// Redacted transcript of the devices.
     Devices,
 }
 
+const JOB_LOGS: [&str; 15] = [
+    "joblog-2",
+    "joblog-3",
+    "joblog-4",
+    "joblog-5",
+    "joblog-6",
+    "joblog-7",
+    "joblog-8",
+    "joblog-9",
+    "joblog-10",
+    "joblog-11",
+    "joblog-12",
+    "joblog-13",
+    "joblog-14",
+    "joblog-15",
+    "joblog-16",
+];
+
 impl LogKind {
-    /// As in names of ConfigMaps: `steps`, `joblog`, `history`, `devices`.
+    /// Job log of the program at this place of `user.programs`, counting from 0.
+    pub fn of_program(place: usize) -> Self {
+        match u8::try_from(place + 1) {
+            Ok(number) if number > 1 => LogKind::JobLogOf(number),
+            Ok(_) | Err(_) => LogKind::JobLog,
+        }
+    }
+
+    /// As in names of ConfigMaps: `steps`, `joblog`, `joblog-2` to `joblog-16`, `history`, `devices`.
     pub fn as_str(self) -> &'static str {
         match self {
             LogKind::Steps => "steps",
             LogKind::JobLog => "joblog",
+            LogKind::JobLogOf(number) => JOB_LOGS
+                .get(usize::from(number).saturating_sub(2))
+                .copied()
+                .unwrap_or("joblog"),
             LogKind::History => "history",
             LogKind::Devices => "devices",
         }

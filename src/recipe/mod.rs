@@ -15,6 +15,7 @@ pub mod recorded;
 pub mod records;
 mod settle;
 pub mod steps;
+mod surroundings;
 #[cfg(test)]
 mod tests;
 
@@ -23,6 +24,7 @@ pub use log_sink::{LogKind, LogLine, LogSink, LogSummary};
 pub use pace::Pace;
 pub use plan::{Mapping, Pins, Plan, PlanError, ResolvedFacts};
 pub use recorded::{RecordedSet, RecordedSets, Stays};
+pub use surroundings::{END_OF_IMAGE, END_OF_PARTITION, program_at};
 
 use crate::api::options::Function;
 use crate::api::run::RunMode;
@@ -82,7 +84,7 @@ const START_HELD: &[&str] = &[
 /// Image and clone stay as they are.
 const RELEASE_HELD: &[&str] = &["unpin-image"];
 
-/// The list of steps; `None` where this version has no recipe.
+/// The list of steps of a run without surroundings (hooks, further programs, `after`); `None` where this version has no recipe.
 pub fn step_names(
     function: Function,
     mode: RunMode,
@@ -133,13 +135,14 @@ pub fn recipe_name(
 pub fn build(plan: &Plan, log_sink: Arc<dyn LogSink>) -> Recipe {
     let plan = Arc::new(plan.clone());
     let (function, mode, family, mapping) = (plan.function, plan.mode, plan.family, plan.mapping);
-    let names = step_names(function, mode, family, mapping).unwrap_or(PREFLIGHT);
+    let recipe = step_names(function, mode, family, mapping).unwrap_or(PREFLIGHT);
+    let names = surroundings::surround(recipe, &plan);
     let steps = names
         .iter()
         .filter_map(|name| steps::step(name, &plan, &log_sink))
         .collect();
     Recipe {
-        name: recipe_name(function, mode, family, mapping),
+        name: recipe_name(function, mode, family, mapping) + &surroundings::suffix(&plan),
         steps,
         window: match mode {
             RunMode::Clone => Some(plan.window()),
@@ -153,6 +156,8 @@ pub fn build(plan: &Plan, log_sink: Arc<dyn LogSink>) -> Recipe {
         lock_set: match (mode, function) {
             (RunMode::End, _) => steps::end_locks,
             (RunMode::StartHeld | RunMode::ReleaseHeld, _) => steps::held_locks,
+            // A HOLD that is mapped needs the partition like every run that uses it.
+            (RunMode::Clone | RunMode::Preflight, Function::Hold) if plan.after.map => every_lock,
             (RunMode::Clone | RunMode::Preflight, Function::Hold) => steps::hold_locks,
             (RunMode::Clone | RunMode::Preflight, Function::User) => every_lock,
         },

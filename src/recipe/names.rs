@@ -3,11 +3,42 @@
 use super::plan::Plan;
 use crate::site::{Uid, WantedVolume};
 
+/// Most programs of function USER: the schema's bound.
+const PROGRAMS: usize = 16;
+
 impl Plan {
     /// `C` + environment, `_`, run, both in base 36: at most 10 characters, unique for the run. The `_` keeps
     /// environment 1 run 11 apart from environment 11 run 1.
+    ///
+    /// It is the name of the first program's job, and the generic name `C1_16*` lists all jobs of the run.
     pub fn job_name(&self) -> String {
         format!("{}_{}", self.device_prefix(), base36(self.run_number))
+    }
+
+    /// Name of the job of the program at this place, counting from 0: the first has the run's own name, those behind it
+    /// one more `_` and `2` to `G`.
+    pub fn program_job(&self, place: usize) -> String {
+        match place {
+            0 => self.job_name(),
+            _ => self.numbered_job(place + 1),
+        }
+    }
+
+    /// Name of the job of the hook at this place of the environment's list, counting from 0: `H` to `W`, behind the
+    /// sixteen programs.
+    pub fn hook_job(&self, place: usize) -> String {
+        self.numbered_job(PROGRAMS + 1 + place)
+    }
+
+    fn numbered_job(&self, number: usize) -> String {
+        let number = i64::try_from(number).unwrap_or(i64::MAX);
+        format!("{}_{}", self.job_name(), base36(number))
+    }
+
+    /// Names of all jobs that this run may submit.
+    pub fn job_names(&self) -> impl Iterator<Item = String> {
+        let programs = (0..self.programs.len().max(1)).map(|n| self.program_job(n));
+        programs.chain((0..self.hooks.len()).map(|n| self.hook_job(n)))
     }
 
     /// Name of the virtual target device of the volume at this place in the group: `C1_V00`. It holds no run number: the

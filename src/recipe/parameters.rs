@@ -101,9 +101,8 @@ fn personality_lines(text: &mut RecordText, plan: &Plan) {
             ScheduledJobs::Keep => "Keep",
         },
     );
-    // All other job queues stay held: only the one on which the function is submitted is released.
-    let queues: Vec<&str> = plan.program.iter().map(|p| p.job_queue.as_str()).collect();
-    text.list("releaseJobQueue", &queues);
+    // All other job queues stay held: only those on which jobs of this run are submitted are released.
+    text.list("releaseJobQueue", &plan.clone_queues());
 }
 
 fn source_lines(text: &mut RecordText, facts: &SourceFacts) {

@@ -8,6 +8,7 @@ use crate::api::clone_side::{IplSource, Network, Personality};
 use crate::api::devices::CopyKind;
 use crate::api::options::{Freeze, FreezeMode, Function, Logs, OnTimeout, Proof, UserProgram};
 use crate::api::run::{ImageOfRun, RunMode};
+use crate::api::surroundings::{After, Hook};
 use crate::engine::ports::WindowPlan;
 use crate::site::{ArrayFamily, Identity, OnBoundaryTimeout, PartitionUuid, Uid};
 use std::collections::BTreeSet;
@@ -182,8 +183,12 @@ pub struct Plan {
     pub operator_id: String,
     /// How production is suspended.
     pub freeze: Freeze,
-    /// The program of function USER.
-    pub program: Option<UserProgram>,
+    /// The programs of function USER, in order; empty with every other function.
+    pub programs: Vec<UserProgram>,
+    /// Programs called at points of the run; their place in this list is part of their job's name.
+    pub hooks: Vec<Hook>,
+    /// What becomes of clone and image.
+    pub after: After,
     /// What is kept and counted of the logs.
     pub logs: Logs,
     /// Whole run, seconds of device time.
@@ -258,7 +263,9 @@ impl Plan {
             device_number: facts.device_number,
             operator_id: facts.operator_id,
             freeze: spec.freeze.clone(),
-            program: spec.user.as_ref().and_then(|u| u.programs.first().cloned()),
+            programs: spec.user.iter().flat_map(|u| u.programs.clone()).collect(),
+            hooks: spec.hooks.clone(),
+            after: spec.after.clone(),
             logs: spec.logs.clone(),
             run_seconds: seconds(spec.timeouts.run_seconds),
             ipl_seconds: seconds(spec.timeouts.ipl_seconds),
@@ -281,17 +288,23 @@ impl Plan {
         if !(good || (self.run.is_empty() && token.is_empty())) {
             return Err(unusable("run token", "8 to 32 characters of A-Z and 0-9"));
         }
-        if self.job_name().len() > 10 {
+        if self.job_names().any(|name| name.len() > 10) {
             return Err(unusable(
                 "device number",
                 "environment and run number together need more than 10 characters in a job name",
             ));
         }
-        if self.function == Function::User && self.program.is_none() {
+        if self.function == Function::User && self.programs.is_empty() {
             return Err(PlanError::Missing {
                 field: "user",
                 write: "programs: [ { program: LIB/PROGRAM } ]",
             });
+        }
+        if self.clone_queues().len() > 16 {
+            return Err(unusable(
+                "user.programs and hooks",
+                "the guest kit releases at most 16 job queues on the clone: let several use one jobQueue",
+            ));
         }
         if self.personality.start_subsystems.len() > 16 {
             return Err(unusable(
@@ -315,6 +328,25 @@ impl Plan {
             (RunMode::End | RunMode::ReleaseHeld, _)
             | (RunMode::Clone | RunMode::Preflight, Function::Hold) => false,
         }
+    }
+
+    /// Job queues of the clone on which jobs of this run are submitted, each once.
+    pub fn clone_queues(&self) -> Vec<&str> {
+        let programs = self.programs.iter().map(|p| p.job_queue.as_str());
+        let hooks = self.hooks.iter().filter(|h| !h.at.on_source());
+        let mut queues: Vec<&str> = Vec::new();
+        for queue in programs.chain(hooks.map(|h| h.job_queue.as_str())) {
+            if !queues.contains(&queue) {
+                queues.push(queue);
+            }
+        }
+        queues
+    }
+
+    /// Whether this run needs the clone's partition: it starts it, or maps volumes to it. Any other run leaves a partition
+    /// alone that has none of its volumes.
+    pub fn uses_clone(&self) -> bool {
+        self.starts_clone() || self.after.map
     }
 
     /// How the window is run. Seconds are the devices' own; `cap` and `margin` are the same on our clock.

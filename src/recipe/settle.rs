@@ -2,6 +2,8 @@
 
 use super::plan::{Plan, identity_text};
 use super::records::PARAMETERS_PATH;
+use super::steps::gate::Stop;
+use super::steps::hook::{Owed, meet_after_resume};
 use crate::engine::journal::ObligationKind;
 use crate::engine::ports::{Met, Settle};
 use crate::engine::step::StepContext;
@@ -80,6 +82,15 @@ impl SettleRun {
         })
     }
 
+    async fn run_after_resume(&self, context: &StepContext<'_>) -> Result<Met, DeviceError> {
+        Ok(match meet_after_resume(&self.plan, context).await {
+            Ok(Owed::Met(how)) => Met::Yes(how),
+            Ok(Owed::Open(what)) => Met::NotYet(what),
+            Err(Stop::Device(error)) => return Err(error),
+            Err(Stop::Failure(failure)) => Met::NotYet(failure.message),
+        })
+    }
+
     async fn remove_parameters(&self, context: &StepContext<'_>) -> Result<Met, DeviceError> {
         let source = &context.site.source;
         let proof = match source.prove(&self.plan.source_identities).await {
@@ -133,6 +144,7 @@ impl Settle for SettleRun {
             ObligationKind::StopWatchdog => self.stop_watchdog(context).await,
             ObligationKind::LeavePrepared => self.leave_prepared(context).await,
             ObligationKind::RemoveParameters => self.remove_parameters(context).await,
+            ObligationKind::RunAfterResume => self.run_after_resume(context).await,
         }
     }
 }

@@ -132,6 +132,13 @@ async fn a_bad_environment_is_refused_with_field_and_remedy() {
         ("/spec/freeze", json!({"maxSeconds": 900}), "spec.freeze.maxSeconds", "less than or equal to 600"),
         ("/spec/freeze", json!({"maxSeconds": 60}), "spec.freeze", "commitBoundarySeconds must be below maxSeconds"),
         ("/spec/user/programs/0/program", json!("mysave"), "programs[0].program", "write LIBRARY/PROGRAM"),
+        ("/spec/user/programs", json!(vec![json!({"program": "CLNLIB/MYSAVE"}); 17]), "spec.user.programs", "at most 16 items"),
+        ("/spec/hooks", json!([{"at": "BeforeFreeze", "program": "quiesce"}]), "hooks[0].program", "write LIBRARY/PROGRAM"),
+        ("/spec/hooks", json!([{"at": "AfterHistory", "program": "CLNLIB/HOOK"}]), "hooks[0].at", "supported values"),
+        ("/spec/hooks", json!([{"at": "Always", "program": "CLNLIB/HOOK", "limitSeconds": 0}]), "hooks[0].limitSeconds", "greater than or equal to 1"),
+        ("/spec/after", json!({"image": "End"}), "spec.after.image", "write clone: PowerOff, or copy: { kind: Full }"),
+        ("/spec/after", json!({"onFailure": "Apply"}), "spec.after", "write one of them, or onFailure: Keep"),
+        ("/spec/after", json!({"map": true}), "spec.after.map", "leave map out"),
         ("/spec/source/host/hostKeys", json!(["SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="]), "spec.source.host.hostKeys", "ssh-keygen -lf"),
         ("/spec/logs", json!({"ignore": ["cpf3770"]}), "spec.logs.ignore", "such as CPF3770"),
         ("/spec/history", json!({"succeeded": 0}), "spec.history.succeeded", "greater than or equal to 1"),
@@ -144,6 +151,56 @@ async fn a_bad_environment_is_refused_with_field_and_remedy() {
             "{pointer}: {message}"
         );
     }
+}
+
+/// A HOLD starts no clone: what would need one is refused with the field's name.
+#[tokio::test]
+async fn a_hold_has_no_hooks_on_the_clone_and_keeps_its_image() {
+    let Some(stack) = shared().await else { return };
+    let (client, ns) = namespace(stack).await;
+    let hold = |field: &str, value: Value| {
+        let mut object = environment("hold");
+        set(&mut object, "/spec/function", json!("HOLD"));
+        set(&mut object, "/spec/user", Value::Null);
+        set(&mut object, &format!("/spec/{field}"), value);
+        object
+    };
+    let refused = [
+        (
+            "hooks",
+            json!([{"at": "CloneReady", "program": "CLNLIB/HOOK"}]),
+            "write at: BeforeFreeze",
+        ),
+        ("after", json!({"clone": "PowerOff"}), "write only map"),
+        (
+            "after",
+            json!({"clone": "PowerOff", "image": "End"}),
+            "write only map",
+        ),
+    ];
+    for (field, value, remedy) in refused {
+        let Err(kube::Error::Api(status)) = create(&client, &ns, &hold(field, value)).await else {
+            panic!("{field} must be refused");
+        };
+        assert!(status.message.contains(remedy), "{}", status.message);
+    }
+    let hooks = json!([
+        {"at": "BeforeFreeze", "program": "CLNLIB/QUIESCE"},
+        {"at": "AfterResume", "program": "CLNLIB/RESTART"},
+        {"at": "Always", "program": "CLNLIB/TELL", "onError": "Continue"},
+    ]);
+    create(&client, &ns, &hold("hooks", hooks)).await.unwrap();
+    let map = json!({"map": true});
+    create(&client, &ns, &hold("after", map)).await.unwrap();
+    let mut full = environment("full");
+    let after = json!({"image": "End", "onFailure": "Apply"});
+    set(&mut full, "/spec/after", after);
+    set(
+        &mut full,
+        "/spec/storage/spectrumVirtualize/copy",
+        json!({"kind": "Full"}),
+    );
+    create(&client, &ns, &full).await.unwrap();
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use crate::commands::text::{clock, freeze, seconds_between};
 use crate::controllers::history::line::ArchivedRun;
 use crate::engine::journal::{Entry, EntryState, Phase};
 use crate::engine::time::Timestamp;
+use crate::recipe::program_at;
 use chrono::{DateTime, Utc};
 use kube::ResourceExt;
 use serde::Serialize;
@@ -121,7 +122,7 @@ impl Row {
             errors: status.errors,
             prepare_on_source: live.part(&status.prepare_on_source, "", "resume-source"),
             prepare_on_clone: live.part(&status.prepare_on_clone, "start-clone", "await-clone"),
-            save: live.part(&status.save, "run-function", "run-function"),
+            save: live.part(&status.save, "run-function", live.last_program()),
             disk_used_percent: status.disk_used_percent,
             partition_active: live.since(&status.partition_active, "start-clone"),
             flash_copy_active: live.since(&status.flash_copy_active, "start-copy"),
@@ -205,6 +206,15 @@ struct Live<'a> {
 impl Live<'_> {
     fn entry(&self, step: &str) -> Option<&Entry> {
         self.status.steps.iter().find(|e| e.name == step)
+    }
+
+    /// Step of the function's last program.
+    fn last_program(&self) -> &str {
+        let names = self.status.steps.iter().map(|e| e.name.as_str());
+        names
+            .filter(|name| program_at(name).is_some())
+            .last()
+            .unwrap_or("run-function")
     }
 
     fn until_now(&self, from: DateTime<Utc>) -> String {

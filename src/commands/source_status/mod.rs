@@ -135,6 +135,9 @@ fn owed_line(run: &CloneRun, owed: &Obligation, now: DateTime<Utc>) -> String {
         ObligationKind::StopWatchdog => "the watchdog job may be active on production",
         ObligationKind::LeavePrepared => "the copy may be armed, production in write-through",
         ObligationKind::RemoveParameters => "the parameter file may be on production",
+        ObligationKind::RunAfterResume => {
+            "a BeforeFreeze hook may have run on production, and its AfterResume hooks have not ended"
+        }
     };
     let since = text::clock(text::seconds_between(owed.since.utc(), now));
     let mut line = format!("Owed by {}: {what}, for {since}", run.name_any());

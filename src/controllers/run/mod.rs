@@ -125,12 +125,13 @@ async fn pass(
             return blocked(context, run, &store, reason, &text, patience).await;
         }
     };
-    let sink = Arc::new(RunLogs::new(
+    let logs = RunLogs::new(
         context.client.clone(),
         run,
         status.number,
         spec.logs.max_bytes_per_run,
-    ));
+    );
+    let sink = Arc::new(logs.with_programs(plan.programs.len()));
     let store = store.with_logs(sink.clone(), site.transcript.clone());
     let recipe = context.recipes.build(&plan, sink);
     let locks = locks_of(context, run, status);

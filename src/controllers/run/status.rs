@@ -11,6 +11,7 @@ use crate::engine::journal::{
 use crate::engine::time::Timestamp;
 use crate::recipe::image_mark;
 use crate::recipe::steps::NOT_STORED;
+use crate::recipe::{END_OF_IMAGE, END_OF_PARTITION, program_at};
 
 /// Longest message of a row, bytes.
 const MESSAGE: usize = 900;
@@ -93,7 +94,7 @@ fn state_word(previous: &CloneRunStatus, journal: &Journal, mode: RunMode) -> &'
         Phase::Cancelled => "CANCELLED",
         Phase::Skipped => "SKIPPED",
         Phase::Succeeded | Phase::Warning => {
-            if previous.state.as_deref() == Some(IMAGE_ENDED) {
+            if previous.state.as_deref() == Some(IMAGE_ENDED) || ended_its_image(journal) {
                 return IMAGE_ENDED;
             }
             let user = previous.function.as_deref() == Some(Function::User.as_str());
@@ -147,15 +148,60 @@ fn put_times(status: &mut CloneRunStatus, journal: &Journal) {
     if let (Some(started), Some(ready)) = (started, done("await-clone")) {
         status.prepare_on_clone = span(started.start, ready.end);
     }
-    if let Some(function) = done("run-function") {
-        let reported = number(&function.output, "saveMilliseconds").map(duration);
-        status.save = reported
-            .or(status.save.take())
-            .or_else(|| span(function.start, function.end));
+    if let Some(save) = saved(journal) {
+        status.save = save.reported.or(status.save.take()).or(save.seen);
     }
-    keep_counting(&mut status.partition_active, started.and_then(|e| e.end));
     let copied = done("start-copy").and_then(|e| e.end);
-    keep_counting(&mut status.flash_copy_active, copied);
+    let started = started.and_then(|e| e.end);
+    for (field, from, ends) in [
+        (&mut status.partition_active, started, END_OF_PARTITION),
+        (&mut status.flash_copy_active, copied, END_OF_IMAGE),
+    ] {
+        keep_counting(field, from);
+        // The run itself has ended it.
+        if let (Some(from), Some(end)) = (from, done(ends).and_then(|e| e.end)) {
+            *field = Some(duration(end.since(from)));
+        }
+    }
+}
+
+/// The SAVE column: first job active → last job ended.
+struct Saved {
+    /// From the time the first job's system reports for it, and what passed on our clock until the last one ended.
+    reported: Option<String>,
+    /// From our own looks alone.
+    seen: Option<String>,
+}
+
+/// `None` until the last program is over.
+fn saved(journal: &Journal) -> Option<Saved> {
+    let programs = || {
+        journal
+            .steps
+            .iter()
+            .filter(|e| program_at(&e.name).is_some())
+    };
+    let open = |e: &Entry| matches!(e.state, EntryState::Pending | EntryState::Intended);
+    if !journal.phase.is_final() && programs().any(open) {
+        return None;
+    }
+    let called = |e: &&Entry| {
+        let result = e.output.get("result").map(String::as_str);
+        e.state == EntryState::Done && result != Some("notStarted")
+    };
+    let (first, last) = (programs().find(called)?, programs().rfind(called)?);
+    let (first_end, last_end) = (first.end?, last.end?);
+    let reported = number(&first.output, "saveMilliseconds");
+    Some(Saved {
+        reported: reported.map(|ms| duration(ms + last_end.since(first_end))),
+        seen: first.start.map(|start| duration(last_end.since(start))),
+    })
+}
+
+/// Whether the run has ended its own image (`after.image: End`).
+fn ended_its_image(journal: &Journal) -> bool {
+    let ended = journal.entry(END_OF_IMAGE);
+    ended.is_some_and(|e| e.state == EntryState::Done)
 }
 
 /// `since …` until something closed it: a length that has stopped never starts again.
@@ -171,6 +217,10 @@ fn put_image(status: &mut CloneRunStatus, journal: &Journal) {
     let copied = journal
         .entry("start-copy")
         .filter(|e| e.state == EntryState::Done);
+    if ended_its_image(journal) {
+        status.image = None;
+        return;
+    }
     let (true, Some(entry)) = (journal.image_clean(), copied) else {
         return;
     };
@@ -296,6 +346,7 @@ pub fn obligation_words(kind: ObligationKind) -> &'static str {
         ObligationKind::StopWatchdog => "ending the watchdog on production",
         ObligationKind::LeavePrepared => "disarming the prepared copy",
         ObligationKind::RemoveParameters => "removing the parameter file from production",
+        ObligationKind::RunAfterResume => "running the AfterResume hooks on production",
     }
 }
 

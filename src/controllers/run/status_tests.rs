@@ -355,3 +355,56 @@ fn the_worst_final_row_is_small() {
     let size = serde_json::to_vec(&row).unwrap().len();
     assert!(size <= 4_900, "{size} bytes, metadata not counted");
 }
+
+/// Further steps behind the list, 60 s each from 900 s on.
+fn with_steps(mut journal: Journal, names: &[&str]) -> Journal {
+    for (n, name) in names.iter().enumerate() {
+        let start = 900 + 60 * i64::try_from(n).unwrap();
+        journal.steps.push(Entry {
+            name: (*name).to_owned(),
+            state: EntryState::Done,
+            start: Some(at(start)),
+            end: Some(at(start + 60)),
+            ..Entry::default()
+        });
+    }
+    journal
+}
+
+#[test]
+fn save_lasts_from_the_first_programs_start_to_the_last_ones_end() {
+    let mut journal = with_steps(journal(13), &["run-function-2"]);
+    journal.steps[12]
+        .output
+        .insert("saveMilliseconds".into(), "600000".into());
+    finish(&mut journal, Phase::Succeeded, 9000);
+    let row = build(&opened(), &journal, &facts(9000));
+    // 10 minutes by its own system, and 3 until the second one was seen to end.
+    assert_eq!(row.save.as_deref(), Some("13:00"));
+    assert_eq!(build(&row, &journal_of(&row), &facts(9001)), row);
+}
+
+#[test]
+fn save_is_not_told_while_a_program_is_still_to_come() {
+    let mut journal = with_steps(journal(13), &["run-function-2"]);
+    journal.steps.last_mut().unwrap().state = EntryState::Intended;
+    assert_eq!(build(&opened(), &journal, &facts(900)).save, None);
+}
+
+#[test]
+fn a_run_that_has_ended_its_own_image_is_end_fc_and_its_lengths_have_stopped() {
+    let mut journal = with_steps(journal(15), &["power-off-clone", "unmap-after", "end-copy"]);
+    finish(&mut journal, Phase::Succeeded, 9000);
+    let row = build(&opened(), &journal, &facts(9000));
+    assert_eq!(row.state.as_deref(), Some("END_FC"));
+    assert!(row.image.is_none());
+    for length in [&row.partition_active, &row.flash_copy_active] {
+        assert!(!length.as_ref().unwrap().contains("since"), "{length:?}");
+    }
+    assert_eq!(build(&row, &journal_of(&row), &facts(9001)), row);
+    // A failure keeps its word, and its image is gone all the same.
+    journal.phase = Phase::Failed;
+    let row = build(&opened(), &journal, &facts(9000));
+    assert_eq!(row.state.as_deref(), Some("ERROR"));
+    assert!(row.image.is_none());
+}

@@ -52,7 +52,7 @@ async fn others(state: &VirtualIoState, plan: &Plan, report: &mut SiteReport) {
     if state.foreign.is_empty() {
         return;
     }
-    if !plan.starts_clone() {
+    if !plan.uses_clone() {
         report.add(beside_hold(state, plan));
         return;
     }

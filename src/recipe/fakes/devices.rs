@@ -227,11 +227,13 @@ impl IbmI for Host {
             job.command.as_str()
         ));
         let name = JobName::new(format!("123456/CLN/{}", job.name));
-        let state = if self.0.set().function_hangs {
+        let (hangs, fails) =
+            self.with(|s| Ok((s.hangs.contains(&job.name), s.fails.contains(&job.name))))?;
+        let state = if self.0.set().function_hangs || hangs {
             JobState::Active
         } else {
             JobState::Ended {
-                normal: self.0.set().function_ends_well,
+                normal: self.0.set().function_ends_well && !fails,
                 severity: 0,
             }
         };
@@ -240,12 +242,20 @@ impl IbmI for Host {
             state,
             active_milliseconds: Some(1000),
         };
-        self.0
-            .live(|i| i.systems.get_mut("clone").expect("there").job = Some(ended));
+        self.0.live(|i| {
+            let system = i.systems.get_mut(self.1).expect("there");
+            system.jobs.insert(job.name.clone(), ended);
+        });
         Ok(name)
     }
-    async fn job(&self, _: &Session, _name: &str) -> Result<Option<JobStatus>, DeviceError> {
-        self.with(|s| Ok(s.job.clone()))
+    async fn job(&self, _: &Session, name: &str) -> Result<Option<JobStatus>, DeviceError> {
+        let of_name = |job: &JobStatus| job.name.as_str().rsplit('/').next() == Some(name);
+        self.with(|s| {
+            Ok(s.jobs
+                .get(name)
+                .or(s.job.as_ref().filter(|j| of_name(j)))
+                .cloned())
+        })
     }
     async fn messages(&self, _: &Session, log: &LogSource) -> Result<Vec<Message>, DeviceError> {
         self.with(|s| match log {

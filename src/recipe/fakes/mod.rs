@@ -64,6 +64,11 @@ pub(crate) struct SystemFake {
     pub(crate) rows: BTreeMap<String, Result<Vec<Row>, DeviceError>>,
     pub(crate) run: CommandOutput,
     pub(crate) job: Option<JobStatus>,
+    /// Submitted jobs of a living world, by the last part of their names.
+    pub(crate) jobs: BTreeMap<String, JobStatus>,
+    /// Last parts of names of jobs that end abnormally, or never.
+    pub(crate) fails: BTreeSet<String>,
+    pub(crate) hangs: BTreeSet<String>,
     pub(crate) history: Vec<Message>,
     pub(crate) job_log: Result<Vec<Message>, DeviceError>,
     /// Where the history log was asked from.
@@ -171,6 +176,9 @@ fn system(id: i32, scpf: &str) -> SystemFake {
             text: String::new(),
         },
         job: None,
+        jobs: BTreeMap::new(),
+        fails: BTreeSet::new(),
+        hangs: BTreeSet::new(),
         history: Vec::new(),
         job_log: Ok(Vec::new()),
         since: None,

@@ -4,7 +4,7 @@
 use super::gate::{self, Stop, facts};
 use super::prepare_copy;
 use super::run_function;
-use crate::api::options::JobLogs;
+use crate::api::options::{JobLogs, UserProgram};
 use crate::engine::journal::{EntryState, Facts, Journal};
 use crate::engine::ports::StoreError;
 use crate::engine::step::{LockKind, NOTE_FACT, Observation, Step, StepContext, WARNING_FACT};
@@ -23,7 +23,7 @@ pub(super) const ID: &str = "collect-logs";
 const MESSAGES: &str = "messages";
 /// Output: errors among them, the ERR column.
 const ERRORS: &str = "errors";
-/// Output: errors in the function's own job log.
+/// Output: errors in the job logs of the function's programs.
 pub(super) const JOB_ERRORS: &str = "jobErrors";
 /// Output: last error messages of the function's job, one per line.
 pub(super) const FAILURE_TAIL: &str = "failureTail";
@@ -53,22 +53,26 @@ struct Counts {
 impl CollectLogs {
     fn kinds(&self, context: &StepContext<'_>) -> Vec<LogKind> {
         let mut kinds = vec![LogKind::Steps, LogKind::History];
-        if self.wants_job_log(context) {
-            kinds.push(LogKind::JobLog);
-        }
+        let wanted = self.wanted_job_logs(context.journal);
+        kinds.extend(wanted.into_iter().map(|(kind, _, _)| kind));
         kinds
     }
 
-    fn wants_job_log(&self, context: &StepContext<'_>) -> bool {
-        match self.plan.logs.job_logs {
-            JobLogs::All => true,
-            JobLogs::Failed => {
-                context
-                    .journal
-                    .output(run_function::ID, run_function::RESULT)
-                    != Some(run_function::OK)
-            }
-        }
+    /// Job logs that are kept: kind, step and program of each. A program that was never called has none.
+    fn wanted_job_logs(&self, journal: &Journal) -> Vec<(LogKind, &'static str, &UserProgram)> {
+        let programs = run_function::programs(&self.plan).enumerate();
+        programs
+            .filter(|(place, (step, _))| {
+                let called = *place == 0 || journal.output(step, run_function::JOB).is_some();
+                let ended_well =
+                    journal.output(step, run_function::RESULT) == Some(run_function::OK);
+                match self.plan.logs.job_logs {
+                    JobLogs::All => called,
+                    JobLogs::Failed => called && !ended_well,
+                }
+            })
+            .map(|(place, (step, program))| (LogKind::of_program(place), step, program))
+            .collect()
     }
 
     async fn look(&self, context: &StepContext<'_>) -> Result<Observation, Stop> {
@@ -102,8 +106,9 @@ impl CollectLogs {
         self.put(LogKind::Steps, steps, &mut counts).await?;
         let status = context.site.clone_partition.status().await?;
         let proof = gate::prove_clone(context.site, &self.plan, &status.identity).await?;
-        if self.wants_job_log(context) {
-            self.job_log(context, &proof, &mut counts).await?;
+        for (kind, step, program) in self.wanted_job_logs(context.journal) {
+            let source = (kind, step, program);
+            self.job_log(context, &proof, source, &mut counts).await?;
         }
         self.history(context, &proof, &mut counts).await?;
         Ok(counts)
@@ -113,10 +118,13 @@ impl CollectLogs {
         &self,
         context: &StepContext<'_>,
         proof: &ProvenClone,
+        (kind, step, program): (LogKind, &str, &UserProgram),
         counts: &mut Counts,
     ) -> Result<(), Stop> {
-        let Some(job) = context.journal.output(run_function::ID, run_function::JOB) else {
-            return self.put(LogKind::JobLog, Vec::new(), counts).await;
+        let job = context.journal.output(step, run_function::JOB);
+        let result = context.journal.output(step, run_function::RESULT);
+        let Some(job) = job.filter(|_| result != Some(run_function::NOT_STARTED)) else {
+            return self.put(kind, Vec::new(), counts).await;
         };
         let source = LogSource::JobLog(JobName::new(job));
         let messages = match context
@@ -136,20 +144,18 @@ impl CollectLogs {
             }
             Err(error) => return Err(error.into()),
         };
-        let limit = self.plan.program.as_ref().map_or(30, |p| p.error_severity);
+        let limit = program.error_severity;
         let kept = self.kept(messages);
         let errors: Vec<&Message> = kept.iter().filter(|m| self.is_error(m, limit)).collect();
-        counts.job_errors = count(errors.len());
-        counts.tail = errors
-            .iter()
-            .rev()
-            .take(TAIL_LINES)
-            .rev()
-            .map(|m| cut(&format!("{} {}", m.id, m.text)))
-            .collect();
+        counts.job_errors += count(errors.len());
+        // The tail is of the program that failed, if one did.
+        if counts.tail.is_empty() || result != Some(run_function::OK) {
+            let last = errors.iter().rev().take(TAIL_LINES).rev();
+            counts.tail = last.map(|m| cut(&format!("{} {}", m.id, m.text))).collect();
+        }
         counts.messages += count(kept.len());
         counts.errors += count(errors.len());
-        self.put(LogKind::JobLog, kept.iter().map(line).collect(), counts)
+        self.put(kind, kept.iter().map(line).collect(), counts)
             .await
     }
 

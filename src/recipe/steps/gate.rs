@@ -124,10 +124,10 @@ fn knows_source(plan: &Plan) -> bool {
     plan.pins.source_partition.is_some() && !plan.source_identities.is_empty()
 }
 
-/// Whether this run has to have the clone switched off while its volumes change: always when it starts the clone later,
-/// and always while volumes stay mapped. A HOLD on unmapped volumes does not care what the partition does.
+/// Whether this run has to have the clone switched off while its volumes change: always when it starts the clone or maps
+/// to it later, and always while volumes stay mapped. A HOLD on unmapped volumes does not care what the partition does.
 fn needs_clone_off(plan: &Plan) -> bool {
-    plan.starts_clone() || plan.keep_mappings
+    plan.uses_clone() || plan.keep_mappings
 }
 
 /// Proves that nothing can write to the targets. `mapped` = a target is mapped to the clone now.

@@ -12,16 +12,20 @@
 //! | start-copy | `started`: the copy's identity |
 //! | map-volumes | `volumes` |
 //! | await-clone | `readyAt`, `scpf`, `reIpls`, `systemName` |
-//! | run-function | `jobName`, `result` (`ok`, `failed`, `overrun`, `vanished`), `endSeverity`, `saveMilliseconds`, `lastSeen` |
+//! | run-function, run-function-2 … | `jobName`, `result` (`ok`, `failed`, `overrun`, `vanished`, `left`, `notStarted`), `endSeverity`, `saveMilliseconds`, `lastSeen` |
+//! | hooks: before-freeze, after-resume-2 … | as run-function; `said` where settle judges it |
 //! | collect-logs | `messages`, `errors`, `jobErrors`, `failureTail` (lines), `notStored` (why a log is missing) |
 //! | settle | `cloneState`, `referenceCode`, `copyProgress`, `diskUsedPercent` |
 //!
 //! A step with an effect has the baseline `sentAt`; its handle is what the device gave, `@`, and when it was sent.
 
+mod afterwards;
 mod await_clone;
 mod collect_logs;
 mod end_image;
 pub(super) mod gate;
+pub(super) mod hook;
+mod job;
 mod map_volumes;
 mod pin_image;
 pub(super) mod power;
@@ -45,6 +49,7 @@ pub(super) use verify_site::hold_locks;
 
 use super::log_sink::LogSink;
 use super::plan::Plan;
+use super::surroundings::{hook_of, program_at};
 use crate::engine::step::Step;
 pub(crate) use gate::state_word;
 use std::sync::Arc;
@@ -83,9 +88,25 @@ pub(super) fn step(
         map_volumes::ID => Box::new(map_volumes::MapVolumes { plan }),
         start_clone::ID => Box::new(start_clone::StartClone { plan }),
         await_clone::ID => Box::new(await_clone::AwaitClone { plan }),
-        run_function::ID => Box::new(run_function::RunFunction { plan }),
         collect_logs::ID => Box::new(collect_logs::CollectLogs { plan, sink }),
         settle::ID => Box::new(settle::SettleStep { plan, sink }),
-        _ => return None,
+        _ => return added(name, &plan),
     })
+}
+
+/// The step of a name that the environment has added to the recipe's list.
+fn added(name: &str, plan: &Arc<Plan>) -> Option<Box<dyn Step>> {
+    if let Some(place) = program_at(name) {
+        let plan = Arc::clone(plan);
+        return Some(Box::new(run_function::RunFunction { plan, place }));
+    }
+    if let Some((point, id, place)) = hook_of(plan, name) {
+        return Some(Box::new(hook::RunHook {
+            plan: Arc::clone(plan),
+            point,
+            id,
+            place,
+        }));
+    }
+    Some(Box::new(afterwards::step(name, plan)?))
 }

@@ -174,6 +174,35 @@ pub(crate) async fn force_write(
     ))
 }
 
+/// Baseline of a step whose traces are read in the history log of the source, or of the clone that inherits its clock:
+/// when it was first sent, and the source's local time just before.
+pub(super) async fn stamp_with_clock(
+    context: &StepContext<'_>,
+    plan: &Plan,
+) -> Result<Facts, DeviceError> {
+    let proof = gate::prove_source(context.site, plan)
+        .await
+        .map_err(Stop::refused)?;
+    let rows = match context
+        .site
+        .source
+        .0
+        .query(proof.session(), LOCAL_TIME)
+        .await
+    {
+        Ok(rows) => rows,
+        // Without it the history log begins at the clone's last IPL; no reason to fail a run.
+        Err(DeviceError::Refused { .. }) => Vec::new(),
+        Err(error) => return Err(error),
+    };
+    let clock = rows.first().map(|row| queries::column(row, "LOCAL_TIME"));
+    let mut baseline = gate::stamp(context.now);
+    if let Some(text) = clock.filter(|text| queries::local_time(text).is_some()) {
+        baseline.insert(SOURCE_CLOCK.to_owned(), text.to_owned());
+    }
+    Ok(baseline)
+}
+
 #[async_trait]
 impl Step for PrepareCopy {
     fn id(&self) -> &'static str {
@@ -196,27 +225,7 @@ impl Step for PrepareCopy {
     }
     /// The source's local time: the clone's history log is read from here on, by the clock the clone inherits.
     async fn baseline(&self, context: &StepContext<'_>) -> Result<Facts, DeviceError> {
-        let proof = gate::prove_source(context.site, &self.plan)
-            .await
-            .map_err(Stop::refused)?;
-        let rows = match context
-            .site
-            .source
-            .0
-            .query(proof.session(), LOCAL_TIME)
-            .await
-        {
-            Ok(rows) => rows,
-            // Without it the history log begins at the clone's last IPL; no reason to fail a run.
-            Err(DeviceError::Refused { .. }) => Vec::new(),
-            Err(error) => return Err(error),
-        };
-        let clock = rows.first().map(|row| queries::column(row, "LOCAL_TIME"));
-        let mut baseline = gate::stamp(context.now);
-        if let Some(text) = clock.filter(|text| queries::local_time(text).is_some()) {
-            baseline.insert(SOURCE_CLOCK.to_owned(), text.to_owned());
-        }
-        Ok(baseline)
+        stamp_with_clock(context, &self.plan).await
     }
     async fn act(&self, context: &StepContext<'_>) -> Result<Option<String>, DeviceError> {
         self.prepare(context)

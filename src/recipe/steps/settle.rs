@@ -3,11 +3,16 @@
 
 use super::gate::{self, Stop, facts, state_word};
 use super::map_volumes::image_is_this_runs;
-use super::{collect_logs, run_function, stop_clone};
-use crate::engine::journal::{EntryState, Facts};
-use crate::engine::step::{LockKind, NOTE_FACT, Observation, Step, StepContext, WARNING_FACT};
+use super::{collect_logs, hook, run_function, stop_clone};
+use crate::api::options::UserProgram;
+use crate::api::surroundings::{OnFailure, OnProgramError};
+use crate::engine::journal::{EntryState, Facts, Journal};
+use crate::engine::step::{
+    Failure, LockKind, NOTE_FACT, Observation, Step, StepContext, WARNING_FACT,
+};
 use crate::recipe::log_sink::{LogKind, LogSink};
 use crate::recipe::plan::Plan;
+use crate::recipe::surroundings::program_at;
 use crate::site::{DeviceError, Keylock, PartitionState, PartitionStatus, PowerJob, PowerJobState};
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -124,31 +129,59 @@ impl SettleStep {
         Ok(Key::Turn)
     }
 
-    /// Only now, with the logs stored, a function that did not end well fails the run.
+    /// Only now, with the logs stored, a program or an AfterFunction hook that did not end well fails the run.
     fn function_failed(&self, context: &StepContext<'_>) -> Option<Observation> {
         let journal = context.journal;
-        let result = journal.output(run_function::ID, run_function::RESULT)?;
-        let said = |step: &str, key: &str| journal.output(step, key).unwrap_or("?").to_owned();
-        let job = said(run_function::ID, run_function::JOB);
-        match result {
-            run_function::OK => None,
-            run_function::OVERRUN => Some(Observation::broken(
+        let of_program = run_function::programs(&self.plan)
+            .find_map(|(step, program)| self.program_failed(journal, step, program));
+        of_program
+            .or_else(|| hook::failed_after_function(journal, &self.plan))
+            .map(Observation::Broken)
+    }
+
+    fn program_failed(
+        &self,
+        journal: &Journal,
+        step: &str,
+        program: &UserProgram,
+    ) -> Option<Failure> {
+        let result = journal.output(step, run_function::RESULT)?;
+        let said = |key: &str| journal.output(step, key).unwrap_or("?").to_owned();
+        let job = said(run_function::JOB);
+        let place = program_at(step).unwrap_or_default();
+        let log = LogKind::of_program(place).as_str();
+        let left = match self.plan.after.on_failure {
+            OnFailure::Keep => "the clone is left as it is",
+            OnFailure::Apply => "what after says is done with clone and image (onFailure: Apply)",
+        };
+        let tolerated = program.on_error == OnProgramError::Continue;
+        let (reason, text) = match result {
+            run_function::OK => return None,
+            run_function::OVERRUN => (
                 "FunctionOverrun",
                 format!(
-                    "job {job} did not end within timeouts.functionSeconds ({}) and is left as it is on clone {}; at the last look: {}; look at it there, read log joblog of this run, or allow more time",
+                    "job {job} did not end within timeouts.functionSeconds ({}) and is left as it is on clone {}; at the last look: {}; look at it there, read log {log} of this run, or allow more time",
                     self.plan.function_seconds,
                     self.plan.clone_label(),
-                    said(run_function::ID, run_function::LAST_SEEN)
+                    said(run_function::LAST_SEEN)
                 ),
-            )),
-            run_function::VANISHED => Some(Observation::broken(
+            ),
+            run_function::NOT_STARTED => (
+                "FunctionOverrun",
+                format!(
+                    "program {} was not called: the programs before it took timeouts.functionSeconds ({}); allow more time",
+                    program.program, self.plan.function_seconds
+                ),
+            ),
+            _ if tolerated => return None,
+            run_function::VANISHED => (
                 "FunctionVanished",
                 format!(
-                    "job {job} started on the clone and is gone without an end in the history log: read logs joblog and history of this run for what it did; it was not started again, the clone is left as it is"
+                    "job {job} started on the clone and is gone without an end in the history log: read logs {log} and history of this run for what it did; it was not started again, {left}"
                 ),
-            )),
+            ),
             _ => {
-                let severity = said(run_function::ID, run_function::END_SEVERITY);
+                let severity = said(run_function::END_SEVERITY);
                 let tail = journal
                     .output(collect_logs::ID, collect_logs::FAILURE_TAIL)
                     .unwrap_or_default();
@@ -156,14 +189,15 @@ impl SettleStep {
                     .lines()
                     .last()
                     .unwrap_or("no error message in its job log");
-                Some(Observation::broken(
+                (
                     "FunctionFailed",
                     format!(
-                        "job {job} ended abnormally with severity {severity}: {last}; read log joblog of this run, the clone is left as it is"
+                        "job {job} ended abnormally with severity {severity}: {last}; read log {log} of this run, {left}"
                     ),
-                ))
+                )
             }
-        }
+        };
+        Some(Failure::new(reason, text))
     }
 
     async fn measured(
@@ -198,7 +232,7 @@ impl SettleStep {
         if errors > 0 {
             out.insert(
                 format!("{WARNING_FACT}errors"),
-                format!("{errors} messages of the function's job reach errorSeverity: read log joblog of this run"),
+                format!("{errors} messages of the function's jobs reach errorSeverity: read log joblog of this run"),
             );
         }
         Ok(out)

@@ -98,9 +98,9 @@ impl StopClone {
         ))
     }
 
-    /// Only a run that does not start the clone may leave it alone.
+    /// Only a run that neither starts the clone nor maps to it may leave it alone.
     async fn not_attached(&self, context: &StepContext<'_>) -> Result<bool, Stop> {
-        if self.plan.starts_clone() {
+        if self.plan.uses_clone() {
             return Ok(false);
         }
         let wanted = self.plan.wanted(&gate::targets(context)?);

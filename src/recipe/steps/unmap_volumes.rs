@@ -33,13 +33,13 @@ impl UnmapVolumes {
         volumes::settle(context, &self.plan, ID, judged).await
     }
 
-    /// What else is on the clone. A run that starts the clone needs it alone; any other leaves the rest as it is.
+    /// What else is on the clone. A run that starts the clone or maps to it needs it alone; any other leaves the rest as it is.
     async fn others(
         &self,
         context: &StepContext<'_>,
         state: &VirtualIoState,
     ) -> Result<Foreign, Stop> {
-        if !self.plan.starts_clone() {
+        if !self.plan.uses_clone() {
             return Ok(Foreign::default());
         }
         let own = gate::targets(context)?;

@@ -21,7 +21,7 @@ pub(super) const ATTACHED: &str = "attached";
 /// Whether this run, a HOLD or the end of an image, has nothing to do with the clone's partition, because none of its targets was attached to it when
 /// the run decided what it locks (`product.md` § 7.7). The journal keeps the answer: from step 2 on it never changes.
 pub(super) fn leaves_clone_alone(journal: &Journal, plan: &Plan) -> bool {
-    !plan.starts_clone() && detached(journal)
+    !plan.uses_clone() && detached(journal)
 }
 
 /// No target was attached to the clone when the run looked.

@@ -81,6 +81,56 @@ fn every_name_of_a_list_is_a_step_of_that_name() {
     }
 }
 
+/// Names and lists of runs with surroundings are frozen like those of the recipes (rule 11).
+#[test]
+fn the_list_of_every_kind_of_surroundings() {
+    use super::surroundings::{surrounded, with};
+    let hold = |after| with("HOLD", serde_json::json!({"after": after}));
+    let user = |after| with("USER", serde_json::json!({"after": after}));
+    let plans = [
+        surrounded(),
+        hold(serde_json::json!({"map": true})),
+        user(serde_json::json!({"clone": "PowerOff"})),
+        user(serde_json::json!({"clone": "PowerOff", "image": "End", "onFailure": "Apply"})),
+        user(serde_json::json!({"image": "End"})),
+    ];
+    let mut text = String::new();
+    for plan in plans {
+        let recipe = build(&plan, world().sink());
+        let steps: Vec<&str> = recipe.steps.iter().map(|s| s.id()).collect();
+        let (_, added) = steps.split_at(4);
+        writeln!(text, "{}: … {}", recipe.name, added.join(" ")).expect("a string grows");
+    }
+    insta::assert_snapshot!(text, @r"
+    user-overwrite-vscsi-v1-p2-before-freeze1-after-resume1-clone-ready1-before-function1-after-function1-always1: … end-image before-freeze prepare-copy suspend-source start-copy resume-source after-resume map-volumes start-clone await-clone clone-ready before-function run-function run-function-2 after-function collect-logs always settle
+    hold-overwrite-vscsi-v1-map: … end-image prepare-copy suspend-source start-copy resume-source map-volumes settle
+    user-overwrite-vscsi-v1-power-off-clone: … end-image prepare-copy suspend-source start-copy resume-source map-volumes start-clone await-clone run-function collect-logs settle power-off-clone
+    user-overwrite-vscsi-v1-power-off-clone-unmap-after-end-copy: … end-image prepare-copy suspend-source start-copy resume-source map-volumes start-clone await-clone run-function collect-logs settle power-off-clone unmap-after end-copy
+    user-overwrite-vscsi-v1-end-copy: … end-image prepare-copy suspend-source start-copy resume-source map-volumes start-clone await-clone run-function collect-logs settle end-copy
+    ");
+}
+
+/// Every place of a list has a step and a name of its own up to the schema's bounds.
+#[test]
+fn sixteen_programs_and_sixteen_hooks_are_that_many_steps_and_jobs() {
+    use super::surroundings::with;
+    let program = serde_json::json!({"program": "CLNLIB/MYSAVE"});
+    let hook = serde_json::json!({"at": "AfterFunction", "program": "CLNLIB/HOOK"});
+    let plan = with(
+        "USER",
+        serde_json::json!({
+            "user": {"programs": vec![program; 16]}, "hooks": vec![hook; 16],
+        }),
+    );
+    let recipe = build(&plan, world().sink());
+    assert_eq!(recipe.steps.len(), 15 + 15 + 16);
+    let names: std::collections::BTreeSet<&str> = recipe.steps.iter().map(|s| s.id()).collect();
+    assert_eq!(names.len(), recipe.steps.len());
+    let jobs: std::collections::BTreeSet<String> = plan.job_names().collect();
+    assert_eq!(jobs.len(), 32);
+    assert!(jobs.iter().all(|j| j.starts_with("C1_16") && j.len() <= 10));
+}
+
 #[test]
 fn the_window_steps_stand_together_and_only_they_are_of_the_window() {
     let recipe = build(&plan("USER"), world().sink());

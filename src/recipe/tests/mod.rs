@@ -11,6 +11,7 @@ mod obligations;
 mod parameters;
 mod power;
 mod settle;
+mod surroundings;
 mod turns;
 mod verify;
 mod virtual_io;

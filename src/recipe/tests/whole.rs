@@ -20,6 +20,8 @@ struct Calm {
     now: Mutex<DateTime<Utc>>,
     /// The Leases cannot be pinned.
     no_pins: bool,
+    /// Locks given back, with the step the run was at.
+    released: Mutex<Vec<(LockKind, String)>>,
 }
 
 #[async_trait]
@@ -44,7 +46,11 @@ impl Locks for Calm {
     async fn lost(&self, _kind: LockKind) -> Result<bool, StoreError> {
         Ok(false)
     }
-    async fn release(&self, _kind: LockKind) -> Result<(), StoreError> {
+    async fn release(&self, kind: LockKind) -> Result<(), StoreError> {
+        let journal = self.load().await?;
+        let at = journal.current().and_then(|at| journal.steps.get(at));
+        let at = at.map_or_else(|| "end".to_owned(), |e| e.name.clone());
+        self.released.lock().expect("held shortly").push((kind, at));
         Ok(())
     }
     async fn own_image(&self) -> Result<Option<String>, StoreError> {
@@ -89,20 +95,33 @@ impl Fence for Calm {
 
 /// Runs the recipe to its end; the clone's ready record appears while it is waited for.
 pub(super) async fn run(world: &World, plan: &Plan) -> Journal {
-    match run_until(world, plan, false).await {
-        Pass::Final(journal) => *journal,
-        other => panic!("{other:?}"),
+    run_watching_locks(world, plan).await.0
+}
+
+/// As [`run`], with the locks that were given back and where.
+pub(super) async fn run_watching_locks(
+    world: &World,
+    plan: &Plan,
+) -> (Journal, Vec<(LockKind, String)>) {
+    match watched(world, plan, false).await {
+        (Pass::Final(journal), released) => (*journal, released),
+        (other, _) => panic!("{other:?}"),
     }
 }
 
-/// The same, to the first pass that cannot go on.
+/// As [`run`], to the first pass that cannot go on.
 pub(super) async fn run_until(world: &World, plan: &Plan, no_pins: bool) -> Pass {
+    watched(world, plan, no_pins).await.0
+}
+
+async fn watched(world: &World, plan: &Plan, no_pins: bool) -> (Pass, Vec<(LockKind, String)>) {
     let recipe = build(plan, world.sink());
     let names: Vec<&str> = recipe.steps.iter().map(|s| s.id()).collect();
     let calm = Calm {
         journal: Mutex::new(Journal::open(&recipe.name, TOKEN, &names)),
         now: Mutex::new(start()),
         no_pins,
+        released: Mutex::default(),
     };
     let site = world.site();
     let engine = Engine {
@@ -125,7 +144,10 @@ pub(super) async fn run_until(world: &World, plan: &Plan, no_pins: bool) -> Pass
                 }
                 calm.sleep(wait).await;
             }
-            ended => return ended,
+            ended => {
+                let released = calm.released.lock().expect("held shortly").clone();
+                return (ended, released);
+            }
         }
     }
     panic!("no end: {:#?}", calm.load().await);

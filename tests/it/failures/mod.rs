@@ -9,4 +9,5 @@ mod freeze;
 mod preconditions;
 mod reach;
 pub mod stage;
+pub mod surroundings;
 mod the_clone;

@@ -3,6 +3,7 @@
 //! kill fell into the freeze window; then the run fails `WindowInterrupted`. Production runs in any case.
 
 use crate::failures::stage::{End, HOLD, SCALE, Stage, USER, environments};
+use crate::failures::surroundings::{programs, surrounded};
 use crate::support::kube::shared;
 use futures::StreamExt;
 use ibmi_clone_operator::api::CloneRun;
@@ -24,6 +25,13 @@ use tokio::process::{Child, Command};
 const AT_ONCE: usize = 6;
 /// Beside the steps: as soon as the journal says that the window is open.
 const WINDOW: &str = "(open window)";
+
+/// What the environment adds to the recipe's list.
+#[derive(Debug, Clone, Copy)]
+enum Around {
+    Nothing,
+    HooksAndEnd,
+}
 
 /// What a kill led to.
 struct Row {
@@ -65,11 +73,33 @@ fn step_of(run: &CloneRun) -> String {
     status.and_then(|s| s.step.clone()).unwrap_or_default()
 }
 
-async fn case(environment: &'static str, at: &'static str) -> Option<Row> {
+async fn case(environment: &'static str, at: &'static str, around: Around) -> Option<Row> {
     let kubeconfig = shared().await?.kubeconfig().to_owned();
     // The window is long enough to be hit.
-    let devices = |w: &mut WorldFile| w.knobs.start_copy_milliseconds = 30_000;
-    let change = environments(|s| s["freeze"] = json!({"maxSeconds": 240}));
+    let devices = |w: &mut WorldFile| {
+        w.knobs.start_copy_milliseconds = 30_000;
+        programs(w);
+    };
+    let change = environments(|s| {
+        s["freeze"] = json!({"maxSeconds": 240});
+        match around {
+            Around::Nothing => {}
+            Around::HooksAndEnd => {
+                surrounded(s);
+                s["after"] = json!({"clone": "PowerOff", "image": "End"});
+            }
+        }
+    });
+    // Only the tested one: `after` is not for the other's function.
+    let change = |object: &mut serde_json::Value| {
+        let other =
+            object["kind"] == "CloneEnvironment" && object["metadata"]["name"] != environment;
+        if other {
+            *object = serde_json::Value::Null;
+        } else {
+            change(object);
+        }
+    };
     let stage = Stage::without_operator(devices, change).await?;
     let mut process = operator(&stage, &kubeconfig);
     stage.ready(environment).await;
@@ -105,9 +135,23 @@ async fn case(environment: &'static str, at: &'static str) -> Option<Row> {
         copies,
         row.line()
     );
+    let twice = twice(&stage);
+    assert!(twice.is_empty(), "{environment}: {twice:?}, {}", row.line());
     drop(next);
     stage.unharmed_but(&[ViolationKind::SessionLeaked]).await;
     Some(row)
+}
+
+/// Jobs that were submitted more than once.
+fn twice(stage: &Stage) -> Vec<String> {
+    let effects = stage.world(|w| w.ledger.effects.clone());
+    let jobs = effects
+        .into_iter()
+        .filter(|(kind, _)| kind.contains(".job.C"));
+    let twice = jobs.filter(|(_, count)| *count > 1);
+    twice
+        .map(|(kind, count)| format!("{kind} {count}"))
+        .collect()
 }
 
 /// Waits until the run is there. Between the opening and the closing write of the window the journal tells nothing, but
@@ -151,9 +195,12 @@ async fn every_step(environment: &'static str, function: Function) {
         Mapping::Vscsi,
     );
     let kills = steps.unwrap().iter().copied().chain([WINDOW]);
-    let kills: Vec<&'static str> = kills.collect();
+    killed_at(environment, kills.collect(), Around::Nothing).await;
+}
+
+async fn killed_at(environment: &'static str, kills: Vec<&'static str>, around: Around) {
     let rows: Vec<Option<Row>> = futures::stream::iter(kills)
-        .map(|at| case(environment, at))
+        .map(|at| case(environment, at, around))
         .buffered(AT_ONCE)
         .collect()
         .await;
@@ -186,4 +233,22 @@ async fn killed_at_each_step_of_a_hold_run() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_at_each_step_of_a_user_run() {
     every_step(USER, Function::User).await;
+}
+
+/// Hooks are jobs of production and of the clone: none may be called twice, and none be forgotten.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_at_each_hook_and_at_what_comes_after() {
+    let kills = vec![
+        "before-freeze",
+        "after-resume",
+        "clone-ready",
+        "run-function-2",
+        "after-function",
+        "always",
+        "power-off-clone",
+        "unmap-after",
+        "end-copy",
+        WINDOW,
+    ];
+    killed_at(USER, kills, Around::HooksAndEnd).await;
 }

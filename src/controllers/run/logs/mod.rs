@@ -43,9 +43,24 @@ const ROOM_TRIES: u32 = 6;
 const ROOM_PAUSE: Duration = Duration::from_millis(500);
 
 /// Every kind, in the order in which they are shown.
-pub const KINDS: [LogKind; 4] = [
+pub const KINDS: [LogKind; 19] = [
     LogKind::Steps,
     LogKind::JobLog,
+    LogKind::JobLogOf(2),
+    LogKind::JobLogOf(3),
+    LogKind::JobLogOf(4),
+    LogKind::JobLogOf(5),
+    LogKind::JobLogOf(6),
+    LogKind::JobLogOf(7),
+    LogKind::JobLogOf(8),
+    LogKind::JobLogOf(9),
+    LogKind::JobLogOf(10),
+    LogKind::JobLogOf(11),
+    LogKind::JobLogOf(12),
+    LogKind::JobLogOf(13),
+    LogKind::JobLogOf(14),
+    LogKind::JobLogOf(15),
+    LogKind::JobLogOf(16),
     LogKind::History,
     LogKind::Devices,
 ];
@@ -62,6 +77,8 @@ pub struct RunLogs {
     owner: Option<OwnerReference>,
     labels: BTreeMap<String, String>,
     max_bytes: usize,
+    /// Jobs of the function: they share what the job logs may take.
+    programs: usize,
 }
 
 impl RunLogs {
@@ -79,14 +96,22 @@ impl RunLogs {
             owner: run.controller_owner_ref(&()),
             labels,
             max_bytes: usize::try_from(max_bytes).unwrap_or_default(),
+            programs: 1,
         }
+    }
+
+    /// With so many job logs instead of one.
+    #[must_use]
+    pub fn with_programs(mut self, programs: usize) -> Self {
+        self.programs = programs.max(1);
+        self
     }
 
     /// Share of one kind in the run's budget: fixed, so that the same lines give the same objects whatever was stored
     /// before.
     fn budget(&self, kind: LogKind) -> usize {
         match kind {
-            LogKind::JobLog => self.max_bytes / 2,
+            LogKind::JobLog | LogKind::JobLogOf(_) => self.max_bytes / 2 / self.programs,
             LogKind::History => self.max_bytes / 4,
             LogKind::Steps | LogKind::Devices => self.max_bytes / 8,
         }
@@ -128,18 +153,21 @@ impl RunLogs {
     /// # Errors
     /// When the API server cannot be asked.
     pub async fn stored(&self) -> Result<Vec<LogRef>, StoreError> {
-        let mut refs = Vec::new();
-        for kind in KINDS {
-            if let Some(summary) = self.has(kind).await? {
-                refs.push(LogRef {
-                    kind: kind.as_str().to_owned(),
-                    config_map: summary.config_map,
-                    parts: summary.parts,
-                    lines: summary.lines,
-                });
-            }
-        }
-        Ok(refs)
+        let selector = format!("{RUN_LABEL}={},{LOG_LABEL}", self.run);
+        let parameters = ListParams::default().labels(&selector);
+        let found = call(self.maps.list_metadata(&parameters)).await?;
+        let stored = |kind: LogKind| {
+            let first = part_name(&self.run, kind, 1);
+            let map = found.iter().find(|m| m.name_any() == first)?;
+            let summary = summary_of(map).filter(|_| self.is_mine(map))?;
+            Some(LogRef {
+                kind: kind.as_str().to_owned(),
+                config_map: summary.config_map,
+                parts: summary.parts,
+                lines: summary.lines,
+            })
+        };
+        Ok(KINDS.into_iter().filter_map(stored).collect())
     }
 
     fn map(&self, kind: LogKind, part: usize, packed: &Packed) -> ConfigMap {
@@ -214,6 +242,13 @@ impl RunLogs {
         )))
     }
 
+    /// A map of an earlier run of the same name is about to be collected: it is not this run's log.
+    fn is_mine(&self, map: &impl ResourceExt) -> bool {
+        let uid = self.owner.as_ref().map(|o| o.uid.as_str());
+        let owners = map.owner_references();
+        owners.iter().any(|o| Some(o.uid.as_str()) == uid)
+    }
+
     /// Removes what is stored of a kind, the first part first: without it the log counts as absent.
     async fn remove(&self, kind: LogKind) -> Result<(), StoreError> {
         let selector = format!("{RUN_LABEL}={},{LOG_LABEL}={}", self.run, kind.as_str());
@@ -240,7 +275,7 @@ fn is_refusal(code: u16) -> bool {
     matches!(code, 403 | 413 | 422)
 }
 
-pub(super) fn summary_of(map: &ConfigMap) -> Option<LogSummary> {
+pub(super) fn summary_of(map: &impl ResourceExt) -> Option<LogSummary> {
     let notes = map.annotations();
     Some(LogSummary {
         config_map: map.name_any(),
@@ -293,14 +328,8 @@ impl LogSink for RunLogs {
     async fn has(&self, kind: LogKind) -> Result<Option<LogSummary>, StoreError> {
         let name = part_name(&self.run, kind, 1);
         let found = call(self.maps.get_opt(&name)).await?;
-        // A map of an earlier run of the same name is about to be collected: it is not this run's log.
-        let uid = self.owner.as_ref().map(|o| o.uid.as_str());
         Ok(found
-            .filter(|m| {
-                m.owner_references()
-                    .iter()
-                    .any(|o| Some(o.uid.as_str()) == uid)
-            })
+            .filter(|m| self.is_mine(m))
             .as_ref()
             .and_then(summary_of))
     }

@@ -1,0 +1,600 @@
+//! Several programs, hooks, and what becomes of clone and image: whole runs over the fake site, and single steps.
+
+use super::super::Plan;
+use super::super::fakes::*;
+use super::whole::{effects, run, run_watching_locks};
+use super::{step, step_of};
+use crate::engine::journal::{EntryState, Journal, ObligationKind, Phase};
+use crate::engine::ports::{Met, Settle};
+use crate::engine::step::{LockKind, Observation, StepContext};
+use crate::recipe::LogKind;
+use crate::recipe::settle::SettleRun;
+use crate::site::{CopyPhase, JobName, JobState, JobStatus, PartitionState};
+use chrono::TimeDelta;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// The sample environment with fields of its spec set.
+pub(super) fn with(function: &str, fields: Value) -> Plan {
+    let (spec, facts) = sample(function);
+    let mut spec = serde_json::to_value(spec).expect("plain JSON");
+    for (key, value) in fields.as_object().expect("an object") {
+        spec[key] = value.clone();
+    }
+    let spec = serde_json::from_value(spec).expect("a valid environment");
+    Plan::new(&spec, facts).expect("a plan")
+}
+
+fn hook(at: &str, on_error: &str) -> Value {
+    let program = format!(
+        "CLNLIB/{}",
+        at.to_uppercase().chars().take(10).collect::<String>()
+    );
+    json!({"at": at, "program": program, "onError": on_error})
+}
+
+fn hooks(on_error: &str) -> Value {
+    let points = [
+        "BeforeFreeze",
+        "AfterResume",
+        "CloneReady",
+        "BeforeFunction",
+        "AfterFunction",
+        "Always",
+    ];
+    points.iter().map(|at| hook(at, on_error)).collect()
+}
+
+fn two(first: &str) -> Value {
+    json!({"programs": [
+        {"program": "CLNLIB/ONE", "onError": first}, {"program": "CLNLIB/TWO"},
+    ]})
+}
+
+/// Two programs and a hook at every point.
+pub(super) fn surrounded() -> Plan {
+    with("USER", json!({"user": two("Stop"), "hooks": hooks("Fail")}))
+}
+
+fn living() -> World {
+    let world = world();
+    world.set().alive = true;
+    world
+}
+
+fn submitted(world: &World) -> Vec<String> {
+    let sent = effects(world).into_iter();
+    sent.filter_map(|s| {
+        let (system, rest) = s.split_once(": submit ")?;
+        Some(format!("{system} {}", rest.split(' ').next()?))
+    })
+    .collect()
+}
+
+fn state(journal: &Journal, step: &str) -> EntryState {
+    journal.entry(step).expect("a step of the run").state
+}
+
+fn reason(journal: &Journal) -> (Phase, &str) {
+    let verdict = journal.verdict.as_ref().expect("a verdict");
+    (verdict.phase, verdict.reason.as_str())
+}
+
+#[tokio::test]
+async fn hooks_and_programs_are_submitted_once_each_in_order_on_their_systems() {
+    let world = living();
+    let (journal, released) = run_watching_locks(&world, &surrounded()).await;
+    assert_eq!(journal.phase, Phase::Succeeded, "{:#?}", journal.verdict);
+    let jobs = [
+        "source C1_16_H",
+        "source C1_16_I",
+        "clone C1_16_J",
+        "clone C1_16_K",
+        "clone C1_16",
+        "clone C1_16_2",
+        "clone C1_16_L",
+        "source C1_16_M",
+    ];
+    assert_eq!(submitted(&world), jobs);
+    // Nothing of them lies inside the freeze.
+    let sent = effects(&world);
+    let at = |what: &str| sent.iter().position(|s| s.contains(what)).expect("sent");
+    assert!(at("submit C1_16_H") < at("FRCWRT") && at("FRCWRT") < at("suspend"));
+    assert!(at("resume *SYSBAS") < at("submit C1_16_I"));
+    assert_eq!(at("resume IASP1"), at("suspend IASP1") + 4, "{sent:#?}");
+    // Production's lock is kept until the AfterResume hook has ended.
+    let source = released.iter().find(|(kind, _)| *kind == LockKind::Source);
+    assert_eq!(source.map(|(_, at)| at.as_str()), Some("map-volumes"));
+    assert!(journal.steps.iter().all(|e| e.attempts <= 1));
+    let logs: Vec<&str> = world.set().logs.keys().map(|k| k.as_str()).collect();
+    assert_eq!(logs, ["steps", "joblog", "joblog-2", "history"]);
+}
+
+#[tokio::test]
+async fn a_run_without_hooks_gives_productions_lock_back_right_after_the_freeze() {
+    let world = living();
+    let (_, released) = run_watching_locks(&world, &plan("USER")).await;
+    assert_eq!(
+        released.first(),
+        Some(&(LockKind::Source, "map-volumes".to_owned()))
+    );
+}
+
+#[tokio::test]
+async fn a_program_that_fails_stops_those_behind_it_unless_it_says_continue() {
+    for (on_error, outcome, calls) in [
+        ("Stop", (Phase::Failed, "FunctionFailed"), 1),
+        ("Continue", (Phase::Warning, "CompletedWithWarnings"), 2),
+    ] {
+        let world = living();
+        world.system("clone", |s| assert!(s.fails.insert("C1_16".into())));
+        let journal = run(&world, &with("USER", json!({"user": two(on_error)}))).await;
+        assert_eq!(reason(&journal), outcome, "{on_error}");
+        assert_eq!(submitted(&world).len(), calls, "{on_error}");
+        let text = &journal.verdict.as_ref().expect("a verdict").message;
+        assert!(text.contains("C1_16"), "{text}");
+        assert_eq!(state(&journal, "collect-logs"), EntryState::Done);
+    }
+}
+
+#[tokio::test]
+async fn the_second_program_that_fails_is_the_one_the_verdict_names() {
+    let world = living();
+    world.system("clone", |s| assert!(s.fails.insert("C1_16_2".into())));
+    let journal = run(&world, &with("USER", json!({"user": two("Stop")}))).await;
+    assert_eq!(reason(&journal), (Phase::Failed, "FunctionFailed"));
+    let text = &journal.verdict.as_ref().expect("a verdict").message;
+    assert!(
+        text.contains("C1_16_2") && text.contains("joblog-2"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn function_seconds_bound_all_programs_together() {
+    let mut plan = with("USER", json!({"user": two("Continue")}));
+    plan.function_seconds = 300;
+    let plan = Arc::new(plan);
+    let world = world();
+    let second = step_of(&plan, "run-function-2", &world);
+    let mut journal = two_programs(&plan, &world);
+    done(&mut journal, "run-function", &[("result", "ok")]);
+    entry(&mut journal, "run-function").start = Some(crate::engine::time::Timestamp::new(start()));
+    let early = start() + TimeDelta::seconds(299);
+    assert_eq!(
+        world.look_at(&*second, &journal, early).await,
+        Observation::Absent
+    );
+    let late = start() + TimeDelta::seconds(300);
+    let out = facts_of(world.look_at(&*second, &journal, late).await);
+    assert_eq!(out["result"], "notStarted");
+    // One that runs is left alone when the common time is over.
+    intended(&mut journal, "run-function-2", 1);
+    entry(&mut journal, "run-function-2").start = Some(crate::engine::time::Timestamp::new(early));
+    world.system("clone", |s| s.job = job("C1_16_2", JobState::Active));
+    let out = facts_of(world.look_at(&*second, &journal, late).await);
+    assert_eq!(out["result"], "overrun");
+}
+
+fn two_programs(plan: &Plan, world: &World) -> Journal {
+    let recipe = super::super::build(plan, world.sink());
+    let names: Vec<&str> = recipe.steps.iter().map(|s| s.id()).collect();
+    Journal::open(&recipe.name, TOKEN, &names)
+}
+
+fn job(name: &str, state: JobState) -> Option<JobStatus> {
+    Some(JobStatus {
+        name: JobName::new(format!("123456/CLN/{name}")),
+        state,
+        active_milliseconds: Some(1000),
+    })
+}
+
+#[tokio::test]
+async fn nothing_is_called_beside_a_program_that_may_still_run() {
+    let plan = Arc::new(with("USER", json!({"user": two("Continue")})));
+    let world = world();
+    let second = step_of(&plan, "run-function-2", &world);
+    let mut journal = two_programs(&plan, &world);
+    for result in ["overrun", "left", "notStarted"] {
+        done(&mut journal, "run-function", &[("result", result)]);
+        let seen = world.look(&*second, &journal).await;
+        assert!(
+            matches!(seen, Observation::NotNeeded(_)),
+            "{result}: {seen:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_hook_that_fails_fails_the_run_where_it_stands_and_production_gets_its_after_resume() {
+    let world = living();
+    world.system("source", |s| assert!(s.fails.insert("C1_16_H".into())));
+    let journal = run(&world, &surrounded()).await;
+    assert_eq!(reason(&journal), (Phase::Failed, "HookFailed"));
+    let sent = effects(&world);
+    assert!(
+        !sent
+            .iter()
+            .any(|s| s.starts_with("suspend") || s == "prepare")
+    );
+    // AfterResume is owed, Always is always.
+    let jobs = ["source C1_16_H", "source C1_16_I", "source C1_16_M"];
+    assert_eq!(submitted(&world), jobs);
+    assert_eq!(journal.open_obligations().count(), 0);
+    assert_eq!(state(&journal, "always"), EntryState::Done);
+}
+
+#[tokio::test]
+async fn a_hook_with_continue_that_fails_makes_a_warning() {
+    for name in [
+        "C1_16_H", "C1_16_I", "C1_16_J", "C1_16_K", "C1_16_L", "C1_16_M",
+    ] {
+        let world = living();
+        for system in ["source", "clone"] {
+            world.system(system, |s| assert!(s.fails.insert(name.into())));
+        }
+        let plan = with(
+            "USER",
+            json!({"user": two("Stop"), "hooks": hooks("Continue")}),
+        );
+        let journal = run(&world, &plan).await;
+        assert_eq!(
+            journal.phase,
+            Phase::Warning,
+            "{name}: {:#?}",
+            journal.verdict
+        );
+        let warning = &journal.warnings[0];
+        assert!(
+            warning.contains(name) && warning.contains("CLNLIB/"),
+            "{warning}"
+        );
+        assert_eq!(submitted(&world).len(), 8, "{name}");
+    }
+}
+
+/// The logs of the function are worth more than a quick verdict.
+#[tokio::test]
+async fn an_after_function_hook_that_fails_fails_the_run_after_the_logs_are_kept() {
+    let world = living();
+    world.system("clone", |s| assert!(s.fails.insert("C1_16_L".into())));
+    let journal = run(&world, &surrounded()).await;
+    assert_eq!(reason(&journal), (Phase::Failed, "HookFailed"));
+    assert_eq!(state(&journal, "collect-logs"), EntryState::Done);
+    assert!(world.set().logs.contains_key(&LogKind::JobLogOf(2)));
+    assert_eq!(state(&journal, "settle"), EntryState::Failed);
+}
+
+#[tokio::test]
+async fn an_after_function_hook_comes_after_a_failed_function_and_not_beside_one_that_runs() {
+    let world = living();
+    world.system("clone", |s| assert!(s.fails.insert("C1_16".into())));
+    let journal = run(&world, &surrounded()).await;
+    assert_eq!(reason(&journal), (Phase::Failed, "FunctionFailed"));
+    assert_eq!(state(&journal, "run-function-2"), EntryState::Skipped);
+    assert_eq!(state(&journal, "after-function"), EntryState::Done);
+    let world = living();
+    world.system("clone", |s| assert!(s.hangs.insert("C1_16".into())));
+    let mut plan = surrounded();
+    plan.function_seconds = 300;
+    let journal = run(&world, &plan).await;
+    assert_eq!(reason(&journal), (Phase::Failed, "FunctionOverrun"));
+    assert_eq!(state(&journal, "after-function"), EntryState::Skipped);
+}
+
+#[tokio::test]
+async fn a_hook_that_takes_too_long_is_left_alone_and_counts_as_failed() {
+    let world = living();
+    world.system("clone", |s| assert!(s.hangs.insert("C1_16_J".into())));
+    let journal = run(&world, &surrounded()).await;
+    assert_eq!(reason(&journal), (Phase::Failed, "HookFailed"));
+    let text = &journal.verdict.as_ref().expect("a verdict").message;
+    assert!(
+        text.contains("limitSeconds (600)") && text.contains("CLNLIB/CLONEREADY"),
+        "{text}"
+    );
+    assert!(!submitted(&world).contains(&"clone C1_16".to_owned()));
+}
+
+fn owing(plan: &Plan, world: &World) -> Journal {
+    let mut journal = two_programs(plan, world);
+    intended(&mut journal, "before-freeze", 1);
+    let now = crate::engine::time::Timestamp::new(start());
+    journal.incur(ObligationKind::RunAfterResume, "before-freeze", now);
+    journal
+}
+
+async fn meet(world: &World, plan: &Plan, journal: &Journal) -> (bool, String) {
+    let site = world.site();
+    let context = StepContext {
+        site: &site,
+        journal,
+        now: start() + TimeDelta::minutes(5),
+    };
+    let settle = SettleRun::new(Arc::new(plan.clone()));
+    match settle.meet(ObligationKind::RunAfterResume, &context).await {
+        Ok(Met::Yes(how)) => (true, how),
+        Ok(Met::NotYet(what)) => (false, what),
+        Err(error) => (false, error.to_string()),
+    }
+}
+
+/// An application that is started while the hook that stops it still runs would stay stopped.
+#[tokio::test]
+async fn after_resume_never_overtakes_a_before_freeze_hook_that_still_runs() {
+    let world = world();
+    let plan = surrounded();
+    let journal = owing(&plan, &world);
+    world.system("source", |s| s.job = job("C1_16_H", JobState::Active));
+    let (met, text) = meet(&world, &plan, &journal).await;
+    assert!(
+        !met && text.contains("wait for hook BeforeFreeze"),
+        "{text}"
+    );
+    let step = step_of(&Arc::new(plan.clone()), "after-resume", &world);
+    waiting(world.look(&*step, &journal).await);
+    assert!(submitted(&world).is_empty());
+    let over = JobState::Ended {
+        normal: true,
+        severity: 0,
+    };
+    world.system("source", |s| s.job = job("C1_16_H", over));
+    let (met, text) = meet(&world, &plan, &journal).await;
+    assert!(!met && text.contains("was submitted"), "{text}");
+    assert_eq!(submitted(&world), ["source C1_16_I"]);
+}
+
+#[tokio::test]
+async fn after_resume_waits_for_the_resume_and_is_not_needed_when_nothing_was_begun() {
+    let world = world();
+    let plan = surrounded();
+    let mut journal = owing(&plan, &world);
+    let now = crate::engine::time::Timestamp::new(start());
+    journal.incur(ObligationKind::ResumeSource, "suspend-source", now);
+    let (met, text) = meet(&world, &plan, &journal).await;
+    assert!(!met && text.contains("resumed first"), "{text}");
+    journal.meet(ObligationKind::ResumeSource, now, "test");
+    entry(&mut journal, "before-freeze").attempts = 0;
+    let (met, _) = meet(&world, &plan, &journal).await;
+    assert!(met);
+    assert!(submitted(&world).is_empty());
+}
+
+#[tokio::test]
+async fn an_owed_after_resume_is_never_submitted_twice() {
+    let world = living();
+    let plan = surrounded();
+    let mut journal = owing(&plan, &world);
+    world.system("source", |s| assert!(s.hangs.insert("C1_16_I".into())));
+    assert!(!meet(&world, &plan, &journal).await.0);
+    assert!(!meet(&world, &plan, &journal).await.0);
+    // Gone from every job table, known to the history log.
+    world.system("source", |s| {
+        s.jobs.clear();
+        let name = "123456/CLN/C1_16_I";
+        s.history = vec![
+            message("CPF1124", 0, "2026-11-23-02.00.00.000000", name, "started"),
+            message(
+                "CPF1164",
+                0,
+                "2026-11-23-02.00.10.000000",
+                name,
+                "end code 0 .",
+            ),
+        ];
+    });
+    journal.obligations[0].attempts = 2;
+    assert!(meet(&world, &plan, &journal).await.0);
+    assert_eq!(submitted(&world).len(), 1);
+}
+
+#[tokio::test]
+async fn production_that_cannot_be_reached_keeps_after_resume_owed() {
+    let world = world();
+    let plan = surrounded();
+    let journal = owing(&plan, &world);
+    world.system("source", |s| s.session = Err(silent()));
+    assert!(!meet(&world, &plan, &journal).await.0);
+    // A stranger at production's address gets nothing.
+    world.system("source", |s| s.session = Ok(stranger()));
+    assert!(!meet(&world, &plan, &journal).await.0);
+    assert!(submitted(&world).is_empty());
+    // On the way of a good run the step fails instead of letting go, whatever onError says.
+    let plan = with("USER", json!({"hooks": hooks("Continue")}));
+    let step = step_of(&Arc::new(plan), "after-resume", &world);
+    world.system("source", |s| s.session = Err(silent()));
+    let mut journal = journal.clone();
+    entry(&mut journal, "after-resume").start = Some(crate::engine::time::Timestamp::new(start()));
+    let late = start() + TimeDelta::seconds(600);
+    let (reason, _) = broken(world.look_at(&*step, &journal, late).await);
+    assert_eq!(reason, "HookFailed");
+}
+
+fn stranger() -> crate::site::Session {
+    let world = world();
+    let mut session = world.set().systems["clone"]
+        .session
+        .clone()
+        .expect("answers");
+    session.system.identity = identity(9);
+    session
+}
+
+#[tokio::test]
+async fn hooks_of_the_clone_are_never_submitted_on_production() {
+    let world = world();
+    let step = step_of(&Arc::new(surrounded()), "clone-ready", &world);
+    world.system("clone", |s| {
+        s.session.as_mut().expect("answers").system.identity = identity(3);
+    });
+    let journal = two_programs(&surrounded(), &world);
+    assert_eq!(
+        broken(world.look(&*step, &journal).await).0,
+        "CloneIsProduction"
+    );
+    assert!(world.act(&*step, &journal).await.is_err());
+    assert!(world.sent().is_empty());
+}
+
+#[tokio::test]
+async fn a_failed_run_that_changed_nothing_calls_no_hook() {
+    let world = living();
+    world.set().inventory = Err(no());
+    let journal = run(&world, &surrounded()).await;
+    assert_eq!(journal.phase, Phase::Failed);
+    assert!(submitted(&world).is_empty());
+}
+
+const END: &str = r#"{"clone": "PowerOff", "image": "End"}"#;
+
+fn ending(on_failure: &str) -> Plan {
+    let mut after: Value = serde_json::from_str(END).expect("JSON");
+    after["onFailure"] = json!(on_failure);
+    with("USER", json!({"after": after}))
+}
+
+fn tail(world: &World, count: usize) -> Vec<String> {
+    let sent = effects(world);
+    sent[sent.len() - count..].to_vec()
+}
+
+#[tokio::test]
+async fn an_image_that_is_ended_is_ended_after_the_clone_is_off_and_unmapped() {
+    let world = living();
+    let journal = run(&world, &ending("Keep")).await;
+    assert_eq!(journal.phase, Phase::Succeeded, "{:#?}", journal.verdict);
+    assert_eq!(tail(&world, 3), ["power off", "unmap 2", "end copy"]);
+    assert!(journal.steps.iter().all(|e| e.attempts <= 1));
+}
+
+#[tokio::test]
+async fn a_failed_run_keeps_clone_and_image_unless_apply_is_written() {
+    for (on_failure, applied) in [("Keep", false), ("Apply", true)] {
+        let world = living();
+        world.set().function_ends_well = false;
+        let journal = run(&world, &ending(on_failure)).await;
+        assert_eq!(reason(&journal), (Phase::Failed, "FunctionFailed"));
+        let ended = tail(&world, 3) == ["power off", "unmap 2", "end copy"];
+        assert_eq!(ended, applied, "{on_failure}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_applied_while_the_function_or_a_hook_may_still_run() {
+    let world = living();
+    world.system("clone", |s| assert!(s.hangs.insert("C1_16".into())));
+    let mut plan = ending("Apply");
+    plan.function_seconds = 300;
+    let journal = run(&world, &plan).await;
+    assert_eq!(reason(&journal), (Phase::Failed, "FunctionOverrun"));
+    assert_eq!(state(&journal, "power-off-clone"), EntryState::Pending);
+    let mut plan = ending("Apply");
+    plan.hooks = surrounded().hooks;
+    let world = living();
+    world.system("clone", |s| assert!(s.hangs.insert("C1_16_J".into())));
+    let journal = run(&world, &plan).await;
+    assert_eq!(reason(&journal), (Phase::Failed, "HookFailed"));
+    assert_eq!(state(&journal, "power-off-clone"), EntryState::Pending);
+}
+
+/// A run that failed before its copy has nothing to end: what is on the targets is not its own.
+#[tokio::test]
+async fn apply_ends_only_what_this_run_has_made() {
+    let world = living();
+    world.set().copy_start = "";
+    let journal = run(&world, &ending("Apply")).await;
+    assert_eq!(journal.phase, Phase::Failed);
+    for step in ["power-off-clone", "unmap-after", "end-copy"] {
+        assert_eq!(state(&journal, step), EntryState::Pending, "{step}");
+    }
+}
+
+#[tokio::test]
+async fn the_clone_is_compared_with_production_before_it_is_switched_off_afterwards() {
+    let world = world();
+    let plan = Arc::new(ending("Apply"));
+    let off = step_of(&plan, "power-off-clone", &world);
+    let journal = two_programs(&plan, &world);
+    let production = world.set().source.as_ref().expect("answers").uuid.clone();
+    world.set().clone.as_mut().expect("answers").uuid = production;
+    assert_eq!(
+        broken(world.look(&*off, &journal).await).0,
+        "CloneIsProduction"
+    );
+    assert!(world.act(&*off, &journal).await.is_err());
+    assert!(world.sent().is_empty());
+}
+
+#[tokio::test]
+async fn another_copy_than_this_runs_is_never_ended_afterwards() {
+    let world = world();
+    let plan = Arc::new(ending("Keep"));
+    let step = step_of(&plan, "end-copy", &world);
+    let mut journal = two_programs(&plan, &world);
+    done(&mut journal, "start-copy", &[("started", "map0=1,map1=1")]);
+    world.set().copy = Ok(copy_state(CopyPhase::Copying, "7"));
+    let seen = world.look(&*step, &journal).await;
+    assert!(matches!(seen, Observation::NotNeeded(_)), "{seen:?}");
+    world.clone_state(PartitionState::NotActivated, "");
+    world.set().copy = Ok(copy_state(CopyPhase::Copying, "1"));
+    assert_eq!(world.look(&*step, &journal).await, Observation::Absent);
+    world.clone_state(PartitionState::Running, "");
+    assert_eq!(
+        broken(world.look(&*step, &journal).await).0,
+        "CloneStartedByOthers"
+    );
+}
+
+/// Ending a relation under a running clone is only harmless once everything is copied, and then it ends by itself.
+#[tokio::test]
+async fn a_full_copy_of_a_clone_that_keeps_running_is_waited_for_and_never_stopped() {
+    let world = world();
+    let mut plan = with("USER", json!({"after": {"image": "End"}}));
+    plan.copy_kind = crate::api::devices::CopyKind::Full;
+    let step = step_of(&Arc::new(plan.clone()), "end-copy", &world);
+    let mut journal = two_programs(&plan, &world);
+    done(&mut journal, "start-copy", &[("started", "map0=1,map1=1")]);
+    world.set().copy = Ok(copy_state(CopyPhase::Copying, "1"));
+    let text = waiting(world.look(&*step, &journal).await);
+    assert!(text.contains("0 %"), "{text}");
+    world.set().copy = Ok(copy_state(CopyPhase::Idle, "1"));
+    assert_eq!(world.look(&*step, &journal).await, Observation::done());
+    world.set().copy = Ok(copy_state(CopyPhase::Stopped, ""));
+    assert_eq!(
+        broken(world.look(&*step, &journal).await).0,
+        "CopyStoppedByOthers"
+    );
+    assert!(world.sent().is_empty());
+}
+
+#[tokio::test]
+async fn a_mapped_hold_stops_the_clone_maps_the_image_and_leaves_the_key_at_manual() {
+    let world = living();
+    world.set().virtual_io = Ok(paths(false));
+    let plan = with("HOLD", json!({"after": {"map": true}}));
+    assert!(plan.uses_clone() && !plan.starts_clone());
+    let journal = run(&world, &plan).await;
+    assert_eq!(journal.phase, Phase::Succeeded, "{:#?}", journal.verdict);
+    let sent = effects(&world);
+    assert!(sent.contains(&"power off".to_owned()), "{sent:?}");
+    assert_eq!(tail(&world, 2), ["map C1_V00 C1_V01", "key Manual"]);
+}
+
+#[test]
+fn job_queues_of_programs_and_hooks_of_the_clone_are_released_there_once_each() {
+    let mut plan = surrounded();
+    assert_eq!(plan.clone_queues(), ["QSYS/QSYSNOMAX"]);
+    plan.hooks[0].job_queue = "QGPL/ONPROD".into();
+    plan.hooks[2].job_queue = "QGPL/ONCLONE".into();
+    assert_eq!(plan.clone_queues(), ["QSYS/QSYSNOMAX", "QGPL/ONCLONE"]);
+}
+
+#[test]
+fn a_step_of_the_sample_is_found_under_its_name_only() {
+    let world = world();
+    assert_eq!(step("USER", "run-function", &world).id(), "run-function");
+    assert!(
+        crate::recipe::steps::step("clone-ready", &Arc::new(plan("USER")), &world.sink()).is_none()
+    );
+}
