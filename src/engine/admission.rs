@@ -80,7 +80,12 @@ impl Engine<'_> {
                 self.write(journal, next).await?;
                 Ok(Some(Flow::On))
             }
-            Acquired::All => Ok(None),
+            Acquired::All => {
+                if kept(Rule::LockBeforeEffect) {
+                    self.still_our_journal(journal).await?;
+                }
+                Ok(None)
+            }
             Acquired::Queued {
                 position,
                 blocked_by,
@@ -100,6 +105,14 @@ impl Engine<'_> {
                 .await
                 .map(Some),
         }
+    }
+
+    /// Free locks prove nothing to a process that was late: its run may have ended, and others after it. With the locks in
+    /// hand the journal is read again; from here on nobody else can have had them.
+    async fn still_our_journal(&self, journal: &Journal) -> Result<(), StoreError> {
+        let stored = self.store.load().await?;
+        let ours = stored.revision == journal.revision && stored.writer == journal.writer;
+        ours.then_some(()).ok_or(StoreError::Conflict)
     }
 
     /// Where the run waits is kept in the message of the first step that needs the lock: `position|blocked by`.

@@ -31,8 +31,11 @@ pub enum Choice {
 pub struct Setting {
     /// Which run each process moves; a run twice = an old leader that does not know of the new one.
     pub processes: &'static [usize],
-    /// Deaths in one history.
-    pub deaths: usize,
+    /// In every state each process also dies. What follows is not all interleavings again, but three orders: in turn,
+    /// and either one first.
+    pub deaths: bool,
+    /// Longest history; a run that waits writes its place in the queue without end.
+    pub longest: usize,
     /// The target set is pinned, until a person releases it.
     pub pinned: bool,
     /// The device refuses the first run's `arm` after all: it fails and still owes.
@@ -45,6 +48,7 @@ pub struct Setting {
 pub struct Found {
     pub states: usize,
     pub histories: usize,
+    /// Ends that were gone through after a death.
     pub deaths: usize,
     /// The first few, each with the choices that led there.
     pub violations: Vec<String>,
@@ -161,7 +165,7 @@ impl Bench {
     }
 
     /// Two histories with this in common go on in the same ways.
-    fn key(&self, deaths: usize) -> u64 {
+    fn key(&self) -> u64 {
         let state = self.lock();
         let mut hasher = DefaultHasher::new();
         format!("{:?}", state.journals).hash(&mut hasher);
@@ -169,15 +173,17 @@ impl Bench {
         state.done.hash(&mut hasher);
         state.armed.hash(&mut hasher);
         state.seen.hash(&mut hasher);
-        deaths.hash(&mut hasher);
         for (run, generation, running) in &self.processes {
             (run, generation, running.is_some()).hash(&mut hasher);
         }
         hasher.finish()
     }
 
-    /// Everybody in turn, until all have ended.
-    fn to_end(&mut self) {
+    /// Everybody in turn until all have ended, or one of them first for as long as it gets on.
+    fn to_end(&mut self, first: Option<usize>) {
+        if let Some(first) = first {
+            let _ = (0..PATIENCE / 10).all(|_| self.advance(first));
+        }
         for round in 0..PATIENCE {
             if round == UNTIL_RELEASED {
                 for lease in self.lock().leases.values_mut().filter(|l| l.pinned) {
@@ -231,7 +237,8 @@ fn poll(future: &mut Running) -> bool {
 pub fn old_leader_wakes(mutation: Mutation, first_only: bool) -> Found {
     let setting = Setting {
         processes: &[0, 0, 1],
-        deaths: 0,
+        deaths: false,
+        longest: usize::MAX,
         pinned: false,
         refused: false,
         mutation,
@@ -250,11 +257,11 @@ pub fn old_leader_wakes(mutation: Mutation, first_only: bool) -> Found {
                 break;
             }
             found.histories += 1;
-            if !seen.insert(bench.key(0)) {
+            if !seen.insert(bench.key()) {
                 continue;
             }
             while bench.advance(0) && bench.lock().violations.is_empty() && bench.goes_on(0) {}
-            bench.to_end();
+            bench.to_end(None);
             let broken = bench.judge(true).into_iter();
             let told = broken.map(|text| {
                 format!("{text}\n  stops after {stops_after}, wakes after {wakes_after}")
@@ -276,45 +283,67 @@ pub fn explore(setting: Setting, first_only: bool) -> Found {
     let mut seen: HashSet<u64> = HashSet::new();
     let mut todo: Vec<Vec<Choice>> = vec![Vec::new()];
     while let Some(history) = todo.pop() {
-        let mut bench = Bench::new(setting, &site);
-        if !history.iter().all(|choice| bench.choose(*choice)) {
+        let Some(mut bench) = after(setting, &site, &history) else {
             continue;
-        }
-        let deaths = history
-            .iter()
-            .filter(|c| !matches!(c, Choice::Move(_)))
-            .count();
+        };
         found.histories += 1;
-        if !seen.insert(bench.key(deaths)) {
+        if !seen.insert(bench.key()) {
             continue;
         }
-        found.deaths += usize::from(deaths > 0);
-        for at in 0..setting.processes.len() {
-            let mut next = vec![Choice::Move(at)];
-            if deaths < setting.deaths {
-                next.extend([Choice::Die(at), Choice::DieAtEffect(at)]);
-            }
-            for choice in next.into_iter().filter(|_| bench.alive(at)) {
-                let mut longer = history.clone();
-                longer.push(choice);
-                todo.push(longer);
-            }
-        }
+        let alive: Vec<usize> = (0..setting.processes.len())
+            .filter(|at| bench.alive(*at))
+            .collect();
         let mut broken = bench.judge(false);
         if broken.is_empty() {
-            bench.to_end();
+            bench.to_end(None);
             broken = bench.judge(true);
         }
-        let told = broken
-            .into_iter()
-            .map(|text| format!("{text}\n  after {}", shortly(&history)));
-        found.violations.extend(told.take(5));
+        found.note(broken, &history);
+        for at in alive.iter().copied().filter(|_| setting.deaths) {
+            for death in [Choice::Die(at), Choice::DieAtEffect(at)] {
+                let mut history = history.clone();
+                history.push(death);
+                for first in [None, Some(0), Some(1)] {
+                    let Some(mut bench) = after(setting, &site, &history) else {
+                        continue;
+                    };
+                    found.deaths += 1;
+                    bench.to_end(first);
+                    found.note(bench.judge(true), &history);
+                }
+            }
+        }
         if !found.violations.is_empty() && (first_only || found.violations.len() > 20) {
             break;
+        }
+        for at in alive
+            .into_iter()
+            .filter(|_| history.len() < setting.longest)
+        {
+            let mut longer = history.clone();
+            longer.push(Choice::Move(at));
+            todo.push(longer);
         }
     }
     found.states = seen.len();
     found
+}
+
+/// `None` = the last choice makes no sense after the others.
+fn after(setting: Setting, site: &Site, history: &[Choice]) -> Option<Bench> {
+    let mut bench = Bench::new(setting, site);
+    let possible = history.iter().all(|choice| bench.choose(*choice));
+    possible.then_some(bench)
+}
+
+impl Found {
+    fn note(&mut self, broken: Vec<String>, history: &[Choice]) {
+        let history = shortly(history);
+        let told = broken
+            .into_iter()
+            .map(|text| format!("{text}\n  after {history}"));
+        self.violations.extend(told.take(5));
+    }
 }
 
 /// `3x Move(1), 2x Move(0), Die(0)`.

@@ -6,7 +6,8 @@ use crate::engine::rules::{Rule, break_rule};
 
 const TWO_RUNS: Setting = Setting {
     processes: &[0, 1],
-    deaths: 0,
+    deaths: false,
+    longest: usize::MAX,
     pinned: false,
     refused: false,
     mutation: Mutation::None,
@@ -18,8 +19,8 @@ fn holds(what: &str, setting: Setting) {
 
 fn told(what: &str, found: Found) {
     println!(
-        "second crash matrix, {what}: {} states, {} of them after a death, {} histories",
-        found.states, found.deaths, found.histories
+        "second crash matrix, {what}: {} states by {} histories, {} ends after a death",
+        found.states, found.histories, found.deaths
     );
     let told = &found.violations;
     assert!(told.is_empty(), "{}", told.join("\n"));
@@ -34,10 +35,10 @@ fn two_runs_on_one_device_never_hold_it_together_and_both_end() {
 #[test]
 fn a_process_that_dies_anywhere_leaves_every_device_to_one_run() {
     let setting = Setting {
-        deaths: 1,
+        deaths: true,
         ..TWO_RUNS
     };
-    holds("two runs, one death", setting);
+    holds("two runs, a process dies", setting);
 }
 
 #[test]
@@ -59,6 +60,7 @@ fn a_run_that_fails_in_between_keeps_its_devices_until_it_owes_nothing() {
 fn nobody_touches_a_pinned_device_and_all_end_once_it_is_released() {
     let setting = Setting {
         pinned: true,
+        longest: 28,
         ..TWO_RUNS
     };
     holds("two runs, target set pinned", setting);
@@ -87,14 +89,15 @@ fn the_second_matrix_notices_a_broken_protocol() {
         (Mutation::ReleaseBeforeWrite, "was freed while"),
         (Mutation::FreedWhileOwing, "owes: true"),
         (Mutation::NoOrder, "does not end"),
-        (Mutation::BlindSeize, "was freed while"),
-        (Mutation::HolderNotAsked, "was freed while"),
+        (Mutation::BlindSeize, "run 0"),
+        (Mutation::HolderNotAsked, "run 0"),
     ] {
         let first = noticed(with(mutation));
         assert!(first.contains(words), "{mutation:?}: {first}");
     }
     let first = noticed(Setting {
         pinned: true,
+        longest: 28,
         ..with(Mutation::PinIgnored)
     });
     assert!(first.contains("pinned"), "{first}");
@@ -118,4 +121,13 @@ fn the_second_matrix_notices_when_a_run_ends_while_it_owes() {
     break_rule(None);
     let first = said(Mutation::None, found);
     assert!(first.contains("owes: true"), "{rule:?}: {first}");
+}
+
+#[test]
+fn the_second_matrix_notices_when_free_locks_are_taken_as_proof() {
+    break_rule(Some(Rule::LockBeforeEffect));
+    let found = old_leader_wakes(Mutation::None, true);
+    break_rule(None);
+    let first = said(Mutation::None, found);
+    assert!(first.contains("noted is None"), "{first}");
 }
