@@ -92,6 +92,15 @@ pub(super) async fn run_watching_locks(
     world: &World,
     plan: &Plan,
 ) -> (Journal, Vec<(LockKind, String)>) {
+    run_wishing(world, plan, |_| Cancel::No).await
+}
+
+/// As [`run_watching_locks`], with a person's wish, told from the journal.
+pub(super) async fn run_wishing(
+    world: &World,
+    plan: &Plan,
+    wish: impl Fn(&Journal) -> Cancel,
+) -> (Journal, Vec<(LockKind, String)>) {
     let recipe = build(plan, world.sink());
     let names: Vec<&str> = recipe.steps.iter().map(|s| s.id()).collect();
     let calm = Calm {
@@ -110,7 +119,8 @@ pub(super) async fn run_watching_locks(
         writer: "test",
     };
     for _ in 0..500 {
-        match engine.pass(Cancel::No).await {
+        let wish = wish(&calm.journal.lock().expect("held shortly").clone());
+        match engine.pass(wish).await {
             Pass::Again(wait, journal) => {
                 if journal
                     .entry("await-clone")
