@@ -124,8 +124,9 @@ impl Engine<'_> {
         if self.timestamp().since(verdict.at) > limit {
             return None;
         }
-        let steps = self.recipe.steps.iter().zip(&journal.steps);
-        let passed = |(step, entry): (&Box<dyn Step>, &Entry)| match entry.state {
+        let steps = self.recipe.steps.iter().map(AsRef::as_ref);
+        let steps = steps.zip(&journal.steps);
+        let passed = |(step, entry): (&dyn Step, &Entry)| match entry.state {
             EntryState::Done | EntryState::Skipped => true,
             EntryState::Pending | EntryState::Intended => step.forgone(),
             EntryState::Failed => false,

@@ -86,8 +86,8 @@ pub(super) fn hooks_at(plan: &Plan, point: HookPoint) -> Vec<(&'static str, usiz
 /// Point, name and place of the hook that a step of this name calls.
 pub(super) fn hook_of(plan: &Plan, name: &str) -> Option<(HookPoint, &'static str, usize)> {
     POINTS.into_iter().find_map(|point| {
-        let hooks = hooks_at(plan, point).into_iter();
-        let (step, place) = hooks.filter(|(step, _)| *step == name).last()?;
+        let mut hooks = hooks_at(plan, point).into_iter();
+        let (step, place) = hooks.find(|(step, _)| *step == name)?;
         Some((point, step, place))
     })
 }

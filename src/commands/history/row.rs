@@ -210,10 +210,9 @@ impl Live<'_> {
 
     /// Step of the function's last program.
     fn last_program(&self) -> &str {
-        let names = self.status.steps.iter().map(|e| e.name.as_str());
+        let mut names = self.status.steps.iter().map(|e| e.name.as_str());
         names
-            .filter(|name| program_at(name).is_some())
-            .last()
+            .rfind(|name| program_at(name).is_some())
             .unwrap_or("run-function")
     }
 

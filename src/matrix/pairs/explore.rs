@@ -180,7 +180,7 @@ impl Bench {
     }
 
     /// Everybody in turn until all have ended, or one of them first for as long as it gets on.
-    fn to_end(&mut self, first: Option<usize>) {
+    fn run_out(&mut self, first: Option<usize>) {
         if let Some(first) = first {
             let _ = (0..PATIENCE / 10).all(|_| self.advance(first));
         }
@@ -261,7 +261,7 @@ pub fn old_leader_wakes(mutation: Mutation, first_only: bool) -> Found {
                 continue;
             }
             while bench.advance(0) && bench.lock().violations.is_empty() && bench.goes_on(0) {}
-            bench.to_end(None);
+            bench.run_out(None);
             let broken = bench.judge(true).into_iter();
             let told = broken.map(|text| {
                 format!("{text}\n  stops after {stops_after}, wakes after {wakes_after}")
@@ -295,7 +295,7 @@ pub fn explore(setting: Setting, first_only: bool) -> Found {
             .collect();
         let mut broken = bench.judge(false);
         if broken.is_empty() {
-            bench.to_end(None);
+            bench.run_out(None);
             broken = bench.judge(true);
         }
         found.note(broken, &history);
@@ -308,7 +308,7 @@ pub fn explore(setting: Setting, first_only: bool) -> Found {
                         continue;
                     };
                     found.deaths += 1;
-                    bench.to_end(first);
+                    bench.run_out(first);
                     found.note(bench.judge(true), &history);
                 }
             }

@@ -2,8 +2,9 @@
 
 use super::super::Plan;
 use super::super::fakes::*;
-use super::whole::{effects, run, run_watching_locks};
+use super::whole::{effects, run, run_watching_locks, run_wishing};
 use super::{step, step_of};
+use crate::engine::drive::Cancel;
 use crate::engine::journal::{EntryState, Journal, ObligationKind, Phase};
 use crate::engine::ports::{Met, Settle};
 use crate::engine::step::{LockKind, Observation, StepContext};
@@ -295,6 +296,36 @@ async fn a_hook_that_takes_too_long_is_left_alone_and_counts_as_failed() {
         "{text}"
     );
     assert!(!submitted(&world).contains(&"clone C1_16".to_owned()));
+}
+
+/// Logs that would be lost with the clone are kept, whichever program was interrupted; the programs behind it and the
+/// AfterFunction hook are forgone, what is always is not.
+#[tokio::test]
+async fn a_run_cancelled_in_a_program_keeps_the_logs_and_calls_nothing_more_on_the_clone() {
+    for (hangs, logs) in [("C1_16", 1), ("C1_16_2", 2)] {
+        let world = living();
+        world.system("clone", |s| assert!(s.hangs.insert(hangs.into())));
+        let under_way = |journal: &Journal| {
+            let steps = ["run-function", "run-function-2"];
+            let name = if hangs == "C1_16" { steps[0] } else { steps[1] };
+            match journal.entry(name).map(|e| e.state) {
+                Some(EntryState::Intended | EntryState::Done) => Cancel::Abort,
+                _ => Cancel::No,
+            }
+        };
+        let (journal, _) = run_wishing(&world, &surrounded(), under_way).await;
+        assert_eq!(reason(&journal), (Phase::Cancelled, "Aborted"), "{hangs}");
+        assert_eq!(state(&journal, "collect-logs"), EntryState::Done, "{hangs}");
+        assert_eq!(state(&journal, "after-function"), EntryState::Pending);
+        assert_eq!(state(&journal, "always"), EntryState::Done);
+        let kept = world
+            .set()
+            .logs
+            .keys()
+            .filter(|k| k.as_str().starts_with("joblog"))
+            .count();
+        assert_eq!(kept, logs, "{hangs}");
+    }
 }
 
 fn owing(plan: &Plan, world: &World) -> Journal {

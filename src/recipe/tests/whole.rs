@@ -103,7 +103,16 @@ pub(super) async fn run_watching_locks(
     world: &World,
     plan: &Plan,
 ) -> (Journal, Vec<(LockKind, String)>) {
-    match watched(world, plan, false).await {
+    run_wishing(world, plan, |_| Cancel::No).await
+}
+
+/// As [`run_watching_locks`], with a person's wish, told from the journal.
+pub(super) async fn run_wishing(
+    world: &World,
+    plan: &Plan,
+    wish: impl Fn(&Journal) -> Cancel,
+) -> (Journal, Vec<(LockKind, String)>) {
+    match watched(world, plan, false, wish).await {
         (Pass::Final(journal), released) => (*journal, released),
         (other, _) => panic!("{other:?}"),
     }
@@ -111,10 +120,15 @@ pub(super) async fn run_watching_locks(
 
 /// As [`run`], to the first pass that cannot go on.
 pub(super) async fn run_until(world: &World, plan: &Plan, no_pins: bool) -> Pass {
-    watched(world, plan, no_pins).await.0
+    watched(world, plan, no_pins, |_| Cancel::No).await.0
 }
 
-async fn watched(world: &World, plan: &Plan, no_pins: bool) -> (Pass, Vec<(LockKind, String)>) {
+async fn watched(
+    world: &World,
+    plan: &Plan,
+    no_pins: bool,
+    wish: impl Fn(&Journal) -> Cancel,
+) -> (Pass, Vec<(LockKind, String)>) {
     let recipe = build(plan, world.sink());
     let names: Vec<&str> = recipe.steps.iter().map(|s| s.id()).collect();
     let calm = Calm {
@@ -134,7 +148,8 @@ async fn watched(world: &World, plan: &Plan, no_pins: bool) -> (Pass, Vec<(LockK
         writer: "test",
     };
     for _ in 0..500 {
-        match engine.pass(Cancel::No).await {
+        let wish = wish(&calm.journal.lock().expect("held shortly").clone());
+        match engine.pass(wish).await {
             Pass::Again(wait, journal) => {
                 if journal
                     .entry("await-clone")
