@@ -48,17 +48,29 @@ fn the_list_of_every_recipe() {
     USER user-snapshot-vscsi-v1: not built
     USER user-snapshot-npiv-v1: not built
     HOLD end-overwrite-vscsi-v1: verify-image stop-clone unmap-volumes end-image
+    HOLD end-overwrite-npiv-v1: verify-image stop-clone unmap-volumes end-image
     HOLD end-snapshot-vscsi-v1: not built
+    HOLD end-snapshot-npiv-v1: not built
     USER end-overwrite-vscsi-v1: verify-image stop-clone unmap-volumes end-image
+    USER end-overwrite-npiv-v1: verify-image stop-clone unmap-volumes end-image
     USER end-snapshot-vscsi-v1: not built
+    USER end-snapshot-npiv-v1: not built
     HOLD start-held-overwrite-vscsi-v1: verify-image pin-image unmap-volumes map-volumes start-clone
+    HOLD start-held-overwrite-npiv-v1: verify-image pin-image unmap-volumes map-volumes start-clone
     HOLD start-held-snapshot-vscsi-v1: not built
+    HOLD start-held-snapshot-npiv-v1: not built
     USER start-held-overwrite-vscsi-v1: verify-image pin-image unmap-volumes map-volumes start-clone
+    USER start-held-overwrite-npiv-v1: verify-image pin-image unmap-volumes map-volumes start-clone
     USER start-held-snapshot-vscsi-v1: not built
+    USER start-held-snapshot-npiv-v1: not built
     HOLD release-held-overwrite-vscsi-v1: unpin-image
+    HOLD release-held-overwrite-npiv-v1: unpin-image
     HOLD release-held-snapshot-vscsi-v1: not built
+    HOLD release-held-snapshot-npiv-v1: not built
     USER release-held-overwrite-vscsi-v1: unpin-image
+    USER release-held-overwrite-npiv-v1: unpin-image
     USER release-held-snapshot-vscsi-v1: not built
+    USER release-held-snapshot-npiv-v1: not built
     ");
 }
 
