@@ -78,6 +78,7 @@ fn owing() -> Value {
         "obligations": [
             {"kind": "ResumeSource", "step": "suspend-source", "since": "2026-11-24T12:31:00.000Z"},
             {"kind": "RemoveParameters", "step": "write-parameters", "since": "2026-11-24T12:30:10.000Z", "met": "2026-11-24T12:30:20.000Z"},
+            {"kind": "RunAfterResume", "step": "suspend-source", "since": "2026-11-24T12:31:00.000Z"},
         ],
     })
 }
@@ -243,6 +244,8 @@ fn an_environment_is_told_as_its_object_and_its_open_runs_show_it() {
         Some(0.0),
         "met"
     );
+    let hook = [("obligation", "RunAfterResume")];
+    assert_eq!(value("obligations_open", &hook), Some(1.0));
     assert_eq!(value("source_frozen", &[]), Some(1.0));
     assert_eq!(found.value("ibmiclone_leader", &[]), Some(1.0));
 }
