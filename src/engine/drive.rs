@@ -169,6 +169,14 @@ impl Engine<'_> {
         at: usize,
         step: &dyn Step,
     ) -> Result<Flow, StoreError> {
+        let unsent = journal.steps.get(at).is_some_and(|e| e.attempts == 0);
+        if step.id() == "end-copy" && unsent && self.store.wishes().keep_image {
+            let why = "the image is kept by keepUntil of this run";
+            let mut next = journal.clone();
+            self.close_entry(&mut next, at, EntryState::Skipped, Some(why.to_owned()));
+            self.write(journal, next).await?;
+            return Ok(Flow::On);
+        }
         let observation = step.observe(&self.context(journal)).await;
         let Some(entry) = journal.steps.get(at) else {
             return Ok(Flow::Wait(self.recipe.paced(QUEUE_POLL)));

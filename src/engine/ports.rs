@@ -31,6 +31,8 @@ pub struct Wishes {
     pub cancel: Cancel,
     /// A person's word that production was resumed by hand.
     pub resumed_by_hand: bool,
+    /// The image of this run is to be kept, by a time that lies ahead: the run does not end it itself.
+    pub keep_image: bool,
 }
 
 /// Keeps one run's journal.

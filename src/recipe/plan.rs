@@ -344,9 +344,13 @@ impl Plan {
     }
 
     /// Whether this run needs the clone's partition: it starts it, or maps volumes to it. Any other run leaves a partition
-    /// alone that has none of its volumes.
+    /// alone that has none of its volumes; so does the end of a mapped HOLD's image.
     pub fn uses_clone(&self) -> bool {
-        self.starts_clone() || self.after.map
+        let maps = match self.mode {
+            RunMode::Clone | RunMode::Preflight => self.after.map,
+            RunMode::StartHeld | RunMode::ReleaseHeld | RunMode::End => false,
+        };
+        self.starts_clone() || maps
     }
 
     /// How the window is run. Seconds are the devices' own; `cap` and `margin` are the same on our clock.

@@ -190,6 +190,11 @@ pub fn wishes_of(run: &CloneRun) -> Wishes {
     Wishes {
         cancel,
         resumed_by_hand: run.spec.resumed_by_hand == Some(true),
+        keep_image: run
+            .spec
+            .keep_until
+            .as_ref()
+            .is_some_and(|until| until.0 > k8s_openapi::jiff::Timestamp::now()),
     }
 }
 

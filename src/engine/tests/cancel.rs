@@ -137,6 +137,7 @@ fn a_persons_word_stands_for_the_resume_and_for_nothing_else() {
     let wishes = Wishes {
         cancel: Cancel::Abort,
         resumed_by_hand: true,
+        ..Wishes::default()
     };
     bench.store.wish(0, wishes);
     let journal = paused(&bench);
@@ -165,9 +166,28 @@ fn a_resume_that_gets_through_needs_no_persons_word() {
     let wishes = Wishes {
         cancel: Cancel::Abort,
         resumed_by_hand: true,
+        ..Wishes::default()
     };
     bench.store.wish(0, wishes);
     let journal = bench.to_end();
     assert_eq!(journal.obligations[0].message.as_deref(), Some("met"));
     assert!(journal.notes.is_empty());
+}
+
+#[test]
+fn an_image_that_a_person_keeps_is_not_ended_by_its_own_run() {
+    let ends = || Toy::new("end-copy", &[Observation::Absent, done()]);
+    for (keep_image, sent, state) in [(false, 1, EntryState::Done), (true, 0, EntryState::Skipped)]
+    {
+        let toy = ends();
+        let bench = Bench::new(std::slice::from_ref(&toy));
+        let wishes = Wishes {
+            keep_image,
+            ..Wishes::default()
+        };
+        bench.store.wish(0, wishes);
+        let journal = bench.to_end();
+        assert_eq!(journal.phase, Phase::Succeeded);
+        assert_eq!((toy.sent(), journal.steps[0].state), (sent, state));
+    }
 }
