@@ -111,49 +111,40 @@ fn unidentified(mapping: Node<'_, '_>, kind: Node<'_, '_>) -> ViosDisk {
 /// Partition ids of the VIOSes to which a partition's virtual SCSI client adapters connect; `None` when one connects to
 /// any, or it cannot be read. This is hypervisor data: it is right even when a VIOS does not answer.
 pub(super) fn serving_vioses(body: &str) -> Option<Vec<i32>> {
-    if body.trim().is_empty() {
-        return Some(Vec::new());
-    }
-    let document = xml::parse(body)?;
-    xml::objects(&document, "VirtualSCSIClientAdapter")
-        .into_iter()
-        .map(|adapter| {
-            let id: i32 = xml::child_text(adapter, "RemoteLogicalPartitionID")?
-                .parse()
-                .ok()?;
-            (id != 65535).then_some(id)
-        })
-        .collect()
+    of_each(body, "VirtualSCSIClientAdapter", |adapter| {
+        partition_id(adapter, "RemoteLogicalPartitionID")
+    })
 }
 
 /// As [`serving_vioses`], for virtual Fibre Channel client adapters.
 pub(super) fn fibre_channel_vioses(body: &str) -> Option<Vec<i32>> {
-    if body.trim().is_empty() {
-        return Some(Vec::new());
-    }
-    let document = xml::parse(body)?;
-    xml::objects(&document, "VirtualFibreChannelClientAdapter")
-        .into_iter()
-        .map(|adapter| {
-            let id = xml::child_text(adapter, "ConnectingPartitionID")?;
-            id.parse().ok().filter(|id| *id != 65535)
-        })
-        .collect()
+    of_each(body, "VirtualFibreChannelClientAdapter", |adapter| {
+        partition_id(adapter, "ConnectingPartitionID")
+    })
 }
 
 /// World wide port names of a partition's virtual Fibre Channel adapters, one list per adapter.
 pub(super) fn ports(body: &str) -> Option<Vec<Vec<Wwpn>>> {
+    of_each(body, "VirtualFibreChannelClientAdapter", |adapter| {
+        let names = xml::child_text(adapter, "WWPNs")?;
+        Some(names.split_whitespace().map(Wwpn::new).collect())
+    })
+}
+
+/// What `read` finds in each adapter of a feed; a partition without any has an empty body. `None` when one cannot be read.
+fn of_each<T>(body: &str, kind: &str, read: impl Fn(Node<'_, '_>) -> Option<T>) -> Option<Vec<T>> {
     if body.trim().is_empty() {
         return Some(Vec::new());
     }
     let document = xml::parse(body)?;
-    xml::objects(&document, "VirtualFibreChannelClientAdapter")
-        .into_iter()
-        .map(|adapter| {
-            let names = xml::child_text(adapter, "WWPNs")?;
-            Some(names.split_whitespace().map(Wwpn::new).collect())
-        })
-        .collect()
+    let adapters = xml::objects(&document, kind).into_iter();
+    adapters.map(read).collect()
+}
+
+/// 65535 stands for any partition.
+fn partition_id(adapter: Node<'_, '_>, field: &str) -> Option<i32> {
+    let id = xml::child_text(adapter, field)?.parse().ok()?;
+    (id != 65535).then_some(id)
 }
 
 /// One virtual Fibre Channel adapter as a VIOS serves it.
