@@ -1,14 +1,11 @@
 //! `end`, `start-held` and `release-held`: runs about the image of another run.
 
 use super::cluster::Cluster;
-use super::follow::follow;
-use super::progress::Progress;
-use super::run::{create, report};
-use super::{CommandError, Exit, KubeFlags, text};
+use super::run::Asked;
+use super::{CommandError, Exit, KubeFlags};
 use crate::api::CloneRunSpec;
 use crate::api::run::RunMode;
 use kube::ResourceExt;
-use std::time::Duration;
 
 /// Arguments of the three.
 #[derive(Debug, clap::Args)]
@@ -16,15 +13,8 @@ pub struct Arguments {
     /// The run whose image it is: its name, or ENV/NUMBER as the history shows it.
     #[arg(value_name = "RUN")]
     run: String,
-    /// Wait for the end; the exit code tells the outcome.
-    #[arg(long)]
-    wait: bool,
-    /// Give up waiting after this time (90s, 30m, 1h30m) with exit code 6; the run goes on.
-    #[arg(long, requires = "wait", value_parser = text::parse_span)]
-    timeout: Option<Duration>,
-    /// Who asked for it: free text, shown as unverified.
-    #[arg(long, value_name = "TEXT", default_value = "")]
-    requested_by: String,
+    #[command(flatten)]
+    asked: Asked,
 }
 
 /// Arguments of `start-held`.
@@ -51,7 +41,7 @@ pub struct Release {
 pub async fn end(kube: &KubeFlags, arguments: &Arguments) -> Result<Exit, CommandError> {
     let cluster = kube.connect().await?;
     let spec = spec(&cluster, RunMode::End, arguments).await?;
-    carry_out(&cluster, spec, arguments).await
+    arguments.asked.carry_out(&cluster, spec).await
 }
 
 /// `start-held`: the clone is started on the image, at the console only, and pinned.
@@ -61,7 +51,7 @@ pub async fn start(kube: &KubeFlags, start: &Start) -> Result<Exit, CommandError
         source_is_down: start.source_is_down,
         ..spec(&cluster, RunMode::StartHeld, &start.arguments).await?
     };
-    carry_out(&cluster, spec, &start.arguments).await
+    start.arguments.asked.carry_out(&cluster, spec).await
 }
 
 /// `release-held`: the pins go, image and clone stay.
@@ -69,15 +59,10 @@ pub async fn release(kube: &KubeFlags, release: &Release) -> Result<Exit, Comman
     let cluster = kube.connect().await?;
     let arguments = &release.arguments;
     let spec = match &release.environment {
-        Some(environment) => of(
-            environment.clone(),
-            RunMode::ReleaseHeld,
-            arguments,
-            &arguments.run,
-        ),
+        Some(environment) => of(environment.clone(), RunMode::ReleaseHeld, &arguments.run),
         None => spec(&cluster, RunMode::ReleaseHeld, arguments).await?,
     };
-    carry_out(&cluster, spec, arguments).await
+    arguments.asked.carry_out(&cluster, spec).await
 }
 
 async fn spec(
@@ -87,29 +72,14 @@ async fn spec(
 ) -> Result<CloneRunSpec, CommandError> {
     let run = cluster.run(&arguments.run).await?;
     let name = run.name_any();
-    Ok(of(run.spec.environment, mode, arguments, &name))
+    Ok(of(run.spec.environment, mode, &name))
 }
 
-fn of(environment: String, mode: RunMode, arguments: &Arguments, run: &str) -> CloneRunSpec {
+fn of(environment: String, mode: RunMode, run: &str) -> CloneRunSpec {
     CloneRunSpec {
         environment,
         mode,
         run: Some(run.to_owned()),
-        requested_by: arguments.requested_by.clone(),
         ..CloneRunSpec::default()
     }
-}
-
-async fn carry_out(
-    cluster: &Cluster,
-    spec: CloneRunSpec,
-    arguments: &Arguments,
-) -> Result<Exit, CommandError> {
-    let name = create(cluster, spec).await?;
-    println!("{name}");
-    if !arguments.wait {
-        return Ok(Exit::Done);
-    }
-    let ended = follow(cluster, &name, arguments.timeout, &Progress::default()).await?;
-    Ok(report(&name, &ended))
 }

@@ -17,6 +17,16 @@ pub struct Arguments {
     /// Name of the environment.
     #[arg(value_name = "ENV")]
     environment: String,
+    #[command(flatten)]
+    asked: Asked,
+    /// Say that another scheduler asked for it.
+    #[arg(long)]
+    external: bool,
+}
+
+/// How a run is asked for and waited for, by every command that creates one.
+#[derive(Debug, clap::Args)]
+pub struct Asked {
     /// Wait for the end; the exit code tells the outcome.
     #[arg(long)]
     wait: bool,
@@ -26,9 +36,27 @@ pub struct Arguments {
     /// Who asked for it: free text, shown as unverified.
     #[arg(long, value_name = "TEXT", default_value = "")]
     requested_by: String,
-    /// Say that another scheduler asked for it.
-    #[arg(long)]
-    external: bool,
+}
+
+impl Asked {
+    /// Creates the run, prints its name, waits when asked to.
+    pub async fn carry_out(
+        &self,
+        cluster: &Cluster,
+        spec: CloneRunSpec,
+    ) -> Result<Exit, CommandError> {
+        let spec = CloneRunSpec {
+            requested_by: self.requested_by.clone(),
+            ..spec
+        };
+        let name = create(cluster, spec).await?;
+        println!("{name}");
+        if !self.wait {
+            return Ok(Exit::Done);
+        }
+        let ended = follow(cluster, &name, self.timeout, &Progress::default()).await?;
+        Ok(report(&name, &ended))
+    }
 }
 
 /// Creates, prints the name, waits.
@@ -42,16 +70,9 @@ pub async fn execute(kube: &KubeFlags, arguments: &Arguments) -> Result<Exit, Co
         } else {
             Trigger::Manual
         },
-        requested_by: arguments.requested_by.clone(),
         ..CloneRunSpec::default()
     };
-    let name = create(&cluster, spec).await?;
-    println!("{name}");
-    if !arguments.wait {
-        return Ok(Exit::Done);
-    }
-    let ended = follow(&cluster, &name, arguments.timeout, &Progress::default()).await?;
-    Ok(report(&name, &ended))
+    arguments.asked.carry_out(&cluster, spec).await
 }
 
 /// Creates a run with a generated name.
