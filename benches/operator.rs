@@ -19,7 +19,7 @@ use ibmi_clone_operator::api::run::{CloneRunSpec, RunMode, Trigger};
 use ibmi_clone_operator::api::{CloneEnvironment, CloneRun};
 use ibmi_clone_operator::commands::demo::objects;
 use ibmi_clone_operator::commands::factory::Drivers;
-use ibmi_clone_operator::commands::kube_stack::KubeStack;
+use ibmi_clone_operator::commands::kube_stack::{KubeStack, usual_binaries};
 use ibmi_clone_operator::commands::simulated_site::{Report, SimulatedSite, parse_world};
 use ibmi_clone_operator::controllers::run::logs::read_logs;
 use ibmi_clone_operator::controllers::{OperatorConfig, run_operator};
@@ -29,7 +29,6 @@ use ibmi_clone_operator::simulators::world::file::Knobs;
 use kube::runtime::wait::await_condition;
 use kube::{Api, Client, CustomResourceExt, ResourceExt};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -42,14 +41,6 @@ fn number(name: &str, default: f64) -> f64 {
         .unwrap_or(default)
 }
 
-fn binaries() -> PathBuf {
-    let home = std::env::var_os("HOME").unwrap_or_default();
-    std::env::var_os("IBMICLONE_KUBE_BINARIES").map_or_else(
-        || PathBuf::from(home).join(".cache/ibmi-clone-operator/kube"),
-        PathBuf::from,
-    )
-}
-
 struct Stage {
     client: Client,
     site: SimulatedSite,
@@ -60,7 +51,7 @@ struct Stage {
 
 impl Stage {
     async fn set(workdir: &std::path::Path, scale: f64) -> Self {
-        let mut stack = KubeStack::start(&binaries(), workdir)
+        let mut stack = KubeStack::start(&usual_binaries().expect("HOME is set"), workdir)
             .await
             .expect("run `make kube` first");
         stack

@@ -25,12 +25,12 @@ use api_server::Writes;
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use futures::StreamExt;
 use ibmi_clone_operator::api::{CloneEnvironment, CloneRun};
-use ibmi_clone_operator::commands::kube_stack::KubeStack;
+use ibmi_clone_operator::commands::kube_stack::{KubeStack, usual_binaries};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, Client, CustomResourceExt};
 use process::Usage;
 use serde_json::json;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 use watch::Seen;
 
@@ -94,16 +94,8 @@ async fn namespaces(client: &Client) {
     .await;
 }
 
-fn binaries() -> PathBuf {
-    let home = std::env::var_os("HOME").unwrap_or_default();
-    std::env::var_os("IBMICLONE_KUBE_BINARIES").map_or_else(
-        || PathBuf::from(home).join(".cache/ibmi-clone-operator/kube"),
-        PathBuf::from,
-    )
-}
-
 async fn start(workdir: &Path) -> KubeStack {
-    let mut stack = KubeStack::start(&binaries(), workdir)
+    let mut stack = KubeStack::start(&usual_binaries().expect("HOME is set"), workdir)
         .await
         .expect("run `make kube` first");
     stack

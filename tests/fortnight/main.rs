@@ -21,7 +21,8 @@ use ibmi_clone_operator::simulators::world::file::Knobs;
 use kube::{Api, Client, ResourceExt};
 use std::collections::BTreeSet;
 use std::time::Duration;
-use support::chart::{Helm, OperatorProcess, chart};
+use support::chart::{Helm, OperatorProcess};
+use support::devices::quick;
 use support::kube::{bare, namespace};
 use support::wait;
 
@@ -122,23 +123,6 @@ fn objects(runs: &[CloneRun]) -> impl Iterator<Item = String> {
     })
 }
 
-/// Short times of devices: an hour of the schedule is a second, and a run takes two or three.
-fn quick() -> Knobs {
-    Knobs {
-        prepare_milliseconds: 2_000,
-        start_copy_milliseconds: 500,
-        stopping_milliseconds: 5_000,
-        hmc_job_milliseconds: 500,
-        power_off_milliseconds: 2_000,
-        activation_milliseconds: 2_000,
-        ipl_milliseconds: 10_000,
-        personality_milliseconds: 5_000,
-        force_write_milliseconds: 500,
-        suspend_milliseconds: 500,
-        ..Knobs::default()
-    }
-}
-
 async fn verified(client: &Client, namespace: &str) {
     let environments: Api<CloneEnvironment> = Api::namespaced(client.clone(), namespace);
     wait::found("all environments ready", async || {
@@ -164,15 +148,13 @@ async fn verified(client: &Client, namespace: &str) {
 async fn a_fortnight_of_nights_gives_the_expected_history_to_the_row() {
     let Some(helm) = Helm::find() else { return };
     let stack = bare("fortnight").await.unwrap();
-    let chart = chart();
-    let install = ["install", RELEASE, chart.to_str().unwrap()];
-    let place = ["--namespace", OPERATORS, "--create-namespace"];
-    helm.on(&stack)
-        .does(&[&install[..], &place[..]].concat())
-        .await;
+    helm.on(&stack).installs(RELEASE, OPERATORS).await;
     let (client, here) = namespace(&stack).await;
     let mut world = parse_world(include_str!("world.yaml")).unwrap();
-    world.knobs = quick();
+    world.knobs = Knobs {
+        stopping_milliseconds: 5_000,
+        ..quick()
+    };
     let site = SimulatedSite::start(&world, DEVICES).await.unwrap();
     apply(&client, &here, &site::objects(&site)).await.unwrap();
 

@@ -36,6 +36,15 @@ const PROBE_LIMIT: Duration = Duration::from_secs(5);
 /// How long the API server may take to serve a new custom resource definition; usually well under 1 s.
 const CRD_LIMIT: Duration = Duration::from_secs(60);
 
+/// Where `make kube` puts the binaries: `IBMICLONE_KUBE_BINARIES`, else below the home directory. `None` = neither is set.
+pub fn usual_binaries() -> Option<PathBuf> {
+    let named = std::env::var_os("IBMICLONE_KUBE_BINARIES").map(PathBuf::from);
+    named.or_else(|| {
+        let home = std::env::var_os("HOME")?;
+        Some(Path::new(&home).join(".cache/ibmi-clone-operator/kube"))
+    })
+}
+
 /// A running control plane. Dropping it kills its processes; the working directory stays.
 #[derive(Debug)]
 pub struct KubeStack {

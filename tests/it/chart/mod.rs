@@ -6,7 +6,7 @@ mod policy;
 mod process;
 mod rendering;
 
-use crate::support::chart::{Helm, chart};
+use crate::support::chart::Helm;
 use crate::support::kube::bare;
 use ibmi_clone_operator::commands::kube_stack::{KubeStack, KubeStackError};
 use k8s_openapi::api::rbac::v1::RoleBinding;
@@ -27,12 +27,7 @@ async fn installed() -> Option<&'static KubeStack> {
     let helm = Helm::find()?;
     let install = || async {
         let stack = bare("chart").await?;
-        let chart = chart();
-        let arguments = ["install", RELEASE, chart.to_str().unwrap()];
-        let place = ["--namespace", OPERATORS, "--create-namespace"];
-        helm.on(&stack)
-            .does(&[&arguments[..], &place[..]].concat())
-            .await;
+        helm.on(&stack).installs(RELEASE, OPERATORS).await;
         Ok(stack)
     };
     let stack = INSTALLED.get_or_init(install).await;

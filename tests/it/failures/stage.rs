@@ -3,6 +3,7 @@
 
 use super::end::message_of;
 pub use super::end::{End, condition, is, says_all};
+use crate::support::devices;
 use crate::support::kube::{namespace, shared};
 use crate::support::wait;
 use ibmi_clone_operator::api::{CloneEnvironment, CloneEnvironmentStatus, CloneRun};
@@ -13,7 +14,7 @@ use ibmi_clone_operator::engine::journal::Phase;
 use ibmi_clone_operator::simulators::faults::{Device, Fault, FaultKind};
 use ibmi_clone_operator::simulators::ledger::ViolationKind;
 use ibmi_clone_operator::simulators::world::World;
-use ibmi_clone_operator::simulators::world::file::{Knobs, WorldFile};
+use ibmi_clone_operator::simulators::world::file::WorldFile;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::api::events::v1::Event;
@@ -45,18 +46,7 @@ pub struct Stage {
 
 /// Short times of devices: a USER run takes two to three world minutes.
 pub fn quick(world: &mut WorldFile) {
-    world.knobs = Knobs {
-        prepare_milliseconds: 2_000,
-        start_copy_milliseconds: 500,
-        hmc_job_milliseconds: 500,
-        power_off_milliseconds: 2_000,
-        activation_milliseconds: 2_000,
-        ipl_milliseconds: 10_000,
-        personality_milliseconds: 5_000,
-        force_write_milliseconds: 500,
-        suspend_milliseconds: 500,
-        ..Knobs::default()
-    };
+    world.knobs = devices::quick();
     for system in &mut world.systems {
         for program in &mut system.programs {
             program.seconds = Some(20);

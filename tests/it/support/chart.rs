@@ -69,6 +69,14 @@ impl Helm {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// Installs the chart of this checkout, with default values, in a namespace of its own.
+    pub async fn installs(&self, release: &str, namespace: &str) -> String {
+        let chart = chart();
+        let install = ["install", release, chart.to_str().unwrap()];
+        let place = ["--namespace", namespace, "--create-namespace"];
+        self.does(&[&install[..], &place[..]].concat()).await
+    }
+
     /// What a command says that must fail.
     pub async fn refuses(&self, arguments: &[&str]) -> String {
         let output = self.output(arguments).await;

@@ -10,7 +10,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use ibmi_clone_operator::commands::kube_stack::{KubeStack, KubeStackError};
+use ibmi_clone_operator::commands::kube_stack::{KubeStack, KubeStackError, usual_binaries};
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{Api, Client, ResourceExt};
@@ -92,12 +92,7 @@ pub async fn namespace(stack: &KubeStack) -> (Client, String) {
 
 /// Where `make kube` put the binaries; nothing, with a word about it, when it did not. In CI that is a failure.
 pub fn binaries() -> Option<PathBuf> {
-    let directory = std::env::var_os("IBMICLONE_KUBE_BINARIES")
-        .map(PathBuf::from)
-        .unwrap_or_else(|| {
-            let home = std::env::var_os("HOME").expect("HOME or IBMICLONE_KUBE_BINARIES is set");
-            Path::new(&home).join(".cache/ibmi-clone-operator/kube")
-        });
+    let directory = usual_binaries().expect("HOME or IBMICLONE_KUBE_BINARIES is set");
     if directory.join("kube-apiserver").is_file() {
         return Some(directory);
     }

@@ -2,6 +2,7 @@
 
 pub mod chart;
 pub mod console;
+pub mod devices;
 pub mod kube;
 pub mod proxy;
 pub mod wait;
