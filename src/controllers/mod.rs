@@ -43,8 +43,8 @@ use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-/// Runs that are not final: the only ones that are kept in memory.
-const OPEN: &str = "status.phase!=Succeeded,status.phase!=Warning,status.phase!=Failed,status.phase!=Cancelled,status.phase!=Skipped";
+/// Field selector of runs that are not final: the only ones that are kept in memory.
+pub(crate) const OPEN: &str = "status.phase!=Succeeded,status.phase!=Warning,status.phase!=Failed,status.phase!=Cancelled,status.phase!=Skipped";
 /// Runs under way at the same time; more wait for a place, none is lost.
 const RUNS: u16 = 256;
 /// Seconds until a row that could not be closed is tried again.

@@ -2,6 +2,7 @@
 //! opens and frozen in it, so that a take-over and a later look at the row mean the same one.
 
 use crate::api::{CloneEnvironment, CloneEnvironmentSpec, CloneRun};
+use crate::controllers::OPEN;
 use crate::controllers::context::Context;
 use crate::controllers::environment::pins;
 use crate::controllers::locks::{device_locks, held, lease};
@@ -121,14 +122,11 @@ async fn lease_of(
 /// Sets for which other runs of the environment have been opened and are not over: they may still be queued.
 async fn opened_for(context: &Context, run: &CloneRun) -> Result<BTreeSet<String>, StoreError> {
     let api = context.runs(&run.namespace().unwrap_or_default());
-    let of_environment = format!("spec.environment={}", run.spec.environment);
+    let of_environment = format!("spec.environment={},{OPEN}", run.spec.environment);
     let found = call(api.list(&ListParams::default().fields(&of_environment))).await?;
     let others = found.items.iter().filter(|r| r.uid() != run.uid());
-    let open = others
-        .filter_map(|r| r.status.as_ref())
-        .filter(|status| !status.phase.is_final());
-    let sets = open.filter_map(|status| {
-        let sets = order::frozen(status)?.target_sets();
+    let sets = others.filter_map(|run| {
+        let sets = order::frozen(run.status.as_ref()?)?.target_sets();
         match sets.as_slice() {
             [one] => Some(one.clone()),
             _ => None,
