@@ -14,7 +14,7 @@ pub use names::{DeviceLock, device_locks};
 
 use crate::api::run::RunMode;
 use crate::api::{CloneRun, CloneRunStatus};
-use crate::controllers::run::status::{end_image, leave_partition};
+use crate::controllers::run::ended::{end_image, leave_partition};
 use crate::controllers::run::store::{call, writes_as_us};
 use crate::engine::journal::Journal;
 use crate::engine::ports::{Acquired, Locks, StoreError};

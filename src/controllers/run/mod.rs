@@ -1,6 +1,7 @@
 //! Runs: from the created object to the final row.
 
 pub mod broken;
+pub mod ended;
 pub mod finish;
 pub mod forced;
 pub mod logs;

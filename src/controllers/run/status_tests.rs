@@ -1,3 +1,4 @@
+use super::super::ended::end_image;
 use super::*;
 use crate::api::run::Resolved;
 use crate::engine::journal::{Verdict, WindowPart};

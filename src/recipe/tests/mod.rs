@@ -1,5 +1,6 @@
 //! The rules of the recipes, each with a test of its name.
 
+mod afterwards;
 mod await_clone;
 mod checks;
 mod copy;
