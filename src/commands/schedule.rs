@@ -53,9 +53,10 @@ pub async fn execute(kube: &KubeFlags, arguments: &Arguments) -> Result<Exit, Co
             field_manager: Some("ibmi-clone".to_owned()),
             ..PatchParams::default()
         };
-        // On what was read: whoever has changed the environment meanwhile is told, not overruled.
+        // The very object that was read. Not its version: the operator writes the status all the time, and only this one field
+        // is set.
         let patch = json!({
-            "metadata": {"resourceVersion": before.resource_version()},
+            "metadata": {"uid": before.uid()},
             "spec": {"suspend": suspend},
         });
         let (name, patch) = (&target.environment, Patch::Merge(&patch));
