@@ -55,7 +55,8 @@ pub async fn execute(kube: &KubeFlags, arguments: &Arguments) -> Result<Exit, Co
     let read = read_logs(&cluster.client, &cluster.namespace, &name, arguments.kind);
     let logs = read.await.map_err(unreadable)?;
     if logs.is_empty() {
-        return Err(none_there(&run, arguments.kind));
+        let what = arguments.kind.map(|kind| format!("log {}", kind.as_str()));
+        return Err(none_there(&run, what.as_deref().unwrap_or("logs")));
     }
     let several = logs.len() > 1;
     for (kind, lines) in logs {
@@ -78,7 +79,7 @@ pub async fn execute(kube: &KubeFlags, arguments: &Arguments) -> Result<Exit, Co
     Ok(Exit::Done)
 }
 
-fn unreadable(error: LogReadError) -> CommandError {
+pub(super) fn unreadable(error: LogReadError) -> CommandError {
     match error {
         LogReadError::Api { name, source } => {
             CommandError::kube(format!("log part {name}"), &source)
@@ -89,7 +90,7 @@ fn unreadable(error: LogReadError) -> CommandError {
 }
 
 /// Why there is nothing to show.
-fn none_there(run: &CloneRun, kind: Option<LogKind>) -> CommandError {
+pub(super) fn none_there(run: &CloneRun, what: &str) -> CommandError {
     let status = run.status.as_ref();
     let kinds: Vec<&str> = status
         .iter()
@@ -106,12 +107,11 @@ fn none_there(run: &CloneRun, kind: Option<LogKind>) -> CommandError {
                 .to_owned()
         }
     };
-    let what = kind.map_or("logs".to_owned(), |kind| format!("log {}", kind.as_str()));
     CommandError::NotFound(format!("run {} has no {what}: {why}", run.name_any()))
 }
 
 /// A kept line as a person reads it: time, who, id and severity, text.
-fn readable(line: &str) -> String {
+pub(super) fn readable(line: &str) -> String {
     let Ok(line) = serde_json::from_str::<LogLine>(line) else {
         return line.to_owned();
     };
@@ -148,7 +148,7 @@ mod tests {
             }],
             ..CloneRunStatus::default()
         });
-        let error = none_there(&run, Some(LogKind::JobLog));
+        let error = none_there(&run, "log joblog");
         assert_eq!(error.exit(), Exit::NotFound);
         assert_eq!(
             error.to_string(),

@@ -32,7 +32,7 @@ use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher;
 use kube::runtime::{WatchStreamExt, predicates, reflector};
 use kube::{Api, Client, ResourceExt};
-use leader::Term;
+use leader::{Term, presence};
 use leader::elector::Elector;
 use schedule::board::Watched;
 use std::collections::BTreeSet;
@@ -127,9 +127,12 @@ async fn serve_a_term(context: &Arc<Context>, ending: CancellationToken) {
 
 /// The Lease is kept until no pass is under way any more, and then given up.
 async fn stand(context: Arc<Context>, done: CancellationToken) {
-    if let Some(election) = context.config.election.clone() {
-        let elector = Elector::new(context.leases(), election, &context.config.writer);
-        elector.stand(&context.term, &done).await;
+    match context.config.election.clone() {
+        Some(election) => {
+            let elector = Elector::new(context.leases(), election, &context.config.writer);
+            elector.stand(&context.term, &done).await;
+        }
+        None => presence::show(context.leases(), &context.config.writer, &done).await,
     }
 }
 
