@@ -159,7 +159,11 @@ pub fn last_sign<'a>(
 
 /// Key of a Lease among those of several namespaces.
 pub fn key(lease: &Lease) -> String {
-    format!("{}/{}", lease.namespace().unwrap_or_default(), lease.name_any())
+    format!(
+        "{}/{}",
+        lease.namespace().unwrap_or_default(),
+        lease.name_any()
+    )
 }
 
 fn time(at: Option<&MicroTime>) -> Option<DateTime<Utc>> {
@@ -195,11 +199,17 @@ mod tests {
         let new = lease("operator-0", "2026-11-24T01:00:00.000000Z");
         let state = OperatorState::of([&old, &new].into_iter());
         let now = at("2026-11-24T01:00:05Z");
-        assert_eq!(state.said(None, now), "active since 2026-11-23 00:00:03Z, operator-0");
+        assert_eq!(
+            state.said(None, now),
+            "active since 2026-11-23 00:00:03Z, operator-0"
+        );
         assert!(!state.alarming(now));
         let later = at("2026-11-24T01:03:12Z");
         let said = state.said(None, later);
-        assert!(said.starts_with("NO SIGN OF LIFE for 3:12 of operator-0"), "{said}");
+        assert!(
+            said.starts_with("NO SIGN OF LIFE for 3:12 of operator-0"),
+            "{said}"
+        );
         assert!(state.alarming(later));
     }
 
@@ -208,11 +218,18 @@ mod tests {
         let now = at("2026-11-24T01:00:05Z");
         let given_up = lease("", "2026-11-24T01:00:00.000000Z");
         let stopped = OperatorState::of(std::iter::once(&given_up));
-        assert!(stopped.said(None, now).starts_with("STOPPED 2026-11-24 01:00:00Z"));
+        assert!(
+            stopped
+                .said(None, now)
+                .starts_with("STOPPED 2026-11-24 01:00:00Z")
+        );
         assert_eq!(OperatorState::of(std::iter::empty()), OperatorState::None);
         let hidden = OperatorState::NotTold("no right".into());
         let sign = Some(at("2026-11-24T00:59:05Z"));
-        assert_eq!(hidden.said(sign, now), "not known: no right; last write seen 1:00 ago");
+        assert_eq!(
+            hidden.said(sign, now),
+            "not known: no right; last write seen 1:00 ago"
+        );
         assert!(!hidden.alarming(now));
     }
 }

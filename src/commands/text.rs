@@ -167,7 +167,11 @@ mod tests {
         let text = "CPF3770 40 No objects saved or restored for library ORDERS on the tape";
         let lines = folded(text, 30);
         assert!(lines.iter().all(|l| l.chars().count() <= 30), "{lines:?}");
-        let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let words = |text: &str| {
+            text.split_whitespace()
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
         assert_eq!(words(&lines.join(" ")), words(text));
         let long = "x".repeat(70);
         assert_eq!(folded(&long, 30).join("").replace(' ', ""), long);

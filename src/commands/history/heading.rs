@@ -67,8 +67,16 @@ impl Heading {
             clone = format!("{clone}, seen {age} ago");
         }
         let mut text = [
-            labelled("Environment", &format!("{}, function {}", self.name, self.function), width),
-            labelled("Source", &format!("{} (production)", self.production), width),
+            labelled(
+                "Environment",
+                &format!("{}, function {}", self.name, self.function),
+                width,
+            ),
+            labelled(
+                "Source",
+                &format!("{} (production)", self.production),
+                width,
+            ),
             labelled("Clone", &clone, width),
             labelled("Schedule", &self.schedule, width),
         ]
@@ -83,7 +91,10 @@ impl Heading {
 /// `Environment . : nightly-user, …`, further lines below the text.
 pub fn labelled(label: &str, said: &str, width: usize) -> String {
     let mut text = String::new();
-    for (at, line) in wrapped(said, width.saturating_sub(LABEL + 2)).iter().enumerate() {
+    for (at, line) in wrapped(said, width.saturating_sub(LABEL + 2))
+        .iter()
+        .enumerate()
+    {
         let lead = match at {
             0 => format!("{}:", dotted(label)),
             _ => " ".repeat(LABEL + 1),
@@ -97,7 +108,11 @@ pub fn labelled(label: &str, said: &str, width: usize) -> String {
 fn dotted(label: &str) -> String {
     let mut text = format!("{label} ");
     while text.chars().count() < LABEL {
-        text.push(if text.chars().count() % 2 == 0 { '.' } else { ' ' });
+        text.push(if text.chars().count() % 2 == 0 {
+            '.'
+        } else {
+            ' '
+        });
     }
     text
 }
@@ -119,7 +134,10 @@ fn short(environment: &CloneEnvironment, status: &CloneEnvironmentStatus) -> Str
 /// What an open run is doing: `number 13 at run-function (12/15), since 1:30:05`.
 pub fn under_way(run: &CloneRun, now: DateTime<Utc>) -> Option<String> {
     let Some(status) = &run.status else {
-        return Some(format!("{}: not opened yet: does an operator run?", run.name_any()));
+        return Some(format!(
+            "{}: not opened yet: does an operator run?",
+            run.name_any()
+        ));
     };
     let word = match status.phase {
         Phase::Pending => "not opened yet",
@@ -134,13 +152,25 @@ pub fn under_way(run: &CloneRun, now: DateTime<Utc>) -> Option<String> {
         Some(number) => format!("number {number}"),
         None => run.name_any(),
     };
-    let mut parts: Vec<String> = Some(word.to_owned()).filter(|w| !w.is_empty()).into_iter().collect();
+    let mut parts: Vec<String> = Some(word.to_owned())
+        .filter(|w| !w.is_empty())
+        .into_iter()
+        .collect();
     match (&status.queue, &status.step) {
-        (Some(Queue { position, blocked_by }), _) => {
+        (
+            Some(Queue {
+                position,
+                blocked_by,
+            }),
+            _,
+        ) => {
             parts.push(format!("place {position} behind {blocked_by}"));
         }
         (None, Some(step)) => {
-            parts.push(format!("at {step} ({})", status.progress.as_deref().unwrap_or("?")));
+            parts.push(format!(
+                "at {step} ({})",
+                status.progress.as_deref().unwrap_or("?")
+            ));
         }
         (None, None) => {}
     }
@@ -186,7 +216,11 @@ Under way . .: number 13: at run-function (12/15)
         environment.spec.suspend = true;
         let paused = Heading::of(&environment, at("2026-11-24T01:00:00Z"));
         assert_eq!(paused.schedule_short, "suspended");
-        assert!(paused.schedule.starts_with("paused; "), "{}", paused.schedule);
+        assert!(
+            paused.schedule.starts_with("paused; "),
+            "{}",
+            paused.schedule
+        );
     }
 
     #[test]

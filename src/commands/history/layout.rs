@@ -116,11 +116,7 @@ fn columns(rows: &[&Row], view: View, room: Room) -> Vec<Column> {
         Side::Right,
         cells(rows, |r| r.number.map(|n| n.to_string())),
     )];
-    let started = |form: &str| {
-        cells(rows, |r| {
-            r.started.as_deref().map(|t| instant(t, form))
-        })
-    };
+    let started = |form: &str| cells(rows, |r| r.started.as_deref().map(|t| instant(t, form)));
     all.push(Column::new("DATE", Side::Left, started(room.date)));
     match view {
         View::Durations => {
@@ -151,8 +147,16 @@ fn durations(rows: &[&Row], room: Room) -> [Column; 8] {
         right("PREPA", "PROD", cells(rows, |r| long(&r.prepare_on_source))),
         right("PREPA", "CLONE", cells(rows, |r| long(&r.prepare_on_clone))),
         right("", "SAVE", cells(rows, |r| long(&r.save))),
-        right("PARTIT", "ACTIVE", cells(rows, |r| long(&r.partition_active))),
-        right("FLASHC", "ACTIVE", cells(rows, |r| long(&r.flash_copy_active))),
+        right(
+            "PARTIT",
+            "ACTIVE",
+            cells(rows, |r| long(&r.partition_active)),
+        ),
+        right(
+            "FLASHC",
+            "ACTIVE",
+            cells(rows, |r| long(&r.flash_copy_active)),
+        ),
         right(
             "%",
             "DSK",
@@ -251,7 +255,10 @@ mod tests {
             (1_234_567, "1234k", "1M"),
             (12_345_678, "12M", "12M"),
         ] {
-            assert_eq!((count(n, true), count(n, false)), (exact.into(), close.into()));
+            assert_eq!(
+                (count(n, true), count(n, false)),
+                (exact.into(), close.into())
+            );
         }
     }
 }

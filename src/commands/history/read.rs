@@ -35,8 +35,9 @@ pub async fn known(
     arguments: &Arguments,
     now: DateTime<Utc>,
 ) -> Result<Known, CommandError> {
-    let wanted =
-        |name: &str| arguments.environments.is_empty() || arguments.environments.iter().any(|e| e == name);
+    let wanted = |name: &str| {
+        arguments.environments.is_empty() || arguments.environments.iter().any(|e| e == name)
+    };
     let mut runs = runs(cluster, arguments).await?;
     runs.retain(|run| wanted(&run.spec.environment));
     let mut environments = environments(cluster, arguments).await?;

@@ -23,23 +23,42 @@ pub fn lines(row: &Row, run: Option<&CloneRun>, now: DateTime<Utc>, width: usize
         return lines;
     };
     lines.extend(steps(status, now));
-    lines.extend(section("Obligations", status.obligations.iter().map(obligation)));
-    lines.extend(section("Conditions", status.conditions.iter().map(|c| {
-        let text = format!("{} {} {} {}", c.type_, c.status, c.reason, one_line(&c.message));
-        Shown::plain(text.trim_end())
-    })));
+    lines.extend(section(
+        "Obligations",
+        status.obligations.iter().map(obligation),
+    ));
+    lines.extend(section(
+        "Conditions",
+        status.conditions.iter().map(|c| {
+            let text = format!(
+                "{} {} {} {}",
+                c.type_,
+                c.status,
+                c.reason,
+                one_line(&c.message)
+            );
+            Shown::plain(text.trim_end())
+        }),
+    ));
     let journal = status.journal.as_ref();
     let notes = journal.iter().flat_map(|j| {
-        let warnings = j.warnings.iter().map(|t| Shown::toned(one_line(t), Tone::Warning));
+        let warnings = j
+            .warnings
+            .iter()
+            .map(|t| Shown::toned(one_line(t), Tone::Warning));
         warnings.chain(j.notes.iter().map(|t| Shown::plain(one_line(t))))
     });
     lines.extend(section("Warnings and notes", notes));
     let tail = status.failure_tail.iter();
     let tail = tail.map(|t| Shown::toned(one_line(t), Tone::Bad));
     lines.extend(section("Last errors of the job", tail));
-    lines.extend(section("Logs", status.logs.iter().map(|log| {
-        Shown::plain(format!("{}: {} lines", log.kind, log.lines))
-    })));
+    lines.extend(section(
+        "Logs",
+        status
+            .logs
+            .iter()
+            .map(|log| Shown::plain(format!("{}: {} lines", log.kind, log.lines))),
+    ));
     lines
 }
 
@@ -57,36 +76,72 @@ fn section(title: &str, lines: impl Iterator<Item = Shown>) -> Vec<Shown> {
 
 fn fields(row: &Row, run: Option<&CloneRun>, width: usize) -> Vec<Shown> {
     let status = run.and_then(|run| run.status.as_ref());
-    let number = row.number.map_or("not opened yet".to_owned(), |n| format!("number {n}"));
+    let number = row
+        .number
+        .map_or("not opened yet".to_owned(), |n| format!("number {n}"));
     let progress = row.progress.as_deref().map(|p| format!(" ({p})"));
     let step = row.step.as_deref().map(|step| {
         let progress = progress.unwrap_or_default();
         format!(", at {step}{progress}")
     });
-    let phase = format!("{} ({:?}){}", row.state, row.phase, step.unwrap_or_default());
+    let phase = format!(
+        "{} ({:?}){}",
+        row.state,
+        row.phase,
+        step.unwrap_or_default()
+    );
     let function = row.function.as_deref().map(|f| format!("*{f}, "));
     let mode = format!("{}mode {:?}", function.unwrap_or_default(), row.mode);
-    let messages = row.messages.zip(row.errors).map(|(messages, errors)| {
-        format!("{messages}, {errors} of them errors")
-    });
-    let disk = row.disk_used_percent.map(|p| format!("{p} % of the targets"));
+    let messages = row
+        .messages
+        .zip(row.errors)
+        .map(|(messages, errors)| format!("{messages}, {errors} of them errors"));
+    let disk = row
+        .disk_used_percent
+        .map(|p| format!("{p} % of the targets"));
     let all = [
         ("Run", Some(row.name.clone())),
-        ("Environment", Some(format!("{}, {number}", row.environment))),
+        (
+            "Environment",
+            Some(format!("{}, {number}", row.environment)),
+        ),
         ("Function", Some(mode)),
         ("Asked by", Some(asked_by(row, run))),
         ("Status", Some(phase)),
         ("Reason", row.reason.clone()),
         ("Message", row.message.as_deref().map(one_line)),
-        ("Start", row.started.clone()),
-        ("End", row.times.finished.clone()),
+        ("Start", row.started.as_deref().map(day)),
+        ("End", row.times.finished.as_deref().map(day)),
         ("Duration", row.duration.clone()),
         ("Freeze", freeze_of(row, status)),
-        ("Prepa prod", span(&row.prepare_on_source, &row.started, &row.times.resumed)),
-        ("Prepa clone", span(&row.prepare_on_clone, &row.times.clone_started, &row.times.clone_ready)),
-        ("Save", span(&row.save, &row.times.save_started, &row.times.save_ended)),
-        ("Partition", span(&row.partition_active, &None, &row.times.partition_ended)),
-        ("FlashCopy", span(&row.flash_copy_active, &row.times.image_taken, &row.times.image_ended)),
+        (
+            "Prepa prod",
+            span(&row.prepare_on_source, &row.started, &row.times.resumed),
+        ),
+        (
+            "Prepa clone",
+            span(
+                &row.prepare_on_clone,
+                &row.times.clone_started,
+                &row.times.clone_ready,
+            ),
+        ),
+        (
+            "Save",
+            span(&row.save, &row.times.save_started, &row.times.save_ended),
+        ),
+        (
+            "Partition",
+            span(&row.partition_active, &None, &row.times.partition_ended),
+        ),
+        (
+            "FlashCopy",
+            span(
+                &row.flash_copy_active,
+                &row.times.image_taken,
+                &row.times.image_ended,
+            ),
+        ),
         ("Messages", messages),
         ("Disk used", disk),
     ];
@@ -96,7 +151,11 @@ fn fields(row: &Row, run: Option<&CloneRun>, width: usize) -> Vec<Shown> {
     });
     let tone = super::list::tone(row);
     said.flat_map(|block| {
-        let tone = if block.starts_with("Status") { tone } else { Tone::Plain };
+        let tone = if block.starts_with("Status") {
+            tone
+        } else {
+            Tone::Plain
+        };
         let lines: Vec<Shown> = block.lines().map(|l| Shown::toned(l, tone)).collect();
         lines
     })
@@ -132,20 +191,30 @@ fn freeze_of(row: &Row, status: Option<&CloneRunStatus>) -> Option<String> {
     Some(parts.join(", "))
 }
 
+/// `2026-11-24 00:00:02Z`.
+fn day(text: &str) -> String {
+    text.replace('T', " ")
+}
+
 /// `7:52:35, from 00:30:00 to 08:22:35`.
 fn span(length: &Option<String>, from: &Option<String>, to: &Option<String>) -> Option<String> {
     let length = length.clone()?;
-    let day = |text: &String| text.replace('T', " ");
     let from = from.as_ref().map(|t| format!(", from {}", day(t)));
     let to = to.as_ref().map(|t| format!(", to {}", day(t)));
-    Some(format!("{length}{}{}", from.unwrap_or_default(), to.unwrap_or_default()))
+    Some(format!(
+        "{length}{}{}",
+        from.unwrap_or_default(),
+        to.unwrap_or_default()
+    ))
 }
 
 /// The steps as a table, a message below its step.
 fn steps(status: &CloneRunStatus, now: DateTime<Utc>) -> Vec<Shown> {
     let column = |value: &dyn Fn(&Entry) -> String| status.steps.iter().map(value).collect();
     let time = |at: Option<Timestamp>| {
-        at.map_or("-".to_owned(), |at| at.utc().format("%m-%d %H:%M:%S").to_string())
+        at.map_or("-".to_owned(), |at| {
+            at.utc().format("%m-%d %H:%M:%S").to_string()
+        })
     };
     let numbers = (1..=status.steps.len()).map(|n| n.to_string()).collect();
     let columns = [

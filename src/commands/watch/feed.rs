@@ -107,7 +107,8 @@ impl Feeder {
             .spawn(hear(stream, "runs", self.sender.clone(), run_feed));
         let (leases, label) = self.leases.leases(&self.cluster);
         let stream = watcher(leases, Config::default().labels(label)).default_backoff();
-        self.watches.spawn(hear_operator(stream, self.sender.clone()));
+        self.watches
+            .spawn(hear_operator(stream, self.sender.clone()));
     }
 
     /// Reads an archive.
@@ -236,7 +237,9 @@ async fn hear_operator(
             Ok(Event::InitDone) => {}
             Err(error) => {
                 if let Some(why) = forbidden(&error) {
-                    let _ = sender.send(Feed::Operator(OperatorState::NotTold(why))).await;
+                    let _ = sender
+                        .send(Feed::Operator(OperatorState::NotTold(why)))
+                        .await;
                     return;
                 }
                 // The watches of runs say that the API is silent.

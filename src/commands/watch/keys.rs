@@ -101,20 +101,44 @@ fn function(number: u8) -> Option<Action> {
 /// The table that F1 shows: 5250 key, terminal key, meaning.
 pub const TABLE: [(&str, &str, &str); 17] = [
     ("F1", "?", "this table"),
-    ("F3", "Ctrl-C", "end; from a screen of a run, back to the list"),
+    (
+        "F3",
+        "Ctrl-C",
+        "end; from a screen of a run, back to the list",
+    ),
     ("F12", "q, Esc", "back; in the list, end"),
     ("F5", "r", "read everything again"),
-    ("F11", "t", "times of begin and end instead of durations, and back"),
+    (
+        "F11",
+        "t",
+        "times of begin and end instead of durations, and back",
+    ),
     ("Tab, cursor", "j, k", "next row, row before"),
     ("Roll keys", "PgUp PgDn, b f", "a screen up or down"),
     ("F17, F18", "g, G", "to the top, to the bottom"),
-    ("5 Enter", "Enter", "display the run: steps with times, freeze, conditions"),
+    (
+        "5 Enter",
+        "Enter",
+        "display the run: steps with times, freeze, conditions",
+    ),
     ("6 Enter", "", "its logs, one to be chosen"),
     ("8 Enter", "", "job log of the function's job"),
-    ("9 Enter", "", "system log (DSPLOG) of the clone since the flash"),
+    (
+        "9 Enter",
+        "",
+        "system log (DSPLOG) of the clone since the flash",
+    ),
     ("", "Space, Del", "take an option away"),
-    ("/ text Enter", "/", "list: position to a date, number or environment"),
-    ("/ text Enter", "/", "logs: find a text; upper and lower case are one"),
+    (
+        "/ text Enter",
+        "/",
+        "list: position to a date, number or environment",
+    ),
+    (
+        "/ text Enter",
+        "/",
+        "logs: find a text; upper and lower case are one",
+    ),
     ("F16", "n", "find again"),
     ("", "Ctrl-L", "draw the screen anew"),
 ];
@@ -139,7 +163,11 @@ mod tests {
             (KeyCode::Tab, KeyCode::Char('j')),
         ] {
             assert!(key(of_5250).is_some(), "{of_5250:?}");
-            assert_eq!(key(of_5250), key(of_terminal), "{of_5250:?} {of_terminal:?}");
+            assert_eq!(
+                key(of_5250),
+                key(of_terminal),
+                "{of_5250:?} {of_terminal:?}"
+            );
         }
     }
 

@@ -60,12 +60,20 @@ pub struct Objects {
 
 /// The lines as they are at `now`.
 pub fn lines(objects: &Objects, now: DateTime<Utc>) -> Vec<Line> {
-    let mut rows: Vec<Row> = objects.runs.values().map(|run| Row::new(run, now)).collect();
+    let mut rows: Vec<Row> = objects
+        .runs
+        .values()
+        .map(|run| Row::new(run, now))
+        .collect();
     let mut more: BTreeSet<&str> = BTreeSet::new();
     for (environment, archive) in &objects.archives {
         // Lines of an archive stand in the order in which they came. Between archive and delete a run is in both.
         let newest = archive.iter().rev().take(ARCHIVED);
-        rows.extend(newest.filter(|r| !objects.runs.contains_key(&r.name)).cloned());
+        rows.extend(
+            newest
+                .filter(|r| !objects.runs.contains_key(&r.name))
+                .cloned(),
+        );
         if archive.len() > ARCHIVED {
             more.insert(environment);
         }
@@ -94,7 +102,9 @@ pub fn lines(objects: &Objects, now: DateTime<Utc>) -> Vec<Line> {
     for (name, environment) in &objects.environments {
         if !shown.contains(name) {
             lines.push(heading(environment, now));
-            lines.push(Line::Note(format!("no runs yet; ibmi-clone run {name} starts one")));
+            lines.push(Line::Note(format!(
+                "no runs yet; ibmi-clone run {name} starts one"
+            )));
         }
     }
     lines
@@ -185,7 +195,9 @@ impl List {
     /// Moves the cursor by rows.
     pub fn step(&mut self, by: isize, height: usize) {
         let rows = self.rows();
-        let at = self.cursor().and_then(|c| rows.iter().position(|r| *r == c));
+        let at = self
+            .cursor()
+            .and_then(|c| rows.iter().position(|r| *r == c));
         let last = rows.len().saturating_sub(1);
         let next = at.map_or(0, |at| at.saturating_add_signed(by).min(last));
         self.selected = rows.get(next).and_then(|at| self.id(*at));
@@ -221,7 +233,11 @@ impl List {
         self.top = self.top.min(self.lines.len().saturating_sub(height));
         let Some(at) = self.cursor() else { return };
         let heading = |at: usize| matches!(self.lines[at], Line::Heading(..) | Line::Gone(_));
-        let upper = if at > 0 && heading(at - 1) { at - 1 } else { at };
+        let upper = if at > 0 && heading(at - 1) {
+            at - 1
+        } else {
+            at
+        };
         let below = self.lines.get(at + 1);
         let lower = at + usize::from(matches!(below, Some(Line::Progress(..) | Line::Note(_))));
         if lower >= self.top + height {
@@ -259,7 +275,10 @@ impl List {
         };
         // The environment the cursor is in comes first.
         let here = self.environment_of(self.cursor().unwrap_or_default());
-        let mut rows = here.clone().chain(0..here.start).chain(here.end..self.lines.len());
+        let mut rows = here
+            .clone()
+            .chain(0..here.start)
+            .chain(here.end..self.lines.len());
         if let Some(at) = rows.find(fits) {
             return Some(at);
         }

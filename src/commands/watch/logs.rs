@@ -89,7 +89,10 @@ mod tests {
     fn severity_is_seen_and_the_second_level_stands_back() {
         let kept = r#"{"ts":"t","part":"clone","id":"CPF9801","sev":40,"text":"Object not found","second":"Cause"}"#;
         let shown = lines(kept);
-        assert_eq!(shown[0], Shown::toned("t clone CPF9801 40 Object not found", Tone::Bad));
+        assert_eq!(
+            shown[0],
+            Shown::toned("t clone CPF9801 40 Object not found", Tone::Bad)
+        );
         assert_eq!(shown[1], Shown::toned("    Cause", Tone::Dim));
         assert_eq!(lines("plain"), [Shown::plain("plain")]);
     }
@@ -102,7 +105,10 @@ mod tests {
             ("history", false, true),
             ("steps", false, false),
         ] {
-            assert_eq!((Want::JobLog.takes(kind), Want::System.takes(kind)), (job, system));
+            assert_eq!(
+                (Want::JobLog.takes(kind), Want::System.takes(kind)),
+                (job, system)
+            );
             assert!(Want::All.takes(kind));
         }
     }

@@ -97,7 +97,10 @@ fn list(state: &State, frame: &mut Frame<'_>) {
     title(state, frame, "Clone History");
     let (environments, runs) = (&state.objects.environments, &state.objects.runs);
     let sign = last_sign(environments.values(), runs.values());
-    let operator = format!(" Operator  . . . :  {}", state.operator.said(sign, state.now));
+    let operator = format!(
+        " Operator  . . . :  {}",
+        state.operator.said(sign, state.now)
+    );
     let tone = match state.operator.alarming(state.now) {
         true => Tone::Bad,
         false => Tone::Plain,
@@ -189,10 +192,17 @@ fn row_line(state: &State, frame: &mut Frame<'_>, y: u16, row: &Row, text: &str)
         shown = shown.add_modifier(Modifier::REVERSED);
     }
     let rest = width_of(state).saturating_sub(OPTION);
-    let text = if here { format!("{text:<rest$}") } else { text.to_owned() };
+    let text = if here {
+        format!("{text:<rest$}")
+    } else {
+        text.to_owned()
+    };
     let spans = vec![
         Span::raw(" "),
-        Span::styled(option.to_string(), Style::new().add_modifier(Modifier::BOLD)),
+        Span::styled(
+            option.to_string(),
+            Style::new().add_modifier(Modifier::BOLD),
+        ),
         Span::raw("  "),
         Span::styled(text, shown),
     ];
@@ -202,13 +212,17 @@ fn row_line(state: &State, frame: &mut Frame<'_>, y: u16, row: &Row, text: &str)
     }
 }
 
-/// `nightly-user  *USER  PROD > CLONE1 running  next 11-25 00:00Z  ! VolumeDrift`: the name is never cut.
+/// `nightly-user  *USER  production PROD, clone CLONE1 (running)  next 11-25 00:00Z  ! VolumeDrift`: the name is never cut.
 fn environment(heading: &Heading, alarms: &[String], width: usize) -> Line<'static> {
     let production = heading.production.split(" on ").next().unwrap_or_default();
     let clone = heading.clone.split(" on ").next().unwrap_or_default();
+    let state = match heading.clone_state.as_str() {
+        "" => String::new(),
+        state => format!(" ({state})"),
+    };
     let rest = format!(
-        "  {}  source {production}, clone {clone} {}  {}",
-        heading.function, heading.clone_state, heading.schedule_short
+        "  {}  production {production}, clone {clone}{state}  {}",
+        heading.function, heading.schedule_short
     );
     let alarm = match alarms {
         [] => String::new(),
@@ -230,10 +244,7 @@ fn progress(done: u64, all: u64, words: &str, width: usize) -> Line<'static> {
     let (full, empty) = (full as usize, (BAR - full) as usize);
     let bar = format!("    [{}{}] ", "=".repeat(full), " ".repeat(empty));
     let words = fit(words, width.saturating_sub(bar.len()));
-    Line::from(vec![
-        Span::styled(bar, style(Tone::Good)),
-        Span::raw(words),
-    ])
+    Line::from(vec![Span::styled(bar, style(Tone::Good)), Span::raw(words)])
 }
 
 /// Keys and, at the right, whether there is more; below it what just happened.
@@ -258,7 +269,11 @@ fn foot(state: &State, frame: &mut Frame<'_>, keys: &str, all: bool) {
         (None, None) => None,
     };
     if let Some((text, tone)) = message {
-        put(frame, height - 1, said(fit(&format!(" {text}"), width), tone));
+        put(
+            frame,
+            height - 1,
+            said(fit(&format!(" {text}"), width), tone),
+        );
     }
 }
 
@@ -266,13 +281,20 @@ fn text(state: &State, screen: &Screen, frame: &mut Frame<'_>) {
     let (lines, area) = (state.text(), state.area());
     let about = |id: &list::RowId| match state.row_of(id) {
         Some(row) => {
-            let number = row.number.map(|n| format!(" number {n}")).unwrap_or_default();
+            let number = row
+                .number
+                .map(|n| format!(" number {n}"))
+                .unwrap_or_default();
             format!(" {}{number}, run {}", row.environment, row.name)
         }
         None => format!(" run {}", id.0),
     };
     let (heading, about, top) = match screen {
-        Screen::Help(top) => ("Keys", " 5250 key       Terminal key     Meaning".to_owned(), *top),
+        Screen::Help(top) => (
+            "Keys",
+            " 5250 key       Terminal key     Meaning".to_owned(),
+            *top,
+        ),
         Screen::Details(id, top) => ("Display Run", about(id), *top),
         Screen::Choice(id, _, _) => ("Logs of a Run", about(id), 0),
         Screen::Log(id, kind, top) => (log_title(kind), about(id), *top),
@@ -291,11 +313,20 @@ fn text(state: &State, screen: &Screen, frame: &mut Frame<'_>) {
         }
     }
     let all = top >= pager::bottom(&lines, area);
-    foot(state, frame, "F1=Help  F3=Exit  F5=Refresh  F12=Cancel  /=Find  F16=Find again", all);
+    foot(
+        state,
+        frame,
+        "F1=Help  F3=Exit  F5=Refresh  F12=Cancel  /=Find  F16=Find again",
+        all,
+    );
     if let Some(prompt) = &state.prompt {
         let label = " Find  . :  ";
         let y = state.size.1 - 1;
-        put(frame, y, said(format!("{label}{:_<40}", prompt.text), Tone::Plain));
+        put(
+            frame,
+            y,
+            said(format!("{label}{:_<40}", prompt.text), Tone::Plain),
+        );
         cursor(frame, label.len() + prompt.text.chars().count(), y);
     }
 }
@@ -327,7 +358,11 @@ fn choice(state: &State, frame: &mut Frame<'_>, lines: &[pager::Shown], at: usiz
         }
         let parts = folded(&line.text, width_of(state));
         let text = parts.into_iter().next().unwrap_or_default();
-        put(frame, y, Line::from(vec![Span::raw("   "), Span::styled(text, shown)]));
+        put(
+            frame,
+            y,
+            Line::from(vec![Span::raw("   "), Span::styled(text, shown)]),
+        );
     }
 }
 

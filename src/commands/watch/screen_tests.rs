@@ -62,7 +62,10 @@ fn f11_shows_times_on_both_sizes() {
         let mut state = with_a_run_under_way(size);
         press(&mut state, "F11");
         let text = shot(&state);
-        assert!(text.contains("RESUMED") && text.contains("08:25:51"), "{text}");
+        assert!(
+            text.contains("RESUMED") && text.contains("08:25:51"),
+            "{text}"
+        );
         press(&mut state, "t");
         assert!(shot(&state).contains("PREPA"));
     }
@@ -82,7 +85,11 @@ fn option_5_shows_steps_with_their_times_and_what_the_run_waits_for() {
 fn a_log_is_paged_and_found_in() {
     let mut state = with_a_run_under_way((80, 24));
     press(&mut state, "tab 6 enter");
-    assert!(shot(&state).contains("Reading the logs"), "{}", shot(&state));
+    assert!(
+        shot(&state).contains("Reading the logs"),
+        "{}",
+        shot(&state)
+    );
     let lines = (0..60).map(|n| Shown::plain(format!("line {n} of the log")));
     let log = Log {
         kind: "joblog",
@@ -93,15 +100,28 @@ fn a_log_is_paged_and_found_in() {
     assert!(shot(&state).contains("joblog"), "{}", shot(&state));
     press(&mut state, "enter pgdn");
     let text = shot(&state);
-    assert!(text.contains("Job Log") && text.contains("More..."), "{text}");
-    assert!(text.contains("line 19 of") && !text.contains("line 18 of"), "{text}");
+    assert!(
+        text.contains("Job Log") && text.contains("More..."),
+        "{text}"
+    );
+    assert!(
+        text.contains("line 19 of") && !text.contains("line 18 of"),
+        "{text}"
+    );
     press(&mut state, "/ LINE");
-    assert!(shot(&state).contains("Find  . :  LINE_"), "{}", shot(&state));
+    assert!(
+        shot(&state).contains("Find  . :  LINE_"),
+        "{}",
+        shot(&state)
+    );
     press(&mut state, "enter n");
     assert!(shot(&state).contains("line 21 of"), "{}", shot(&state));
     press(&mut state, "G");
     let text = shot(&state);
-    assert!(text.contains("line 59 of") && text.contains("Bottom"), "{text}");
+    assert!(
+        text.contains("line 59 of") && text.contains("Bottom"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -126,7 +146,11 @@ fn the_longest_name_of_an_environment_is_never_cut() {
     press(&mut state, "G");
     for size in [(80, 24), (132, 43)] {
         state.apply(Event::Resize(size.0, size.1), now());
-        assert!(shot(&state).contains(&format!("{name}  *USER")), "{}", shot(&state));
+        assert!(
+            shot(&state).contains(&format!("{name}  *USER")),
+            "{}",
+            shot(&state)
+        );
     }
 }
 
@@ -139,7 +163,10 @@ fn a_terminal_that_is_too_small_is_told_so_and_goes_on_when_it_grows() {
         assert!(!text.contains("Clone History"), "{text}");
         if size.0 >= 20 {
             let words: Vec<&str> = text.split_whitespace().collect();
-            let said = format!("needs 80 columns and 24 lines; the terminal has {} and {}", size.0, size.1);
+            let said = format!(
+                "needs 80 columns and 24 lines; the terminal has {} and {}",
+                size.0, size.1
+            );
             assert!(words.join(" ").contains(&said), "{text}");
         }
     }
@@ -153,7 +180,10 @@ fn an_api_that_went_silent_is_said_and_what_was_known_stays() {
     let silent = Feed::Silent("runs", "connection refused".into());
     state.apply(Event::Feed(silent), now());
     let text = shot(&state);
-    assert!(text.contains("No word from the API since 01:30:05Z"), "{text}");
+    assert!(
+        text.contains("No word from the API since 01:30:05Z"),
+        "{text}"
+    );
     assert!(text.contains("USER_END"), "{text}");
     state.apply(Event::Feed(Feed::Silent("runs", String::new())), now());
     assert!(!shot(&state).contains("No word"));

@@ -410,13 +410,18 @@ impl State {
                     let run = self.objects.runs.get(&id.0).filter(|_| !row.archived);
                     details::lines(row, run, self.now, self.area().width)
                 }
-                None => vec![Shown::toned("This run does not exist any more.", Tone::Warning)],
+                None => vec![Shown::toned(
+                    "This run does not exist any more.",
+                    Tone::Warning,
+                )],
             },
             Some(Screen::Choice(id, want, _)) => match self.logs_of(id) {
                 Some(Ok(logs)) => logs
                     .iter()
                     .filter(|log| want.takes(log.kind))
-                    .map(|log| Shown::plain(format!("{:<12} {:>9} lines", log.kind, log.lines.len())))
+                    .map(|log| {
+                        Shown::plain(format!("{:<12} {:>9} lines", log.kind, log.lines.len()))
+                    })
                     .collect(),
                 Some(Err(_)) | None => Vec::new(),
             },
@@ -445,10 +450,15 @@ impl State {
                     self.queue = row.map(|row| (row, '5')).into_iter().collect();
                 } else {
                     // In the order of the rows, as a subfile is read.
-                    let place = |id: &RowId| self.list.lines.iter().position(|line| match line {
-                        Line::Row(row) => list::id_of(row) == *id,
-                        Line::Heading(..) | Line::Gone(_) | Line::Progress(..) | Line::Note(_) => false,
-                    });
+                    let place = |id: &RowId| {
+                        self.list.lines.iter().position(|line| match line {
+                            Line::Row(row) => list::id_of(row) == *id,
+                            Line::Heading(..)
+                            | Line::Gone(_)
+                            | Line::Progress(..)
+                            | Line::Note(_) => false,
+                        })
+                    };
                     let mut all: Vec<(RowId, char)> = options.into_iter().collect();
                     all.sort_by_key(|(id, _)| place(id));
                     self.queue = all.into();
@@ -465,7 +475,8 @@ impl State {
                         .map(|log| log.kind),
                     Some(Err(_)) | None => None,
                 };
-                self.screens.extend(kind.map(|kind| Screen::Log(id, kind, 0)));
+                self.screens
+                    .extend(kind.map(|kind| Screen::Log(id, kind, 0)));
                 Vec::new()
             }
             Some(Screen::Details(..) | Screen::Log(..) | Screen::Help(_)) => {
@@ -499,7 +510,9 @@ impl State {
         };
         if self.list.row(&id).is_some_and(|row| row.archived) {
             let number = id.1.map(|n| n.to_string()).unwrap_or(id.0);
-            self.error(format!("Run {number} is a row of the archive: its logs went with the object."));
+            self.error(format!(
+                "Run {number} is a row of the archive: its logs went with the object."
+            ));
             return self.next_option();
         }
         let run = id.0.clone();

@@ -82,13 +82,19 @@ pub fn press(state: &mut State, keys: &str) -> Vec<Wish> {
 }
 
 fn selected(state: &State) -> &str {
-    state.list.selected.as_ref().map_or("", |(name, _)| name.as_str())
+    state
+        .list
+        .selected
+        .as_ref()
+        .map_or("", |(name, _)| name.as_str())
 }
 
 fn logs(kinds: &[&'static str]) -> Feed {
     let log = |kind: &&'static str| Log {
         kind,
-        lines: (0..100).map(|n| Shown::plain(format!("{kind} {n}"))).collect(),
+        lines: (0..100)
+            .map(|n| Shown::plain(format!("{kind} {n}")))
+            .collect(),
     };
     Feed::Logs("nightly-20".into(), Ok(kinds.iter().map(log).collect()))
 }
@@ -146,7 +152,10 @@ fn an_option_that_is_none_is_said_and_the_others_stay() {
 #[test]
 fn one_job_log_is_shown_at_once_several_are_a_choice_and_none_is_said() {
     let mut state = two((80, 24));
-    assert_eq!(press(&mut state, "8 enter"), [Wish::Logs("nightly-20".into())]);
+    assert_eq!(
+        press(&mut state, "8 enter"),
+        [Wish::Logs("nightly-20".into())]
+    );
     state.apply(Event::Feed(logs(&["steps", "joblog", "history"])), now());
     assert_eq!(
         state.screens,
@@ -156,12 +165,18 @@ fn one_job_log_is_shown_at_once_several_are_a_choice_and_none_is_said() {
     state.apply(Event::Feed(logs(&["steps", "joblog", "joblog-2"])), now());
     assert_eq!(state.text().len(), 2);
     press(&mut state, "down enter");
-    assert!(matches!(state.screens.last(), Some(Screen::Log(_, "joblog-2", 0))));
+    assert!(matches!(
+        state.screens.last(),
+        Some(Screen::Log(_, "joblog-2", 0))
+    ));
     press(&mut state, "F3 9 enter");
     state.apply(Event::Feed(logs(&["steps"])), now());
     assert!(state.screens.is_empty());
     let said = state.message.clone().map(|m| m.0).unwrap_or_default();
-    assert!(said.contains("has no system log of the clone: it has kept steps"), "{said}");
+    assert!(
+        said.contains("has no system log of the clone: it has kept steps"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -169,7 +184,10 @@ fn a_row_of_the_archive_is_displayed_and_its_logs_are_said_to_be_gone() {
     let mut state = two((80, 24));
     let line = crate::controllers::history::line::ArchivedRun::of(&ended("nightly", 2));
     let row = Row::archived("ibmi", "nightly", line.expect("it is final"));
-    state.apply(Event::Feed(Feed::Archive("nightly".into(), Ok(vec![row]))), now());
+    state.apply(
+        Event::Feed(Feed::Archive("nightly".into(), Ok(vec![row]))),
+        now(),
+    );
     press(&mut state, "/ 2 enter");
     assert_eq!(selected(&state), "nightly-2");
     assert_eq!(press(&mut state, "6 enter"), []);
@@ -178,7 +196,10 @@ fn a_row_of_the_archive_is_displayed_and_its_logs_are_said_to_be_gone() {
     press(&mut state, "5 enter");
     let text: Vec<String> = state.text().into_iter().map(|l| l.text).collect();
     assert!(text.join("\n").contains("7:52:35"), "{text:?}");
-    assert!(text.join("\n").contains("the archive keeps this row"), "{text:?}");
+    assert!(
+        text.join("\n").contains("the archive keeps this row"),
+        "{text:?}"
+    );
 }
 
 #[test]
@@ -197,7 +218,12 @@ fn positioning_understands_numbers_dates_and_environments() {
     }
     press(&mut state, "/ nosuch enter");
     assert_eq!(selected(&state), "weekly-3");
-    assert!(state.message.as_ref().is_some_and(|(text, bad)| *bad && text.contains("nosuch")));
+    assert!(
+        state
+            .message
+            .as_ref()
+            .is_some_and(|(text, bad)| *bad && text.contains("nosuch"))
+    );
 }
 
 #[test]

@@ -40,7 +40,8 @@ pub fn must_be_terminal() -> Result<(), CommandError> {
         return Ok(());
     }
     Err(CommandError::Usage(
-        "watch needs a terminal for input and output; `ibmi-clone history` prints the same rows".to_owned(),
+        "watch needs a terminal for input and output; `ibmi-clone history` prints the same rows"
+            .to_owned(),
     ))
 }
 

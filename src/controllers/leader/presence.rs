@@ -35,7 +35,10 @@ pub async fn show(leases: Api<Lease>, identity: &str, done: &CancellationToken) 
     // Another process may have begun meanwhile: then it is not ours to give up.
     let found = tokio::time::timeout(CALL, leases.get_opt(PRESENCE)).await;
     if let Ok(Ok(Some(lease))) = found
-        && lease.spec.as_ref().is_some_and(|s| candidate::holder(s) == identity)
+        && lease
+            .spec
+            .as_ref()
+            .is_some_and(|s| candidate::holder(s) == identity)
     {
         write(&leases, "", since).await;
     }
@@ -74,7 +77,11 @@ async fn write(leases: &Api<Lease>, identity: &str, since: Option<MicroTime>) {
     };
     match tokio::time::timeout(CALL, request).await {
         Ok(Ok(_)) => {}
-        Ok(Err(error)) => tracing::debug!(%error, "the Lease that shows this operator at work is not written"),
-        Err(_) => tracing::debug!("the Lease that shows this operator at work is not written in time"),
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "the Lease that shows this operator at work is not written")
+        }
+        Err(_) => {
+            tracing::debug!("the Lease that shows this operator at work is not written in time")
+        }
     }
 }

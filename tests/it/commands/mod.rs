@@ -1,9 +1,12 @@
 //! The binary from outside: command line, exit codes, output; with a real Kubernetes API where it needs one.
 
+mod agree;
 mod cluster;
 mod everyday;
 mod examples;
+pub mod morning;
 mod offline;
+mod watch;
 pub mod whole;
 mod world_file;
 
