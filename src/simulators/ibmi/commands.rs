@@ -365,7 +365,7 @@ fn call(world: &mut World, partition: &str, user: &str, command: &Command) -> Cl
             check::install(world, partition, version.trim())
         }
         "IBMICLONE/ISPROD" => check::is_production(world, partition, &parameters),
-        "QBRM/Q1AOLD" => brms::commands::old_program(world, partition, &parameters),
+        "QBRM/Q1AOLD" => return brms::commands::old_program(world, partition, &parameters),
         _ => Ok(("CPC0000".to_owned(), String::new())),
     };
     match outcome {

@@ -37,8 +37,8 @@ pub use disk::DiskState;
 pub use file::SystemFile;
 pub use quiesce::quality;
 pub use system::{
-    Answering, Phase, System, advance, answering, attention, boot, disk_of, power_lost, reference_code,
-    set_identity,
+    Answering, Phase, System, advance, answering, attention, boot, disk_of, power_lost,
+    reference_code, set_identity,
 };
 
 use crate::simulators::hmc;
