@@ -7,7 +7,7 @@ mod tables;
 
 use super::*;
 use crate::simulators::ibmi::brms::{
-    BrmsFile, BrmsKnobs, BrmsState, ControlGroupFile, GroupResult, MediaFile,
+    BrmsFile, BrmsState, ControlGroupFile, GroupResult, MediaFile,
 };
 use crate::simulators::ibmi::{commands, hmc, reference_code, sql};
 use crate::simulators::ledger::Violation;
