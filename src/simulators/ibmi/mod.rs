@@ -2,7 +2,7 @@
 //! kit's behaviour as `ibmi/CONTRACT.md` says.
 //!
 //! Faults of [`Device::IbmI`](crate::simulators::faults::Device) wait under the partition's name for one of: `LOGIN`, a
-//! helper's verb (`HELLO`, `PING`, `CANARY`, `WATCHDOG ARM`, `CHGASPACT SUSPEND *SYSBAS`, …), a CL command's text, `SQL`,
+//! helper's verb (`HELLO`, `PING`, `CANARY`, `WATCHDOG ARM`, `CHGASPACT SUSPEND *SYSBAS`, …), a CL command's text (`ignored`: it ends well and nothing happens), `SQL`,
 //! `GET`/`PUT`/`REMOVE` with a path, `PERSON` (`Refuse` with a row of § 7 and a message id), `PWRDWNSYS`
 //! (`no-reipl`: the command ends well and nothing happens), `SYSTEM_STATUS_INFO` (`null-identity`, stays while it waits).
 
@@ -24,6 +24,7 @@ pub mod system;
 
 mod check;
 mod files;
+mod job_scheduler;
 mod listings;
 mod objects;
 mod saves;

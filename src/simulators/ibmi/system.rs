@@ -3,7 +3,7 @@
 use super::disk::{DiskState, LogMessage};
 use super::helper::{Helper, WatchdogJob};
 use super::jobs::Job;
-use super::{jobs, kit, quiesce};
+use super::{job_scheduler, jobs, kit, quiesce};
 use crate::simulators::ledger::ViolationKind;
 use crate::simulators::world::{ImageId, World};
 use crate::site::Identity;
@@ -295,6 +295,9 @@ fn ipl_ended(world: &mut World, partition: &str) {
     if strtcp {
         start_tcp(world, partition, true);
     }
+    if world.knobs.monitor_starts_before_start_up {
+        job_scheduler::start_by_itself(world, partition);
+    }
     kit::start_up(world, partition);
 }
 
@@ -347,8 +350,12 @@ pub(super) fn start_production(world: &mut World, partition: &str) {
     let subsystems = r.disk.start_up_subsystems.clone();
     r.system.subsystems.extend(subsystems);
     let tcp = r.disk.start_up_starts_tcp && !r.system.tcp;
+    let schedulers: Vec<String> = r.disk.scheduler.keys().cloned().collect();
     if tcp {
         start_tcp(world, partition, true);
+    }
+    for library in schedulers {
+        job_scheduler::start(world, partition, &library);
     }
     if !world.sources.iter().any(|s| s == partition) {
         world.violation(

@@ -117,6 +117,10 @@ pub struct Knobs {
     pub self_resume_milliseconds: u64,
     /// Guest kit's watchdog is honoured (off = it never fires, to test the proof without it).
     pub watchdog_works: bool,
+    /// Advanced Job Scheduler: ENDJS ends a monitor; off = the command is not there.
+    pub endjs_works: bool,
+    /// Advanced Job Scheduler: a monitor with AUTOSTART(*YES) starts before the start-up program instead of after it.
+    pub monitor_starts_before_start_up: bool,
 }
 
 impl Default for Knobs {
@@ -147,6 +151,8 @@ impl Default for Knobs {
             off_during_reipl_milliseconds: 0,
             self_resume_milliseconds: 0,
             watchdog_works: true,
+            endjs_works: true,
+            monitor_starts_before_start_up: false,
         }
     }
 }

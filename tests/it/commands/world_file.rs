@@ -54,6 +54,9 @@ fn the_document_lists_every_key() {
         keys::<ibmi::ProgramFile>(),
         keys::<ibmi::ProgramMessage>(),
         keys::<ibmi::ScheduleFile>(),
+        keys::<ibmi::JobSchedulerFile>(),
+        keys::<ibmi::DataLibraryFile>(),
+        keys::<ibmi::SchedulerJobFile>(),
         keys::<ibmi::JobQueueFile>(),
     ];
     for keys in objects {
