@@ -34,8 +34,8 @@ pub use disk::DiskState;
 pub use file::SystemFile;
 pub use quiesce::quality;
 pub use system::{
-    Answering, Phase, System, advance, answering, boot, disk_of, power_lost, reference_code,
-    set_identity,
+    Answering, Phase, System, advance, answering, boot, disk_of, forget_file, power_lost,
+    reference_code, set_identity,
 };
 
 use crate::simulators::hmc;

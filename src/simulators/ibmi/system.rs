@@ -124,6 +124,13 @@ pub fn disk_of<'w>(world: &'w World, partition: &str) -> Option<&'w DiskState> {
     view(world, partition).map(|(_, disk)| disk)
 }
 
+/// Removes a stream file from a running partition's disks, as a person would.
+pub fn forget_file(world: &mut World, partition: &str, path: &str) {
+    if let Some(r) = running(world, partition) {
+        r.disk.files.remove(path);
+    }
+}
+
 /// The system's own clock.
 pub(super) fn own_clock(world: &World, partition: &str) -> DateTime<Utc> {
     let ahead = view(world, partition).map_or(0, |(_, d)| d.clock_ahead_seconds);
