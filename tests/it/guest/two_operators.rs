@@ -66,8 +66,9 @@ async fn of_two_operators_that_begin_together_one_suspends_production() {
     let outcomes = [one.outcome(), two.outcome()];
     let won = |o: &&(Phase, &str)| o.0 == Phase::Succeeded;
     let lost = |o: &&(Phase, &str)| **o == (Phase::Failed, "OtherOperator");
+    let told = [one.message(), two.message()];
     assert_eq!(outcomes.iter().filter(won).count(), 1, "{outcomes:?}");
-    assert_eq!(outcomes.iter().filter(lost).count(), 1, "{outcomes:?}");
+    assert_eq!(outcomes.iter().filter(lost).count(), 1, "{told:?}");
     assert_eq!(first.effects(SUSPENDS), 1);
     second.gone().await;
     first.unharmed().await;
