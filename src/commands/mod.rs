@@ -88,7 +88,7 @@ enum Command {
     Logs(logs::Arguments),
     /// Check an environment without changing anything (a Preflight run), and wait for the findings.
     Verify(verify::Arguments),
-    /// Install or verify the guest kit on production.
+    /// Install, verify, show or uninstall the guest kit on production.
     Guest(guest::Arguments),
     /// Say what to type on production if all else fails. Reads only.
     SourceStatus(source_status::Arguments),

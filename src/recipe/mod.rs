@@ -6,6 +6,7 @@ pub(crate) mod fakes;
 mod image;
 pub mod log_sink;
 mod names;
+pub mod operator_lock;
 pub mod pace;
 pub mod parameters;
 pub mod pins;

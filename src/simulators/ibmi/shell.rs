@@ -328,6 +328,10 @@ async fn step(
             return false;
         }
         Some(FaultKind::Delay { milliseconds }) => wait += milliseconds,
+        Some(FaultKind::Special(special)) if special == "ignored" => {
+            state.status = 0;
+            return false;
+        }
         Some(FaultKind::AnswerLost | FaultKind::Special(_)) | None => {}
     }
     if wait > 0 {

@@ -1,6 +1,7 @@
 //! The roles in process, against the world: what the crash matrix stands on.
 
 mod ipl;
+mod job_scheduler;
 mod saving;
 
 use super::{
@@ -158,6 +159,10 @@ pub(crate) fn parameters(change: impl FnOnce(&mut Vec<(&'static str, String)>)) 
         ("startSubsystem.count", "1"),
         ("startSubsystem.1", "QBATCH"),
         ("scheduledJobs", "Hold"),
+        ("js1.dataLibrary.count", "1"),
+        ("js1.dataLibrary.1", "QUSRIJS"),
+        ("js1.monitorJob.count", "1"),
+        ("js1.monitorJob.1", "QIJSSCD"),
         ("releaseJobQueue.count", "1"),
         ("releaseJobQueue.1", "QGPL/QBATCH"),
         ("varyOnAsps", "No"),
