@@ -338,6 +338,10 @@ pub struct RunImage {
     /// The copy was started and confirmed, on the operator's clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub taken_at: Option<Timestamp>,
+    /// The operator ends it so many seconds after `status.finishedAt` (`after.endAfterSeconds` of the frozen environment);
+    /// absent = it does not. Written with the final phase.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_after_seconds: Option<i64>,
 }
 
 /// One log of a run.
@@ -362,6 +366,9 @@ pub struct Queue {
     pub position: i32,
     /// `namespace/run` that holds the device, and the device.
     pub blocked_by: String,
+    /// It has waited without a break since then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
 }
 
 /// What the run is made from.

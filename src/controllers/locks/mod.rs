@@ -282,6 +282,24 @@ impl Locks for KubeLocks {
         }
     }
 
+    async fn disown_image(&self) -> Result<(), StoreError> {
+        loop {
+            let Some((mut object, owner)) = self.target_set().await? else {
+                return Ok(());
+            };
+            if owner.is_none_or(|owner| owner.uid != self.me.uid) {
+                return Ok(());
+            }
+            if lease::holder(&object).as_deref() != Some(&self.me.uid) {
+                return Err(StoreError::Conflict);
+            }
+            lease::set_image_owner(&mut object, None);
+            if lease::replace(&self.leases, &object).await? {
+                return Ok(());
+            }
+        }
+    }
+
     async fn pin_image(&self) -> Result<(), StoreError> {
         let Some(image) = &self.image else {
             return Err(StoreError::Lost(

@@ -151,6 +151,7 @@ pub async fn process(shared: Shared, site: Site, writer: String) {
         run_limit: Duration::from_secs(3600),
         locks_from: 1,
         lock_set: every_lock,
+        refused_means: Phase::Failed,
         faster: 1.0,
     };
     loop {
