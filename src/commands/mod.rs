@@ -1,5 +1,6 @@
 //! One file or folder per command of the binary, and what commands share.
 
+mod archived;
 mod cancel;
 mod cluster;
 mod crd;

@@ -3,6 +3,7 @@
 use super::archive::{self, ArchiveError};
 use super::line::ArchivedRun;
 use super::{Key, rows};
+use crate::controllers::answer::store_error;
 use crate::api::run::{RunMode, Trigger};
 use crate::api::{CloneEnvironment, CloneEnvironmentStatus, CloneRun};
 use crate::controllers::conditions::{self, Truth};
@@ -166,7 +167,7 @@ async fn delete(context: &Context, key: &Key, run: &CloneRun) -> Result<(), Stor
         Ok(Err(kube::Error::Api(status))) if status.is_not_found() || status.is_conflict() => {
             Ok(())
         }
-        Ok(Err(error)) => Err(StoreError::Lost(error.to_string())),
+        Ok(Err(error)) => Err(store_error(error)),
         Err(_) => Err(StoreError::Lost("the API server did not answer".into())),
     }
 }

@@ -8,18 +8,34 @@ use crate::engine::time::Timestamp;
 /// The image of this row's run is gone.
 pub const IMAGE_ENDED: &str = "END_FC";
 
+/// More steps than a recipe has without hooks and further programs.
+const MANY: usize = 24;
+
+/// Of a row with many steps: those whose times the row's lengths are made of, and those that did not end well.
+fn is_timed(entry: &Entry) -> bool {
+    let lengths = ["resume-source", "start-copy", "start-clone", "await-clone"];
+    lengths.contains(&entry.name.as_str())
+        || !matches!(entry.state, EntryState::Done | EntryState::Skipped)
+}
+
 /// What a finished row keeps: 10,000 of them live in etcd and in the API server's memory (`product.md` § 3). The whole
 /// record is the `steps` log.
 pub(super) fn slim(status: &mut CloneRunStatus) {
+    let wide = status.steps.len() > MANY;
     for entry in &mut status.steps {
+        let timed = !wide || is_timed(entry);
         *entry = Entry {
             name: std::mem::take(&mut entry.name),
             state: entry.state,
-            attempts: entry.attempts,
-            start: entry.start,
-            end: entry.end,
+            attempts: if timed { entry.attempts } else { 0 },
+            start: entry.start.filter(|_| timed),
+            end: entry.end.filter(|_| timed),
             ..Entry::default()
         };
+    }
+    if wide {
+        // The conditions say what became of them.
+        status.obligations.retain(|owed| owed.met.is_none());
     }
     status.message = status.message.as_deref().map(|m| cut(m, 400));
     for line in &mut status.failure_tail {

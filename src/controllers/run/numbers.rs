@@ -3,6 +3,7 @@
 //! A run's number is reserved by a conditional write on the environment (`lastRunNumber` and `opening` together), then
 //! written to the run's label. A crash between the two is completed from `opening`, by whoever gives out the next number.
 
+use crate::controllers::answer::store_error;
 use crate::api::{
     CloneEnvironment, CloneRun, ENVIRONMENT_LABEL, FIELD_MANAGER, NUMBER_LABEL, OPENED_ANNOTATION,
 };
@@ -67,7 +68,7 @@ pub async fn run_number(
         match api.replace_status(&now.name_any(), &parameters, &now).await {
             Ok(_) => return Ok(number),
             Err(kube::Error::Api(status)) if status.is_conflict() => {}
-            Err(error) => return Err(StoreError::Lost(error.to_string())),
+            Err(error) => return Err(store_error(error)),
         }
     }
 }
@@ -126,7 +127,7 @@ async fn complete(
         Ok(_) => Ok(Reserved::Taken),
         Err(kube::Error::Api(status)) if status.is_conflict() => Err(StoreError::Conflict),
         Err(kube::Error::Api(status)) if status.is_not_found() => Ok(Reserved::Free),
-        Err(error) => Err(StoreError::Lost(error.to_string())),
+        Err(error) => Err(store_error(error)),
     }
 }
 
@@ -251,6 +252,6 @@ async fn reserve(leases: &Api<Lease>, number: i64, me: &str) -> Result<bool, Sto
     match leases.create(&writes_as_us(), &lease).await {
         Ok(_) => Ok(true),
         Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(false),
-        Err(error) => Err(StoreError::Lost(error.to_string())),
+        Err(error) => Err(store_error(error)),
     }
 }
