@@ -134,7 +134,10 @@ async fn stands(
 /// Whether a run of the same environment is open: it takes the image over, or ends it, or fails and leaves it.
 fn is_active(context: &Context, run: &CloneRun) -> bool {
     let namespace = run.namespace();
-    let open = context.open_runs.all().unwrap_or_default();
+    // Not listed yet: nobody can tell.
+    let Some(open) = context.open_runs.all() else {
+        return true;
+    };
     open.iter()
         .filter_map(|object| object.0.as_ref().ok())
         .any(|other| {

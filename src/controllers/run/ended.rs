@@ -36,6 +36,8 @@ pub(super) fn slim(status: &mut CloneRunStatus) {
     if wide {
         // The conditions say what became of them.
         status.obligations.retain(|owed| owed.met.is_none());
+        // Those of further programs are named after the first one's.
+        status.logs.retain(|log| !log.kind.starts_with("joblog-"));
     }
     status.message = status.message.as_deref().map(|m| cut(m, 400));
     for line in &mut status.failure_tail {
