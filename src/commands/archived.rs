@@ -57,8 +57,8 @@ async fn environment_of(cluster: &Cluster, reference: &str) -> Option<String> {
 
 /// Environments after which a run of this name may be named.
 async fn environments(cluster: &Cluster, run: &str) -> Option<Vec<String>> {
-    let all = cluster.environments().list_metadata(&ListParams::default());
-    let all = all.await.ok()?;
+    let (api, everything) = (cluster.environments(), ListParams::default());
+    let all = api.list_metadata(&everything).await.ok()?;
     let names = all.iter().map(ResourceExt::name_any);
     Some(
         names

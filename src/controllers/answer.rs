@@ -84,7 +84,10 @@ mod tests {
         ) else {
             panic!("a permission is missing");
         };
-        assert!(said.starts_with("user jane may not list configmaps in the cluster; "), "{said}");
+        assert!(
+            said.starts_with("user jane may not list configmaps in the cluster; "),
+            "{said}"
+        );
     }
 
     #[test]

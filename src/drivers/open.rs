@@ -253,18 +253,23 @@ impl Devices {
             password.expose_secret(),
             &format!("{tls:?}"),
         ]);
-        let (array, said) = pooled(&self.arrays, key, self.transcript("spectrumVirtualize"), |transcript| {
-            let options = ArrayOptions {
-                endpoint: svc.endpoint.clone(),
-                username,
-                password,
-                tls,
-                transcript,
-            };
-            RestClient::new(options)
-                .map(|client| Arc::new(client.paced(self.faster)))
-                .map_err(|e| e.to_string())
-        })?;
+        let (array, said) = pooled(
+            &self.arrays,
+            key,
+            self.transcript("spectrumVirtualize"),
+            |transcript| {
+                let options = ArrayOptions {
+                    endpoint: svc.endpoint.clone(),
+                    username,
+                    password,
+                    tls,
+                    transcript,
+                };
+                RestClient::new(options)
+                    .map(|client| Arc::new(client.paced(self.faster)))
+                    .map_err(|e| e.to_string())
+            },
+        )?;
         array.made_from(&credentials.versions(&svc.credentials.name));
         Ok((array, said))
     }

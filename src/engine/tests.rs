@@ -160,7 +160,9 @@ impl Bench {
             match self.pass(Cancel::No) {
                 Some(Pass::Final(journal)) => return *journal,
                 Some(Pass::Again(wait, _)) => self.clock.clock.advance(wait),
-                Some(Pass::Stale | Pass::Lost(_) | Pass::Forbidden(_)) | None => self.clock.controls.restart(),
+                Some(Pass::Stale | Pass::Lost(_) | Pass::Forbidden(_)) | None => {
+                    self.clock.controls.restart()
+                }
             }
         }
         panic!("the run does not end: {:?}", self.store.get());

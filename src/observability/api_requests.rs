@@ -66,7 +66,11 @@ const WATCH: &str = "watch";
 
 /// As access rules name it, as far as method and query tell; a list counts as get.
 fn verb(method: &Method, uri: &Uri) -> &'static str {
-    let watches = |query: &str| query.split('&').any(|q| q == "watch=true" || q == "watch=1");
+    let watches = |query: &str| {
+        query
+            .split('&')
+            .any(|q| q == "watch=true" || q == "watch=1")
+    };
     match method.as_str() {
         "GET" if uri.query().is_some_and(watches) => WATCH,
         "GET" => "get",
@@ -104,7 +108,10 @@ mod tests {
         let client = CountingLayer(metrics.clone()).layer(server);
         for (method, path) in [
             ("GET", "/apis/x/cloneruns?limit=500"),
-            ("GET", "/apis/x/cloneruns?allowWatchBookmarks=true&watch=true"),
+            (
+                "GET",
+                "/apis/x/cloneruns?allowWatchBookmarks=true&watch=true",
+            ),
             ("PATCH", "/taken"),
             ("PUT", "/gone"),
         ] {
@@ -115,7 +122,12 @@ mod tests {
             let labels = [("verb", verb), ("code", code)];
             found.value("ibmiclone_kube_api_requests_total", &labels)
         };
-        for (verb, code) in [("get", "200"), ("watch", "200"), ("patch", "409"), ("update", "none")] {
+        for (verb, code) in [
+            ("get", "200"),
+            ("watch", "200"),
+            ("patch", "409"),
+            ("update", "none"),
+        ] {
             assert_eq!(count(verb, code), Some(1.0), "{verb} {code}");
         }
         let timed = |verb| {

@@ -113,11 +113,7 @@ enum Stands {
     Free,
 }
 
-async fn stands(
-    context: &Context,
-    run: &CloneRun,
-    image: &RunImage,
-) -> Result<Stands, StoreError> {
+async fn stands(context: &Context, run: &CloneRun, image: &RunImage) -> Result<Stands, StoreError> {
     let wanted = names::target_lease(&image.target_set);
     let found = call(context.leases().get_opt(&wanted)).await?;
     let Some(found) = found.filter(|l| lease::image_owner(l).map(|o| o.uid) == run.uid()) else {

@@ -141,8 +141,8 @@ fn later(from: DateTime<Utc>, wait: Duration) -> DateTime<Utc> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use kube::core::PartialObjectMetaExt;
     use kube::core::ObjectMeta;
+    use kube::core::PartialObjectMetaExt;
     use std::collections::BTreeMap;
 
     fn run(name: &str, ends: Option<&str>) -> PartialObjectMeta<CloneRun> {

@@ -1,8 +1,8 @@
 //! Pins: what was seen first and must not change. They live in the annotation `ibmiclone.dev/pins`, which survives a
 //! backup, and are shown in status. The number behind device names is kept with them.
 
-use crate::controllers::answer::store_error;
 use crate::api::{CloneEnvironment, PINS_ANNOTATION};
+use crate::controllers::answer::store_error;
 use crate::engine::journal::Facts;
 use crate::engine::ports::StoreError;
 use crate::recipe::Pins;

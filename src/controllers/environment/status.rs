@@ -1,10 +1,10 @@
 //! The status of an environment, always by reading, changing and conditionally replacing: runs and the verify write it
 //! both.
 
-use crate::controllers::answer::store_error;
 use crate::api::environment::{CloneObserved, ImageObserved, LastRun};
 use crate::api::run::RunMode;
 use crate::api::{CloneEnvironment, CloneEnvironmentStatus, CloneRun, CloneRunStatus};
+use crate::controllers::answer::store_error;
 use crate::controllers::conditions::{self, Truth};
 use crate::controllers::run::store::{call, writes_as_us};
 use crate::controllers::text::cut;

@@ -5,8 +5,8 @@
 
 use super::line::ArchivedRun;
 use super::pack::{self, UnpackError};
-use crate::controllers::answer::store_error;
 use crate::api::ENVIRONMENT_LABEL;
+use crate::controllers::answer::store_error;
 use crate::controllers::run::store::{call, writes_as_us};
 use crate::engine::ports::StoreError;
 use k8s_openapi::ByteString;

@@ -158,12 +158,22 @@ mod tests {
         assert_eq!(locks.saw(&ended), [run("a")]);
         let left = locks.take_left();
         assert_eq!(left.len(), 1);
-        assert_eq!((left[0].lease.as_str(), &left[0].owner), ("target", &owner("a")));
+        assert_eq!(
+            (left[0].lease.as_str(), &left[0].owner),
+            ("target", &owner("a"))
+        );
         // Holder and owner at once, then owner alone.
-        assert!(locks.saw(&Event::Apply(lease(Some("b"), Some("b")))).is_empty());
+        assert!(
+            locks
+                .saw(&Event::Apply(lease(Some("b"), Some("b"))))
+                .is_empty()
+        );
         assert!(locks.saw(&Event::Apply(lease(Some("b"), None))).is_empty());
         let gone = Event::Delete(lease(Some("b"), None));
         assert_eq!(locks.saw(&gone), [run("b")]);
-        assert!(locks.take_left().is_empty(), "a Lease that is gone tells nothing of the image");
+        assert!(
+            locks.take_left().is_empty(),
+            "a Lease that is gone tells nothing of the image"
+        );
     }
 }

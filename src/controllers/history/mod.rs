@@ -5,9 +5,9 @@
 //! archive does not take stays.
 
 pub mod archive;
+mod left;
 pub mod line;
 pub mod pack;
-mod left;
 mod prune;
 pub mod rows;
 

@@ -3,9 +3,9 @@
 use super::archive::{self, ArchiveError};
 use super::line::ArchivedRun;
 use super::{Key, rows};
-use crate::controllers::answer::store_error;
 use crate::api::run::{RunMode, Trigger};
 use crate::api::{CloneEnvironment, CloneEnvironmentStatus, CloneRun};
+use crate::controllers::answer::store_error;
 use crate::controllers::conditions::{self, Truth};
 use crate::controllers::context::Context;
 use crate::controllers::environment::status::update;

@@ -1,8 +1,8 @@
 //! One lock Lease: who holds it, who waits for it, whose image the target set carries.
 
 use super::names::DeviceLock;
-use crate::controllers::answer::store_error;
 use crate::api::CloneRun;
+use crate::controllers::answer::store_error;
 use crate::controllers::run::store::{call, writes_as_us};
 use crate::engine::ports::StoreError;
 use crate::engine::time::Timestamp;

@@ -12,9 +12,9 @@ pub mod names;
 
 pub use names::{DeviceLock, device_locks, waits_for};
 
-use crate::controllers::answer::store_error;
 use crate::api::run::RunMode;
 use crate::api::{CloneRun, CloneRunStatus};
+use crate::controllers::answer::store_error;
 use crate::controllers::run::ended::{end_image, leave_partition};
 use crate::controllers::run::store::{call, writes_as_us};
 use crate::engine::journal::Journal;

@@ -393,7 +393,11 @@ pub fn again(
         StoreError::Gone => Action::await_change(),
         StoreError::Lost(text) => {
             let name = object.name_any();
-            tracing::warn!(run = name, error = text, "the API server could not be asked");
+            tracing::warn!(
+                run = name,
+                error = text,
+                "the API server could not be asked"
+            );
             Action::requeue(context.pace().seconds(5))
         }
         StoreError::Forbidden(what) => {

@@ -3,10 +3,10 @@
 //! A run's number is reserved by a conditional write on the environment (`lastRunNumber` and `opening` together), then
 //! written to the run's label. A crash between the two is completed from `opening`, by whoever gives out the next number.
 
-use crate::controllers::answer::store_error;
 use crate::api::{
     CloneEnvironment, CloneRun, ENVIRONMENT_LABEL, FIELD_MANAGER, NUMBER_LABEL, OPENED_ANNOTATION,
 };
+use crate::controllers::answer::store_error;
 use crate::controllers::context::Context;
 use crate::controllers::environment::{pins, status};
 use crate::controllers::history::archive;

@@ -3,8 +3,8 @@
 use super::ended::{IMAGE_ENDED, slim};
 use super::order;
 use crate::api::options::Function;
-use crate::api::surroundings::OnFailure;
 use crate::api::run::{CloneRunStatus, Frozen, JournalRest, Queue, RunImage, RunMode};
+use crate::api::surroundings::OnFailure;
 use crate::controllers::conditions::{self, Truth};
 use crate::controllers::text::{cut, duration, since, stable};
 use crate::engine::journal::{

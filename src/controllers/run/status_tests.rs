@@ -371,7 +371,11 @@ fn the_row_of_the_longest_line_of_steps_is_small_and_keeps_lengths_and_troubles(
     names.extend(["power-off-clone", "unmap-after", "end-copy"].map(str::to_owned));
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     assert_eq!(names.len(), 49);
-    let mut journal = Journal::open("user-overwrite-vscsi-v1-p16-before-function16-power-off-clone-unmap-after-end-copy", "TOKEN123TOKEN123TOKEN123TOKEN123", &names);
+    let mut journal = Journal::open(
+        "user-overwrite-vscsi-v1-p16-before-function16-power-off-clone-unmap-after-end-copy",
+        "TOKEN123TOKEN123TOKEN123TOKEN123",
+        &names,
+    );
     journal.started_at = Some(at(0));
     journal.window = Some(WindowRecord {
         closed: Some(at(480)),
@@ -406,22 +410,35 @@ fn the_row_of_the_longest_line_of_steps_is_small_and_keeps_lengths_and_troubles(
     journal.warnings = vec![long.clone(); 40];
     journal.notes = vec![long.clone(); 40];
     journal.writer = "ibmi-clone-operator-5d4f8b7c9-x7k2p-1-0a1b2c3d".into();
-    journal.entry_mut("collect-logs").unwrap().output.insert(
-        "failureTail".into(),
-        vec![long.clone(); 9].join("\n"),
-    );
+    journal
+        .entry_mut("collect-logs")
+        .unwrap()
+        .output
+        .insert("failureTail".into(), vec![long.clone(); 9].join("\n"));
     finish(&mut journal, Phase::Failed, 4000);
     journal.verdict.as_mut().unwrap().message = long;
     let mut before = opened();
     before.logs = LOGS.iter().map(|kind| log(kind)).collect();
-    before.logs.extend((2..=16).map(|n| log(&format!("joblog-{n}"))));
+    before
+        .logs
+        .extend((2..=16).map(|n| log(&format!("joblog-{n}"))));
     let row = build(&before, &journal, &facts(4000));
     let size = serde_json::to_vec(&row).unwrap().len();
     assert!(size <= 4_900, "{size} bytes, metadata not counted");
 
-    assert_eq!(row.steps.len(), names.len(), "each is still named with its state");
+    assert_eq!(
+        row.steps.len(),
+        names.len(),
+        "each is still named with its state"
+    );
     let entry = |name: &str| row.steps.iter().find(|e| e.name == name).unwrap();
-    for name in ["resume-source", "start-copy", "start-clone", "await-clone", "run-function-7"] {
+    for name in [
+        "resume-source",
+        "start-copy",
+        "start-clone",
+        "await-clone",
+        "run-function-7",
+    ] {
         assert!(entry(name).end.is_some(), "{name}");
     }
     assert_eq!(entry("run-function-7").attempts, 12);
@@ -446,6 +463,8 @@ fn to_be_ended(on_failure: OnFailure) -> (CloneRunStatus, Journal) {
     let mut journal = journal(15);
     let copied = journal.entry_mut("start-copy").unwrap();
     copied.output.insert("started".into(), "M=1".into());
+    let program = journal.entry_mut("run-function").unwrap();
+    program.output.insert("result".into(), "ok".into());
     journal.window = Some(WindowRecord {
         opened: Some(at(420)),
         closed: Some(at(480)),

@@ -10,8 +10,8 @@ use super::tally::Tally;
 use crate::api::run::{CancelMode, LogRef};
 use crate::api::{CloneRun, CloneRunStatus};
 use crate::controllers::answer::store_error;
-use crate::controllers::locks::waits_for;
 use crate::controllers::events::{Transition, transitions};
+use crate::controllers::locks::waits_for;
 use crate::engine::drive::Cancel;
 use crate::engine::journal::Journal;
 use crate::engine::ports::{JournalStore, StoreError, Wishes};
@@ -165,7 +165,9 @@ impl KubeStore {
             return;
         };
         let now = Timestamp::new(Utc::now());
-        let took = waited.since.and_then(|since| u64::try_from(now.since(since)).ok());
+        let took = waited
+            .since
+            .and_then(|since| u64::try_from(now.since(since)).ok());
         if let (Some(lock), Some(took)) = (waits_for(&waited.blocked_by), took) {
             metrics.counted.waited(lock, Duration::from_millis(took));
         }

@@ -4,7 +4,7 @@
 use super::shared::Shared;
 use crate::engine::clock::SingleReplica;
 use crate::engine::drive::{Cancel, Engine, Pass};
-use crate::engine::journal::{EntryState, Journal, ObligationKind, WindowRecord};
+use crate::engine::journal::{EntryState, Journal, ObligationKind, Phase, WindowRecord};
 use crate::engine::ports::{Clock, Met, Recipe, Settle, every_lock};
 use crate::engine::step::{LockKind, Observation, Step, StepContext};
 use crate::engine::time::Timestamp;

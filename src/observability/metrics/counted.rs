@@ -1,13 +1,13 @@
 //! What is counted where it happens. These begin at zero with the process; alerts on state use the families of objects.
 
+use super::last_steps::LastSteps;
+use crate::engine::step::LockKind;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
-use super::last_steps::LastSteps;
-use crate::engine::step::LockKind;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
@@ -34,9 +34,7 @@ const QUEUE: [f64; 12] = [
     1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0, 14_400.0, 28_800.0,
 ];
 /// Seconds of one request to a device.
-const DEVICE: [f64; 11] = [
-    0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
-];
+const DEVICE: [f64; 11] = [0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 /// Seconds of one request to the API server.
 const API: [f64; 8] = [0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0];
 /// Seconds of one look at an object.

@@ -119,7 +119,8 @@ impl Metrics {
 
 impl Listener for Metrics {
     fn exchanged(&self, kind: &'static str, microseconds: u64) {
-        self.counted.asked(kind, Duration::from_micros(microseconds));
+        self.counted
+            .asked(kind, Duration::from_micros(microseconds));
     }
 }
 

@@ -1,8 +1,8 @@
 //! Families that describe environments, encoded from the caches at each scrape.
 
-use crate::api::{CloneEnvironment, CloneEnvironmentStatus, CloneRun};
 use super::counted::lock_word;
 use super::last_steps::{ByEnvironment, Steps};
+use crate::api::{CloneEnvironment, CloneEnvironmentStatus, CloneRun};
 use crate::controllers::locks::waits_for;
 use crate::engine::journal::{ObligationKind, Phase};
 use crate::engine::step::LockKind;

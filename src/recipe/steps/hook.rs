@@ -84,9 +84,7 @@ impl RunHook {
         let entry = context.entry(self.id);
         let (call, hook) = self.call()?;
         let text = || format!("hook {:?} {}", self.point, call.program);
-        if self.point == HookPoint::AfterFunction
-            && run_function::may_run(context.journal)
-        {
+        if self.point == HookPoint::AfterFunction && run_function::may_run(context.journal) {
             return Ok(Observation::NotNeeded(format!(
                 "{} was not called: the function may still run",
                 text()

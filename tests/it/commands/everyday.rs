@@ -103,7 +103,10 @@ async fn history_shows_objects_and_archive_in_one_table_and_says_which_is_which(
     };
     for run in ["nightly-1", "nightly/2"] {
         let said = logs(run);
-        assert!(said.contains("archive") && said.contains("history nightly"), "{said}");
+        assert!(
+            said.contains("archive") && said.contains("history nightly"),
+            "{said}"
+        );
     }
     for run in ["nightly-9", "nightly/9", "other-1"] {
         assert!(!logs(run).contains("archive"), "{run}");

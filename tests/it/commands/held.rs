@@ -23,7 +23,11 @@ async fn image(site: &Site) -> String {
         labels: Some(labels.into()),
         ..ObjectMeta::default()
     };
-    let run = site.runs.create(&PostParams::default(), &run).await.unwrap();
+    let run = site
+        .runs
+        .create(&PostParams::default(), &run)
+        .await
+        .unwrap();
     let status = json!({"phase": "Succeeded", "number": 7, "state": "HOLD"});
     site.write_status(&run.name_any(), status).await;
     run.name_any()
@@ -57,8 +61,14 @@ fn what_is_no_command_line_ends_with_64_and_says_what_is_missing() {
         (&["release-held"], "<RUN>"),
         (&["end", "x", "y"], "'y'"),
         (&["end", "x", "--source-is-down"], "--source-is-down"),
-        (&["release-held", "x", "--source-is-down"], "--source-is-down"),
-        (&["start-held", "x", "--environment", "nightly"], "--environment"),
+        (
+            &["release-held", "x", "--source-is-down"],
+            "--source-is-down",
+        ),
+        (
+            &["start-held", "x", "--environment", "nightly"],
+            "--environment",
+        ),
         (&["start-held", "x", "--timeout", "1m"], "--wait"),
         (&["end", "x", "--wait", "--timeout", "soon"], "soon"),
     ] {
@@ -79,7 +89,13 @@ async fn each_creates_the_run_that_its_words_say_and_prints_its_name_alone() {
     for (arguments, mode, more) in [
         (&["end", image.as_str()][..], "End", json!({})),
         (
-            &["start-held", "nightly/7", "--source-is-down", "--requested-by", "jane"],
+            &[
+                "start-held",
+                "nightly/7",
+                "--source-is-down",
+                "--requested-by",
+                "jane",
+            ],
             "StartHeld",
             json!({"sourceIsDown": true, "requestedBy": "jane"}),
         ),
@@ -132,7 +148,13 @@ async fn a_wait_tells_the_outcome_by_its_code_and_its_last_line() {
     for (command, mode, phase, state, code) in [
         ("end", "End", "Succeeded", "END", 0),
         ("start-held", "StartHeld", "Warning", "START_HELD", 1),
-        ("release-held", "ReleaseHeld", "Succeeded", "RELEASE_HELD", 0),
+        (
+            "release-held",
+            "ReleaseHeld",
+            "Succeeded",
+            "RELEASE_HELD",
+            0,
+        ),
         ("end", "End", "Failed", "ERROR", 2),
         ("start-held", "StartHeld", "Cancelled", "CANCELLED", 4),
         ("end", "End", "Skipped", "SKIPPED", 5),

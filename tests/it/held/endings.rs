@@ -24,7 +24,11 @@ fn leases(field: &Field) -> Api<Lease> {
 }
 
 /// A run that has ended long ago, with its image on the target set and the time at which it is to be ended.
-async fn due(field: &Field, environment: &CloneEnvironment, change: impl Fn(&mut Value)) -> CloneRun {
+async fn due(
+    field: &Field,
+    environment: &CloneEnvironment,
+    change: impl Fn(&mut Value),
+) -> CloneRun {
     let set = target_set(environment);
     let run = finished_as(field, &environment.name_any(), 1, "Succeeded", |run| {
         run["metadata"]["annotations"] = json!({ENDS_ANNOTATION: "2026-11-23T09:00:00.000Z"});
@@ -48,8 +52,8 @@ async fn due(field: &Field, environment: &CloneEnvironment, change: impl Fn(&mut
 async fn note_on_lease(field: &Field, environment: &CloneEnvironment, notes: Value) {
     let patch = Patch::Merge(json!({"metadata": {"annotations": notes}}));
     let name = target_lease(&target_set(environment));
-    let patched = leases(field).patch(&name, &Default::default(), &patch);
-    patched.await.unwrap();
+    let (leases, parameters) = (leases(field), Default::default());
+    leases.patch(&name, &parameters, &patch).await.unwrap();
 }
 
 /// Runs of mode End about a run.
@@ -120,7 +124,8 @@ async fn nothing_is_ended_before_its_time() {
 }
 
 #[tokio::test]
-async fn an_image_that_is_held_or_kept_is_ended_when_it_is_free_and_one_of_an_open_run_is_left_to_it() {
+async fn an_image_that_is_held_or_kept_is_ended_when_it_is_free_and_one_of_an_open_run_is_left_to_it()
+ {
     let Some(field) = Field::new().await else {
         return;
     };
@@ -135,7 +140,12 @@ async fn an_image_that_is_held_or_kept_is_ended_when_it_is_free_and_one_of_an_op
         });
         runs.push((environment.clone(), run.await));
     }
-    note_on_lease(&field, &runs[0].0, json!({"ibmiclone.dev/pinned": "a test"})).await;
+    note_on_lease(
+        &field,
+        &runs[0].0,
+        json!({"ibmiclone.dev/pinned": "a test"}),
+    )
+    .await;
     field.world.hold("run-function");
     let work = field.run("at-work", used).await;
     let _operator = field.operator();
@@ -199,12 +209,18 @@ async fn a_row_turns_end_fc_and_may_go_as_soon_as_its_lease_names_another_owner(
     // Not the last success, and kept by its image alone.
     let failed = finished_as(&field, "nightly", 2, "Failed", |_| {}).await;
     let _operator = field.operator();
-    wait::until("the failed row is gone, so all were looked at", async || {
-        let found = field.runs().get_opt(&failed.name_any()).await;
-        found.unwrap().is_none()
-    })
+    wait::until(
+        "the failed row is gone, so all were looked at",
+        async || {
+            let found = field.runs().get_opt(&failed.name_any()).await;
+            found.unwrap().is_none()
+        },
+    )
     .await;
-    assert_eq!(state(&field.runs().get(&run.name_any()).await.unwrap()), "USER_END");
+    assert_eq!(
+        state(&field.runs().get(&run.name_any()).await.unwrap()),
+        "USER_END"
+    );
     let owner = json!({"ibmiclone.dev/image-owner": null});
     note_on_lease(&field, &environment, owner).await;
     field.until(&run.name_any(), |r| state(r) == "END_FC").await;

@@ -72,7 +72,8 @@ async fn a_held_image_is_mapped_for_its_start_and_unmapped_by_its_end() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn with_mappings_that_stay_a_held_image_is_started_released_and_ended_without_touching_them() {
+async fn with_mappings_that_stay_a_held_image_is_started_released_and_ended_without_touching_them()
+{
     let Some(counts) = rehearsed(kept, false).await else {
         return;
     };

@@ -8,9 +8,9 @@ mod retain;
 pub use read::{LogReadError, read_logs};
 pub use retain::forget_old_logs;
 
-use crate::controllers::answer::store_error;
 use crate::api::run::LogRef;
 use crate::api::{CloneRun, ENVIRONMENT_LABEL, NUMBER_LABEL};
+use crate::controllers::answer::store_error;
 use crate::controllers::run::store::{call, writes_as_us};
 use crate::engine::journal::Journal;
 use crate::engine::ports::StoreError;
