@@ -56,7 +56,7 @@ pub struct RunLabels {
     pub namespace: String,
     /// Environment.
     pub environment: String,
-    /// HOLD, USER; empty where it never opened.
+    /// HOLD, BRMS, SAVE21, USER; empty where it never opened.
     pub function: String,
     /// Manual, External, Schedule.
     pub trigger: String,
@@ -357,6 +357,7 @@ pub(super) fn lock_word(lock: LockKind) -> &'static str {
         LockKind::Clone => "clone",
         LockKind::TargetSet => "target",
         LockKind::Source => "source",
+        LockKind::Backups => "backups",
     }
 }
 

@@ -18,12 +18,20 @@ use std::fmt;
 use std::sync::Arc;
 
 /// All obligations: their number is told also when it is 0.
-const OBLIGATIONS: [ObligationKind; 5] = [
+const OBLIGATIONS: [ObligationKind; 6] = [
     ObligationKind::ResumeSource,
     ObligationKind::StopWatchdog,
     ObligationKind::LeavePrepared,
     ObligationKind::RemoveParameters,
     ObligationKind::RunAfterResume,
+    ObligationKind::ReleaseBackups,
+];
+/// All locks that runs wait for.
+const LOCKS: [LockKind; 4] = [
+    LockKind::Clone,
+    LockKind::TargetSet,
+    LockKind::Source,
+    LockKind::Backups,
 ];
 /// Phases of a run that is not over.
 const ACTIVE: [Phase; 4] = [
@@ -227,6 +235,7 @@ fn obligation_word(kind: ObligationKind) -> &'static str {
         ObligationKind::LeavePrepared => "LeavePrepared",
         ObligationKind::RemoveParameters => "RemoveParameters",
         ObligationKind::RunAfterResume => "RunAfterResume",
+        ObligationKind::ReleaseBackups => "ReleaseBackups",
     }
 }
 
@@ -308,7 +317,7 @@ impl Objects {
     fn encode_queue(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
         let (name, help) = ("ibmiclone_queue_length", "Runs that wait for a device");
         let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
-        for lock in [LockKind::Clone, LockKind::TargetSet, LockKind::Source] {
+        for lock in LOCKS {
             let labels = [("lock", lock_word(lock))];
             let labels = labels.as_slice();
             let of_one = metric.encode_family(&labels)?;
