@@ -263,7 +263,8 @@ pub struct CloneRunStatus {
     /// The environment as it was when the run opened; a digest once the run is final.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolved: Option<Resolved>,
-    /// The steps.
+    /// The steps. In the row of an ended run with more than 24, those of further hooks and programs (`run-function-2` …)
+    /// that ended well are left out: the log `steps` has them all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<Entry>,
     /// The obligations.

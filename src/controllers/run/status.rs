@@ -58,7 +58,7 @@ pub fn build(previous: &CloneRunStatus, journal: &Journal, facts: &RowFacts) -> 
     put_journal(&mut status, journal);
     status.observed_generation = facts.generation;
     status.state = Some(state_word(previous, journal, facts.mode).to_owned());
-    put_progress(&mut status, journal);
+    put_progress(&mut status, journal, previous.phase);
     put_times(&mut status, journal);
     put_image(&mut status, journal);
     put_results(&mut status, journal);
@@ -124,9 +124,10 @@ fn state_word(previous: &CloneRunStatus, journal: &Journal, mode: RunMode) -> &'
     }
 }
 
-fn put_progress(status: &mut CloneRunStatus, journal: &Journal) {
+fn put_progress(status: &mut CloneRunStatus, journal: &Journal, before: Phase) {
     let total = journal.steps.len();
-    if total == 0 {
+    // A final row may have dropped steps.
+    if total == 0 || before.is_final() {
         return;
     }
     let failed = journal

@@ -426,11 +426,14 @@ fn the_row_of_the_longest_line_of_steps_is_small_and_keeps_lengths_and_troubles(
     let size = serde_json::to_vec(&row).unwrap().len();
     assert!(size <= 4_900, "{size} bytes, metadata not counted");
 
-    assert_eq!(
-        row.steps.len(),
-        names.len(),
-        "each is still named with its state"
-    );
+    let left: Vec<&str> = row.steps.iter().map(|e| e.name.as_str()).collect();
+    let recipe = names[..15].iter().copied();
+    let mut wanted: Vec<&str> = recipe
+        .chain(["run-function-7", "before-function"])
+        .collect();
+    wanted.extend(["power-off-clone", "unmap-after", "end-copy"]);
+    assert_eq!(left, wanted, "further ones that ended well are in the log");
+    assert_eq!(row.progress.as_deref(), Some("21/49"));
     let entry = |name: &str| row.steps.iter().find(|e| e.name == name).unwrap();
     for name in [
         "resume-source",
