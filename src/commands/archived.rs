@@ -31,24 +31,41 @@ fn hint(cluster: &Cluster, reference: &str, environment: &str) -> String {
     )
 }
 
+/// How a person has named a run.
+enum Named<'r> {
+    /// `ENV/NUMBER`.
+    Number(i64),
+    /// By its name.
+    Name(&'r str),
+}
+
+impl Named<'_> {
+    fn is(&self, row: &ArchivedRun) -> bool {
+        match self {
+            Self::Number(number) => row.number == Some(*number),
+            Self::Name(name) => row.name == *name,
+        }
+    }
+}
+
 /// The environment in whose archive the run is. An archive that cannot be read gives no hint.
 async fn environment_of(cluster: &Cluster, reference: &str) -> Option<String> {
-    let (candidates, named): (Vec<String>, Box<dyn Fn(&ArchivedRun) -> bool>) =
-        match reference.split_once('/') {
-            Some((environment, number)) => {
-                let number: i64 = number.parse().ok()?;
-                let named = move |row: &ArchivedRun| row.number == Some(number);
-                (vec![environment.to_owned()], Box::new(named))
-            }
-            None => {
-                let name = reference.to_owned();
-                let named = move |row: &ArchivedRun| row.name == name;
-                (environments(cluster, reference).await?, Box::new(named))
-            }
-        };
+    let (candidates, named) = match reference.split_once('/') {
+        Some((environment, number)) => {
+            let number = number.parse().ok()?;
+            (vec![environment.to_owned()], Named::Number(number))
+        }
+        None => (
+            environments(cluster, reference).await?,
+            Named::Name(reference),
+        ),
+    };
     for environment in candidates {
         let rows = archive::read(&cluster.client, &cluster.namespace, &environment);
-        if rows.await.is_ok_and(|rows| rows.iter().any(&named)) {
+        if rows
+            .await
+            .is_ok_and(|rows| rows.iter().any(|r| named.is(r)))
+        {
             return Some(environment);
         }
     }

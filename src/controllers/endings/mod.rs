@@ -170,7 +170,7 @@ mod tests {
         assert!(names.is_empty());
         assert_eq!(sleep, Duration::from_secs(3));
         let a = ("ibmi".to_owned(), "a".to_owned());
-        assert_eq!(endings.due(at(noon)).0, [a.clone()]);
+        assert_eq!(endings.due(at(noon)).0, std::slice::from_ref(&a));
         // It waits for something: the watch's old time does not bring it back.
         endings.enter(&a, Next::At(at("2026-11-23T12:01:00Z")));
         endings.saw_run(&Event::Apply(run("a", Some(noon))));
