@@ -1,5 +1,6 @@
 //! `logs`: what a run left behind, from its ConfigMaps (`product.md` § 9).
 
+use super::archived::run_or_hint;
 use super::{CommandError, Exit, KubeFlags, text};
 use crate::api::CloneRun;
 use crate::controllers::run::logs::{KINDS, LogReadError, read_logs};
@@ -52,7 +53,7 @@ fn parse_kind(text: &str) -> Result<LogKind, String> {
 /// Reads and prints.
 pub async fn execute(kube: &KubeFlags, arguments: &Arguments) -> Result<Exit, CommandError> {
     let cluster = kube.connect().await?;
-    let run = cluster.run(&arguments.run).await?;
+    let run = run_or_hint(&cluster, &arguments.run).await?;
     let name = run.name_any();
     let read = read_logs(&cluster.client, &cluster.namespace, &name, arguments.kind);
     let logs = read.await.map_err(unreadable)?;

@@ -1,5 +1,6 @@
 //! One file or folder per command of the binary, and what commands share.
 
+mod archived;
 mod cancel;
 mod cluster;
 mod crd;
@@ -41,7 +42,7 @@ use std::process::ExitCode;
 
 /// Clones IBM i production partitions with the storage array's FlashCopy, driven from Kubernetes.
 #[derive(Debug, Parser)]
-#[command(name = "ibmi-clone", version, after_help = EXIT_CODES)]
+#[command(name = "ibmi-clone", version, after_help = EXIT_CODES, max_term_width = 80)]
 struct Cli {
     #[command(flatten)]
     kube: KubeFlags,

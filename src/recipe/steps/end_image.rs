@@ -25,6 +25,9 @@ impl EndImage {
     async fn look(&self, context: &StepContext<'_>) -> Result<Observation, Stop> {
         let state = context.site.copy.observe().await?;
         self.still_the_image(context, &state)?;
+        if self.plan.ends_relation_only() {
+            return Ok(full_copy(&self.plan, &state));
+        }
         let poll = self.plan.pace.array();
         let group = &self.plan.copy_group;
         if let Some(map) = state.deviating.iter().find(|m| m.contains("suspended")) {
@@ -129,6 +132,32 @@ impl EndImage {
         // Ending an image under a running clone takes its disks away.
         gate::clone_off(context.site, &self.plan, self.plan.keep_mappings).await?;
         Ok(context.site.copy.end().await?)
+    }
+}
+
+/// A clone that keeps running keeps its disks: the relation of a full copy ends when everything is copied.
+pub(super) fn full_copy(plan: &Plan, state: &CopyState) -> Observation {
+    let group = &plan.copy_group;
+    match state.phase {
+        CopyPhase::Copying => Observation::underway(
+            plan.pace.of(Duration::from_secs(30)),
+            format!(
+                "the background copy of consistency group {group} is at {} %; its relation ends when it is complete",
+                state.progress
+            ),
+        ),
+        CopyPhase::Idle => Observation::done(),
+        CopyPhase::Empty
+        | CopyPhase::Preparing
+        | CopyPhase::Prepared
+        | CopyPhase::Stopping
+        | CopyPhase::Stopped
+        | CopyPhase::Suspended => Observation::broken(
+            "CopyStoppedByOthers",
+            format!(
+                "consistency group {group} was stopped before the full copy was complete: somebody stopped it, and the clone that keeps running has lost its disks; switch it off and run again"
+            ),
+        ),
     }
 }
 

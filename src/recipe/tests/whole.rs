@@ -59,6 +59,9 @@ impl Locks for Calm {
     async fn close_image(&self) -> Result<(), StoreError> {
         Ok(())
     }
+    async fn disown_image(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
     async fn pin_image(&self) -> Result<(), StoreError> {
         match self.no_pins {
             true => Err(StoreError::Lost("no API server".into())),

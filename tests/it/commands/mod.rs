@@ -3,6 +3,7 @@
 mod cluster;
 mod everyday;
 mod examples;
+mod held;
 mod offline;
 pub mod whole;
 mod world_file;

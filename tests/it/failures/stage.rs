@@ -342,14 +342,27 @@ impl Stage {
         self.change_lock("clone partition", note).await;
     }
 
-    async fn change_lock(&self, device: &str, annotations: Value) {
+    async fn lock(&self, device: &str) -> Lease {
         let api: Api<Lease> = Api::namespaced(self.client.clone(), &self.namespace);
         let all = api.list(&ListParams::default()).await.unwrap().items;
-        let is_it = |lease: &&Lease| {
+        let is_it = |lease: &Lease| {
             let named = lease.annotations().get("ibmiclone.dev/device");
             named.is_some_and(|d| d.starts_with(device))
         };
-        let name = all.iter().find(is_it).unwrap().name_any();
+        all.into_iter().find(is_it).unwrap()
+    }
+
+    /// Name of the run whose image a target set carries, by the set's lock.
+    pub async fn image_owner(&self, device: &str) -> Option<String> {
+        let lock = self.lock(device).await;
+        let owner = lock.annotations().get("ibmiclone.dev/image-owner")?;
+        let owner: Value = serde_json::from_str(owner).unwrap();
+        owner["run"].as_str().map(str::to_owned)
+    }
+
+    async fn change_lock(&self, device: &str, annotations: Value) {
+        let api: Api<Lease> = Api::namespaced(self.client.clone(), &self.namespace);
+        let name = self.lock(device).await.name_any();
         let change = json!({"metadata": {"annotations": annotations}});
         let patch = Patch::Merge(&change);
         api.patch(&name, &Default::default(), &patch).await.unwrap();
