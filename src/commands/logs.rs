@@ -1,5 +1,6 @@
 //! `logs`: what a run left behind, from its ConfigMaps (`product.md` § 9).
 
+use super::archived::run_or_hint;
 use super::{CommandError, Exit, KubeFlags, text};
 use crate::api::CloneRun;
 use crate::controllers::run::logs::{KINDS, LogReadError, read_logs};
@@ -35,9 +36,11 @@ fn parse_kind(text: &str) -> Result<LogKind, String> {
         .filter(|kind| !numbered(kind))
         .map(|kind| match kind {
             LogKind::JobLog => "joblog, joblog-2 to joblog-16",
-            LogKind::Steps | LogKind::JobLogOf(_) | LogKind::History | LogKind::Devices => {
-                kind.as_str()
-            }
+            LogKind::Steps
+            | LogKind::JobLogOf(_)
+            | LogKind::History
+            | LogKind::Brms
+            | LogKind::Devices => kind.as_str(),
         })
         .collect();
     let names = names.join(", ");
@@ -50,7 +53,7 @@ fn parse_kind(text: &str) -> Result<LogKind, String> {
 /// Reads and prints.
 pub async fn execute(kube: &KubeFlags, arguments: &Arguments) -> Result<Exit, CommandError> {
     let cluster = kube.connect().await?;
-    let run = cluster.run(&arguments.run).await?;
+    let run = run_or_hint(&cluster, &arguments.run).await?;
     let name = run.name_any();
     let read = read_logs(&cluster.client, &cluster.namespace, &name, arguments.kind);
     let logs = read.await.map_err(unreadable)?;
@@ -159,9 +162,9 @@ mod tests {
     #[test]
     fn a_wrong_kind_is_answered_with_the_kinds_there_are() {
         assert_eq!(parse_kind("joblog"), Ok(LogKind::JobLog));
-        let refusal = parse_kind("brms").expect_err("is no kind");
+        let refusal = parse_kind("syslog").expect_err("is no kind");
         assert!(
-            refusal.ends_with("steps, joblog, joblog-2 to joblog-16, history, devices"),
+            refusal.ends_with("steps, joblog, joblog-2 to joblog-16, history, brms, devices"),
             "{refusal}"
         );
     }

@@ -5,6 +5,7 @@ mod cluster;
 mod everyday;
 mod examples;
 pub mod morning;
+mod held;
 mod offline;
 mod watch;
 pub mod whole;
@@ -13,7 +14,7 @@ mod world_file;
 use assert_cmd::Command;
 
 /// The binary, with nothing of this machine's Kubernetes access in its environment.
-fn ibmi_clone() -> Command {
+pub fn ibmi_clone() -> Command {
     let mut command = Command::cargo_bin("ibmi-clone").expect("the binary is built");
     command
         .env_remove("KUBECONFIG")
