@@ -161,6 +161,7 @@ pub fn under_way(run: &CloneRun, now: DateTime<Utc>) -> Option<String> {
             Some(Queue {
                 position,
                 blocked_by,
+                since: _,
             }),
             _,
         ) => {

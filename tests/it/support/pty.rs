@@ -4,6 +4,7 @@ use super::wait;
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{Read, Write};
+use std::num::NonZero;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use vt100::Parser;
@@ -41,6 +42,10 @@ fn size(columns: u16, lines: u16) -> PtySize {
     }
 }
 
+fn cells(count: u16) -> NonZero<u16> {
+    NonZero::new(count).expect("a terminal has cells")
+}
+
 impl Terminal {
     /// The binary with these arguments, and nothing of this machine's Kubernetes access in its environment.
     pub fn start(arguments: &[&str], columns: u16, lines: u16) -> Self {
@@ -51,10 +56,12 @@ impl Terminal {
             command.env_remove(name);
         }
         command.env("HOME", "/nonexistent");
+        // Otherwise it is the home directory.
+        command.cwd(std::env::current_dir().unwrap());
         command.env("TERM", "xterm-256color");
         let child = pair.slave.spawn_command(command).unwrap();
         drop(pair.slave);
-        let parser = Arc::new(Mutex::new(Parser::new(lines, columns, 0)));
+        let parser = Arc::new(Mutex::new(Parser::new(cells(lines), cells(columns), 0)));
         let raw = Arc::new(Mutex::new(Vec::new()));
         let mut output = pair.master.try_clone_reader().unwrap();
         let (behind, bytes) = (parser.clone(), raw.clone());
@@ -79,7 +86,7 @@ impl Terminal {
     pub fn text(&self) -> String {
         let parser = self.parser.lock().unwrap();
         let (_, columns) = parser.screen().size();
-        let lines = parser.screen().rows(0, columns);
+        let lines = parser.screen().rows(0, columns.get());
         lines
             .map(|line| line.trim_end().to_owned() + "\n")
             .collect()
@@ -121,7 +128,7 @@ impl Terminal {
             .lock()
             .unwrap()
             .screen_mut()
-            .set_size(lines, columns);
+            .set_size(cells(lines), cells(columns));
         self.master.resize(size(columns, lines)).unwrap();
     }
 
