@@ -1,5 +1,6 @@
 //! Recipes: which steps a run takes, in which order, and why. A storage administrator could read the lists aloud.
 
+mod brms;
 pub mod checks;
 #[cfg(test)]
 pub(crate) mod fakes;
@@ -69,7 +70,8 @@ const USER_OVERWRITE: &[&str] = &[
     "settle",
 ];
 
-/// All rows: as USER, with production's BRMS in its FlashCopy process from before the flash until the history is back.
+/// All rows: as USER, with production's BRMS in its FlashCopy process from before the flash until the history is back. The
+/// clone's BRMS saves for production between `begin-backup` and `end-backup`, one control group after another.
 const BRMS_OVERWRITE: &[&str] = &[
     "verify-site",
     "write-parameters",
@@ -84,7 +86,9 @@ const BRMS_OVERWRITE: &[&str] = &[
     "map-volumes",
     "start-clone",
     "await-clone",
+    "begin-backup",
     "run-function",
+    "end-backup",
     "collect-logs",
     "return-history",
     "settle",

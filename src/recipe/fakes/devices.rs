@@ -213,10 +213,31 @@ impl IbmI for Host {
     }
     async fn run(&self, _: &Session, command: &ClCommand) -> Result<CommandOutput, DeviceError> {
         self.0.send(format!("{}: {}", self.1, command.as_str()));
-        self.with(|s| Ok(s.run.clone()))
+        self.with(|s| {
+            let text = command.as_str();
+            if s.refuses.iter().any(|r| text.starts_with(r)) {
+                return Ok(CommandOutput {
+                    succeeded: false,
+                    messages: vec![super::message("CPF9898", 40, "", "", "refused")],
+                    text: String::new(),
+                });
+            }
+            let mut done = s.run.clone();
+            if let Some((_, said)) = s.says.iter().find(|(begin, _)| text.starts_with(**begin)) {
+                done.messages = vec![super::message("CPC1221", 0, "", "", said)];
+            }
+            Ok(done)
+        })
     }
     async fn query(&self, _: &Session, sql: &str) -> Result<Vec<Row>, DeviceError> {
-        self.with(|s| s.rows.get(sql).cloned().unwrap_or_else(|| Ok(Vec::new())))
+        self.with(|s| {
+            let table = s.tables.iter().find(|(part, _)| sql.contains(**part));
+            match (s.rows.get(sql), table) {
+                (Some(rows), _) => rows.clone(),
+                (None, Some((_, rows))) => Ok(rows.clone()),
+                (None, None) => Ok(Vec::new()),
+            }
+        })
     }
     async fn submit(&self, _: &Session, job: &Submission) -> Result<JobName, DeviceError> {
         self.0.send(format!(

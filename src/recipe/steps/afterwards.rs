@@ -156,6 +156,7 @@ impl Step for OnceMore {
             site: context.site,
             journal: &journal,
             now: context.now,
+            release_backups: context.release_backups,
         };
         self.inner.observe(&inner).await
     }
@@ -168,6 +169,7 @@ impl Step for OnceMore {
             site: context.site,
             journal: &journal,
             now: context.now,
+            release_backups: context.release_backups,
         };
         self.inner.act(&inner).await
     }

@@ -37,7 +37,7 @@ pub(super) fn programs(plan: &Plan) -> impl Iterator<Item = (&'static str, &User
 
 /// Whether a job of the function may still be there: it was submitted, and nothing proves its end.
 pub(super) fn may_run(journal: &Journal, plan: &Plan) -> bool {
-    programs(plan).any(|(step, _)| {
+    program_steps(plan).iter().any(|step| {
         let over = matches!(
             journal.output(step, RESULT),
             Some(OK | FAILED | VANISHED | NOT_STARTED)

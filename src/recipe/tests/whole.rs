@@ -4,7 +4,7 @@ use super::super::fakes::*;
 use super::super::{Plan, build};
 use crate::engine::drive::{Cancel, Engine, Pass};
 use crate::engine::journal::{EntryState, Journal, Phase};
-use crate::engine::ports::{Acquired, Clock, Fence, JournalStore, Locks, StoreError};
+use crate::engine::ports::{Acquired, Clock, Fence, JournalStore, Locks, StoreError, Wishes};
 use crate::engine::rules::{Rule, break_rule};
 use crate::engine::step::LockKind;
 use crate::recipe::LogKind;
@@ -22,6 +22,8 @@ struct Calm {
     no_pins: bool,
     /// Locks given back, with the step the run was at.
     released: Mutex<Vec<(LockKind, String)>>,
+    /// What a person asks of the run.
+    wishes: Mutex<Wishes>,
 }
 
 #[async_trait]
@@ -32,6 +34,9 @@ impl JournalStore for Calm {
     async fn replace(&self, _previous: &Journal, next: &Journal) -> Result<(), StoreError> {
         *self.journal.lock().expect("held shortly") = next.clone();
         Ok(())
+    }
+    fn wishes(&self) -> Wishes {
+        *self.wishes.lock().expect("held shortly")
     }
 }
 
@@ -112,22 +117,42 @@ pub(super) async fn run_wishing(
     plan: &Plan,
     wish: impl Fn(&Journal) -> Cancel,
 ) -> (Journal, Vec<(LockKind, String)>) {
+    let wish = |journal: &Journal| Wishes {
+        cancel: wish(journal),
+        ..Wishes::default()
+    };
     match watched(world, plan, false, wish).await {
         (Pass::Final(journal), released) => (*journal, released),
         (other, _) => panic!("{other:?}"),
     }
 }
 
+/// As [`run`], with a person who releases production's BRMS.
+pub(super) async fn run_releasing(
+    world: &World,
+    plan: &Plan,
+    releases: impl Fn(&Journal) -> bool,
+) -> Journal {
+    let wish = |journal: &Journal| Wishes {
+        release_backups: releases(journal),
+        ..Wishes::default()
+    };
+    match watched(world, plan, false, wish).await {
+        (Pass::Final(journal), _) => *journal,
+        (other, _) => panic!("{other:?}"),
+    }
+}
+
 /// As [`run`], to the first pass that cannot go on.
 pub(super) async fn run_until(world: &World, plan: &Plan, no_pins: bool) -> Pass {
-    watched(world, plan, no_pins, |_| Cancel::No).await.0
+    watched(world, plan, no_pins, |_| Wishes::default()).await.0
 }
 
 async fn watched(
     world: &World,
     plan: &Plan,
     no_pins: bool,
-    wish: impl Fn(&Journal) -> Cancel,
+    wish: impl Fn(&Journal) -> Wishes,
 ) -> (Pass, Vec<(LockKind, String)>) {
     let recipe = build(plan, world.sink());
     let names: Vec<&str> = recipe.steps.iter().map(|s| s.id()).collect();
@@ -136,6 +161,7 @@ async fn watched(
         now: Mutex::new(start()),
         no_pins,
         released: Mutex::default(),
+        wishes: Mutex::default(),
     };
     let site = world.site();
     let engine = Engine {
@@ -147,9 +173,10 @@ async fn watched(
         fence: &calm,
         writer: "test",
     };
-    for _ in 0..500 {
+    for _ in 0..5000 {
         let wish = wish(&calm.journal.lock().expect("held shortly").clone());
-        match engine.pass(wish).await {
+        *calm.wishes.lock().expect("held shortly") = wish;
+        match engine.pass(wish.cancel).await {
             Pass::Again(wait, journal) => {
                 if journal
                     .entry("await-clone")
