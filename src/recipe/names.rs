@@ -39,7 +39,7 @@ impl Plan {
     }
 
     /// How many jobs the function has: programs or control groups.
-    pub(in crate::recipe) fn function_jobs(&self) -> usize {
+    pub fn function_jobs(&self) -> usize {
         let groups = self.brms.as_ref().map_or(0, |b| b.control_groups.len());
         self.programs.len().max(groups)
     }

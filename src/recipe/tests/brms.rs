@@ -34,6 +34,18 @@ pub(super) fn logged(world: &World, rows: &[(&str, &str, &str)]) {
     });
 }
 
+fn job_fails(world: &World, system: &'static str, job: &str) {
+    world.system(system, |s| {
+        s.fails.insert(job.to_owned());
+    });
+}
+
+fn job_hangs(world: &World, system: &'static str, job: &str) {
+    world.system(system, |s| {
+        s.hangs.insert(job.to_owned());
+    });
+}
+
 /// Production's QUSRBRM was changed last at this time.
 fn changed(world: &World, at: &str) {
     world.system("source", |s| {
@@ -251,7 +263,7 @@ async fn a_name_that_the_environment_gives_is_the_one_of_the_saves() {
 #[tokio::test]
 async fn a_refused_freeze_fails_before_the_copy_and_sends_no_release() {
     let world = site();
-    world.system("source", |s| drop(s.fails.insert("C1_16_10".into())));
+    job_fails(&world, "source", "C1_16_10");
     let journal = run(&world, &brms(json!({}))).await;
     assert_eq!(reason(&journal), (Phase::Failed, "BackupsNotFrozen"));
     assert!(!effects(&world).contains(&"prepare".to_owned()));
@@ -262,7 +274,7 @@ async fn a_refused_freeze_fails_before_the_copy_and_sends_no_release() {
 #[tokio::test]
 async fn a_run_that_fails_before_a_save_releases_at_once() {
     let world = site();
-    world.system("clone", |s| drop(s.fails.insert("C1_16_11".into())));
+    job_fails(&world, "clone", "C1_16_11");
     let journal = run(&world, &brms(json!({}))).await;
     assert_eq!(reason(&journal), (Phase::Failed, "BackupNotBegun"));
     assert_eq!(submitted(&world, ENDPRC), 1);
@@ -275,7 +287,7 @@ async fn a_run_that_fails_before_a_save_releases_at_once() {
 #[tokio::test]
 async fn a_group_that_fails_fails_the_run_after_its_history_is_home() {
     let world = site();
-    world.system("clone", |s| drop(s.fails.insert("C1_16".into())));
+    job_fails(&world, "clone", "C1_16");
     logged(&world, &[("BRM1820", "40", "save failed")]);
     let journal = run(&world, &brms(json!({}))).await;
     assert_eq!(reason(&journal), (Phase::Failed, "BackupFailed"));
@@ -300,7 +312,7 @@ async fn the_result_is_told_by_the_jobs_end_and_the_log_together() {
     ] {
         let world = site();
         if fails {
-            world.system("clone", |s| drop(s.fails.insert("C1_16".into())));
+            job_fails(&world, "clone", "C1_16");
         }
         logged(&world, &[("BRM1820", severity, "something")]);
         let plan = brms(json!({"controlGroups": ["DAILY"], "ignore": ignore}));
@@ -313,7 +325,7 @@ async fn the_result_is_told_by_the_jobs_end_and_the_log_together() {
 async fn missing_media_is_a_reason_of_its_own() {
     let world = site();
     logged(&world, &[("BRM415A", "40", "no volume of class LTO")]);
-    world.system("clone", |s| drop(s.fails.insert("C1_16".into())));
+    job_fails(&world, "clone", "C1_16");
     let journal = run(&world, &brms(json!({"controlGroups": ["DAILY"]}))).await;
     assert_eq!(reason(&journal), (Phase::Failed, "MediaUnavailable"));
     assert!(
@@ -400,11 +412,13 @@ async fn a_submit_to_the_controlling_subsystem_whose_answer_was_lost_is_not_repe
 async fn a_restore_that_finds_locks_is_tried_again() {
     let world = site();
     let plan = brms(json!({}));
-    world.system("source", |s| drop(s.fails.insert("C1_16_15".into())));
+    job_fails(&world, "source", "C1_16_15");
     let (journal, _) = run_wishing(&world, &plan, |_| {
         if submitted(&world, "RSTLIB") >= 2 {
             // Whatever had it locked is gone; the job that is submitted next ends well.
-            world.system("source", |s| drop(s.fails.remove("C1_16_15")));
+            world.system("source", |s| {
+                s.fails.remove("C1_16_15");
+            });
         }
         Cancel::No
     })
@@ -473,7 +487,7 @@ async fn a_person_releases_production_before_its_time() {
 async fn an_aborted_save_still_brings_its_history_home() {
     let world = site();
     let plan = brms(json!({"controlGroups": ["DAILY"]}));
-    world.system("clone", |s| drop(s.hangs.insert("C1_16".into())));
+    job_hangs(&world, "clone", "C1_16");
     let (journal, _) = run_wishing(&world, &plan, |journal| {
         let entry = journal.entry("run-function").expect("a step");
         if journal.verdict.is_some() {
@@ -492,7 +506,7 @@ async fn an_aborted_save_still_brings_its_history_home() {
     })
     .await;
     assert_eq!(reason(&journal), (Phase::Cancelled, "Aborted"));
-    assert_eq!(submitted(&world, "SAVLIB"), 1);
+    assert_eq!(submitted(&world, "SAVLIB LIB"), 1);
     assert_eq!(submitted(&world, "RSTLIB"), 1);
     assert_eq!(submitted(&world, ENDPRC), 1);
     assert_eq!(journal.open_obligations().count(), 0);
@@ -502,7 +516,7 @@ async fn an_aborted_save_still_brings_its_history_home() {
 async fn an_aborted_save_whose_clone_is_gone_is_a_failure_with_volumes_to_protect() {
     let world = site();
     let plan = brms(json!({"controlGroups": ["DAILY"]}));
-    world.system("clone", |s| drop(s.hangs.insert("C1_16".into())));
+    job_hangs(&world, "clone", "C1_16");
     let (journal, _) = run_wishing(&world, &plan, |journal| {
         let entry = journal.entry("run-function").expect("a step");
         if journal.verdict.is_some() {
@@ -558,7 +572,7 @@ async fn the_hook_behind_the_history_harms_nothing() {
     let hook = json!({"at": "AfterHistory", "program": "CLNLIB/TESTPART"});
     let block = json!({"controlGroups": ["DAILY"]});
     let plan = with("BRMS", json!({"brms": block, "hooks": [hook]}));
-    world.system("clone", |s| drop(s.fails.insert(plan.hook_job(0))));
+    job_fails(&world, "clone", &plan.hook_job(0));
     let journal = run(&world, &plan).await;
     assert_eq!(reason(&journal).0, Phase::Warning);
     assert_eq!(submitted(&world, ENDPRC), 1);

@@ -15,19 +15,19 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 /// Store, locks, clock and fence of one leader whom nothing disturbs.
-struct Calm {
+struct Calm<'w> {
     journal: Mutex<Journal>,
     now: Mutex<DateTime<Utc>>,
     /// The Leases cannot be pinned.
     no_pins: bool,
     /// Locks given back, with the step the run was at.
     released: Mutex<Vec<(LockKind, String)>>,
-    /// What a person asks of the run.
-    wishes: Mutex<Wishes>,
+    /// What a person asks of the run, told from the journal at every turn.
+    wish: &'w (dyn Fn(&Journal) -> Wishes + Send + Sync),
 }
 
 #[async_trait]
-impl JournalStore for Calm {
+impl JournalStore for Calm<'_> {
     async fn load(&self) -> Result<Journal, StoreError> {
         Ok(self.journal.lock().expect("held shortly").clone())
     }
@@ -36,12 +36,13 @@ impl JournalStore for Calm {
         Ok(())
     }
     fn wishes(&self) -> Wishes {
-        *self.wishes.lock().expect("held shortly")
+        let journal = self.journal.lock().expect("held shortly").clone();
+        (self.wish)(&journal)
     }
 }
 
 #[async_trait]
-impl Locks for Calm {
+impl Locks for Calm<'_> {
     async fn acquire(&self, _kinds: &[LockKind]) -> Result<Acquired, StoreError> {
         Ok(Acquired::All)
     }
@@ -79,7 +80,7 @@ impl Locks for Calm {
 }
 
 #[async_trait]
-impl Clock for Calm {
+impl Clock for Calm<'_> {
     fn now(&self) -> DateTime<Utc> {
         *self.now.lock().expect("held shortly")
     }
@@ -92,7 +93,7 @@ impl Clock for Calm {
     }
 }
 
-impl Fence for Calm {
+impl Fence for Calm<'_> {
     fn valid_until(&self) -> Option<Duration> {
         Some(self.boot() + Duration::from_secs(60))
     }
@@ -115,7 +116,7 @@ pub(super) async fn run_watching_locks(
 pub(super) async fn run_wishing(
     world: &World,
     plan: &Plan,
-    wish: impl Fn(&Journal) -> Cancel,
+    wish: impl Fn(&Journal) -> Cancel + Send + Sync,
 ) -> (Journal, Vec<(LockKind, String)>) {
     let wish = |journal: &Journal| Wishes {
         cancel: wish(journal),
@@ -131,7 +132,7 @@ pub(super) async fn run_wishing(
 pub(super) async fn run_releasing(
     world: &World,
     plan: &Plan,
-    releases: impl Fn(&Journal) -> bool,
+    releases: impl Fn(&Journal) -> bool + Send + Sync,
 ) -> Journal {
     let wish = |journal: &Journal| Wishes {
         release_backups: releases(journal),
@@ -152,7 +153,7 @@ async fn watched(
     world: &World,
     plan: &Plan,
     no_pins: bool,
-    wish: impl Fn(&Journal) -> Wishes,
+    wish: impl Fn(&Journal) -> Wishes + Send + Sync,
 ) -> (Pass, Vec<(LockKind, String)>) {
     let recipe = build(plan, world.sink());
     let names: Vec<&str> = recipe.steps.iter().map(|s| s.id()).collect();
@@ -161,7 +162,7 @@ async fn watched(
         now: Mutex::new(start()),
         no_pins,
         released: Mutex::default(),
-        wishes: Mutex::default(),
+        wish: &wish,
     };
     let site = world.site();
     let engine = Engine {
@@ -174,9 +175,7 @@ async fn watched(
         writer: "test",
     };
     for _ in 0..5000 {
-        let wish = wish(&calm.journal.lock().expect("held shortly").clone());
-        *calm.wishes.lock().expect("held shortly") = wish;
-        match engine.pass(wish.cancel).await {
+        match engine.pass(Cancel::No).await {
             Pass::Again(wait, journal) => {
                 if journal
                     .entry("await-clone")
