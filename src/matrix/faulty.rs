@@ -169,8 +169,9 @@ impl IbmI for Faulty<dyn IbmI> {
         &self,
         session: &Session,
         source: &LogSource,
-    ) -> Result<Vec<Message>, DeviceError> {
-        self.0.messages(session, source).await
+        each: EachMessage<'_>,
+    ) -> Result<(), DeviceError> {
+        self.0.messages(session, source, each).await
     }
     async fn put(&self, session: &Session, path: &str, content: &[u8]) -> Result<(), DeviceError> {
         effect!(self.1, "put", self.0.put(session, path, content))

@@ -3,6 +3,11 @@
 use crate::site::DeviceError;
 use async_trait::async_trait;
 use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// Standard output of a command, piece by piece as it arrives. Bounded: what is not taken is not read, and the far side
+/// waits.
+pub type Chunks = mpsc::Sender<Vec<u8>>;
 
 /// What an exec left behind. It ended in order: end of file on both streams, clean close, no signal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +55,17 @@ pub trait Connection: Send + Sync {
         command: &str,
         stdin: &[u8],
         limit: Duration,
+    ) -> Result<ExecOutput, DeviceError>;
+    /// As [`Self::exec`] without input, for output that may be larger than memory: it is handed over in `chunks` and is not
+    /// in the answer. `silence` is the longest time without a byte.
+    ///
+    /// # Errors
+    /// As [`Self::exec`]; `Indeterminate` as well when nobody takes the chunks any more.
+    async fn stream(
+        &self,
+        command: &str,
+        silence: Duration,
+        chunks: Chunks,
     ) -> Result<ExecOutput, DeviceError>;
     /// Starts a command that stays, and gives the connection to it.
     ///

@@ -1,7 +1,7 @@
 //! The driver's way over the network: [`Link`] on the SSH transport.
 
 use super::freeze::{FreezeOptions, IbmIFreeze};
-use super::link::{Connection, ExecOutput, LineChannel, Link};
+use super::link::{Chunks, Connection, ExecOutput, LineChannel, Link};
 use super::system::{IbmIDriver, Limits};
 use crate::drivers::transport::latch::Version;
 use crate::drivers::transport::ssh::{self, Credential, SshHost, SshSession, SshTarget};
@@ -107,6 +107,16 @@ impl Link for SshLink {
     }
 }
 
+impl From<ssh::Output> for ExecOutput {
+    fn from(done: ssh::Output) -> Self {
+        Self {
+            stdout: done.stdout,
+            stderr: done.stderr,
+            status: done.status,
+        }
+    }
+}
+
 #[async_trait]
 impl Connection for SshSession {
     async fn exec(
@@ -116,11 +126,16 @@ impl Connection for SshSession {
         limit: Duration,
     ) -> Result<ExecOutput, DeviceError> {
         let done = SshSession::exec(self, command, stdin, limit).await?;
-        Ok(ExecOutput {
-            stdout: done.stdout,
-            stderr: done.stderr,
-            status: done.status,
-        })
+        Ok(done.into())
+    }
+    async fn stream(
+        &self,
+        command: &str,
+        silence: Duration,
+        chunks: Chunks,
+    ) -> Result<ExecOutput, DeviceError> {
+        let done = SshSession::stream(self, command, silence, chunks).await?;
+        Ok(done.into())
     }
     async fn start(self: Box<Self>, command: &str) -> Result<Box<dyn LineChannel>, DeviceError> {
         Ok(Box::new((*self).lines(command, ANSWER_LIMIT).await?))

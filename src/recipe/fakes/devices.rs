@@ -2,7 +2,7 @@
 
 use super::{Inner, SystemFake, World, copy_state, paths, silent};
 use crate::engine::ports::StoreError;
-use crate::recipe::log_sink::{LogKind, LogLine, LogSink, LogSummary};
+use crate::recipe::log_sink::{Gathered, LogKind, LogSink, LogSummary, LogWriter};
 use crate::recipe::records::digest;
 use crate::site::*;
 use async_trait::async_trait;
@@ -257,14 +257,21 @@ impl IbmI for Host {
                 .cloned())
         })
     }
-    async fn messages(&self, _: &Session, log: &LogSource) -> Result<Vec<Message>, DeviceError> {
-        self.with(|s| match log {
+    async fn messages(
+        &self,
+        _: &Session,
+        log: &LogSource,
+        each: EachMessage<'_>,
+    ) -> Result<(), DeviceError> {
+        let found = self.with(|s| match log {
             LogSource::JobLog(_) => s.job_log.clone(),
             LogSource::History { since } => {
                 s.since = Some(since.clone());
                 Ok(s.history.clone())
             }
-        })
+        })?;
+        found.into_iter().for_each(each);
+        Ok(())
     }
     async fn put(&self, _: &Session, path: &str, content: &[u8]) -> Result<(), DeviceError> {
         self.0.send(format!("{}: put {path}", self.1));
@@ -303,17 +310,17 @@ impl Host {
 
 #[async_trait]
 impl LogSink for World {
-    async fn put(&self, kind: LogKind, lines: Vec<LogLine>) -> Result<LogSummary, StoreError> {
-        if let Some(why) = self.set().logs_refused.clone() {
-            return Ok(LogSummary {
-                refused: Some(why),
-                ..LogSummary::default()
-            });
-        }
-        self.set().logs.insert(kind, lines);
-        self.has(kind)
-            .await
-            .map(|found| found.expect("just stored"))
+    fn begin(&self, kind: LogKind) -> Box<dyn LogWriter + '_> {
+        Box::new(Gathered::new(move |lines| {
+            if let Some(why) = self.set().logs_refused.clone() {
+                return LogSummary {
+                    refused: Some(why),
+                    ..LogSummary::default()
+                };
+            }
+            self.set().logs.insert(kind, lines);
+            LogSummary::default()
+        }))
     }
     async fn has(&self, kind: LogKind) -> Result<Option<LogSummary>, StoreError> {
         let inner = self.set();
@@ -322,6 +329,7 @@ impl LogSink for World {
             parts: 1,
             lines: i64::try_from(lines.len()).unwrap_or(0),
             digest: digest(format!("{lines:?}").as_bytes()),
+            bytes: 0,
             refused: None,
         }))
     }

@@ -90,7 +90,7 @@ pub(super) fn spooled(
     lines
 }
 
-fn print_message(m: &LogMessage) -> Vec<String> {
+pub(super) fn print_message(m: &LogMessage) -> Vec<String> {
     let kind = match m.kind.as_str() {
         "COMPLETION" => "Completion",
         "DIAGNOSTIC" => "Diagnostic",

@@ -7,12 +7,14 @@ use job_tables::{active_jobs, jobs, log_rows, operator_queue};
 use super::disk::LogMessage;
 use super::jobs::JobPhase;
 use super::listings;
+use super::long;
 use super::sql::{Answer, SqlError, SqlRow};
 use super::system::{identity, own_clock, view as halves};
 use crate::simulators::faults::{Device, FaultKind};
 use crate::simulators::world::World;
 use chrono::{DateTime, Duration, NaiveDateTime, Utc};
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 const FORM: &str = "%Y-%m-%d %H:%M:%S%.6f";
 
@@ -243,6 +245,7 @@ pub(super) fn function(
     user: &str,
     name: &str,
     arguments: &BTreeMap<String, String>,
+    wanted: &Range<usize>,
 ) -> Result<Answer, SqlError> {
     let (_, disk) = halves(world, partition).ok_or_else(|| SqlError::no_object(name))?;
     let argument = |key: &str, at: &str| arguments.get(key).or_else(|| arguments.get(at)).cloned();
@@ -257,7 +260,7 @@ pub(super) fn function(
                 code: -443,
                 text: format!("Job {job} not found or has no job log."),
             })?;
-            log_rows(&log.log, "QUALIFIED_JOB_NAME")
+            log_rows(&log.log, wanted, "QUALIFIED_JOB_NAME")
         }
         "QSYS2.HISTORY_LOG_INFO" => {
             let day = shifted(&now(world, partition), -86_400).unwrap_or_default();
@@ -269,7 +272,7 @@ pub(super) fn function(
                 .filter(|m| since.is_none_or(|s| m.at.naive_utc() >= s))
                 .cloned()
                 .collect();
-            log_rows(&kept, "FROM_JOB")
+            log_rows(&kept, &(0..usize::MAX), "FROM_JOB")
         }
         "SYSTOOLS.SPOOLED_FILE_DATA" => {
             let job = argument("JOB_NAME", "1").unwrap_or_default();
@@ -283,15 +286,7 @@ pub(super) fn function(
                     code: -443,
                     text: format!("Spooled file {file} of {job} not found."),
                 })?;
-            let lines = listings::spooled(world, partition, &job, &log.log);
-            table(
-                &["ORDINAL_POSITION", "SPOOLED_DATA"],
-                lines
-                    .iter()
-                    .enumerate()
-                    .map(|(at, l)| vec![some(at + 1), some(l)])
-                    .collect(),
-            )
+            spooled_rows(world, partition, &job, &log.log, wanted)
         }
         "QSYS2.SYSTEM_STATUS" | "QSYS2.SYSTEM_STATUS_INFO" => system_status(world, partition, user),
         "QSYS2.MESSAGE_QUEUE_INFO" => operator_queue(&disk.operator_queue),
@@ -324,6 +319,26 @@ pub(super) fn function(
         }
         other => return Err(SqlError::no_object(other)),
     })
+}
+
+/// The lines of the messages at these places; the heading goes with the first.
+fn spooled_rows(
+    world: &World,
+    partition: &str,
+    job: &str,
+    log: &[LogMessage],
+    wanted: &Range<usize>,
+) -> Answer {
+    let mut rows = Vec::new();
+    if wanted.start == 0 {
+        let heading = listings::spooled(world, partition, job, &[]);
+        rows.extend(heading.iter().map(|l| vec![some(0), some(l)]));
+    }
+    for (at, message) in long::messages(log, wanted) {
+        let lines = listings::print_message(&message);
+        rows.extend(lines.iter().map(|l| vec![some(at + 1), some(l)]));
+    }
+    table(&["ORDINAL_POSITION", "SPOOLED_DATA"], rows)
 }
 
 fn system_status(world: &World, partition: &str, user: &str) -> Answer {
