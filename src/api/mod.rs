@@ -7,6 +7,7 @@ pub mod devices;
 pub mod environment;
 pub mod options;
 pub mod run;
+pub mod saves;
 pub mod schedule;
 pub mod surroundings;
 

@@ -180,14 +180,14 @@ pub struct CloneRunStatus {
     /// Phase; the last five are final.
     #[serde(default)]
     pub phase: Phase,
-    /// The history display's word: RUNNING, PREFLIGHT, START_HELD, RELEASE_HELD, END, HOLD, USER_END, END_FC,
+    /// The history display's word: RUNNING, PREFLIGHT, START_HELD, RELEASE_HELD, END, HOLD, BRMS_END, SAVE21_END, USER_END, END_FC,
     /// ERROR, CANCELLED, SKIPPED.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
     /// Number within the environment, without gaps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub number: Option<i64>,
-    /// HOLD or USER.
+    /// HOLD, BRMS, SAVE21 or USER.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub function: Option<String>,
     /// Current or last step.
@@ -344,7 +344,7 @@ pub struct RunImage {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LogRef {
-    /// steps, joblog, history, devices.
+    /// steps, joblog, history, brms, devices.
     pub kind: String,
     /// Name of the first ConfigMap; further ones count up.
     pub config_map: String,

@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 pub struct Hook {
     /// When. On production: BeforeFreeze (just before the copy is prepared), AfterResume (right after the freeze; owed
     /// on every exit once a BeforeFreeze hook may have been started), Always (at the very end, after a failure too). On
-    /// the clone: CloneReady, BeforeFunction, AfterFunction (before the logs are fetched, after a failed function too).
+    /// the clone: CloneReady, BeforeFunction, AfterFunction (before the logs are fetched, after a failed function too), AfterHistory
+    /// (function BRMS, when its history is back on production).
     pub at: HookPoint,
     /// `LIB/PROGRAM`.
     #[schemars(length(min = 3, max = 21))]
@@ -62,6 +63,8 @@ pub enum HookPoint {
     BeforeFunction,
     /// On the clone, after the function, however it ended, and before the logs are fetched.
     AfterFunction,
+    /// On the clone, after the BRMS history is back on production.
+    AfterHistory,
     /// On production, at the end of the run, whatever its outcome.
     Always,
 }
@@ -142,7 +145,10 @@ impl HookPoint {
     pub fn on_source(self) -> bool {
         match self {
             HookPoint::BeforeFreeze | HookPoint::AfterResume | HookPoint::Always => true,
-            HookPoint::CloneReady | HookPoint::BeforeFunction | HookPoint::AfterFunction => false,
+            HookPoint::CloneReady
+            | HookPoint::BeforeFunction
+            | HookPoint::AfterFunction
+            | HookPoint::AfterHistory => false,
         }
     }
 }

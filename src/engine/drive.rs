@@ -1,7 +1,7 @@
 //! One pass over one run: as many steps as can be taken without waiting.
 
 use super::decide::{Decision, decide};
-use super::journal::{EntryState, Facts, Journal, Phase};
+use super::journal::{EntryState, Facts, Journal, ObligationKind, Phase};
 use super::ports::{Clock, Fence, JournalStore, Locks, Recipe, StoreError};
 use super::rules::{Rule, kept};
 use super::step::{Failure, LockKind, NOTE_FACT, Step, StepContext, StepKind, WARNING_FACT};
@@ -352,6 +352,9 @@ impl Engine<'_> {
         self.write(journal, next).await?;
         if step.kind() == StepKind::Plain && step.locks().contains(&LockKind::Source) {
             self.leave_source(journal).await?;
+        }
+        if step.discharges().contains(&ObligationKind::ReleaseBackups) {
+            self.locks.release(LockKind::Backups).await?;
         }
         Ok(Flow::On)
     }

@@ -180,7 +180,17 @@ pub struct Recipe {
     pub faster: f64,
 }
 
-/// All locks: what a run needs unless its recipe knows better.
+/// What a run needs that saves with production's BRMS.
+pub fn locks_and_backups(_: &Journal) -> &'static [LockKind] {
+    &[
+        LockKind::Clone,
+        LockKind::TargetSet,
+        LockKind::Source,
+        LockKind::Backups,
+    ]
+}
+
+/// The locks of all devices: what a run needs unless its recipe knows better.
 pub fn every_lock(_: &Journal) -> &'static [LockKind] {
     &[LockKind::Clone, LockKind::TargetSet, LockKind::Source]
 }

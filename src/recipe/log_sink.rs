@@ -16,6 +16,8 @@ pub enum LogKind {
     JobLogOf(u8),
     /// History log (DSPLOG) of the clone since the flash.
     History,
+    /// BRMS log of the clone since the flash.
+    Brms,
     /// Redacted transcript of the devices.
     Devices,
 }
@@ -47,7 +49,7 @@ impl LogKind {
         }
     }
 
-    /// As in names of ConfigMaps: `steps`, `joblog`, `joblog-2` to `joblog-16`, `history`, `devices`.
+    /// As in names of ConfigMaps: `steps`, `joblog`, `joblog-2` to `joblog-16`, `history`, `brms`, `devices`.
     pub fn as_str(self) -> &'static str {
         match self {
             LogKind::Steps => "steps",
@@ -57,6 +59,7 @@ impl LogKind {
                 .copied()
                 .unwrap_or("joblog"),
             LogKind::History => "history",
+            LogKind::Brms => "brms",
             LogKind::Devices => "devices",
         }
     }

@@ -28,7 +28,7 @@ pub use surroundings::{END_OF_IMAGE, END_OF_PARTITION, program_at};
 
 use crate::api::options::Function;
 use crate::api::run::RunMode;
-use crate::engine::ports::{Recipe, every_lock};
+use crate::engine::ports::{Recipe, every_lock, locks_and_backups};
 use crate::site::ArrayFamily;
 use std::sync::Arc;
 
@@ -69,6 +69,46 @@ const USER_OVERWRITE: &[&str] = &[
     "settle",
 ];
 
+/// All rows: as USER, with production's BRMS in its FlashCopy process from before the flash until the history is back.
+const BRMS_OVERWRITE: &[&str] = &[
+    "verify-site",
+    "write-parameters",
+    "stop-clone",
+    "unmap-volumes",
+    "freeze-backups",
+    "end-image",
+    "prepare-copy",
+    "suspend-source",
+    "start-copy",
+    "resume-source",
+    "map-volumes",
+    "start-clone",
+    "await-clone",
+    "run-function",
+    "collect-logs",
+    "return-history",
+    "settle",
+];
+
+/// Rows 13 and 14 swapped: the kit saves before it changes anything, and there is no network before that.
+const SAVE21_OVERWRITE: &[&str] = &[
+    "verify-site",
+    "write-parameters",
+    "stop-clone",
+    "unmap-volumes",
+    "end-image",
+    "prepare-copy",
+    "suspend-source",
+    "start-copy",
+    "resume-source",
+    "map-volumes",
+    "start-clone",
+    "run-function",
+    "await-clone",
+    "collect-logs",
+    "settle",
+];
+
 /// A run about the image of another one: off, unmapped, then the copy is stopped (`product.md` § 7.10).
 const END_OVERWRITE: &[&str] = &["verify-image", "stop-clone", "unmap-volumes", "end-image"];
 
@@ -98,6 +138,12 @@ pub fn step_names(
         (RunMode::Clone, ArrayFamily::Overwrite, Vscsi | Npiv, Function::Hold) => {
             Some(HOLD_OVERWRITE)
         }
+        (RunMode::Clone, ArrayFamily::Overwrite, Vscsi | Npiv, Function::Brms) => {
+            Some(BRMS_OVERWRITE)
+        }
+        (RunMode::Clone, ArrayFamily::Overwrite, Vscsi | Npiv, Function::Save21) => {
+            Some(SAVE21_OVERWRITE)
+        }
         (RunMode::Clone, ArrayFamily::Overwrite, Vscsi | Npiv, Function::User) => {
             Some(USER_OVERWRITE)
         }
@@ -122,6 +168,8 @@ pub fn recipe_name(
         (RunMode::StartHeld, _) => "start-held",
         (RunMode::ReleaseHeld, _) => "release-held",
         (RunMode::Clone, Function::Hold) => "hold",
+        (RunMode::Clone, Function::Brms) => "brms",
+        (RunMode::Clone, Function::Save21) => "save21",
         (RunMode::Clone, Function::User) => "user",
     };
     let family = match family {
@@ -159,7 +207,8 @@ pub fn build(plan: &Plan, log_sink: Arc<dyn LogSink>) -> Recipe {
             // A HOLD that is mapped needs the partition like every run that uses it.
             (RunMode::Clone | RunMode::Preflight, Function::Hold) if plan.after.map => every_lock,
             (RunMode::Clone | RunMode::Preflight, Function::Hold) => steps::hold_locks,
-            (RunMode::Clone | RunMode::Preflight, Function::User) => every_lock,
+            (RunMode::Clone | RunMode::Preflight, Function::Save21 | Function::User) => every_lock,
+            (RunMode::Clone | RunMode::Preflight, Function::Brms) => locks_and_backups,
         },
         faster: plan.pace.scale(),
         settle: Arc::new(settle::SettleRun::new(plan)),

@@ -39,14 +39,16 @@ const AFTER_RESUME: [&str; MOST] = numbered!("after-resume");
 const CLONE_READY: [&str; MOST] = numbered!("clone-ready");
 const BEFORE_FUNCTION: [&str; MOST] = numbered!("before-function");
 const AFTER_FUNCTION: [&str; MOST] = numbered!("after-function");
+const AFTER_HISTORY: [&str; MOST] = numbered!("after-history");
 const ALWAYS: [&str; MOST] = numbered!("always");
 
-const POINTS: [HookPoint; 6] = [
+const POINTS: [HookPoint; 7] = [
     HookPoint::BeforeFreeze,
     HookPoint::AfterResume,
     HookPoint::CloneReady,
     HookPoint::BeforeFunction,
     HookPoint::AfterFunction,
+    HookPoint::AfterHistory,
     HookPoint::Always,
 ];
 
@@ -57,6 +59,7 @@ fn names(point: HookPoint) -> &'static [&'static str; MOST] {
         HookPoint::CloneReady => &CLONE_READY,
         HookPoint::BeforeFunction => &BEFORE_FUNCTION,
         HookPoint::AfterFunction => &AFTER_FUNCTION,
+        HookPoint::AfterHistory => &AFTER_HISTORY,
         HookPoint::Always => &ALWAYS,
     }
 }
@@ -134,6 +137,7 @@ pub(super) fn surround(recipe: &[&'static str], plan: &Plan) -> Vec<&'static str
                 list.extend(program_steps(plan).iter().skip(1));
                 list.extend(at(HookPoint::AfterFunction));
             }
+            "return-history" => list.extend(at(HookPoint::AfterHistory)),
             "settle" => list.extend(afterwards(plan)),
             _ => {}
         }

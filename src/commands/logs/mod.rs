@@ -47,9 +47,11 @@ fn parse_kind(text: &str) -> Result<LogKind, String> {
         .filter(|kind| !numbered(kind))
         .map(|kind| match kind {
             LogKind::JobLog => "joblog, joblog-2 to joblog-16",
-            LogKind::Steps | LogKind::JobLogOf(_) | LogKind::History | LogKind::Devices => {
-                kind.as_str()
-            }
+            LogKind::Steps
+            | LogKind::JobLogOf(_)
+            | LogKind::History
+            | LogKind::Brms
+            | LogKind::Devices => kind.as_str(),
         })
         .collect();
     let names = names.join(", ");
@@ -231,9 +233,9 @@ mod tests {
     #[test]
     fn a_wrong_kind_is_answered_with_the_kinds_there_are() {
         assert_eq!(parse_kind("joblog"), Ok(LogKind::JobLog));
-        let refusal = parse_kind("brms").expect_err("is no kind");
+        let refusal = parse_kind("syslog").expect_err("is no kind");
         assert!(
-            refusal.ends_with("steps, joblog, joblog-2 to joblog-16, history, devices"),
+            refusal.ends_with("steps, joblog, joblog-2 to joblog-16, history, brms, devices"),
             "{refusal}"
         );
     }

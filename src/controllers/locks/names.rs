@@ -18,7 +18,7 @@ pub struct DeviceLock {
     pub device: String,
 }
 
-/// The locks of a run, in the order in which they are taken: clone partition, target set, source. Production may live
+/// The locks of a run, in the order in which they are taken: clone partition, target set, source, source's BRMS. Production may live
 /// under several identities (LPM): each has its own Lease, so that two environments that know different ones of them
 /// still meet.
 pub fn device_locks(spec: &CloneEnvironmentSpec, pins: &Pins) -> Vec<DeviceLock> {
@@ -45,6 +45,11 @@ pub fn device_locks(spec: &CloneEnvironmentSpec, pins: &Pins) -> Vec<DeviceLock>
         let device = format!("source {} ({identity})", spec.source.partition.name);
         let text = format!("{}/{}", identity.serial_number, identity.partition_id);
         locks.push(lock(LockKind::Source, "source", &text, device));
+    }
+    for identity in source_identities(spec, pins) {
+        let device = format!("BRMS of {} ({identity})", spec.source.partition.name);
+        let text = format!("{}/{}", identity.serial_number, identity.partition_id);
+        locks.push(lock(LockKind::Backups, "backups", &text, device));
     }
     locks
 }
@@ -117,7 +122,12 @@ mod tests {
         let kinds: Vec<LockKind> = locks.iter().map(|l| l.kind).collect();
         assert_eq!(
             kinds,
-            [LockKind::Clone, LockKind::TargetSet, LockKind::Source]
+            [
+                LockKind::Clone,
+                LockKind::TargetSet,
+                LockKind::Source,
+                LockKind::Backups
+            ]
         );
         let renamed = device_locks(&spec("RENAMED"), &pins);
         assert_eq!(

@@ -87,6 +87,20 @@ fn put_journal(status: &mut CloneRunStatus, journal: &Journal) {
     });
 }
 
+/// Word of a clone that came to its end, by its function.
+fn clone_word(function: Option<&str>) -> &'static str {
+    let of = |f: Function| function == Some(f.as_str());
+    if of(Function::User) {
+        "USER_END"
+    } else if of(Function::Brms) {
+        "BRMS_END"
+    } else if of(Function::Save21) {
+        "SAVE21_END"
+    } else {
+        "HOLD"
+    }
+}
+
 /// Word of the history display (`product.md` § 3).
 fn state_word(previous: &CloneRunStatus, journal: &Journal, mode: RunMode) -> &'static str {
     match journal.phase {
@@ -98,14 +112,12 @@ fn state_word(previous: &CloneRunStatus, journal: &Journal, mode: RunMode) -> &'
             if previous.state.as_deref() == Some(IMAGE_ENDED) || ended_its_image(journal) {
                 return IMAGE_ENDED;
             }
-            let user = previous.function.as_deref() == Some(Function::User.as_str());
             match mode {
                 RunMode::Preflight => "PREFLIGHT",
                 RunMode::StartHeld => "START_HELD",
                 RunMode::ReleaseHeld => "RELEASE_HELD",
                 RunMode::End => "END",
-                RunMode::Clone if user => "USER_END",
-                RunMode::Clone => "HOLD",
+                RunMode::Clone => clone_word(previous.function.as_deref()),
             }
         }
     }
@@ -345,6 +357,7 @@ pub fn obligation_words(kind: ObligationKind) -> &'static str {
         ObligationKind::LeavePrepared => "disarming the prepared copy",
         ObligationKind::RemoveParameters => "removing the parameter file from production",
         ObligationKind::RunAfterResume => "running the AfterResume hooks on production",
+        ObligationKind::ReleaseBackups => "releasing BRMS of production",
     }
 }
 

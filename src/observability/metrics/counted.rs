@@ -46,7 +46,7 @@ pub struct RunLabels {
     pub namespace: String,
     /// Environment.
     pub environment: String,
-    /// HOLD, USER; empty where it never opened.
+    /// HOLD, BRMS, SAVE21, USER; empty where it never opened.
     pub function: String,
     /// Manual, External, Schedule.
     pub trigger: String,

@@ -14,12 +14,13 @@ use std::fmt;
 use std::sync::Arc;
 
 /// All obligations: their number is told also when it is 0.
-const OBLIGATIONS: [ObligationKind; 5] = [
+const OBLIGATIONS: [ObligationKind; 6] = [
     ObligationKind::ResumeSource,
     ObligationKind::StopWatchdog,
     ObligationKind::LeavePrepared,
     ObligationKind::RemoveParameters,
     ObligationKind::RunAfterResume,
+    ObligationKind::ReleaseBackups,
 ];
 /// Phases of a run that is not over.
 const ACTIVE: [Phase; 4] = [
@@ -220,6 +221,7 @@ fn obligation_word(kind: ObligationKind) -> &'static str {
         ObligationKind::LeavePrepared => "LeavePrepared",
         ObligationKind::RemoveParameters => "RemoveParameters",
         ObligationKind::RunAfterResume => "RunAfterResume",
+        ObligationKind::ReleaseBackups => "ReleaseBackups",
     }
 }
 

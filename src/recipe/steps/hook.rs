@@ -211,7 +211,8 @@ impl RunHook {
             (OnHookError::Fail | OnHookError::Continue, HookPoint::AfterResume) if !called => {
                 Observation::broken("HookFailed", text)
             }
-            (OnHookError::Continue, _) => {
+            // The backup is good whatever a hook behind it does (`product.md` § 5).
+            (OnHookError::Continue, _) | (OnHookError::Fail, HookPoint::AfterHistory) => {
                 out.insert(format!("{WARNING_FACT}hook"), text);
                 Observation::Done(out)
             }
@@ -415,9 +416,10 @@ impl Step for RunHook {
     fn locks(&self) -> &'static [LockKind] {
         match self.point {
             HookPoint::BeforeFreeze | HookPoint::AfterResume => &[LockKind::Source],
-            HookPoint::CloneReady | HookPoint::BeforeFunction | HookPoint::AfterFunction => {
-                &[LockKind::Clone]
-            }
+            HookPoint::CloneReady
+            | HookPoint::BeforeFunction
+            | HookPoint::AfterFunction
+            | HookPoint::AfterHistory => &[LockKind::Clone],
             HookPoint::Always => &[],
         }
     }

@@ -50,7 +50,7 @@ const ROOM_TRIES: u32 = 6;
 const ROOM_PAUSE: Duration = Duration::from_millis(500);
 
 /// Every kind, in the order in which they are shown.
-pub const KINDS: [LogKind; 19] = [
+pub const KINDS: [LogKind; 20] = [
     LogKind::Steps,
     LogKind::JobLog,
     LogKind::JobLogOf(2),
@@ -69,6 +69,7 @@ pub const KINDS: [LogKind; 19] = [
     LogKind::JobLogOf(15),
     LogKind::JobLogOf(16),
     LogKind::History,
+    LogKind::Brms,
     LogKind::Devices,
 ];
 
@@ -119,8 +120,9 @@ impl RunLogs {
     fn budget(&self, kind: LogKind) -> usize {
         match kind {
             LogKind::JobLog | LogKind::JobLogOf(_) => self.max_bytes / 2 / self.programs,
-            LogKind::History => self.max_bytes / 4,
-            LogKind::Steps | LogKind::Devices => self.max_bytes / 8,
+            LogKind::Steps | LogKind::History | LogKind::Brms | LogKind::Devices => {
+                self.max_bytes / 8
+            }
         }
     }
 
