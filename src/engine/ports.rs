@@ -80,6 +80,9 @@ pub trait Locks: Send + Sync {
     async fn holds(&self, kind: LockKind) -> Result<bool, StoreError>;
     /// Whether another run holds this lock now: this process is late, and what it still wants to send is not its own any more.
     async fn lost(&self, kind: LockKind) -> Result<bool, StoreError>;
+    /// Takes one that the run has given back before, for a moment; `false` = another run holds it or is first in its
+    /// queue, where this run now waits as well.
+    async fn borrow(&self, kind: LockKind) -> Result<bool, StoreError>;
     /// Gives one back. Called after the journal write that ends its span, only while no obligation needs it.
     async fn release(&self, kind: LockKind) -> Result<(), StoreError>;
     /// Records in the target set's lock that the image is this run's; returns the former owner (its row turns END_FC).

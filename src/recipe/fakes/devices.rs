@@ -213,7 +213,9 @@ impl IbmI for Host {
     }
     async fn run(&self, _: &Session, command: &ClCommand) -> Result<CommandOutput, DeviceError> {
         self.0.send(format!("{}: {}", self.1, command.as_str()));
-        self.with(|s| Ok(s.run.clone()))
+        let mut done = self.with(|s| Ok(s.run.clone()))?;
+        done.succeeded &= !(self.0.set().refuses_to_tell && command.as_str().starts_with("SNDMSG"));
+        Ok(done)
     }
     async fn query(&self, _: &Session, sql: &str) -> Result<Vec<Row>, DeviceError> {
         self.with(|s| s.rows.get(sql).cloned().unwrap_or_else(|| Ok(Vec::new())))
@@ -290,6 +292,20 @@ impl IbmI for Host {
             Ok(())
         })
     }
+    async fn shell(&self, _: &Session, line: &str, _: &[u8]) -> Result<ShellOutput, DeviceError> {
+        self.0.send(format!("{}: {line}", self.1));
+        self.with(|s| {
+            let directory = line.split('\'').nth(1).unwrap_or_default().to_owned();
+            let name =
+                |path: &String| Some(path.strip_prefix(&directory)?.strip_prefix('/')?.to_owned());
+            let listing: Vec<String> = s.files.keys().filter_map(name).collect();
+            Ok(ShellOutput {
+                succeeded: true,
+                output: listing.join("\n").into_bytes(),
+                error: String::new(),
+            })
+        })
+    }
     async fn disconnect(&self) {}
 }
 
@@ -320,6 +336,15 @@ impl LogSink for World {
             }
             self.set().logs.insert(kind, lines);
             LogSummary::default()
+        }))
+    }
+    async fn text(&self, kind: LogKind, _: usize) -> Result<Option<String>, StoreError> {
+        let lines = self.set().logs.get(&kind).cloned();
+        Ok(lines.map(|lines| {
+            let text = lines
+                .iter()
+                .map(|l| serde_json::to_string(l).expect("is JSON"));
+            text.map(|l| l + "\n").collect()
         }))
     }
     async fn has(&self, kind: LogKind) -> Result<Option<LogSummary>, StoreError> {

@@ -21,9 +21,9 @@ use std::time::Duration;
 
 pub(super) const ID: &str = "collect-logs";
 /// Output: messages recorded, the MSG column.
-const MESSAGES: &str = "messages";
+pub(super) const MESSAGES: &str = "messages";
 /// Output: errors among them, the ERR column.
-const ERRORS: &str = "errors";
+pub(super) const ERRORS: &str = "errors";
 /// Output: errors in the job logs of the function's programs.
 pub(super) const JOB_ERRORS: &str = "jobErrors";
 /// Output: last error messages of the function's job, one per line.

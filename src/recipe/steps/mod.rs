@@ -37,6 +37,7 @@ mod start_clone;
 mod start_copy;
 pub(super) mod stop_clone;
 mod suspend_source;
+mod tell_source;
 mod unmap_volumes;
 mod verify_image;
 mod verify_site;
@@ -49,7 +50,7 @@ pub(super) use verify_site::hold_locks;
 
 use super::log_sink::LogSink;
 use super::plan::Plan;
-use super::surroundings::{hook_of, program_at};
+use super::surroundings::{TELL_SOURCE, hook_of, program_at};
 use crate::engine::step::Step;
 pub(crate) use gate::state_word;
 use std::sync::Arc;
@@ -90,6 +91,7 @@ pub(super) fn step(
         await_clone::ID => Box::new(await_clone::AwaitClone { plan }),
         collect_logs::ID => Box::new(collect_logs::CollectLogs { plan, sink }),
         settle::ID => Box::new(settle::SettleStep { plan, sink }),
+        TELL_SOURCE => Box::new(tell_source::TellSource { plan, sink }),
         _ => return added(name, &plan),
     })
 }

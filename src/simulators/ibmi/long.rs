@@ -10,11 +10,6 @@ use std::ops::Range;
 /// Messages evaluated at once; a log of more is answered in slices.
 const SLICE: usize = 4_000;
 
-/// How many messages a log has.
-pub(super) fn length(log: &[LogMessage]) -> usize {
-    log.iter().map(|m| times(m)).sum()
-}
-
 fn times(message: &LogMessage) -> usize {
     usize::try_from(message.times.max(1)).unwrap_or(usize::MAX)
 }

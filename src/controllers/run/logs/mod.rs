@@ -80,6 +80,8 @@ pub fn part_name(run: &str, kind: LogKind, part: usize) -> String {
 
 /// The log sink of one run.
 pub struct RunLogs {
+    client: Client,
+    namespace: String,
     maps: Api<ConfigMap>,
     run: String,
     owner: Option<OwnerReference>,
@@ -99,7 +101,9 @@ impl RunLogs {
         ]);
         labels.extend(number.map(|n| (NUMBER_LABEL.to_owned(), n.to_string())));
         Self {
-            maps: Api::namespaced(client, &namespace),
+            maps: Api::namespaced(client.clone(), &namespace),
+            client,
+            namespace,
             run: run.name_any(),
             owner: run.controller_owner_ref(&()),
             labels,
@@ -367,6 +371,13 @@ impl LogSink for RunLogs {
             kind,
             packer: Packer::new(self.budget(kind)),
         })
+    }
+
+    async fn text(&self, kind: LogKind, limit: usize) -> Result<Option<String>, StoreError> {
+        let (client, namespace) = (&self.client, &self.namespace);
+        read::beginning(client, namespace, &self.run, kind, limit)
+            .await
+            .map_err(|error| StoreError::Lost(error.to_string()))
     }
 
     async fn has(&self, kind: LogKind) -> Result<Option<LogSummary>, StoreError> {

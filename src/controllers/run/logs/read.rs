@@ -2,7 +2,7 @@
 
 use super::{KINDS, LOG_KEY, PARTS, SHA256, live, pack::hex, part_name};
 use crate::api::CloneRun;
-use crate::recipe::LogKind;
+use crate::recipe::{LogKind, LogLine};
 use flate2::read::MultiGzDecoder;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, Client, ResourceExt};
@@ -122,6 +122,42 @@ impl StoredLog {
         };
         content(&map.ok_or(LogReadError::Missing { name })?).map(Some)
     }
+}
+
+/// The beginning of a kept log, cut on a line; then its last line says so.
+///
+/// # Errors
+/// As [`StoredLog`].
+pub(super) async fn beginning(
+    client: &Client,
+    namespace: &str,
+    run: &str,
+    kind: LogKind,
+    limit: usize,
+) -> Result<Option<String>, LogReadError> {
+    let Some(mut log) = StoredLog::open(client, namespace, run, kind).await? else {
+        return Ok(None);
+    };
+    let mut text = String::new();
+    while let Some(part) = log.next_part().await? {
+        for line in part.split_inclusive('\n') {
+            if text.len() + line.len() > limit {
+                let cut = LogLine {
+                    part: "operator".to_owned(),
+                    text: format!(
+                        "the rest is not here: `ibmi-clone logs {run} --kind {}` shows all that is kept",
+                        kind.as_str()
+                    ),
+                    ..LogLine::default()
+                };
+                text.push_str(&serde_json::to_string(&cut).unwrap_or_default());
+                text.push('\n');
+                return Ok(Some(text));
+            }
+            text.push_str(line);
+        }
+    }
+    Ok(Some(text))
 }
 
 /// The live tail of a run that is under way: one JSON object per line; `None` = there is none now.
