@@ -4,6 +4,8 @@ use super::environment::known::Known;
 use super::history::Histories;
 use super::leader::Term;
 use super::ports::{OpenError, OperatorConfig, Recipes, SiteFactory};
+use super::run::logs::budget::LogBudget;
+use super::run::logs::live::LiveTails;
 use super::schedule::{Gate, ScheduleClock, Schedules};
 use super::secrets;
 use crate::api::options::History;
@@ -52,6 +54,10 @@ pub struct Context {
     pub histories: Histories,
     /// Held while slots are due: what can wait asks it first.
     pub gate: Gate,
+    /// What open runs are doing, for `logs -f`.
+    pub live: LiveTails,
+    /// What the logs of all runs take.
+    pub log_budget: LogBudget,
 }
 
 /// When an environment is verified next.
@@ -91,6 +97,8 @@ impl Context {
             schedules: Schedules::default(),
             histories: Histories::default(),
             gate: Gate::default(),
+            live: LiveTails::default(),
+            log_budget: LogBudget::default(),
         }
     }
     /// Waits and limits on our clock.

@@ -86,6 +86,9 @@ pub trait Locks: Send + Sync {
     async fn other_holder(&self, kind: LockKind) -> Result<Option<String>, StoreError> {
         Ok(self.lost(kind).await?.then(|| "another run".to_owned()))
     }
+    /// Takes one that the run has given back before, for a moment; `false` = another run holds it or is first in its
+    /// queue, where this run now waits as well.
+    async fn borrow(&self, kind: LockKind) -> Result<bool, StoreError>;
     /// Gives one back. Called after the journal write that ends its span, only while no obligation needs it.
     async fn release(&self, kind: LockKind) -> Result<(), StoreError>;
     /// Records in the target set's lock that the image is this run's; returns the former owner (its row turns END_FC).

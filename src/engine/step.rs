@@ -136,6 +136,11 @@ pub trait Step: Send + Sync {
     fn locks(&self) -> &'static [LockKind] {
         &[]
     }
+    /// A lock that is taken for each turn of this step alone, long after the run has given it back. While another run
+    /// holds it, the step waits and asks its device nothing: production may be suspended.
+    fn borrows(&self) -> Option<LockKind> {
+        None
+    }
     /// Obligations recorded with the intent (rule 5).
     fn incurs(&self) -> &'static [ObligationKind] {
         &[]

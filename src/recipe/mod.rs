@@ -21,7 +21,7 @@ mod surroundings;
 mod tests;
 
 pub use image::image_mark;
-pub use log_sink::{LogKind, LogLine, LogSink, LogSummary};
+pub use log_sink::{Gathered, LogKind, LogLine, LogSink, LogSummary, LogWriter};
 pub use pace::Pace;
 pub use plan::{Mapping, Pins, Plan, PlanError, ResolvedFacts};
 pub use recorded::{RecordedSet, RecordedSets, Stays};

@@ -69,6 +69,9 @@ pub const END_OF_IMAGE: &str = "end-copy";
 /// The clone is switched off with this step of the run itself (`after.clone: PowerOff`).
 pub const END_OF_PARTITION: &str = "power-off-clone";
 
+/// Row and logs are put on production with this step, the last one (`logs.onSource`).
+pub const TELL_SOURCE: &str = "tell-source";
+
 /// Place of the program that a step of this name calls, counting from 0.
 pub fn program_at(name: &str) -> Option<usize> {
     PROGRAMS.iter().position(|n| *n == name)
@@ -149,6 +152,7 @@ pub(super) fn surround(recipe: &[&'static str], plan: &Plan) -> Vec<&'static str
             _ => {}
         }
     }
+    list.extend(plan.logs.on_source.as_ref().map(|_| TELL_SOURCE));
     list
 }
 
@@ -171,7 +175,8 @@ pub(super) fn suffix(plan: &Plan) -> String {
     if plan.after.map {
         text.push_str("-map");
     }
-    for name in afterwards(plan) {
+    let last = plan.logs.on_source.as_ref().map(|_| TELL_SOURCE);
+    for name in afterwards(plan).into_iter().chain(last) {
         text.push('-');
         text.push_str(name);
     }

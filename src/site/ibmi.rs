@@ -153,6 +153,9 @@ pub enum LogSource {
     },
 }
 
+/// Takes the messages of a log, one at a time.
+pub type EachMessage<'t> = &'t mut (dyn FnMut(Message) + Send);
+
 /// One row of a query: column name (upper case) to text; SQL NULL is `None`.
 pub type Row = BTreeMap<String, Option<String>>;
 
@@ -181,12 +184,15 @@ pub trait IbmI: Send + Sync {
     async fn submit(&self, session: &Session, job: &Submission) -> Result<JobName, DeviceError>;
     /// Read: the newest job of this name; `None` only when the system proves that there is none.
     async fn job(&self, session: &Session, name: &str) -> Result<Option<JobStatus>, DeviceError>;
-    /// Read: messages, oldest first.
+    /// Read: hands the messages of a log over one by one, oldest first, as they arrive. A log may be larger than memory:
+    /// whoever takes them keeps what it needs and no more. After an error some may have been handed over; they prove
+    /// nothing then, because the log was not read to its end.
     async fn messages(
         &self,
         session: &Session,
         source: &LogSource,
-    ) -> Result<Vec<Message>, DeviceError>;
+        each: EachMessage<'_>,
+    ) -> Result<(), DeviceError>;
     /// Effect: writes a stream file under a temporary name and renames it.
     async fn put(&self, session: &Session, path: &str, content: &[u8]) -> Result<(), DeviceError>;
     /// Read: a stream file; `None` only when the system says that it does not exist.

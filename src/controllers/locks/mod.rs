@@ -247,6 +247,17 @@ impl Locks for KubeLocks {
         Ok(None)
     }
 
+    async fn borrow(&self, kind: LockKind) -> Result<bool, StoreError> {
+        let (client, leases, me) = (&self.client, &self.leases, &self.me);
+        for lock in self.of(kind) {
+            match lease::take(client, leases, lock, me, None, self.grace).await? {
+                Taken::Mine => {}
+                Taken::Waits { .. } | Taken::Pinned { .. } => return Ok(false),
+            }
+        }
+        Ok(true)
+    }
+
     async fn release(&self, kind: LockKind) -> Result<(), StoreError> {
         for lock in self.of(kind) {
             lease::release(&self.leases, lock, &self.me).await?;

@@ -94,7 +94,9 @@ async fn pass(
     let namespace = run.namespace().unwrap_or_default();
     let journal = status::journal_of(status);
     let metrics = context.config.metrics.clone();
-    let store = KubeStore::new(context.runs(&namespace), run).counted_by(metrics);
+    let store = KubeStore::new(context.runs(&namespace), run)
+        .counted_by(metrics)
+        .told_by(context.live.of(&run.uid().unwrap_or_default()));
     let opened_for = status.resolved.as_ref().map(|r| &r.environment_uid);
     if let Some(uid) = opened_for {
         let name = &run.spec.environment;
@@ -219,6 +221,8 @@ async fn after(
                 return Ok(Action::await_change());
             }
             acknowledge(context, store).await?;
+            let faster = context.pace().scale();
+            context.live.write(&context.client, run, faster).await;
             Ok(Action::requeue(wait))
         }
         Pass::Final(journal) => {

@@ -216,11 +216,14 @@ impl Errand {
 /// Last message of the job's log that tells what went wrong; the log itself stays on the system.
 async fn last_error(there: There<'_>, job: &JobName) -> String {
     let log = LogSource::JobLog(job.clone());
-    let messages = there.system.messages(there.session, &log).await;
-    let messages = messages.unwrap_or_default();
-    let last = messages.iter().rfind(|m| m.severity >= TOLD_FROM);
-    last.map_or_else(
-        || "its job log shows no error".to_owned(),
-        |m| format!("{} {}", m.id, m.text),
-    )
+    let mut last = None;
+    let mut each = |m: Message| {
+        if m.severity >= TOLD_FROM {
+            last = Some(format!("{} {}", m.id, m.text));
+        }
+    };
+    // What cannot be read tells nothing, and the job has failed anyway.
+    let read = there.system.messages(there.session, &log, &mut each).await;
+    last.filter(|_| read.is_ok())
+        .unwrap_or_else(|| "its job log shows no error".to_owned())
 }

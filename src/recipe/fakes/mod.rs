@@ -45,6 +45,10 @@ pub(crate) struct Inner {
     pub(crate) logs: BTreeMap<LogKind, Vec<LogLine>>,
     /// The log store takes nothing and says this.
     pub(crate) logs_refused: Option<String>,
+    /// Another run has production when the last step comes.
+    pub(crate) source_is_busy: bool,
+    /// SNDMSG ends abnormally.
+    pub(crate) refuses_to_tell: bool,
     /// Whether effects change the world, as they do in a whole run.
     pub(crate) alive: bool,
     /// Start time the array shows after a start.
@@ -243,6 +247,8 @@ pub(crate) fn world() -> World {
         .into(),
         logs: BTreeMap::new(),
         logs_refused: None,
+        source_is_busy: false,
+        refuses_to_tell: false,
         alive: false,
         copy_start: "2",
         start_lost: false,

@@ -10,21 +10,22 @@ use crate::engine::journal::{EntryState, Facts, Journal};
 use crate::engine::ports::StoreError;
 use crate::engine::step::{LockKind, NOTE_FACT, Observation, Step, StepContext, WARNING_FACT};
 use crate::recipe::brms::{Log, There, is_error};
-use crate::recipe::log_sink::{LogKind, LogLine, LogSink};
+use crate::recipe::log_sink::{LogKind, LogLine, LogSink, LogWriter};
 use crate::recipe::plan::Plan;
 use crate::recipe::queries::{local_text, local_time};
 use crate::site::{DeviceError, JobName, LogSource, Message, ProvenClone};
 use async_trait::async_trait;
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 pub(super) const ID: &str = "collect-logs";
 /// Output: messages recorded, the MSG column.
-const MESSAGES: &str = "messages";
+pub(super) const MESSAGES: &str = "messages";
 /// Output: errors among them, the ERR column.
-const ERRORS: &str = "errors";
+pub(super) const ERRORS: &str = "errors";
 /// Output: errors in the job logs of the function's programs.
 pub(super) const JOB_ERRORS: &str = "jobErrors";
 /// Output: last error messages of the function's job, one per line.
@@ -136,35 +137,29 @@ impl CollectLogs {
             return self.put(kind, Vec::new(), counts).await;
         };
         let source = LogSource::JobLog(JobName::new(job));
-        let messages = match context
-            .site
-            .clone
-            .0
-            .messages(proof.session(), &source)
-            .await
-        {
-            Ok(messages) => messages,
+        let system = &context.site.clone.0;
+        let mut writer = self.sink.begin(kind);
+        let mut seen = Seen::default();
+        let mut each = |message: Message| {
+            self.take(&message, limit, &mut seen, writer.as_mut());
+        };
+        match system.messages(proof.session(), &source, &mut each).await {
+            Ok(()) => {}
             // A job that is gone with its spooled files has no log any more; the run does not fail for it.
             Err(error @ DeviceError::Refused { .. }) => {
                 counts
                     .notes
                     .push(format!("the job log of {job} could not be read: {error}"));
-                Vec::new()
             }
             Err(error) => return Err(error.into()),
-        };
-        let kept = self.kept(messages);
-        let errors: Vec<&Message> = kept.iter().filter(|m| self.is_error(m, limit)).collect();
-        counts.job_errors += count(errors.len());
+        }
+        counts.job_errors += seen.errors;
         // The tail is of the program that failed, if one did.
         if counts.tail.is_empty() || result != Some(run_function::OK) {
-            let last = errors.iter().rev().take(TAIL_LINES).rev();
-            counts.tail = last.map(|m| cut(&format!("{} {}", m.id, m.text))).collect();
+            counts.tail = seen.tail.iter().cloned().collect();
         }
-        counts.messages += count(kept.len());
-        counts.errors += count(errors.len());
-        self.put(kind, kept.iter().map(line).collect(), counts)
-            .await
+        counts.add(&seen);
+        self.store(kind, writer, counts).await
     }
 
     /// The BRMS log since the flash: what was there before is production's.
@@ -189,14 +184,15 @@ impl CollectLogs {
                 Vec::new()
             }
         };
-        let kept = self.kept(messages);
-        let errors: Vec<&Message> = kept.iter().filter(|m| is_error(brms, m)).collect();
-        counts.messages += count(kept.len());
-        counts.errors += count(errors.len());
-        let last = errors.iter().rev().take(TAIL_LINES).rev();
-        counts.tail = last.map(|m| cut(&format!("{} {}", m.id, m.text))).collect();
-        self.put(LogKind::Brms, kept.iter().map(line).collect(), counts)
-            .await
+        let mut writer = self.sink.begin(LogKind::Brms);
+        let mut seen = Seen::default();
+        for message in &messages {
+            let error = is_error(brms, message);
+            self.keep(message, error, &mut seen, writer.as_mut());
+        }
+        counts.add(&seen);
+        counts.tail = seen.tail.into_iter().collect();
+        self.store(LogKind::Brms, writer, counts).await
     }
 
     async fn history(
@@ -214,33 +210,45 @@ impl CollectLogs {
         // Before the flash the clone's history log is production's: the disks are the same.
         let from = local_time(&since);
         let source = LogSource::History { since };
-        let messages = context
-            .site
-            .clone
-            .0
-            .messages(proof.session(), &source)
-            .await?;
-        let ours = messages
-            .into_iter()
-            .filter(|m| match (from, local_time(&m.timestamp)) {
+        let system = &context.site.clone.0;
+        let limit = self.plan.logs.error_severity;
+        let mut writer = self.sink.begin(LogKind::History);
+        let mut seen = Seen::default();
+        let mut each = |message: Message| {
+            let ours = match (from, local_time(&message.timestamp)) {
                 (Some(from), Some(at)) => at >= from,
                 (Some(_) | None, Some(_) | None) => true,
-            })
-            .collect();
-        let kept = self.kept(ours);
-        let limit = self.plan.logs.error_severity;
-        counts.messages += count(kept.len());
-        counts.errors += count(kept.iter().filter(|m| self.is_error(m, limit)).count());
-        self.put(LogKind::History, kept.iter().map(line).collect(), counts)
-            .await
+            };
+            if ours {
+                self.take(&message, limit, &mut seen, writer.as_mut());
+            }
+        };
+        let session = proof.session();
+        system.messages(session, &source, &mut each).await?;
+        counts.add(&seen);
+        self.store(LogKind::History, writer, counts).await
     }
 
-    fn kept(&self, messages: Vec<Message>) -> Vec<Message> {
-        let least = self.plan.logs.min_severity;
-        messages
-            .into_iter()
-            .filter(|m| i32::from(m.severity) >= least)
-            .collect()
+    /// Counts a message and writes it, if it is kept.
+    fn take(&self, message: &Message, limit: i32, seen: &mut Seen, writer: &mut dyn LogWriter) {
+        let error = self.is_error(message, limit);
+        self.keep(message, error, seen, writer);
+    }
+
+    fn keep(&self, message: &Message, error: bool, seen: &mut Seen, writer: &mut dyn LogWriter) {
+        if i32::from(message.severity) < self.plan.logs.min_severity {
+            return;
+        }
+        seen.messages += 1;
+        if error {
+            seen.errors += 1;
+            if seen.tail.len() == TAIL_LINES {
+                seen.tail.pop_front();
+            }
+            seen.tail
+                .push_back(cut(&format!("{} {}", message.id, message.text)));
+        }
+        writer.line(&line(message));
     }
 
     /// Severity at or above the limit, not ignored, not an exception that the program handled.
@@ -250,19 +258,46 @@ impl CollectLogs {
             && !message.subtype.eq_ignore_ascii_case("EXCEPTION HANDLED")
     }
 
-    /// A refusal counts: the messages are counted all the same, and the row says what is missing.
     async fn put(
         &self,
         kind: LogKind,
         lines: Vec<LogLine>,
         counts: &mut Counts,
     ) -> Result<(), Stop> {
-        let stored = self.sink.put(kind, lines).await.map_err(store_error)?;
+        let mut writer = self.sink.begin(kind);
+        lines.iter().for_each(|line| writer.line(line));
+        self.store(kind, writer, counts).await
+    }
+
+    /// A refusal counts: the messages are counted all the same, and the row says what is missing.
+    async fn store(
+        &self,
+        kind: LogKind,
+        writer: Box<dyn LogWriter + '_>,
+        counts: &mut Counts,
+    ) -> Result<(), Stop> {
+        let stored = writer.finish().await.map_err(store_error)?;
         if let Some(why) = stored.refused {
             let why = format!("log {} could not be stored: {why}", kind.as_str());
             counts.refused.get_or_insert(why);
         }
         Ok(())
+    }
+}
+
+/// What was counted of one log while it passed.
+#[derive(Debug, Default)]
+struct Seen {
+    messages: i64,
+    errors: i64,
+    /// The last errors.
+    tail: VecDeque<String>,
+}
+
+impl Counts {
+    fn add(&mut self, seen: &Seen) {
+        self.messages += seen.messages;
+        self.errors += seen.errors;
     }
 }
 
@@ -344,11 +379,7 @@ fn line(message: &Message) -> LogLine {
         sev: message.severity,
         kind: message.kind.clone(),
         text: message.text.clone(),
-        second: if message.severity >= 30 {
-            message.second_level.clone()
-        } else {
-            String::new()
-        },
+        second: message.second_level.clone(),
     }
 }
 
@@ -371,10 +402,6 @@ fn output(counts: &Counts) -> Facts {
 
 fn cut(text: &str) -> String {
     text.chars().take(TAIL_CHARACTERS).collect()
-}
-
-fn count(n: usize) -> i64 {
-    i64::try_from(n).unwrap_or(i64::MAX)
 }
 
 /// A store that cannot be reached is asked again; a run that is gone needs no logs.

@@ -46,6 +46,7 @@ mod start_clone;
 mod start_copy;
 pub(super) mod stop_clone;
 mod suspend_source;
+mod tell_source;
 mod unmap_volumes;
 mod verify_image;
 mod verify_site;
@@ -61,7 +62,7 @@ pub(super) use verify_site::hold_locks;
 use super::brms;
 use super::log_sink::LogSink;
 use super::plan::Plan;
-use super::surroundings::{hook_of, program_at};
+use super::surroundings::{TELL_SOURCE, hook_of, program_at};
 use crate::api::options::Function;
 use crate::engine::step::Step;
 pub(crate) use gate::state_word;
@@ -107,6 +108,7 @@ pub(super) fn step(
         brms::RETURN => Box::new(return_history::ReturnHistory { plan }),
         collect_logs::ID => Box::new(collect_logs::CollectLogs { plan, sink }),
         settle::ID => Box::new(settle::SettleStep { plan, sink }),
+        TELL_SOURCE => Box::new(tell_source::TellSource { plan, sink }),
         _ => return added(name, &plan),
     })
 }

@@ -156,6 +156,10 @@ impl Step for ReturnHistory {
     fn locks(&self) -> &'static [LockKind] {
         &[LockKind::Clone, LockKind::Backups]
     }
+    /// Hours after production was resumed another run may have it suspended: nothing is asked there then.
+    fn borrows(&self) -> Option<LockKind> {
+        Some(LockKind::Source)
+    }
     fn discharges(&self) -> &'static [ObligationKind] {
         &[ObligationKind::ReleaseBackups]
     }

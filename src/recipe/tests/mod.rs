@@ -14,6 +14,7 @@ mod parameters;
 mod power;
 mod settle;
 mod surroundings;
+mod tell_source;
 mod turns;
 mod verify;
 mod virtual_io;

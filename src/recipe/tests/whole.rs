@@ -20,6 +20,8 @@ struct Calm<'w> {
     now: Mutex<DateTime<Utc>>,
     /// The Leases cannot be pinned.
     no_pins: bool,
+    /// Another run has production.
+    source_is_busy: bool,
     /// Locks given back, with the step the run was at.
     released: Mutex<Vec<(LockKind, String)>>,
     /// What a person asks of the run, told from the journal at every turn.
@@ -51,6 +53,9 @@ impl Locks for Calm<'_> {
     }
     async fn lost(&self, _kind: LockKind) -> Result<bool, StoreError> {
         Ok(false)
+    }
+    async fn borrow(&self, _kind: LockKind) -> Result<bool, StoreError> {
+        Ok(!self.source_is_busy)
     }
     async fn release(&self, kind: LockKind) -> Result<(), StoreError> {
         let journal = self.load().await?;
@@ -161,6 +166,7 @@ async fn watched(
         journal: Mutex::new(Journal::open(&recipe.name, TOKEN, &names)),
         now: Mutex::new(start()),
         no_pins,
+        source_is_busy: world.set().source_is_busy,
         released: Mutex::default(),
         wish: &wish,
     };

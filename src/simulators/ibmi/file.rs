@@ -240,8 +240,11 @@ pub struct ProgramMessage {
     /// `INFORMATIONAL`, `DIAGNOSTIC`, `ESCAPE`, …
     #[serde(default = "informational")]
     pub kind: String,
-    /// First-level text.
+    /// First-level text; `{n}` becomes the place of the message among its repetitions.
     pub text: String,
+    /// How many times it is sent: a long job log from one line.
+    #[serde(default = "once")]
+    pub repeat: u32,
 }
 
 /// A job schedule entry.
@@ -271,6 +274,9 @@ pub struct JobQueueFile {
     pub held: bool,
 }
 
+fn once() -> u32 {
+    1
+}
 fn yes() -> bool {
     true
 }

@@ -29,6 +29,7 @@ pub mod system;
 mod check;
 mod files;
 mod listings;
+mod long;
 mod objects;
 mod saves;
 mod tables;
