@@ -20,6 +20,8 @@ mod surroundings;
 #[cfg(test)]
 mod tests;
 
+#[cfg(test)]
+pub(crate) use brms::BrmsJob;
 pub use image::image_mark;
 pub use log_sink::{Gathered, LogKind, LogLine, LogSink, LogSummary, LogWriter};
 pub use pace::Pace;

@@ -34,7 +34,7 @@ impl Plan {
     }
 
     /// Name of one of BRMS's own jobs: `10` to `18`, behind programs (control groups), hooks.
-    pub(in crate::recipe) fn brms_job(&self, job: BrmsJob) -> String {
+    pub(crate) fn brms_job(&self, job: BrmsJob) -> String {
         self.numbered_job(BRMS_JOBS + job.place())
     }
 

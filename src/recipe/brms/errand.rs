@@ -4,7 +4,10 @@
 use super::plan::{BrmsJob, settings};
 use crate::recipe::plan::Plan;
 use crate::recipe::steps::gate::Stop;
-use crate::site::{ClCommand, CommandOutput, DeviceError, IbmI, JobName, JobState, JobStatus, LogSource, Message, Session, Submission};
+use crate::site::{
+    ClCommand, CommandOutput, DeviceError, IbmI, JobName, JobState, JobStatus, LogSource, Message,
+    Session, Submission,
+};
 
 /// Messages of a job log from this severity on are told of a job that failed.
 const TOLD_FROM: u8 = 30;

@@ -7,7 +7,7 @@ use crate::recipe::steps::gate::Stop;
 
 /// Jobs of a run besides its control groups, each of a name of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::recipe) enum BrmsJob {
+pub(crate) enum BrmsJob {
     /// On production: its BRMS freezes itself.
     Freeze,
     /// On the clone: it becomes the system that saves.
@@ -29,7 +29,7 @@ pub(in crate::recipe) enum BrmsJob {
 }
 
 impl BrmsJob {
-    pub(in crate::recipe) const ALL: [BrmsJob; 9] = [
+    pub(crate) const ALL: [BrmsJob; 9] = [
         BrmsJob::Freeze,
         BrmsJob::Begin,
         BrmsJob::Maintain,
