@@ -125,11 +125,13 @@ pub(super) fn plan(setting: Setting, run: i64) -> Plan {
     let (function, around) = setting.parts();
     let (mut spec, mut facts) = fakes::sample(function);
     match around {
+        "" if function == "BRMS" => spec.brms.as_mut().unwrap().max_frozen_seconds = 3600,
         "" => {}
         "merge" => {
             let brms = spec.brms.as_mut().unwrap();
             brms.history = crate::api::saves::BrmsHistory::Merge;
             brms.maintenance = false;
+            brms.max_frozen_seconds = 3600;
         }
         "hooks" => {
             let program = |name: &str| serde_json::json!({"program": format!("CLNLIB/{name}")});
