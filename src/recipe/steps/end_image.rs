@@ -4,7 +4,7 @@
 
 use super::gate::{self, Stop};
 use crate::engine::journal::Facts;
-use crate::engine::step::{LockKind, Observation, Step, StepContext};
+use crate::engine::step::{Failure, LockKind, Observation, Step, StepContext};
 use crate::recipe::image::still_on_array;
 use crate::recipe::plan::Plan;
 use crate::site::{CopyPhase, CopyState, DeviceError};
@@ -13,6 +13,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(super) const ID: &str = "end-image";
+
+/// How long the console may show the clone as neither on nor off.
+const OFF_SECONDS: u64 = 30 * 60;
 
 pub(super) struct EndImage {
     pub(super) plan: Arc<Plan>,
@@ -31,7 +34,8 @@ impl EndImage {
             CopyPhase::Idle | CopyPhase::Stopped => Observation::done(),
             // An armed group that no run owns is disarmed too: the flush has to be of this run.
             CopyPhase::Copying | CopyPhase::Prepared => {
-                gate::clone_off(context.site, &self.plan, self.plan.keep_mappings).await?;
+                let off = gate::clone_off(context.site, &self.plan, self.plan.keep_mappings).await;
+                off.map_err(|stop| self.not_for_ever(context, stop))?;
                 gate::retry_gate(
                     &context.entry(ID),
                     context.now,
@@ -64,6 +68,26 @@ impl EndImage {
             return Ok(());
         }
         still_on_array(state, &self.plan).map_err(Stop::Failure)
+    }
+
+    /// A partition that is neither on nor off is waited for, but not as long as the array may clean up: production's BRMS
+    /// may be frozen meanwhile.
+    fn not_for_ever(&self, context: &StepContext<'_>, stop: Stop) -> Stop {
+        let entry = context.entry(ID);
+        let patience = self.plan.pace.seconds(OFF_SECONDS);
+        match stop {
+            Stop::Device(error @ DeviceError::Busy { .. })
+                if gate::unsent(&entry) && gate::elapsed(&entry, context.now) >= patience =>
+            {
+                Stop::Failure(Failure::new(
+                    "CloneNotOff",
+                    format!(
+                        "{error}, for 30 minutes; no copy was stopped or made: look at the partition at the console, switch it off by hand and run again"
+                    ),
+                ))
+            }
+            other => other,
+        }
     }
 
     async fn stopping(&self, context: &StepContext<'_>) -> Observation {

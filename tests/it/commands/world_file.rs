@@ -33,6 +33,7 @@ fn the_document_lists_every_key() {
         keys::<Knobs>(),
         keys::<Fault>(),
         keys::<hmc::ConsoleFile>(),
+        keys::<hmc::OtherPortFile>(),
         keys::<hmc::ManagedSystemFile>(),
         keys::<hmc::PartitionFile>(),
         keys::<hmc::ScsiFile>(),

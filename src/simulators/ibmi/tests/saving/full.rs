@@ -143,6 +143,16 @@ fn active_files_stop_a_save_that_does_not_clear_and_the_reply_list_answers_for_i
     wait(&asked, 60);
     assert_eq!(result(&asked).last().unwrap(), "SAVDLO false CPF9898");
 
+    // A job that does not use the reply list asks all the same.
+    let unlisted = site(|_| {});
+    done(
+        &unlisted,
+        "PROD",
+        "ADDRPYLE SEQNBR(1) MSGID(CPA4067) RPY(G)",
+    );
+    run(&unlisted, &[old]);
+    assert_eq!(result(&unlisted), Vec::<String>::new());
+    assert_eq!(reference_code(&unlisted.now(), "PROD"), "A9003C70");
     let listed = site(|_| {});
     done(&listed, "PROD", "ADDRPYLE SEQNBR(1) MSGID(CPA4067) RPY(G)");
     run(&listed, &["CHGJOB INQMSGRPY(*SYSRPYL)", old]);
