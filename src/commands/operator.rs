@@ -3,6 +3,7 @@
 use super::factory::Drivers;
 use super::{CommandError, Exit, KubeFlags};
 use crate::controllers::leader::{Election, LEASE};
+use crate::controllers::ports::LOG_BUDGET_MIB;
 use crate::controllers::{OperatorConfig, ScheduleClock, run_operator};
 use crate::observability::health;
 use crate::observability::logging::{LogFormat, init};
@@ -49,6 +50,9 @@ pub struct Arguments {
     /// Also tells how long each step of each environment took last: a series per step and environment.
     #[arg(long)]
     metrics_of_steps: bool,
+    /// What the logs of all runs may take in ConfigMaps together, compressed, MiB; beyond it those of the oldest runs go.
+    #[arg(long, value_name = "MIB", default_value_t = LOG_BUDGET_MIB, value_parser = clap::value_parser!(u32).range(1..))]
+    log_budget_mib: u32,
     /// json: one object per line on standard output; text: for a terminal, on standard error.
     #[arg(long, value_enum, default_value = "json")]
     log_format: Format,
@@ -154,6 +158,7 @@ pub async fn execute(kube: &KubeFlags, arguments: Arguments) -> Result<Exit, Com
         pace: arguments.simulated_time_scale,
         election: arguments.leader.election(),
         metrics,
+        log_budget: u64::from(arguments.log_budget_mib) << 20,
         ..OperatorConfig::new(lease_namespace, writer(), operator)
     };
     let health = match arguments.listen {

@@ -5,6 +5,8 @@ use super::environment::known::Known;
 use super::history::Histories;
 use super::leader::Term;
 use super::ports::{OpenError, OperatorConfig, Recipes, SiteFactory};
+use super::run::logs::budget::LogBudget;
+use super::run::logs::live::LiveTails;
 use super::schedule::{Gate, ScheduleClock, Schedules};
 use super::secrets;
 use crate::api::options::History;
@@ -55,6 +57,10 @@ pub struct Context {
     pub endings: Endings,
     /// Held while slots are due: what can wait asks it first.
     pub gate: Gate,
+    /// What open runs are doing, for `logs -f`.
+    pub live: LiveTails,
+    /// What the logs of all runs take.
+    pub log_budget: LogBudget,
 }
 
 /// When an environment is verified next.
@@ -95,6 +101,8 @@ impl Context {
             histories: Histories::default(),
             endings: Endings::default(),
             gate: Gate::default(),
+            live: LiveTails::default(),
+            log_budget: LogBudget::default(),
         }
     }
     /// Waits and limits on our clock.

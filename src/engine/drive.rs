@@ -4,7 +4,9 @@ use super::decide::{Decision, decide};
 use super::journal::{EntryState, Facts, Journal, ObligationKind, Phase};
 use super::ports::{Clock, Fence, JournalStore, Locks, Recipe, StoreError};
 use super::rules::{Rule, kept};
-use super::step::{Failure, LockKind, NOTE_FACT, Step, StepContext, StepKind, WARNING_FACT};
+use super::step::{
+    Failure, LockKind, NOTE_FACT, Observation, Step, StepContext, StepKind, WARNING_FACT,
+};
 use super::time::Timestamp;
 use crate::site::{DeviceError, Site};
 use std::time::Duration;
@@ -180,7 +182,32 @@ impl Engine<'_> {
             self.write(journal, next).await?;
             return Ok(Flow::On);
         }
+        let Some(kind) = step.borrows() else {
+            let observation = step.observe(&self.context(journal)).await;
+            return self.move_on(journal, at, step, observation).await;
+        };
+        if !self.locks.borrow(kind).await? {
+            let again = self.recipe.paced(QUEUE_POLL);
+            let busy =
+                "another run has the device of this step; it goes on when that run gives it back";
+            let waits = Observation::underway(again, busy);
+            return self.move_on(journal, at, step, waits).await;
+        }
         let observation = step.observe(&self.context(journal)).await;
+        let flow = self.move_on(journal, at, step, observation).await;
+        // Also after an error: whoever waits for the device must not wait for this run's next turn.
+        self.locks.release(kind).await?;
+        flow
+    }
+
+    /// Follows what a look has said: nothing, a write, or the effect.
+    async fn move_on(
+        &self,
+        journal: &mut Journal,
+        at: usize,
+        step: &dyn Step,
+        observation: Observation,
+    ) -> Result<Flow, StoreError> {
         let Some(entry) = journal.steps.get(at) else {
             return Ok(Flow::Wait(self.recipe.paced(QUEUE_POLL)));
         };
@@ -406,6 +433,7 @@ impl Engine<'_> {
             site: self.site,
             journal,
             now: self.clock.now(),
+            release_backups: self.store.wishes().release_backups,
         }
     }
 

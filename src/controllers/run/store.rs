@@ -5,6 +5,7 @@
 //! write of a window must not lose its evidence to a label.
 
 use super::logs::RunLogs;
+use super::logs::live::{self, LiveTail};
 use super::status::{RowFacts, build, journal_of};
 use super::tally::Tally;
 use crate::api::run::{CancelMode, LogRef};
@@ -46,6 +47,7 @@ pub struct KubeStore {
     logs: Option<(Arc<RunLogs>, Transcript)>,
     tally: Tally,
     metrics: Option<Arc<Metrics>>,
+    live: Option<Arc<LiveTail>>,
 }
 
 impl KubeStore {
@@ -60,6 +62,16 @@ impl KubeStore {
             logs: None,
             tally: Tally::of(run),
             metrics: None,
+            live: None,
+        }
+    }
+
+    /// What changes is added to the live tail of the run.
+    #[must_use]
+    pub fn told_by(self, live: Arc<LiveTail>) -> Self {
+        Self {
+            live: Some(live),
+            ..self
         }
     }
 
@@ -180,6 +192,12 @@ impl KubeStore {
         if let Some(metrics) = &self.metrics {
             self.tally.accepted(&metrics.counted, previous, next);
         }
+        if let Some(live) = &self.live {
+            // In memory only: this may be inside the window.
+            let lines = live::changes(previous, next, Utc::now());
+            live::tell(&lines);
+            live.add(&lines);
+        }
     }
 }
 
@@ -209,6 +227,7 @@ pub fn wishes_of(run: &CloneRun) -> Wishes {
     Wishes {
         cancel,
         resumed_by_hand: run.spec.resumed_by_hand == Some(true),
+        release_backups: run.spec.release_backups == Some(true),
         keep_image: run
             .spec
             .keep_until

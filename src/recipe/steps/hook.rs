@@ -11,7 +11,7 @@ use crate::engine::journal::{Entry, EntryState, Facts, Journal, ObligationKind};
 use crate::engine::step::{Failure, LockKind, Observation, Step, StepContext, WARNING_FACT};
 use crate::recipe::plan::Plan;
 use crate::recipe::surroundings::{hooks_at, point_of};
-use crate::site::{DeviceError, IbmI, JobName, LogSource, Session};
+use crate::site::{DeviceError, IbmI, JobName, LogSource, Message, Session};
 use async_trait::async_trait;
 use std::sync::Arc;
 use std::time::Duration;
@@ -256,12 +256,16 @@ async fn submit_once(
 /// Last message of the job's log that tells what went wrong; the log itself stays on the system.
 async fn last_error(system: &dyn IbmI, session: &Session, job: &str) -> String {
     let log = LogSource::JobLog(JobName::new(job));
-    let messages = system.messages(session, &log).await.unwrap_or_default();
-    let last = messages.iter().rfind(|m| m.severity >= TOLD_FROM);
-    last.map_or_else(
-        || "its job log shows no error".to_owned(),
-        |m| format!("{} {}", m.id, m.text),
-    )
+    let mut last = None;
+    let mut each = |m: Message| {
+        if m.severity >= TOLD_FROM {
+            last = Some(format!("{} {}", m.id, m.text));
+        }
+    };
+    // What cannot be read tells nothing, and the hook has failed anyway.
+    let read = system.messages(session, &log, &mut each).await.is_ok();
+    last.filter(|_| read)
+        .unwrap_or_else(|| "its job log shows no error".to_owned())
 }
 
 /// What a BeforeFreeze hook that has not ended does: an AfterResume hook that overtook it would be undone by it.

@@ -2,6 +2,7 @@
 
 mod afterwards;
 mod await_clone;
+mod brms;
 mod checks;
 mod copy;
 mod function;
@@ -13,6 +14,7 @@ mod parameters;
 mod power;
 mod settle;
 mod surroundings;
+mod tell_source;
 mod turns;
 mod verify;
 mod virtual_io;

@@ -26,6 +26,8 @@ pub struct LogMessage {
     pub second_level: String,
     /// Qualified job.
     pub job: String,
+    /// How many times it stands there, one behind the other; 0 and 1 = once.
+    pub times: u32,
 }
 
 /// A TCP/IP interface on disk.

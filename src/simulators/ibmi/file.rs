@@ -244,8 +244,11 @@ pub struct ProgramMessage {
     /// `INFORMATIONAL`, `DIAGNOSTIC`, `ESCAPE`, …
     #[serde(default = "informational")]
     pub kind: String,
-    /// First-level text.
+    /// First-level text; `{n}` becomes the place of the message among its repetitions.
     pub text: String,
+    /// How many times it is sent: a long job log from one line.
+    #[serde(default = "once")]
+    pub repeat: u32,
 }
 
 /// A job schedule entry.
@@ -315,6 +318,9 @@ pub struct JobQueueFile {
     pub held: bool,
 }
 
+fn once() -> u32 {
+    1
+}
 fn yes() -> bool {
     true
 }

@@ -30,6 +30,7 @@ mod check;
 mod files;
 mod job_scheduler;
 mod listings;
+mod long;
 mod objects;
 mod saves;
 mod tables;

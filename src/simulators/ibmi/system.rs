@@ -209,6 +209,7 @@ pub(super) fn message(id: &str, severity: u8, at: DateTime<Utc>, text: &str) -> 
         text: text.to_owned(),
         second_level: String::new(),
         job: "000000/QSYS/SCPF".to_owned(),
+        times: 1,
     }
 }
 

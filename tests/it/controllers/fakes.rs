@@ -374,7 +374,12 @@ impl IbmI for Silent {
     async fn job(&self, _: &Session, _: &str) -> Result<Option<JobStatus>, DeviceError> {
         silent()
     }
-    async fn messages(&self, _: &Session, _: &LogSource) -> Result<Vec<Message>, DeviceError> {
+    async fn messages(
+        &self,
+        _: &Session,
+        _: &LogSource,
+        _: EachMessage<'_>,
+    ) -> Result<(), DeviceError> {
         silent()
     }
     async fn put(&self, _: &Session, _: &str, _: &[u8]) -> Result<(), DeviceError> {
