@@ -10,6 +10,8 @@ pub const PARAMETERS_PATH: &str = "/ibmiclone/run.parm";
 pub const READY_PATH: &str = "/ibmiclone/ready";
 /// Marker of the guard's stages, on the clone.
 pub const MARKER_PATH: &str = "/ibmiclone/marker";
+/// Result record of the function's program, on the clone.
+pub const RESULT_PATH: &str = "/ibmiclone/result";
 /// Lock of the operator, on the source.
 pub const LOCK_PATH: &str = "/ibmiclone/operator.lock";
 /// Present when the watchdog fired.

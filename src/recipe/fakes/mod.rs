@@ -413,6 +413,9 @@ pub(crate) fn sample(function: &str) -> (CloneEnvironmentSpec, ResolvedFacts) {
             "endpoint": "https://svc.example.com:7443", "credentials": {"name": "svc"}, "consistencyGroups": ["CLONE1"]
         }}
     });
+    if function == "SAVE21" {
+        json["save21"] = serde_json::json!({"device": "TAP01"});
+    }
     if function == "USER" {
         json["user"] = serde_json::json!({"programs": [{"program": "CLNLIB/MYSAVE", "parameters": ["it's", "B"]}]});
     }

@@ -4,7 +4,7 @@
 use super::gate::{self, Stop, facts};
 use super::prepare_copy;
 use super::run_function;
-use crate::api::options::{JobLogs, UserProgram};
+use crate::api::options::JobLogs;
 use crate::engine::journal::{EntryState, Facts, Journal};
 use crate::engine::ports::StoreError;
 use crate::engine::step::{LockKind, NOTE_FACT, Observation, Step, StepContext, WARNING_FACT};
@@ -58,21 +58,19 @@ impl CollectLogs {
         kinds
     }
 
-    /// Job logs that are kept: kind, step and program of each. A program that was never called has none.
-    fn wanted_job_logs(&self, journal: &Journal) -> Vec<(LogKind, &'static str, &UserProgram)> {
-        let programs = run_function::programs(&self.plan).enumerate();
-        programs
-            .filter(|(place, (step, _))| {
-                let called = *place == 0 || journal.output(step, run_function::JOB).is_some();
-                let ended_well =
-                    journal.output(step, run_function::RESULT) == Some(run_function::OK);
-                match self.plan.logs.job_logs {
-                    JobLogs::All => called,
-                    JobLogs::Failed => called && !ended_well,
-                }
-            })
-            .map(|(place, (step, program))| (LogKind::of_program(place), step, program))
-            .collect()
+    /// Job logs that are kept: kind, step and severity of an error of each. A program that was never called has none.
+    fn wanted_job_logs(&self, journal: &Journal) -> Vec<(LogKind, &'static str, i32)> {
+        let jobs = run_function::jobs(&self.plan).into_iter().enumerate();
+        jobs.filter(|(place, (step, _))| {
+            let called = *place == 0 || journal.output(step, run_function::JOB).is_some();
+            let ended_well = journal.output(step, run_function::RESULT) == Some(run_function::OK);
+            match self.plan.logs.job_logs {
+                JobLogs::All => called,
+                JobLogs::Failed => called && !ended_well,
+            }
+        })
+        .map(|(place, (step, severity))| (LogKind::of_program(place), step, severity))
+        .collect()
     }
 
     async fn look(&self, context: &StepContext<'_>) -> Result<Observation, Stop> {
@@ -106,8 +104,7 @@ impl CollectLogs {
         self.put(LogKind::Steps, steps, &mut counts).await?;
         let status = context.site.clone_partition.status().await?;
         let proof = gate::prove_clone(context.site, &self.plan, &status.identity).await?;
-        for (kind, step, program) in self.wanted_job_logs(context.journal) {
-            let source = (kind, step, program);
+        for source in self.wanted_job_logs(context.journal) {
             self.job_log(context, &proof, source, &mut counts).await?;
         }
         self.history(context, &proof, &mut counts).await?;
@@ -118,7 +115,7 @@ impl CollectLogs {
         &self,
         context: &StepContext<'_>,
         proof: &ProvenClone,
-        (kind, step, program): (LogKind, &str, &UserProgram),
+        (kind, step, limit): (LogKind, &str, i32),
         counts: &mut Counts,
     ) -> Result<(), Stop> {
         let job = context.journal.output(step, run_function::JOB);
@@ -144,7 +141,6 @@ impl CollectLogs {
             }
             Err(error) => return Err(error.into()),
         };
-        let limit = program.error_severity;
         let kept = self.kept(messages);
         let errors: Vec<&Message> = kept.iter().filter(|m| self.is_error(m, limit)).collect();
         counts.job_errors += count(errors.len());

@@ -13,6 +13,7 @@
 //! | map-volumes | `volumes` |
 //! | await-clone | `readyAt`, `scpf`, `reIpls`, `systemName` |
 //! | run-function, run-function-2 … | `jobName`, `result` (`ok`, `failed`, `overrun`, `vanished`, `left`, `notStarted`), `endSeverity`, `saveMilliseconds`, `lastSeen` |
+//! | run-function of SAVE21 | `jobName`, `result` (`ok`, `failed`, `left`), `endSeverity`, `saveMilliseconds`, `steps`, `failed`, `failedId`, `media` |
 //! | hooks: before-freeze, after-resume-2 … | as run-function; `said` where settle judges it |
 //! | collect-logs | `messages`, `errors`, `jobErrors`, `failureTail` (lines), `notStored` (why a log is missing) |
 //! | settle | `cloneState`, `referenceCode`, `copyProgress`, `diskUsedPercent` |
@@ -30,8 +31,10 @@ mod map_volumes;
 mod pin_image;
 pub(super) mod power;
 pub(super) mod prepare_copy;
+mod restricted;
 mod resume_source;
 mod run_function;
+mod save21;
 mod settle;
 mod start_clone;
 mod start_copy;
@@ -50,6 +53,7 @@ pub(super) use verify_site::hold_locks;
 use super::log_sink::LogSink;
 use super::plan::Plan;
 use super::surroundings::{hook_of, program_at};
+use crate::api::options::Function;
 use crate::engine::step::Step;
 pub(crate) use gate::state_word;
 use std::sync::Arc;
@@ -96,6 +100,10 @@ pub(super) fn step(
 
 /// The step of a name that the environment has added to the recipe's list.
 fn added(name: &str, plan: &Arc<Plan>) -> Option<Box<dyn Step>> {
+    if name == run_function::ID && plan.function == Function::Save21 {
+        let plan = Arc::clone(plan);
+        return Some(Box::new(save21::RunSave21 { plan }));
+    }
     if let Some(place) = program_at(name) {
         let plan = Arc::clone(plan);
         return Some(Box::new(run_function::RunFunction { plan, place }));
