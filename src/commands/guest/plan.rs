@@ -102,8 +102,8 @@ pub enum PlanError {
 }
 
 /// Programs the helper's profile must not call.
-const EXCLUDED: [&str; 7] = [
-    "GUARD", "ISPROD", "PERSON", "PERSNET", "READY", "INSTALL", "CLNMSGS",
+const EXCLUDED: [&str; 8] = [
+    "GUARD", "ISPROD", "PERSON", "PERSNET", "READY", "SAVE21", "INSTALL", "CLNMSGS",
 ];
 
 /// The steps that are missing, in the order of sending.
