@@ -1,6 +1,7 @@
 //! CL commands (`ibmi.md` § 11). Unknown ones are refused as the system does.
 
 mod network;
+mod operating;
 
 use network::network;
 
@@ -9,7 +10,7 @@ use super::disk::{Interface, Route};
 use super::system::{
     disk_of, identity, own_clock, running, start_interface, start_tcp, tell_operator, view,
 };
-use super::{check, helper, jobs, listings, quiesce};
+use super::{brms, check, helper, jobs, listings, quiesce, saves};
 use crate::simulators::faults::{Device, FaultKind};
 use crate::simulators::hmc;
 use crate::simulators::world::World;
@@ -36,6 +37,17 @@ pub struct ClAnswer {
     pub messages: Vec<ClMessage>,
     /// Lines of its print file, or what it wrote to standard output.
     pub listing: Vec<String>,
+    /// It has not ended: it asks, id and text, and goes on with the reply.
+    pub inquiry: Option<(String, String)>,
+}
+
+/// Who runs a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Caller<'a> {
+    /// Profile.
+    pub user: &'a str,
+    /// Qualified job.
+    pub job: &'a str,
 }
 
 impl ClAnswer {
@@ -48,20 +60,39 @@ impl ClAnswer {
                 kind: "COMPLETION",
                 text: text.into(),
             }],
-            listing: Vec::new(),
+            ..Self::default()
         }
     }
-    fn quiet() -> Self {
+    /// No message at all.
+    pub(super) fn quiet() -> Self {
         Self {
             ok: true,
             ..Self::default()
         }
     }
-    fn listed(listing: Vec<String>) -> Self {
+    /// A print file.
+    pub(super) fn listed(listing: Vec<String>) -> Self {
         Self {
             ok: true,
-            messages: Vec::new(),
             listing,
+            ..Self::default()
+        }
+    }
+    /// A parameter value that the command does not take.
+    pub(super) fn not_valid(text: impl Into<String>) -> Self {
+        let mut answer = Self::escape("CPF0006", "Errors occurred in command.");
+        answer.messages.insert(0, diagnostic("CPD0084", text));
+        answer
+    }
+    /// A diagnostic message, for an answer with several.
+    pub(super) fn diagnosed(id: &str, text: impl Into<String>) -> ClMessage {
+        diagnostic(id, text)
+    }
+    /// A question to the operator: the command goes on with the reply.
+    pub(super) fn asking(id: &str, text: &str) -> Self {
+        Self {
+            inquiry: Some((id.to_owned(), text.to_owned())),
+            ..Self::default()
         }
     }
     /// An escape message.
@@ -74,7 +105,7 @@ impl ClAnswer {
                 kind: "ESCAPE",
                 text: text.into(),
             }],
-            listing: Vec::new(),
+            ..Self::default()
         }
     }
 }
@@ -111,12 +142,41 @@ pub fn duration(world: &World, partition: &str, text: &str) -> u64 {
                 )
             })
             .unwrap_or(0),
-        _ => 0,
+        _ => operating::duration(&command)
+            .or_else(|| brms::commands::duration(world, partition, &command))
+            .or_else(|| saves::tape::duration(world, partition, &command))
+            .unwrap_or(0),
     }
 }
 
-/// Runs one command to its end.
+/// What a command of a job does when it begins, before its time is over: a control group writes its volumes.
+pub(super) fn begin(world: &mut World, partition: &str, job: &str, text: &str) {
+    let Ok(command) = cl::parse(text) else {
+        return;
+    };
+    if command.name == "STRBKUBRM" && duration(world, partition, text) > 0 {
+        let user = job.split('/').nth(1).unwrap_or_default();
+        let group = command.word("CTLGRP").unwrap_or_default();
+        // What refuses it says so at its end, which is then at once.
+        let _ = brms::backup::begin(world, partition, &Caller { user, job }, &group);
+    }
+}
+
+/// Runs one command of a shell to its end.
 pub fn run(world: &mut World, partition: &str, user: &str, text: &str) -> ClAnswer {
+    let number = disk_of(world, partition).map_or(0, |d| d.last_job);
+    let job = format!("{number:06}/{user}/QP0ZSPWP");
+    let mut answer = run_as(world, partition, &Caller { user, job: &job }, text);
+    if let Some((id, text)) = answer.inquiry.take() {
+        // Nobody reads the messages of a shell's job: the default reply cancels.
+        answer = ClAnswer::escape("CPF9898", format!("Reply C to {id}: {text}"));
+    }
+    answer
+}
+
+/// Runs one command to its end, or up to its question.
+pub(super) fn run_as(world: &mut World, partition: &str, caller: &Caller, text: &str) -> ClAnswer {
+    let user = caller.user;
     let command = match cl::parse(text) {
         Ok(c) => c,
         Err(why) => {
@@ -129,6 +189,13 @@ pub fn run(world: &mut World, partition: &str, user: &str, text: &str) -> ClAnsw
         return refused;
     }
     let name = command.name.clone();
+    let elsewhere = operating::run(world, partition, caller, &command)
+        .or_else(|| brms::commands::run(world, partition, caller, &command))
+        .or_else(|| saves::run(world, partition, caller, &command));
+    if let Some(answer) = elsewhere {
+        world.ledger.effect(format!("ibmi.{partition}.{name}"));
+        return answer;
+    }
     let answer = match name.as_str() {
         "CHGASPACT" => chgaspact(world, partition, &command),
         "SBMJOB" => sbmjob(world, partition, user, &command),
@@ -175,6 +242,11 @@ fn unauthorised(world: &World, partition: &str, user: &str, command: &Command) -
             | "DLTLIB"
             | "DLTPGM"
             | "DLTDTAARA"
+            | "INZBRM"
+            | "STRBKUBRM"
+            | "STRMNTBRM"
+            | "SAVSYS"
+            | "RSTLIB"
     );
     let needs_jobctl = matches!(
         command.name.as_str(),
@@ -246,6 +318,7 @@ fn sbmjob(world: &mut World, partition: &str, user: &str, command: &Command) -> 
         result: super::file::ProgramResult::Normal,
         messages: Vec::new(),
         default_reply: command.word("INQMSGRPY").as_deref() == Some("*DFT"),
+        system_replies: command.word("INQMSGRPY").as_deref() == Some("*SYSRPYL"),
     };
     jobs::submit(world, partition, job);
     let (library, queue) = queue.split_once('/').unwrap_or(("*LIBL", &queue));
@@ -292,6 +365,7 @@ fn call(world: &mut World, partition: &str, user: &str, command: &Command) -> Cl
             check::install(world, partition, version.trim())
         }
         "IBMICLONE/ISPROD" => check::is_production(world, partition, &parameters),
+        "QBRM/Q1AOLD" => brms::commands::old_program(world, partition, &parameters),
         _ => Ok(("CPC0000".to_owned(), String::new())),
     };
     match outcome {
@@ -394,23 +468,6 @@ fn other(world: &mut World, partition: &str, user: &str, command: &Command) -> C
                 ClAnswer::done("CPC2195", "Job queue changed.")
             }
         },
-        "STRSBS" | "ENDSBS" => {
-            let text = word(if name == "STRSBS" { "SBSD" } else { "SBS" });
-            let short = text.rsplit('/').next().unwrap_or(&text).to_owned();
-            let changed = if name == "STRSBS" {
-                r.system.subsystems.insert(short.clone())
-            } else {
-                r.system.subsystems.remove(&short)
-            };
-            if changed {
-                ClAnswer::done("CPC0905", format!("Subsystem {short} changed."))
-            } else {
-                ClAnswer::escape(
-                    "CPF1010",
-                    format!("Subsystem {short} is in that state already."),
-                )
-            }
-        }
         "VRYCFG" => ClAnswer::done("CPC2605", "Vary completed."),
         "CHGLINETH" => match disk.lines.get_mut(&word("LIND")) {
             Some(resource) => {
@@ -421,9 +478,7 @@ fn other(world: &mut World, partition: &str, user: &str, command: &Command) -> C
             }
             None => ClAnswer::escape("CPF2702", format!("Line {} not found.", word("LIND"))),
         },
-        _ => match super::saves::run(disk, command)
-            .or_else(|| super::objects::run(disk, user, is_self, command))
-        {
+        _ => match super::objects::run(disk, user, is_self, command) {
             Some(answer) => answer,
             None => {
                 let mut answer = ClAnswer::escape("CPF0006", "Errors occurred in command.");

@@ -1,5 +1,6 @@
 //! What lies on the disks: copied by FlashCopy, whatever it means on another partition.
 
+use super::brms::Brms;
 use super::file::{ProgramFile, SystemFile, SystemUser};
 use super::kit;
 use chrono::{DateTime, Utc};
@@ -148,8 +149,16 @@ pub struct DiskState {
     pub objects: BTreeSet<String>,
     /// Data areas, `LIB/NAME`.
     pub data_areas: BTreeMap<String, String>,
-    /// Save files, `LIB/NAME`, with the objects saved in them.
-    pub save_files: BTreeMap<String, Vec<String>>,
+    /// Save files, `LIB/NAME`, with their bytes; none = cleared.
+    pub save_files: BTreeMap<String, Vec<u8>>,
+    /// BRMS, where it is installed.
+    pub brms: Option<Brms>,
+    /// QUSRBRM as it was restored to other libraries.
+    pub brms_copies: BTreeMap<String, Brms>,
+    /// Spooled files beside job logs, by qualified job and file.
+    pub spooled: BTreeMap<(String, String), Vec<String>>,
+    /// System reply list: number, message id, reply.
+    pub reply_list: Vec<(u32, String, String)>,
     /// Programs a person wrote.
     pub programs: BTreeMap<String, ProgramFile>,
     /// History log.
@@ -199,6 +208,8 @@ impl DiskState {
         };
         disk.values
             .insert("QSTRUPPGM".to_owned(), "STRTUP    QGPL      ".to_owned());
+        disk.values
+            .insert("QENDJOBLMT".to_owned(), "120".to_owned());
         disk.objects.insert("QGPL/STRTUP *PGM".to_owned());
         disk.directories.insert("/".to_owned());
         for i in &file.interfaces {

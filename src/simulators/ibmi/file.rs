@@ -72,6 +72,9 @@ pub struct SystemFile {
     /// Text that the profile scripts print on every exec.
     #[serde(default)]
     pub profile_banner: String,
+    /// BRMS; absent = not installed.
+    #[serde(default)]
+    pub brms: Option<super::brms::BrmsFile>,
 }
 
 impl SystemFile {
@@ -110,6 +113,7 @@ impl SystemFile {
             asp_used: half(),
             clock_ahead_seconds: 0,
             profile_banner: String::new(),
+            brms: None,
         }
     }
 }
