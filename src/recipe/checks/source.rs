@@ -18,6 +18,8 @@ pub(super) struct Production {
     check: Option<Result<CommandOutput, DeviceError>>,
     version: Option<Result<Option<Vec<u8>>, DeviceError>>,
     lock: Option<Result<Option<Vec<u8>>, DeviceError>>,
+    /// Whether production has a description of the tape device of SAVE21.
+    tape: Option<Result<CommandOutput, DeviceError>>,
 }
 
 impl Production {
@@ -30,6 +32,7 @@ impl Production {
             check: None,
             version: None,
             lock: None,
+            tape: None,
         };
         if let Ok(session) = &seen.session {
             let source = &site.source.0;
@@ -39,6 +42,10 @@ impl Production {
             seen.check = Some(source.run(session, &check).await);
             seen.version = Some(source.get(session, VERSION_PATH).await);
             seen.lock = Some(source.get(session, LOCK_PATH).await);
+            if let Some(save) = &plan.save21 {
+                let look = format!("CHKOBJ OBJ(QSYS/{}) OBJTYPE(*DEVD)", save.device);
+                seen.tape = Some(source.run(session, &ClCommand::new(look)).await);
+            }
         }
         seen
     }
@@ -81,6 +88,7 @@ pub(super) fn judge(
     report.facts.source_identity = Some(identity);
     judge_addresses(seen.interfaces, plan, report);
     judge_ptfs(seen.ptfs, plan, report);
+    judge_tape(seen.tape, plan, report);
     judge_kit(
         seen.check,
         seen.version,
@@ -165,6 +173,32 @@ fn judge_ptfs(answer: Option<Result<Vec<Row>, DeviceError>>, plan: &Plan, report
         }
         None => {}
     }
+}
+
+/// The clone's devices are only seen when it is too late. Its descriptions are production's, copied with the disks; a
+/// device without one gets a name of the clone's own choice (`ibmi.md` § 5.4).
+fn judge_tape(
+    answer: Option<Result<CommandOutput, DeviceError>>,
+    plan: &Plan,
+    report: &mut SiteReport,
+) {
+    let (Some(output), Some(save)) = (answer.and_then(|a| report.take(a)), &plan.save21) else {
+        return;
+    };
+    let device = &save.device;
+    if output.succeeded {
+        report.add(Finding::new(
+            Level::Note,
+            "TapeDevice",
+            format!("the full save goes to {device}, as its description on source {} is copied to the clone; whether the clone reaches that drive is only known when it saves", plan.source_label()),
+        ));
+        return;
+    }
+    report.add(Finding::new(
+        Level::Warning,
+        "TapeDeviceUnknown",
+        format!("save21.device: source {} has no device description {device}, so the clone will have none either unless it makes one by itself at its IPL, under a name of its own: create {device} on the source (it need not be varied on there), or correct the name", plan.source_label()),
+    ));
 }
 
 fn judge_kit(

@@ -56,6 +56,8 @@ pub(crate) struct Inner {
     pub(crate) function_ends_well: bool,
     /// A submitted job never ends.
     pub(crate) function_hangs: bool,
+    /// Production has no description of the tape device.
+    pub(crate) missing_tape: bool,
     /// Effects, in order.
     pub(crate) sent: Vec<String>,
 }
@@ -239,6 +241,7 @@ pub(crate) fn world() -> World {
         start_lost: false,
         function_ends_well: true,
         function_hangs: false,
+        missing_tape: false,
         sent: Vec::new(),
     })))
 }

@@ -11,6 +11,7 @@ mod logs;
 mod obligations;
 mod parameters;
 mod power;
+mod save21;
 mod settle;
 mod surroundings;
 mod turns;

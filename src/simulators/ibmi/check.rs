@@ -114,6 +114,7 @@ pub(super) fn install(
         "person.clle",
         "persnet.clle",
         "ready.clle",
+        "save21.clle",
         "check.clle",
         "msgs.clle",
         "clnstrup.clle",

@@ -31,7 +31,8 @@ pub(super) fn reading(
         _ => return None,
     };
     let Some(bytes) = bytes_of(disk, path) else {
-        let text = format!("{name}: {path}: A file or directory in the path name does not exist.\n");
+        let text =
+            format!("{name}: {path}: A file or directory in the path name does not exist.\n");
         outcome.stderr.extend(text.as_bytes());
         return Some(1);
     };
@@ -47,10 +48,12 @@ pub(super) fn reading(
             .stdout
             .extend(format!("{:8} {path}\n", bytes.len()).as_bytes()),
         _ => {
-            let hex = Sha256::digest(bytes).iter().fold(String::new(), |mut hex, b| {
-                let _ = write!(hex, "{b:02x}");
-                hex
-            });
+            let hex = Sha256::digest(bytes)
+                .iter()
+                .fold(String::new(), |mut hex, b| {
+                    let _ = write!(hex, "{b:02x}");
+                    hex
+                });
             let text = format!("SHA256({path})= {hex}\n");
             outcome.stdout.extend(text.as_bytes());
         }

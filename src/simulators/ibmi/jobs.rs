@@ -2,9 +2,9 @@
 
 use super::disk::{EndedJob, LogMessage};
 use super::file::{ProgramMessage, ProgramResult};
+use super::restricted;
 use super::script::{self, Script, Step};
 use super::system::{history, own_clock, running, view};
-use super::restricted;
 use crate::simulators::world::World;
 use chrono::{DateTime, Duration, Utc};
 
@@ -291,7 +291,14 @@ pub(super) fn end(world: &mut World, partition: &str, name: &str, code: u32, van
 }
 
 /// Adds a message to a job's log.
-pub(super) fn push_log(job: &mut Job, at: DateTime<Utc>, id: &str, severity: u8, kind: &str, text: &str) {
+pub(super) fn push_log(
+    job: &mut Job,
+    at: DateTime<Utc>,
+    id: &str,
+    severity: u8,
+    kind: &str,
+    text: &str,
+) {
     let escape = kind == "ESCAPE";
     job.log.push(LogMessage {
         id: id.to_owned(),

@@ -1,6 +1,7 @@
 //! The guest kit's guard, personality and ready record, as `ibmi/CONTRACT.md` §§ 6–8 says.
 
 mod personality;
+mod save21;
 
 use personality::{personality, ready, start_network};
 
@@ -24,7 +25,7 @@ const MARKER: &str = "/ibmiclone/marker";
 const READY: &str = "/ibmiclone/ready";
 
 /// Objects of the kit, as § 1.1 names them.
-pub const OBJECTS: [(&str, &str); 25] = [
+pub const OBJECTS: [(&str, &str); 26] = [
     ("IBMICLONE/CLNMSGF", "*MSGF"),
     ("IBMICLONE/CLNMSGS", "*PGM"),
     ("IBMICLONE/VERSION", "*DTAARA"),
@@ -46,6 +47,7 @@ pub const OBJECTS: [(&str, &str); 25] = [
     ("IBMICLONE/PERSON", "*PGM"),
     ("IBMICLONE/PERSNET", "*PGM"),
     ("IBMICLONE/READY", "*PGM"),
+    ("IBMICLONE/SAVE21", "*PGM"),
     ("IBMICLONE/CHECK", "*PGM"),
     ("IBMICLONE/INSTALL", "*PGM"),
     ("QGPL/CLNSTRUP", "*PGM"),
@@ -207,6 +209,9 @@ fn guard(world: &mut World, partition: &str) {
         );
     }
     tell_operator(world, partition, "CLN0210", 10, &told);
+    if stage == "0" && save21::comes_first(world, partition, &run) {
+        return;
+    }
     match stage.as_str() {
         "0" => begin_personality(world, partition, &run, 0),
         "1" => {

@@ -12,8 +12,7 @@ pub(super) fn list(
     command: &Command,
 ) -> Result<Vec<String>, (String, String)> {
     let missing = |text: &str| ("CPF9999".to_owned(), text.to_owned());
-    let (system, disk) =
-        view(world, partition).ok_or_else(|| missing("system is not active"))?;
+    let (system, disk) = view(world, partition).ok_or_else(|| missing("system is not active"))?;
     match command.name.as_str() {
         "WRKCFGSTS" => {
             let mut lines = vec![
@@ -25,7 +24,10 @@ pub(super) fn list(
                 let devices = world.tapes.devices(partition);
                 lines.extend(devices.iter().map(|name| {
                     let on = system.varied_on.contains(name);
-                    format!("  {name:<15} {}", if on { "VARIED ON" } else { "VARIED OFF" })
+                    format!(
+                        "  {name:<15} {}",
+                        if on { "VARIED ON" } else { "VARIED OFF" }
+                    )
                 }));
                 return Ok(lines);
             }
@@ -84,7 +86,10 @@ pub(super) fn spooled_file(
 ) -> Option<Vec<String>> {
     let (_, disk) = view(world, partition)?;
     if file != "QPJOBLOG" {
-        return disk.spooled.get(&(job.to_owned(), file.to_owned())).cloned();
+        return disk
+            .spooled
+            .get(&(job.to_owned(), file.to_owned()))
+            .cloned();
     }
     let ended = disk.ended.iter().rfind(|j| j.name == job && !j.vanished)?;
     Some(spooled(world, partition, job, &ended.log))

@@ -37,8 +37,8 @@ pub use disk::DiskState;
 pub use file::SystemFile;
 pub use quiesce::quality;
 pub use system::{
-    Answering, Phase, System, advance, answering, attention, boot, disk_of, power_lost, reference_code,
-    set_identity,
+    Answering, Phase, System, advance, answering, attention, boot, disk_of, power_lost,
+    reference_code, set_identity,
 };
 
 use crate::simulators::hmc;
@@ -57,6 +57,10 @@ pub fn install(world: &mut World, files: &[SystemFile]) -> Result<(), String> {
             system::set_identity(world, &file.partition, pair.clone());
         }
         let mut disk = DiskState::from_file(file);
+        // Sites create the descriptions of the clone's drives on production, so that their names are copied.
+        for device in world.tapes.drives.keys() {
+            disk.objects.insert(format!("QSYS/{device} *DEVD"));
+        }
         if let Some(brms) = &file.brms {
             brms::check(world, &file.partition, brms)?;
             brms::install(&mut disk, brms, world.now);

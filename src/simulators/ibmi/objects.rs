@@ -141,7 +141,9 @@ fn stream_to_save_file(
     }
     match disk.save_files.get_mut(file) {
         None => ClAnswer::escape("CPFA0A9", format!("Object not found. Object is {file}.")),
-        Some(saved) if !saved.is_empty() && command.word("MBROPT").as_deref() != Some("*REPLACE") => {
+        Some(saved)
+            if !saved.is_empty() && command.word("MBROPT").as_deref() != Some("*REPLACE") =>
+        {
             ClAnswer::escape("CPF9898", format!("Save file {file} is not empty."))
         }
         Some(saved) => {

@@ -12,13 +12,19 @@ pub const CONTROLLING: &str = "QCTL";
 /// QENDJOBLMT, world milliseconds.
 pub(super) fn job_end_limit(world: &World, partition: &str) -> u64 {
     let value = view(world, partition).and_then(|(_, d)| d.values.get("QENDJOBLMT"));
-    value.and_then(|v| v.trim().parse::<u64>().ok()).unwrap_or(120) * 1000
+    value
+        .and_then(|v| v.trim().parse::<u64>().ok())
+        .unwrap_or(120)
+        * 1000
 }
 
 /// Whether a job is one of the controlling subsystem: only such a one may end it (`ibmi.md` § 1.8).
 pub(super) fn may_end_all(world: &World, partition: &str, job: &str) -> bool {
     view(world, partition).is_some_and(|(system, disk)| {
-        let queue = system.jobs.get(job).and_then(|j| disk.job_queues.get(&j.queue));
+        let queue = system
+            .jobs
+            .get(job)
+            .and_then(|j| disk.job_queues.get(&j.queue));
         queue.is_some_and(|q| q.subsystem == CONTROLLING)
     })
 }
@@ -27,7 +33,13 @@ pub(super) fn may_end_all(world: &World, partition: &str, job: &str) -> bool {
 pub(super) fn begin(world: &mut World, partition: &str, job: &str) {
     let wait = i64::try_from(world.knobs.restricted_state_milliseconds).unwrap_or(i64::MAX / 2);
     let until = own_clock(world, partition) + Duration::milliseconds(wait);
-    history(world, partition, "CPF0994", 0, "ENDSBS SBS(*ALL) command being processed.");
+    history(
+        world,
+        partition,
+        "CPF0994",
+        0,
+        "ENDSBS SBS(*ALL) command being processed.",
+    );
     if let Some(r) = running(world, partition) {
         r.system.ending_all = Some((until, job.to_owned()));
     }
@@ -51,7 +63,11 @@ pub(super) fn advance(world: &mut World, partition: &str) {
         r.system.ending_subsystems.remove(&name);
         r.system.subsystems.remove(&name);
     }
-    let due = r.system.ending_all.as_ref().is_some_and(|(until, _)| at >= *until);
+    let due = r
+        .system
+        .ending_all
+        .as_ref()
+        .is_some_and(|(until, _)| at >= *until);
     if due {
         enter(world, partition);
     }
@@ -73,14 +89,25 @@ fn enter(world: &mut World, partition: &str) {
     system.active_interfaces.clear();
     system.helpers.clear();
     system.watchdog = None;
-    let others: Vec<String> = system.jobs.values().filter(|j| j.name != own && j.active.is_some()).map(|j| j.name.clone()).collect();
+    let others: Vec<String> = system
+        .jobs
+        .values()
+        .filter(|j| j.name != own && j.active.is_some())
+        .map(|j| j.name.clone())
+        .collect();
     for job in &others {
         system.scripts.remove(job);
     }
     for job in others {
         jobs::end(world, partition, &job, 50, false);
     }
-    history(world, partition, "CPF0968", 0, "System ended to restricted condition.");
+    history(
+        world,
+        partition,
+        "CPF0968",
+        0,
+        "System ended to restricted condition.",
+    );
     world.ledger.effect(format!("ibmi.{partition}.restricted"));
 }
 
@@ -89,7 +116,11 @@ pub(super) fn job_ended(world: &mut World, partition: &str, job: &str) {
     let Some(r) = running(world, partition) else {
         return;
     };
-    let ending = r.system.ending_all.as_ref().is_some_and(|(_, own)| own == job);
+    let ending = r
+        .system
+        .ending_all
+        .as_ref()
+        .is_some_and(|(_, own)| own == job);
     if ending {
         // Whatever has ended meanwhile: the controlling subsystem comes back with nothing else.
         enter(world, partition);
@@ -116,6 +147,8 @@ pub(super) fn leave(world: &mut World, partition: &str) {
     r.system.network_lost = !returns;
     r.system.subsystems.insert(CONTROLLING.to_owned());
     history(world, partition, "CPF0921", 0, "Subsystem QCTL started.");
-    world.ledger.effect(format!("ibmi.{partition}.unrestricted"));
+    world
+        .ledger
+        .effect(format!("ibmi.{partition}.unrestricted"));
     kit::start_up(world, partition);
 }

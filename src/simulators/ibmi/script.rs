@@ -15,8 +15,8 @@ use crate::simulators::world::World;
 use chrono::{DateTime, Duration, Utc};
 use std::collections::VecDeque;
 
-/// What a step is told when it is its turn: the world, the partition, what came before.
-pub type Act = fn(&mut World, &str, &[Outcome]);
+/// What a step is told when it is its turn: the world, the partition, its job, what came before.
+pub type Act = fn(&mut World, &str, &str, &[Outcome]);
 
 /// One step.
 #[derive(Debug, Clone)]
@@ -152,6 +152,14 @@ pub(super) fn answered(world: &mut World, partition: &str, job: &str, reply: &st
     advance(world, partition, job);
 }
 
+/// Leaves out all further steps of a job but its last one.
+pub(super) fn leave_last(world: &mut World, partition: &str, job: &str) {
+    if let Some(script) = of(world, partition, job) {
+        let last = script.steps.pop_back();
+        script.steps = last.into_iter().collect();
+    }
+}
+
 /// Whether the job waits for an answer.
 fn waits(world: &World, partition: &str, job: &str) -> bool {
     view(world, partition)
@@ -253,7 +261,7 @@ fn end_step(world: &mut World, partition: &str, job: &str, current: Current) -> 
         Step::Act(act) => {
             let act = *act;
             let outcomes = of(world, partition, job).map(|s| s.outcomes.clone());
-            act(world, partition, &outcomes.unwrap_or_default());
+            act(world, partition, job, &outcomes.unwrap_or_default());
             if let Some(script) = of(world, partition, job) {
                 script.now = None;
             }
@@ -323,7 +331,13 @@ fn wait_for_ever(world: &mut World, partition: &str, job: &str, step: Step) -> b
             refusal: None,
         });
     }
-    ask(world, partition, job, "CPA4278", "Tape device is not ready. (C G)");
+    ask(
+        world,
+        partition,
+        job,
+        "CPA4278",
+        "Tape device is not ready. (C G)",
+    );
     false
 }
 

@@ -125,15 +125,7 @@ pub async fn exec(shared: &Shared, login: &Login, command: &str, stdin: &[u8]) -
             path,
             append: simple.append,
         });
-        let done = step(
-            shared,
-            login,
-            &words,
-            target,
-            &mut state,
-            &mut outcome,
-        )
-        .await;
+        let done = step(shared, login, &words, target, &mut state, &mut outcome).await;
         if done {
             break;
         }

@@ -325,7 +325,10 @@ pub(super) fn function(
 
 /// OBJECT_STATISTICS of one library.
 fn objects(disk: &DiskState, library: &str, types: &str) -> Answer {
-    let wanted: Vec<&str> = types.split([' ', ',']).map(|t| t.trim_start_matches('*')).collect();
+    let wanted: Vec<&str> = types
+        .split([' ', ','])
+        .map(|t| t.trim_start_matches('*'))
+        .collect();
     let rows = disk
         .objects
         .iter()

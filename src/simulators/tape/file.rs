@@ -117,7 +117,10 @@ pub fn install(world: &mut World, file: &TapeSite) -> Result<(), String> {
             ready: d.ready,
             loaded: d.loaded.clone(),
         };
-        let before = world.tapes.drives.insert(d.device.to_ascii_uppercase(), drive);
+        let before = world
+            .tapes
+            .drives
+            .insert(d.device.to_ascii_uppercase(), drive);
         if before.is_some() {
             return Err(format!("tapes: drive {} is there twice", d.device));
         }

@@ -86,9 +86,8 @@ pub struct NewFile {
 impl Tapes {
     /// The drive, when this partition reaches it.
     pub fn drive(&self, partition: &str, device: &str) -> Option<&Drive> {
-        let reaches = |d: &&Drive| {
-            d.partitions.is_empty() || d.partitions.iter().any(|p| p == partition)
-        };
+        let reaches =
+            |d: &&Drive| d.partitions.is_empty() || d.partitions.iter().any(|p| p == partition);
         self.drives.get(device).filter(reaches)
     }
     /// Names of the drives this partition reaches.
@@ -105,16 +104,15 @@ impl Tapes {
         cartridge.is_some_and(|c| c.initialised && !c.broken)
             && self.devices(partition).iter().any(|name| {
                 let drive = self.drives.get(name);
-                drive.is_some_and(|d| {
-                    d.ready && (d.library || d.loaded.as_deref() == Some(volume))
-                })
+                drive.is_some_and(|d| d.ready && (d.library || d.loaded.as_deref() == Some(volume)))
             })
     }
     /// Files that may not be overwritten yet.
     pub fn unexpired(&self, volume: &str, now: DateTime<Utc>) -> Vec<&SavedFile> {
         let files = self.cartridges.get(volume).map(|c| c.files.as_slice());
         let live = files.unwrap_or_default().iter();
-        live.filter(|f| f.expires.is_some_and(|e| e > now)).collect()
+        live.filter(|f| f.expires.is_some_and(|e| e > now))
+            .collect()
     }
     /// The newest write of a cartridge by BRMS.
     fn newest_by_brms(&self, volume: &str) -> Option<&SavedFile> {

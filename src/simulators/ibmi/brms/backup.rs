@@ -89,7 +89,9 @@ pub(super) fn start(
             vec![save],
         ),
         other => {
-            return ClAnswer::not_valid(format!("Value {other} for parameter SBMJOB is not valid."));
+            return ClAnswer::not_valid(format!(
+                "Value {other} for parameter SBMJOB is not valid."
+            ));
         }
     };
     let script = Script::new(steps).going_on();
@@ -129,12 +131,24 @@ pub(in crate::simulators::ibmi) fn begin(
     let ended_id = brms.file.knobs.ended_with_errors_id.clone();
     let plan = brms.group(group).cloned().ok_or_else(failed)?;
     let text = format!("Begin processing for control group {group} type *BKU.");
-    log(world, partition, caller.job, ("BACKUP", "BRM1380", 0, group, &text));
+    log(
+        world,
+        partition,
+        caller.job,
+        ("BACKUP", "BRM1380", 0, group, &text),
+    );
     let Some(volumes) = media::pick(world, partition, &plan.media_class, plan.volumes) else {
         let text = format!("Media of class {} is not available.", plan.media_class);
-        log(world, partition, caller.job, ("MEDIA", "BRM415A", 40, group, &text));
+        log(
+            world,
+            partition,
+            caller.job,
+            ("MEDIA", "BRM415A", 40, group, &text),
+        );
         let mut answer = ended_with_errors(world, partition, caller, group, &ended_id);
-        answer.messages.insert(0, ClAnswer::diagnosed("BRM415A", text));
+        answer
+            .messages
+            .insert(0, ClAnswer::diagnosed("BRM415A", text));
         return Err(answer);
     };
     let at = own_clock(world, partition);
@@ -205,28 +219,58 @@ fn finish(world: &mut World, partition: &str, caller: &Caller, group: &str) -> C
         brms.touch(HISTORY_FILE, at);
     }
     let mut tell = |area, id: &str, severity, text: &str| {
-        log(world, partition, caller.job, (area, id, severity, group, text));
+        log(
+            world,
+            partition,
+            caller.job,
+            (area, id, severity, group, text),
+        );
     };
     for id in NOISE {
-        tell("BACKUP", id, knobs.noise_severity, "Noise that every save leaves.");
+        tell(
+            "BACKUP",
+            id,
+            knobs.noise_severity,
+            "Noise that every save leaves.",
+        );
     }
     for m in &plan.messages {
         tell("BACKUP", &m.id, m.severity, &m.text);
     }
     for volume in volumes.iter().filter(|_| !knobs.volume_id.is_empty()) {
-        tell("MEDIA", &knobs.volume_id, 0, &format!("Volume {volume} was written."));
+        tell(
+            "MEDIA",
+            &knobs.volume_id,
+            0,
+            &format!("Volume {volume} was written."),
+        );
     }
     if bypassed {
-        tell("BACKUP", "BRM1744", 40, "*SAVSYS bypassed: the system is not in restricted state.");
+        tell(
+            "BACKUP",
+            "BRM1744",
+            40,
+            "*SAVSYS bypassed: the system is not in restricted state.",
+        );
     }
     if cut {
-        tell("BACKUP", "", 40, "The time limit of the restricted state was reached.");
+        tell(
+            "BACKUP",
+            "",
+            40,
+            "The time limit of the restricted state was reached.",
+        );
     }
     if bypassed || cut || plan.result != GroupResult::Normal {
         return ended_with_errors(world, partition, caller, group, &knobs.ended_with_errors_id);
     }
     let text = format!("Control group {group} type *BKU processing is complete.");
-    log(world, partition, caller.job, ("BACKUP", "BRM1049", 0, group, &text));
+    log(
+        world,
+        partition,
+        caller.job,
+        ("BACKUP", "BRM1049", 0, group, &text),
+    );
     world.ledger.effect(format!("brms.{partition}.saved"));
     ClAnswer::completed("BRM1049", text)
 }
@@ -239,6 +283,11 @@ fn ended_with_errors(
     id: &str,
 ) -> ClAnswer {
     let text = format!("Control group {group} type *BKU processing is complete with errors.");
-    log(world, partition, caller.job, ("BACKUP", id, 40, group, &text));
+    log(
+        world,
+        partition,
+        caller.job,
+        ("BACKUP", id, 40, group, &text),
+    );
     ClAnswer::escape(id, text)
 }

@@ -32,7 +32,12 @@ pub(in crate::simulators::ibmi) fn run(
         "DSPLOGBRM" => {
             let brms = running(world, partition)?.disk.brms.as_ref()?;
             let lines = log_messages(brms);
-            ClAnswer::listed(lines.iter().flat_map(super::super::listings::print_message).collect())
+            ClAnswer::listed(
+                lines
+                    .iter()
+                    .flat_map(super::super::listings::print_message)
+                    .collect(),
+            )
         }
         _ => return None,
     })
@@ -133,7 +138,12 @@ fn maintenance(world: &mut World, partition: &str, caller: &Caller, command: &Co
         r.disk.spooled.insert(key, report);
     }
     r.system.subsystems.insert(NETWORK.to_owned());
-    log(world, partition, caller.job, ("MAINTENANCE", "", 0, "", "Maintenance ended."));
+    log(
+        world,
+        partition,
+        caller.job,
+        ("MAINTENANCE", "", 0, "", "Maintenance ended."),
+    );
     world.ledger.effect(format!("brms.{partition}.maintenance"));
     ClAnswer::quiet()
 }
@@ -165,35 +175,49 @@ pub(in crate::simulators::ibmi) fn old_program(
         ["BRMSYSNAME", "*SET", name] => {
             let fine = (1..=8).contains(&name.len())
                 && lengths.get(2) == Some(&8)
-                && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"$#@".contains(&b));
+                && name
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"$#@".contains(&b));
             if !fine {
-                return Err(no(format!("Q1AOLD: {name} is no system name of 8 characters.")));
+                return Err(no(format!(
+                    "Q1AOLD: {name} is no system name of 8 characters."
+                )));
             }
             brms.name = Some((*name).to_owned());
             brms.touch(STATE_FILE, at);
             quiet
         }
         ["FLASHTIME", "*DISPLAY", ..] => {
-            let all: Vec<String> = brms.flash_times.iter().map(|(k, t)| format!("{k} {t}")).collect();
+            let all: Vec<String> = brms
+                .flash_times
+                .iter()
+                .map(|(k, t)| format!("{k} {t}"))
+                .collect();
             Ok(("".to_owned(), format!("FLASHTIME {}", all.join(" "))))
         }
         ["FLASHTIME", "*ENABLE", "*SYSBAS", kind, time] => {
             if !brms.file.advanced_feature {
                 return Err(no(
-                    "FLASHTIME needs the Advanced feature of BRMS, which is not installed.".to_owned(),
+                    "FLASHTIME needs the Advanced feature of BRMS, which is not installed."
+                        .to_owned(),
                 ));
             }
-            if !["*QSYS", "*IFS"].contains(kind) || lengths.get(2..) != Some([10, 5, 13].as_slice()) {
+            if !["*QSYS", "*IFS"].contains(kind) || lengths.get(2..) != Some([10, 5, 13].as_slice())
+            {
                 return Err(no(
-                    "FLASHTIME: parameters of 10, 10, 10, 5 and 13 characters are needed.".to_owned(),
+                    "FLASHTIME: parameters of 10, 10, 10, 5 and 13 characters are needed."
+                        .to_owned(),
                 ));
             }
-            if !time.bytes().all(|b| b.is_ascii_digit()) || *time > super::super::system::scpf_text(at).as_str() {
+            if !time.bytes().all(|b| b.is_ascii_digit())
+                || *time > super::super::system::scpf_text(at).as_str()
+            {
                 return Err(no(format!(
                     "FLASHTIME: {time} is no time, or later than the current time of the system."
                 )));
             }
-            brms.flash_times.insert((*kind).to_owned(), (*time).to_owned());
+            brms.flash_times
+                .insert((*kind).to_owned(), (*time).to_owned());
             brms.touch(STATE_FILE, at);
             quiet
         }

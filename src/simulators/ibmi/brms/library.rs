@@ -67,7 +67,10 @@ pub(super) fn merge(world: &mut World, partition: &str, command: &Command) -> Cl
         let newest = copy.volumes.values().map(|v| v.write).max().unwrap_or(0);
         let lost = brms.file.knobs.merge_loses_newest_volume.then_some(newest);
         for (id, v) in copy.volumes {
-            let older = brms.volumes.get(&id).is_none_or(|ours| ours.write < v.write);
+            let older = brms
+                .volumes
+                .get(&id)
+                .is_none_or(|ours| ours.write < v.write);
             if older && Some(v.write) != lost {
                 brms.volumes.insert(id, v);
             }

@@ -6,7 +6,12 @@ use super::super::system::own_clock;
 use super::*;
 
 /// Expired volumes of a class that this partition can have mounted, in the order of use; `None` = not enough (BRM415A).
-pub(super) fn pick(world: &World, partition: &str, class: &str, count: usize) -> Option<Vec<String>> {
+pub(super) fn pick(
+    world: &World,
+    partition: &str,
+    class: &str,
+    count: usize,
+) -> Option<Vec<String>> {
     let (_, disk) = view(world, partition)?;
     let brms = disk.brms.as_ref()?;
     let at = own_clock(world, partition);
@@ -46,7 +51,9 @@ pub(super) fn list(world: &World, partition: &str, command: &Command) -> ClAnswe
         let date = |t: Option<DateTime<Utc>>| {
             t.map_or("*NONE".to_owned(), |t| t.format("%m/%d/%y").to_string())
         };
-        let time = v.written.map_or("*NONE".to_owned(), |t| t.format("%H:%M:%S").to_string());
+        let time = v
+            .written
+            .map_or("*NONE".to_owned(), |t| t.format("%H:%M:%S").to_string());
         lines.push(format!(
             " {id:<6}  {}  {:<8}  {time:<8}  {:<10}  {:<8}  *NONE  {:<10}  {}",
             if active { "*ACT" } else { "*EXP" },
@@ -54,7 +61,11 @@ pub(super) fn list(world: &World, partition: &str, command: &Command) -> ClAnswe
             v.class,
             date(v.expires),
             v.location,
-            if v.system.is_empty() { "*NONE" } else { &v.system },
+            if v.system.is_empty() {
+                "*NONE"
+            } else {
+                &v.system
+            },
         ));
     }
     if lines.is_empty() {

@@ -158,7 +158,14 @@ impl Brms {
     pub fn from_file(file: &BrmsFile, now: DateTime<Utc>) -> Self {
         let installed = now - chrono::Duration::days(30);
         let day = |days: u32| now + chrono::Duration::days(i64::from(days));
-        let objects = [LOG_FILE, MEDIA_FILE, HISTORY_FILE, STATE_FILE, JOURNAL, RECEIVER];
+        let objects = [
+            LOG_FILE,
+            MEDIA_FILE,
+            HISTORY_FILE,
+            STATE_FILE,
+            JOURNAL,
+            RECEIVER,
+        ];
         Self {
             state: BrmsState::Normal,
             name: file.system_name.clone(),
@@ -280,7 +287,11 @@ pub(super) fn check(world: &World, partition: &str, file: &BrmsFile) -> Result<(
 /// The name under which a system's BRMS works.
 pub(super) fn name_of(disk: &DiskState) -> Option<String> {
     let brms = disk.brms.as_ref()?;
-    Some(brms.name.clone().unwrap_or_else(|| disk.system_name.clone()))
+    Some(
+        brms.name
+            .clone()
+            .unwrap_or_else(|| disk.system_name.clone()),
+    )
 }
 
 /// The name under which a source's BRMS works, when it is not in its FlashCopy process; `None` when it is, or is off.
@@ -307,7 +318,12 @@ fn disk_of_source<'w>(world: &'w World, source: &str) -> Option<&'w DiskState> {
 }
 
 /// Adds a line to the BRMS log and, as BRMS does, to the log of the job.
-pub(super) fn log(world: &mut World, partition: &str, job: &str, line: (&str, &str, u8, &str, &str)) {
+pub(super) fn log(
+    world: &mut World,
+    partition: &str,
+    job: &str,
+    line: (&str, &str, u8, &str, &str),
+) {
     let (area, id, severity, group, text) = line;
     let at = super::system::own_clock(world, partition);
     let Some(r) = running(world, partition) else {
@@ -325,7 +341,11 @@ pub(super) fn log(world: &mut World, partition: &str, job: &str, line: (&str, &s
         });
     }
     if let Some(job) = r.system.jobs.get_mut(job) {
-        let kind = if severity >= 30 { "DIAGNOSTIC" } else { "INFORMATIONAL" };
+        let kind = if severity >= 30 {
+            "DIAGNOSTIC"
+        } else {
+            "INFORMATIONAL"
+        };
         super::jobs::push_log(job, at, id, severity, kind, text);
     }
 }

@@ -36,9 +36,7 @@ fn wanted(word: &str) -> Option<BrmsState> {
 /// INZBRM OPTION(*FLASHCOPY) STATE(…).
 pub(super) fn change(world: &mut World, partition: &str, caller: &Caller, word: &str) -> ClAnswer {
     let Some(to) = wanted(word) else {
-        return ClAnswer::not_valid(format!(
-            "Value {word} for parameter STATE is not valid."
-        ));
+        return ClAnswer::not_valid(format!("Value {word} for parameter STATE is not valid."));
     };
     let at = super::super::system::own_clock(world, partition);
     let Some(r) = running(world, partition) else {
@@ -50,9 +48,11 @@ pub(super) fn change(world: &mut World, partition: &str, caller: &Caller, word: 
     let knobs = brms.file.knobs.clone();
     let from = brms.state;
     // Entries of jobs that do not run here came with the disks.
-    brms.running.retain(|job, _| r.system.jobs.contains_key(job));
+    brms.running
+        .retain(|job, _| r.system.jobs.contains_key(job));
     if !brms.running.is_empty() && to != BrmsState::StartBackup {
-        let text = format!("BRMS FlashCopy state {word} not set: a control group is being processed.");
+        let text =
+            format!("BRMS FlashCopy state {word} not set: a control group is being processed.");
         return refused(world, partition, caller, &knobs.wrong_order_id, &text);
     }
     if !allowed(from, to, &knobs) {
@@ -75,7 +75,12 @@ pub(super) fn change(world: &mut World, partition: &str, caller: &Caller, word: 
     }
     let text = format!("BRMS FlashCopy state {word} set.");
     if !knobs.state_id.is_empty() {
-        log(world, partition, caller.job, ("SYSTEM", &knobs.state_id, 0, "", &text));
+        log(
+            world,
+            partition,
+            caller.job,
+            ("SYSTEM", &knobs.state_id, 0, "", &text),
+        );
     }
     world
         .ledger

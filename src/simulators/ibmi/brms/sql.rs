@@ -39,7 +39,12 @@ fn log_columns(brms: &Brms) -> Vec<String> {
 pub(in crate::simulators::ibmi) fn columns(brms: Option<&Brms>) -> Answer {
     let names = brms.filter(|b| b.sql_services).map(log_columns);
     table(
-        &["TABLE_SCHEMA", "TABLE_NAME", "COLUMN_NAME", "ORDINAL_POSITION"],
+        &[
+            "TABLE_SCHEMA",
+            "TABLE_NAME",
+            "COLUMN_NAME",
+            "ORDINAL_POSITION",
+        ],
         names
             .unwrap_or_default()
             .iter()
@@ -108,7 +113,11 @@ fn log_info(brms: &Brms) -> Answer {
 fn century(at: DateTime<Utc>, format: &str) -> String {
     let text = at.format(format).to_string();
     let hundreds: u32 = text.get(..2).and_then(|c| c.parse().ok()).unwrap_or(20);
-    format!("{}{}", hundreds.saturating_sub(19), text.get(2..).unwrap_or_default())
+    format!(
+        "{}{}",
+        hundreds.saturating_sub(19),
+        text.get(2..).unwrap_or_default()
+    )
 }
 
 fn log_file(brms: &Brms) -> Answer {

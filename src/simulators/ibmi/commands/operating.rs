@@ -91,9 +91,15 @@ fn end_subsystem(world: &mut World, partition: &str, name: &str) -> ClAnswer {
     if !r.system.subsystems.contains(&short) {
         return ClAnswer::escape("CPF1054", format!("No subsystem named {short} active."));
     }
-    r.system.ending_subsystems.entry(short.clone()).or_insert(until);
+    r.system
+        .ending_subsystems
+        .entry(short.clone())
+        .or_insert(until);
     restricted::advance(world, partition);
-    ClAnswer::done("CPF0943", format!("Ending of subsystem {short} in progress."))
+    ClAnswer::done(
+        "CPF0943",
+        format!("Ending of subsystem {short} in progress."),
+    )
 }
 
 fn start_subsystem(world: &mut World, partition: &str, name: &str) -> ClAnswer {
@@ -116,12 +122,7 @@ fn start_subsystem(world: &mut World, partition: &str, name: &str) -> ClAnswer {
 }
 
 /// CHGJOB INQMSGRPY(…) of the job itself.
-fn change_job(
-    world: &mut World,
-    partition: &str,
-    caller: &Caller,
-    command: &Command,
-) -> ClAnswer {
+fn change_job(world: &mut World, partition: &str, caller: &Caller, command: &Command) -> ClAnswer {
     let reply = command.word("INQMSGRPY");
     let job = running(world, partition).and_then(|r| r.system.jobs.get_mut(caller.job));
     if let (Some(job), Some(reply)) = (job, reply) {

@@ -187,7 +187,8 @@ fn put_back(disk: &mut DiskState, saved: Saved, to: &str, at: chrono::DateTime<c
         .filter_map(|o| o.strip_prefix(&prefix).map(str::to_owned))
         .collect();
     disk.objects.insert(format!("QSYS/{to} *LIB"));
-    disk.objects.extend(names.iter().map(|n| format!("{to}/{n}")));
+    disk.objects
+        .extend(names.iter().map(|n| format!("{to}/{n}")));
     match saved.brms {
         Some(content) if to == LIBRARY => brms::library::restored(disk, content, &names, at),
         Some(content) => {

@@ -22,7 +22,10 @@ impl Saved {
     pub fn bytes(&self) -> Vec<u8> {
         let text = serde_json::to_vec(self).unwrap_or_default();
         let wanted = self.brms.as_ref().map_or(0, |b| b.file.knobs.library_kib);
-        let mut body = u64::try_from(text.len()).unwrap_or(0).to_le_bytes().to_vec();
+        let mut body = u64::try_from(text.len())
+            .unwrap_or(0)
+            .to_le_bytes()
+            .to_vec();
         body.extend(text);
         let mut filling: u8 = 0;
         while body.len() < usize::try_from(wanted).unwrap_or(0) * 1024 {

@@ -52,7 +52,10 @@ pub(in crate::simulators::ibmi) fn run(
     }
     let reply = reply(world, partition, caller, "CPA4278");
     let drive = world.tapes.drive(partition, &device)?.clone();
-    let named = command.values("VOL").into_iter().find(|v| !v.starts_with('*'));
+    let named = command
+        .values("VOL")
+        .into_iter()
+        .find(|v| !v.starts_with('*'));
     let volume = match (named, drive.loaded) {
         (Some(v), loaded) if drive.library || loaded.as_ref() == Some(&v) => Some(v),
         (Some(_), _) => None,
@@ -65,8 +68,15 @@ pub(in crate::simulators::ibmi) fn run(
     };
     let cartridge = world.tapes.cartridges.get(&volume)?;
     if !cartridge.initialised || cartridge.broken {
-        let what = if cartridge.broken { "Media error on" } else { "No standard label on" };
-        return Some(ClAnswer::escape("CPF9898", format!("{what} volume {volume}.")));
+        let what = if cartridge.broken {
+            "Media error on"
+        } else {
+            "No standard label on"
+        };
+        return Some(ClAnswer::escape(
+            "CPF9898",
+            format!("{what} volume {volume}."),
+        ));
     }
     Some(write(world, partition, caller, command, &volume))
 }
@@ -78,7 +88,10 @@ fn refusal(world: &World, partition: &str, command: &Command, device: &str) -> O
         return Some(no_device(device));
     }
     if !system.varied_on.contains(device) {
-        return Some(ClAnswer::escape("CPF9898", format!("Device {device} is not varied on.")));
+        return Some(ClAnswer::escape(
+            "CPF9898",
+            format!("Device {device} is not varied on."),
+        ));
     }
     let library = command.word("LIB").unwrap_or_default();
     let needs = command.name == "SAVSYS" || (command.name == "SAVLIB" && library == "*NONSYS");
@@ -92,7 +105,11 @@ fn refusal(world: &World, partition: &str, command: &Command, device: &str) -> O
 fn initialise(world: &mut World, partition: &str, command: &Command, device: &str) -> ClAnswer {
     let now = world.now;
     let check = command.word("CHECK").as_deref() != Some("*NO");
-    let Some(volume) = world.tapes.drive(partition, device).and_then(|d| d.loaded.clone()) else {
+    let Some(volume) = world
+        .tapes
+        .drive(partition, device)
+        .and_then(|d| d.loaded.clone())
+    else {
         return ClAnswer::escape("CPF9898", format!("Device {device} is not ready."));
     };
     if check && !world.tapes.unexpired(&volume, now).is_empty() {
@@ -134,9 +151,10 @@ fn reply(world: &World, partition: &str, caller: &Caller, id: &str) -> Reply {
 /// An inquiry, or what C makes of the command. G asks again as long as nothing has changed: that is the same as to wait.
 fn ask_or_cancel(reply: Reply, id: &str, text: &str) -> ClAnswer {
     match reply {
-        Reply::Given(text_of_reply) if text_of_reply == "C" => {
-            ClAnswer::escape("CPF9898", format!("Reply C to {id}: the save was cancelled."))
-        }
+        Reply::Given(text_of_reply) if text_of_reply == "C" => ClAnswer::escape(
+            "CPF9898",
+            format!("Reply C to {id}: the save was cancelled."),
+        ),
         Reply::Given(_) | Reply::Nobody => ClAnswer::asking(id, text),
     }
 }
@@ -152,7 +170,9 @@ fn write(
     let word = |k: &str| command.word(k).unwrap_or_default();
     let (clear, sequence) = (word("CLEAR"), word("SEQNBR"));
     let foreign = world.tapes.unexpired(volume, now);
-    let foreign = foreign.iter().any(|f| f.job != caller.job || f.partition != partition);
+    let foreign = foreign
+        .iter()
+        .any(|f| f.job != caller.job || f.partition != partition);
     if foreign && !matches!(clear.as_str(), "*ALL" | "*REPLACE" | "*AFTER") && sequence != "*END" {
         match reply(world, partition, caller, "CPA4067") {
             Reply::Given(text) if text == "C" => {
@@ -184,10 +204,15 @@ fn write(
         expires: expires(&word("EXPDATE")),
     };
     tape::write(world, volume, file, own || sequence == "*END");
-    world.ledger.effect(format!("ibmi.{partition}.{}", command.name));
+    world
+        .ledger
+        .effect(format!("ibmi.{partition}.{}", command.name));
     remember(world, partition, command, &library);
     let count = running(world, partition).map_or(0, |r| r.disk.objects.len());
-    ClAnswer::completed("CPC3722", format!("{count} objects saved ({label}) on volume {volume}."))
+    ClAnswer::completed(
+        "CPC3722",
+        format!("{count} objects saved ({label}) on volume {volume}."),
+    )
 }
 
 /// The data areas with the date of the last save (`ibmi.md` § 5.4).
@@ -197,7 +222,9 @@ fn remember(world: &mut World, partition: &str, command: &Command, library: &str
         ("SAVLIB", "*NONSYS") => "QSYS/QSAVLIBALL",
         _ => return,
     };
-    let at = own_clock(world, partition).format("%Y-%m-%d %H:%M:%S").to_string();
+    let at = own_clock(world, partition)
+        .format("%Y-%m-%d %H:%M:%S")
+        .to_string();
     if let Some(r) = running(world, partition) {
         r.disk.data_areas.insert(area.to_owned(), at);
     }
@@ -228,5 +255,8 @@ pub(in crate::simulators::ibmi) fn vary(
     } else {
         system.varied_on.remove(device);
     }
-    Some(ClAnswer::completed("CPC2605", format!("Vary completed for device {device}.")))
+    Some(ClAnswer::completed(
+        "CPC2605",
+        format!("Vary completed for device {device}."),
+    ))
 }
