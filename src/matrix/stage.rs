@@ -54,6 +54,7 @@ array:
       maps: [{ name: m0, source: PROD_0, target: CLN_0 }, { name: m1, source: PROD_1, target: CLN_1 }]
 systems: []
 network: []
+tapes: { drives: [{ device: TAP01, loaded: VOL001 }], cartridges: [{ volume: VOL001 }] }
 knobs:
   prepareMilliseconds: 3000
   powerOffMilliseconds: 3000
@@ -62,6 +63,11 @@ knobs:
   personalityMilliseconds: 5000
   forceWriteMilliseconds: 500
   stoppingMilliseconds: 3000
+  restrictedStateMilliseconds: 5000
+  saveSystemMilliseconds: 20000
+  saveLibrariesMilliseconds: 60000
+  saveDocumentsMilliseconds: 5000
+  saveFilesMilliseconds: 20000
 "#;
     let mut file: WorldFile = serde_saphyr::from_str(yaml).unwrap();
     let mut prod = SystemFile::simple("PROD", &["PROD_0", "PROD_1"], SOURCE);

@@ -11,6 +11,7 @@ use super::job::{END_SEVERITY, FAILED, JOB, LEFT, MILLISECONDS, OK, RESULT};
 use super::restricted::{self, OwnIpl, Seen};
 use super::run_function::ID;
 use super::{collect_logs, start_clone};
+use crate::api::options::Function;
 use crate::api::surroundings::OnFailure;
 use crate::engine::journal::{Entry, Facts, Journal};
 use crate::engine::step::{Failure, Observation, Step, StepContext, WARNING_FACT};
@@ -45,7 +46,7 @@ pub(super) fn may_run(journal: &Journal) -> bool {
 
 /// What a save that ended badly makes of the run, once its logs are kept.
 pub(super) fn failed(journal: &Journal, plan: &Plan) -> Option<Failure> {
-    if journal.output(ID, RESULT) != Some(FAILED) {
+    if plan.function != Function::Save21 || journal.output(ID, RESULT) != Some(FAILED) {
         return None;
     }
     let said = |key: &str| {

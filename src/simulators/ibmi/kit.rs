@@ -54,6 +54,17 @@ pub const OBJECTS: [(&str, &str); 26] = [
     ("QGPL/CLNORIG", "*DTAARA"),
 ];
 
+/// A second job of the full save, as an IPL leaves one on the queue beside the one that is submitted after it.
+#[cfg(test)]
+pub(super) fn submit_save_again(
+    world: &mut World,
+    partition: &str,
+    run: &BTreeMap<String, String>,
+    queue: &str,
+) {
+    save21::queue(world, partition, run, queue);
+}
+
 /// Puts a whole kit on a disk; production's pair is added when the partition is known.
 pub(super) fn installed_at_the_factory(disk: &mut DiskState) {
     for directory in ["/ibmiclone", "/ibmiclone/src"] {

@@ -1,6 +1,7 @@
 //! The roles in process, against the world: what the crash matrix stands on.
 
 mod ipl;
+mod save21;
 
 use super::{
     Phase, SystemFile, boot, disk_of, kit, quality, record, role, run_at_start, set_identity,

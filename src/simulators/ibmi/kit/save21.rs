@@ -80,10 +80,14 @@ fn submit(world: &mut World, partition: &str, run: &Map) -> bool {
         write_result(world, partition, run, &begun, &end);
         return false;
     }
-    let script = Script::new(steps(run)).going_on();
     tell_operator(world, partition, "CLN0501", 10, "full save submitted");
-    script::submit(world, partition, (OWNER, "SAVE21", &queue), script);
+    self::queue(world, partition, run, &queue);
     true
+}
+
+pub(super) fn queue(world: &mut World, partition: &str, run: &Map, queue: &str) {
+    let script = Script::new(steps(run)).going_on();
+    script::submit(world, partition, (OWNER, "SAVE21", queue), script);
 }
 
 fn text(map: &Map, key: &str) -> String {
