@@ -1,8 +1,11 @@
 //! CL commands (`ibmi.md` § 11). Unknown ones are refused as the system does.
 
+mod answer;
 mod network;
 mod operating;
 
+use answer::diagnostic;
+pub use answer::{Caller, ClAnswer, ClMessage};
 use network::network;
 
 use super::cl::{self, Command};
@@ -14,101 +17,6 @@ use super::{brms, check, helper, jobs, listings, quiesce, saves};
 use crate::simulators::faults::{Device, FaultKind};
 use crate::simulators::hmc;
 use crate::simulators::world::World;
-
-/// One message of a command.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClMessage {
-    /// Message id.
-    pub id: String,
-    /// 0–99.
-    pub severity: u8,
-    /// `ESCAPE`, `COMPLETION`, `DIAGNOSTIC`.
-    pub kind: &'static str,
-    /// First-level text.
-    pub text: String,
-}
-
-/// What a command left behind.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ClAnswer {
-    /// No escape message.
-    pub ok: bool,
-    /// Messages.
-    pub messages: Vec<ClMessage>,
-    /// Lines of its print file, or what it wrote to standard output.
-    pub listing: Vec<String>,
-    /// It has not ended: it asks, id and text, and goes on with the reply.
-    pub inquiry: Option<(String, String)>,
-}
-
-/// Who runs a command.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Caller<'a> {
-    /// Profile.
-    pub user: &'a str,
-    /// Qualified job.
-    pub job: &'a str,
-}
-
-impl ClAnswer {
-    fn done(id: &str, text: impl Into<String>) -> Self {
-        Self {
-            ok: true,
-            messages: vec![ClMessage {
-                id: id.to_owned(),
-                severity: 0,
-                kind: "COMPLETION",
-                text: text.into(),
-            }],
-            ..Self::default()
-        }
-    }
-    /// No message at all.
-    pub(super) fn quiet() -> Self {
-        Self {
-            ok: true,
-            ..Self::default()
-        }
-    }
-    /// A print file.
-    pub(super) fn listed(listing: Vec<String>) -> Self {
-        Self {
-            ok: true,
-            listing,
-            ..Self::default()
-        }
-    }
-    /// A parameter value that the command does not take.
-    pub(super) fn not_valid(text: impl Into<String>) -> Self {
-        let mut answer = Self::escape("CPF0006", "Errors occurred in command.");
-        answer.messages.insert(0, diagnostic("CPD0084", text));
-        answer
-    }
-    /// A diagnostic message, for an answer with several.
-    pub(super) fn diagnosed(id: &str, text: impl Into<String>) -> ClMessage {
-        diagnostic(id, text)
-    }
-    /// A question to the operator: the command goes on with the reply.
-    pub(super) fn asking(id: &str, text: &str) -> Self {
-        Self {
-            inquiry: Some((id.to_owned(), text.to_owned())),
-            ..Self::default()
-        }
-    }
-    /// An escape message.
-    pub fn escape(id: &str, text: impl Into<String>) -> Self {
-        Self {
-            ok: false,
-            messages: vec![ClMessage {
-                id: id.to_owned(),
-                severity: 40,
-                kind: "ESCAPE",
-                text: text.into(),
-            }],
-            ..Self::default()
-        }
-    }
-}
 
 /// Name under which a fault waits for this command: `CHGASPACT SUSPEND *SYSBAS`, else the command's text.
 pub fn operation(text: &str) -> String {
@@ -212,15 +120,6 @@ pub(super) fn run_as(world: &mut World, partition: &str, caller: &Caller, text: 
     };
     world.ledger.effect(format!("ibmi.{partition}.{name}"));
     answer
-}
-
-fn diagnostic(id: &str, text: impl Into<String>) -> ClMessage {
-    ClMessage {
-        id: id.to_owned(),
-        severity: 30,
-        kind: "DIAGNOSTIC",
-        text: text.into(),
-    }
 }
 
 fn unauthorised(world: &World, partition: &str, user: &str, command: &Command) -> Option<ClAnswer> {
@@ -365,7 +264,7 @@ fn call(world: &mut World, partition: &str, user: &str, command: &Command) -> Cl
             check::install(world, partition, version.trim())
         }
         "IBMICLONE/ISPROD" => check::is_production(world, partition, &parameters),
-        "QBRM/Q1AOLD" => brms::commands::old_program(world, partition, &parameters),
+        "QBRM/Q1AOLD" => return brms::commands::old_program(world, partition, &parameters),
         _ => Ok(("CPC0000".to_owned(), String::new())),
     };
     match outcome {
@@ -495,11 +394,4 @@ fn other(world: &mut World, partition: &str, user: &str, command: &Command) -> C
     };
     world.ledger.effect(format!("ibmi.{partition}.{name}"));
     answer
-}
-
-impl ClAnswer {
-    /// A completion, for the neighbours.
-    pub(super) fn completed(id: &str, text: impl Into<String>) -> Self {
-        Self::done(id, text)
-    }
 }

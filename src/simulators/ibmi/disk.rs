@@ -211,7 +211,9 @@ impl DiskState {
         disk.values
             .insert("QENDJOBLMT".to_owned(), "120".to_owned());
         disk.objects.insert("QGPL/STRTUP *PGM".to_owned());
-        disk.directories.insert("/".to_owned());
+        for directory in ["/", "/tmp"] {
+            disk.directories.insert(directory.to_owned());
+        }
         for i in &file.interfaces {
             disk.lines
                 .insert(i.line_description.clone(), "CMN02".to_owned());

@@ -77,12 +77,12 @@ fn enter(world: &mut World, partition: &str) {
     let Some(r) = running(world, partition) else {
         return;
     };
-    let Some((_, own)) = r.system.ending_all.take() else {
+    let Some((since, own)) = r.system.ending_all.take() else {
         return;
     };
     let system: &mut System = r.system;
     system.phase = Phase::Restricted;
-    system.restricted_by = Some(own.clone());
+    (system.restricted_by, system.restricted_since) = (Some(own.clone()), Some(since));
     system.subsystems.clear();
     system.ending_subsystems.clear();
     (system.tcp, system.sshd) = (false, false);
@@ -143,7 +143,7 @@ pub(super) fn leave(world: &mut World, partition: &str) {
         return;
     }
     r.system.phase = Phase::Up;
-    r.system.restricted_by = None;
+    (r.system.restricted_by, r.system.restricted_since) = (None, None);
     r.system.network_lost = !returns;
     r.system.subsystems.insert(CONTROLLING.to_owned());
     history(world, partition, "CPF0921", 0, "Subsystem QCTL started.");

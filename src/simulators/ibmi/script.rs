@@ -15,6 +15,9 @@ use crate::simulators::world::World;
 use chrono::{DateTime, Duration, Utc};
 use std::collections::VecDeque;
 
+/// What an outcome calls the wait for the restricted state.
+pub const AWAIT: &str = "await-restricted";
+
 /// What a step is told when it is its turn: the world, the partition, its job, what came before.
 pub type Act = fn(&mut World, &str, &str, &[Outcome]);
 
@@ -35,7 +38,7 @@ pub enum Step {
 /// What became of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
-    /// The command, or `await-restricted`.
+    /// The command, or [`AWAIT`].
     pub command: String,
     /// No escape message.
     pub ok: bool,
@@ -141,8 +144,15 @@ pub(super) fn reply_of(world: &World, partition: &str, job: &str) -> Option<Stri
     view(world, partition)?.0.scripts.get(job)?.reply.clone()
 }
 
+/// Whether the step before waited for the restricted state in vain.
+pub(super) fn restricted_state_missed(world: &World, partition: &str, job: &str) -> bool {
+    let script = view(world, partition).and_then(|(s, _)| s.scripts.get(job));
+    let before = script.and_then(|s| s.outcomes.last());
+    before.is_some_and(|o| o.command == AWAIT && !o.ok)
+}
+
 /// Somebody has answered the inquiry for which the job waits.
-pub(super) fn answered(world: &mut World, partition: &str, job: &str, reply: &str) {
+pub fn answered(world: &mut World, partition: &str, job: &str, reply: &str) {
     if let Some(script) = of(world, partition, job) {
         script.reply = Some(reply.to_owned());
     }
@@ -268,12 +278,12 @@ fn end_step(world: &mut World, partition: &str, job: &str, current: Current) -> 
             return true;
         }
         Step::AwaitRestricted { .. } => {
-            let there = world.systems.get(partition).map(|s| s.phase());
+            let since = view(world, partition).and_then(|(s, _)| s.restricted_since);
             let answer = ClAnswer {
-                ok: there == Some(Phase::Restricted),
+                ok: since.is_some_and(|s| s <= current.until),
                 ..ClAnswer::default()
             };
-            ("await-restricted".to_owned(), answer)
+            (AWAIT.to_owned(), answer)
         }
         Step::Command(text) => {
             let user = job.split('/').nth(1).unwrap_or_default().to_owned();

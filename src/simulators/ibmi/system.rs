@@ -63,6 +63,7 @@ pub struct System {
     pub(super) ending_subsystems: BTreeMap<String, DateTime<Utc>>,
     pub(super) ending_all: Option<(DateTime<Utc>, String)>,
     pub(super) restricted_by: Option<String>,
+    pub(super) restricted_since: Option<DateTime<Utc>>,
     pub(super) network_lost: bool,
     pub(super) varied_on: BTreeSet<String>,
 }

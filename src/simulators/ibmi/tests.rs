@@ -2,6 +2,7 @@
 
 mod ipl;
 mod save21;
+mod saving;
 
 use super::{
     Phase, SystemFile, boot, disk_of, kit, quality, record, role, run_at_start, set_identity,
@@ -47,6 +48,9 @@ fn site(change: impl FnOnce(&mut SystemFile)) -> Shared {
             ]},
         "vioses": [],
         "array": {"name": "svc", "users": [], "pools": [], "volumes": []},
+        "tapes": {"drives": [{"device": "TAP01"}, {"device": "TAP02", "library": false, "loaded": "OLD001"}],
+            "cartridges": [{"volume": "A00001"}, {"volume": "A00002"}, {"volume": "BAD001", "broken": true},
+                {"volume": "OLD001", "unexpiredDays": 30}]},
         "systems": [],
         "network": []
     }))

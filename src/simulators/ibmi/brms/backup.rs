@@ -151,6 +151,9 @@ pub(in crate::simulators::ibmi) fn begin(
             .insert(0, ClAnswer::diagnosed("BRM415A", text));
         return Err(answer);
     };
+    let in_time = !script::restricted_state_missed(world, partition, caller.job);
+    let there = world.systems.get(partition).map(|s| s.phase()) == Some(Phase::Restricted);
+    let bypassed = plan.restricted && !(there && in_time);
     let at = own_clock(world, partition);
     let expires = at + chrono::Duration::days(i64::from(plan.retain_days));
     let mut written = Vec::new();
@@ -176,6 +179,7 @@ pub(in crate::simulators::ibmi) fn begin(
         let running = Running {
             group: group.to_owned(),
             volumes: written,
+            bypassed,
         };
         brms.running.insert(caller.job.to_owned(), running);
     }
@@ -200,7 +204,7 @@ fn finish(world: &mut World, partition: &str, caller: &Caller, group: &str) -> C
     };
     let knobs = brms.file.knobs.clone();
     let cut = plan.seconds > limit(phase.unwrap_or_default(), brms);
-    let bypassed = plan.restricted && phase != Some(Phase::Restricted);
+    let bypassed = done.bypassed;
     let volumes: Vec<String> = done.volumes.iter().map(|(v, _)| v.clone()).collect();
     if plan.result != GroupResult::Failed && !cut {
         let flash_time = brms.flash_times.get("*QSYS").cloned();

@@ -26,8 +26,7 @@ pub(in crate::simulators::ibmi) fn run(
         },
         "STRBKUBRM" => backup::start(world, partition, caller, command),
         "STRMNTBRM" => maintenance(world, partition, caller, command),
-        "MOVMEDBRM" => process::frozen(world, partition, caller)
-            .unwrap_or_else(|| ClAnswer::completed("", "Media movement ended.")),
+        "MOVMEDBRM" => process::frozen(world, partition, caller).unwrap_or_else(ClAnswer::quiet),
         "WRKMEDBRM" => media::list(world, partition, command),
         "DSPLOGBRM" => {
             let brms = running(world, partition)?.disk.brms.as_ref()?;
@@ -154,22 +153,27 @@ pub(in crate::simulators::ibmi) fn old_program(
     world: &mut World,
     partition: &str,
     parameters: &[String],
-) -> Result<(String, String), (String, String)> {
-    let no = |text: String| ("CPF9898".to_owned(), text);
+) -> ClAnswer {
+    named_or_timed(world, partition, parameters)
+        .unwrap_or_else(|text| ClAnswer::escape("CPF9898", text))
+}
+
+fn named_or_timed(
+    world: &mut World,
+    partition: &str,
+    parameters: &[String],
+) -> Result<ClAnswer, String> {
     let lengths: Vec<usize> = parameters.iter().map(|p| p.chars().count()).collect();
     let at = own_clock(world, partition);
     let Some(r) = running(world, partition) else {
-        return Err(no("system is not active".to_owned()));
+        return Err("system is not active".to_owned());
     };
     let Some(brms) = &mut r.disk.brms else {
-        return Err(no("BRMS is not installed".to_owned()));
+        return Err("BRMS is not installed".to_owned());
     };
-    let quiet = Ok(("CPC0000".to_owned(), String::new()));
     let words: Vec<&str> = parameters.iter().map(|p| p.trim_end()).collect();
     if lengths.get(..2) != Some([10, 10].as_slice()) {
-        return Err(no(
-            "Q1AOLD: the first two parameters are 10 characters long.".to_owned(),
-        ));
+        return Err("Q1AOLD: the first two parameters are 10 characters long.".to_owned());
     }
     match words.as_slice() {
         ["BRMSYSNAME", "*SET", name] => {
@@ -179,48 +183,44 @@ pub(in crate::simulators::ibmi) fn old_program(
                     .bytes()
                     .all(|b| b.is_ascii_alphanumeric() || b"$#@".contains(&b));
             if !fine {
-                return Err(no(format!(
-                    "Q1AOLD: {name} is no system name of 8 characters."
-                )));
+                return Err(format!("Q1AOLD: {name} is no system name of 8 characters."));
             }
             brms.name = Some((*name).to_owned());
             brms.touch(STATE_FILE, at);
-            quiet
+            Ok(ClAnswer::quiet())
         }
         ["FLASHTIME", "*DISPLAY", ..] => {
-            let all: Vec<String> = brms
-                .flash_times
-                .iter()
-                .map(|(k, t)| format!("{k} {t}"))
-                .collect();
-            Ok(("".to_owned(), format!("FLASHTIME {}", all.join(" "))))
+            let all = brms.flash_times.iter();
+            Ok(ClAnswer::listed(
+                all.map(|(k, t)| format!("FLASHTIME {k} {t}")).collect(),
+            ))
         }
         ["FLASHTIME", "*ENABLE", "*SYSBAS", kind, time] => {
             if !brms.file.advanced_feature {
-                return Err(no(
+                return Err(
                     "FLASHTIME needs the Advanced feature of BRMS, which is not installed."
                         .to_owned(),
-                ));
+                );
             }
             if !["*QSYS", "*IFS"].contains(kind) || lengths.get(2..) != Some([10, 5, 13].as_slice())
             {
-                return Err(no(
+                return Err(
                     "FLASHTIME: parameters of 10, 10, 10, 5 and 13 characters are needed."
                         .to_owned(),
-                ));
+                );
             }
             if !time.bytes().all(|b| b.is_ascii_digit())
                 || *time > super::super::system::scpf_text(at).as_str()
             {
-                return Err(no(format!(
+                return Err(format!(
                     "FLASHTIME: {time} is no time, or later than the current time of the system."
-                )));
+                ));
             }
             brms.flash_times
                 .insert((*kind).to_owned(), (*time).to_owned());
             brms.touch(STATE_FILE, at);
-            quiet
+            Ok(ClAnswer::quiet())
         }
-        _ => Err(no(format!("Q1AOLD: {} is not known.", words.join(" ")))),
+        _ => Err(format!("Q1AOLD: {} is not known.", words.join(" "))),
     }
 }

@@ -114,6 +114,8 @@ pub struct Running {
     pub group: String,
     /// Volumes with the number of their write.
     pub volumes: Vec<(String, u64)>,
+    /// It began without the restricted state that it needs.
+    pub bypassed: bool,
 }
 
 /// The content of QUSRBRM, and the policies.
@@ -360,6 +362,3 @@ pub(super) fn log_messages(brms: &Brms) -> Vec<LogMessage> {
     })
     .collect()
 }
-
-#[cfg(test)]
-mod tests;

@@ -74,7 +74,8 @@ pub(super) fn change(world: &mut World, partition: &str, caller: &Caller, word: 
         BrmsState::StartProcess | BrmsState::StartBackup | BrmsState::EndBackup => {}
     }
     let text = format!("BRMS FlashCopy state {word} set.");
-    if !knobs.state_id.is_empty() {
+    let told = !knobs.state_id.is_empty();
+    if told {
         log(
             world,
             partition,
@@ -85,7 +86,11 @@ pub(super) fn change(world: &mut World, partition: &str, caller: &Caller, word: 
     world
         .ledger
         .effect(format!("brms.{partition}.{}", word.trim_start_matches('*')));
-    ClAnswer::completed(&knobs.state_id, text)
+    if told {
+        ClAnswer::completed(&knobs.state_id, text)
+    } else {
+        ClAnswer::quiet()
+    }
 }
 
 /// A refusal of BRMS, in its log where the knob says so.

@@ -6,9 +6,6 @@
 pub(super) mod save_file;
 pub(super) mod tape;
 
-#[cfg(test)]
-mod tests;
-
 use super::brms::{self, LIBRARY};
 use super::cl::Command;
 use super::commands::{Caller, ClAnswer};

@@ -118,7 +118,7 @@ fn initialise(world: &mut World, partition: &str, command: &Command, device: &st
     if let Some(c) = world.tapes.cartridges.get_mut(&volume) {
         (c.initialised, c.files) = (true, Vec::new());
     }
-    ClAnswer::completed("", format!("Volume {volume} initialised."))
+    ClAnswer::quiet()
 }
 
 /// What the job would answer: of its own, of the system's reply list, or the default.
