@@ -1,7 +1,8 @@
-//! kill −9 of the operator process at each step of a HOLD and a USER run, on the real API server, against devices on real
+//! kill −9 of the operator process at each step of a HOLD, a USER and a SAVE21 run, on the real API server, against devices on real
 //! sockets: `architecture.md` § 4. Nothing is lost: the next process ends the run with a clean image, except when the
 //! kill fell into the freeze window; then the run fails `WindowInterrupted`. Production runs in any case.
 
+use crate::failures::save21;
 use crate::failures::stage::{End, HOLD, SCALE, Stage, USER, environments};
 use crate::failures::surroundings::{programs, surrounded};
 use crate::support::kube::shared;
@@ -31,6 +32,8 @@ const WINDOW: &str = "(open window)";
 enum Around {
     Nothing,
     HooksAndEnd,
+    /// The full save instead of programs.
+    Save21,
 }
 
 /// What a kill led to.
@@ -79,11 +82,13 @@ async fn case(environment: &'static str, at: &'static str, around: Around) -> Op
     let devices = |w: &mut WorldFile| {
         w.knobs.start_copy_milliseconds = 30_000;
         programs(w);
+        save21::tapes(w);
     };
     let change = environments(|s| {
         s["freeze"] = json!({"maxSeconds": 240});
         match around {
             Around::Nothing => {}
+            Around::Save21 => save21::saves(s),
             Around::HooksAndEnd => {
                 surrounded(s);
                 s["after"] = json!({"clone": "PowerOff", "image": "End"});
@@ -147,7 +152,7 @@ fn twice(stage: &Stage) -> Vec<String> {
     let effects = stage.world(|w| w.ledger.effects.clone());
     let jobs = effects
         .into_iter()
-        .filter(|(kind, _)| kind.contains(".job.C"));
+        .filter(|(kind, _)| kind.contains(".job.C") || kind.ends_with(".job.SAVE21"));
     let twice = jobs.filter(|(_, count)| *count > 1);
     twice
         .map(|(kind, count)| format!("{kind} {count}"))
@@ -187,7 +192,7 @@ impl Row {
     }
 }
 
-async fn every_step(environment: &'static str, function: Function) {
+async fn every_step(environment: &'static str, function: Function, around: Around) {
     let steps = step_names(
         function,
         RunMode::Clone,
@@ -195,7 +200,7 @@ async fn every_step(environment: &'static str, function: Function) {
         Mapping::Vscsi,
     );
     let kills = steps.unwrap().iter().copied().chain([WINDOW]);
-    killed_at(environment, kills.collect(), Around::Nothing).await;
+    killed_at(environment, kills.collect(), around).await;
 }
 
 async fn killed_at(environment: &'static str, kills: Vec<&'static str>, around: Around) {
@@ -227,12 +232,18 @@ async fn killed_at(environment: &'static str, kills: Vec<&'static str>, around: 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_at_each_step_of_a_hold_run() {
-    every_step(HOLD, Function::Hold).await;
+    every_step(HOLD, Function::Hold, Around::Nothing).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_at_each_step_of_a_user_run() {
-    every_step(USER, Function::User).await;
+    every_step(USER, Function::User, Around::Nothing).await;
+}
+
+/// The save is made once, whoever watches it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_at_each_step_of_a_full_save() {
+    every_step(USER, Function::Save21, Around::Save21).await;
 }
 
 /// Hooks are jobs of production and of the clone: none may be called twice, and none be forgotten.

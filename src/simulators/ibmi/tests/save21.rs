@@ -18,7 +18,7 @@ const SAVE: [(&str, &str); 11] = [
     ("function", "SAVE21"),
 ];
 
-/// A site whose next copy saves at its IPL, with a drive and one empty cartridge.
+/// A site whose next copy saves at its IPL, with one more empty cartridge.
 fn saving(changes: &[(&'static str, &str)]) -> Shared {
     let shared = site(|_| {});
     let file = parameters(|pairs| {
@@ -29,7 +29,7 @@ fn saving(changes: &[(&'static str, &str)]) -> Shared {
     });
     let mut world = shared.now();
     let tapes: TapeSite = serde_json::from_value(serde_json::json!({
-        "drives": [{"device": "TAP01"}], "cartridges": [{"volume": "VOL001"}]
+        "cartridges": [{"volume": "VOL001"}]
     }))
     .unwrap();
     install(&mut world, &tapes).unwrap();
@@ -294,11 +294,6 @@ fn a_job_that_ends_unexpectedly_is_an_interrupted_save() {
 fn an_unexpired_volume_stops_the_save_unless_it_is_cleared_or_the_reply_list_says_go() {
     let outcome = |changes: &[(&'static str, &str)]| {
         let shared = saving(changes);
-        let tapes: TapeSite = serde_json::from_value(serde_json::json!({
-            "cartridges": [{"volume": "OLD001", "unexpiredDays": 30}]
-        }))
-        .unwrap();
-        install(&mut shared.now(), &tapes).unwrap();
         until(&shared, ready);
         let files = shared.now().tapes.cartridges["OLD001"].files.len();
         (result(&shared)["state"].clone(), files)
