@@ -197,7 +197,7 @@ fn judge_tape(
     report.add(Finding::new(
         Level::Warning,
         "TapeDeviceUnknown",
-        format!("save21.device: source {} has no device description {device}, so the clone will have none either unless it makes one by itself at its IPL, under a name of its own: create {device} on the source (it need not be varied on there), or correct the name", plan.source_label()),
+        format!("save21.device: create {device} on source {}, or correct the name: without a description there the clone makes one by itself at its IPL, if at all, under a name of its own", plan.source_label()),
     ));
 }
 

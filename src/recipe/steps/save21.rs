@@ -66,13 +66,13 @@ pub(super) fn failed(journal: &Journal, plan: &Plan) -> Option<Failure> {
     Some(Failure::new(
         "FunctionFailed",
         format!(
-            "the full save on clone {} failed at {} with {}{} (commands: {}; {}): {last}; do not rely on these tapes; read logs joblog and history of this run, {left}",
+            "the full save on clone {} failed at {} with {}{}: {last}; do not rely on these tapes ({}; {}); read logs joblog and history of this run, {left}",
             plan.clone_label(),
             said(FAILED_ROW),
             said(FAILED_ID),
             meaning(said(FAILED_ID)),
-            said(STEPS),
             said(MEDIA),
+            said(STEPS),
         ),
     ))
 }
@@ -128,7 +128,7 @@ impl RunSave21 {
         Observation::underway(
             again,
             format!(
-                "{slow}clone {clone} is up without a restricted state and does not answer since {began} at {address} ({}): it has no network before the save is over; messages CLN02xx and CLN05xx in QSYSOPR at its console say where it is",
+                "{slow}clone {clone} is up and does not answer since {began} at {address} ({}): it has no network before its save is over; messages CLN02xx and CLN05xx in QSYSOPR at its console say more",
                 error.reason()
             ),
         )
@@ -233,7 +233,7 @@ impl RunSave21 {
                 Observation::Unknown(Failure::new(
                     "OutcomeUnknown",
                     format!(
-                        "clone {} did not come back from its full save within timeouts.functionSeconds ({}), so whether it was saved is not known; last: {message}; it is left as it is and may still be saving: look at its console and its tape drive before anything else, {RESULT_PATH} there tells the end; allow more time if the save only takes longer",
+                        "clone {} did not come back from its full save within timeouts.functionSeconds ({}): whether it was saved is not known. It is left as it is and may still be saving: look at its console and its tape drive first, {RESULT_PATH} there tells the end. Last: {message}",
                         self.plan.clone_label(),
                         self.plan.function_seconds
                     ),
