@@ -13,6 +13,7 @@ pub use retain::forget_old_logs;
 
 use crate::api::run::LogRef;
 use crate::api::{CloneRun, ENVIRONMENT_LABEL, NUMBER_LABEL};
+use crate::controllers::answer::store_error;
 use crate::controllers::run::store::{call, writes_as_us};
 use crate::engine::journal::Journal;
 use crate::engine::ports::StoreError;
@@ -246,7 +247,7 @@ impl RunLogs {
                 Ok(Err(kube::Error::Api(status))) if is_refusal(status.code) => {
                     return Ok(Some(status.message.clone()));
                 }
-                Ok(Err(error)) => return Err(StoreError::Lost(error.to_string())),
+                Ok(Err(error)) => return Err(store_error(error)),
                 Err(_) => return Err(StoreError::Lost("the API server did not answer".into())),
             }
         }
