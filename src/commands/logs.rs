@@ -29,15 +29,17 @@ enum Output {
 }
 
 fn parse_kind(text: &str) -> Result<LogKind, String> {
-    let numbered = |kind: &LogKind| matches!(kind, LogKind::JobLogOf(_));
+    let numbered = |kind: &LogKind| matches!(kind, LogKind::JobLogOf(_) | LogKind::HookLog(_));
     let names: Vec<&str> = KINDS
         .iter()
         .filter(|kind| !numbered(kind))
         .map(|kind| match kind {
-            LogKind::JobLog => "joblog, joblog-2 to joblog-16",
-            LogKind::Steps | LogKind::JobLogOf(_) | LogKind::History | LogKind::Devices => {
-                kind.as_str()
-            }
+            LogKind::JobLog => "joblog, joblog-2 to joblog-16, joblog-hook-1 to joblog-hook-16",
+            LogKind::Steps
+            | LogKind::JobLogOf(_)
+            | LogKind::HookLog(_)
+            | LogKind::History
+            | LogKind::Devices => kind.as_str(),
         })
         .collect();
     let names = names.join(", ");
@@ -161,7 +163,7 @@ mod tests {
         assert_eq!(parse_kind("joblog"), Ok(LogKind::JobLog));
         let refusal = parse_kind("brms").expect_err("is no kind");
         assert!(
-            refusal.ends_with("steps, joblog, joblog-2 to joblog-16, history, devices"),
+            refusal.ends_with("steps, joblog, joblog-2 to joblog-16, joblog-hook-1 to joblog-hook-16, history, devices"),
             "{refusal}"
         );
     }

@@ -53,7 +53,11 @@ impl JournalStore for MemoryStore {
     }
 
     fn wishes(&self) -> Wishes {
-        let (from, wishes) = *self.wishes.lock().unwrap_or_else(PoisonError::into_inner);
+        let (from, wishes) = self
+            .wishes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         if self.get().revision >= from {
             wishes
         } else {

@@ -9,6 +9,7 @@ pub mod line;
 pub mod pack;
 mod prune;
 pub mod rows;
+mod seen;
 
 pub use super::schedule::board::Key;
 
@@ -45,6 +46,8 @@ struct Known {
     touched: HashSet<Key>,
     /// Environments that are tried again.
     later: HashMap<Key, Instant>,
+    /// Finished runs whose spec a person may have changed since their end (`keepUntil`).
+    changed_rows: HashSet<Key>,
 }
 
 impl Histories {
@@ -52,8 +55,10 @@ impl Histories {
     pub fn saw_run(&self, scope: Option<&str>, event: &Event<PartialObjectMeta<CloneRun>>) {
         let mut known = self.lock();
         let touched = known.rows.saw(scope, event);
-        if !touched.is_empty() {
+        let changed = seen::changed_row(event);
+        if !touched.is_empty() || changed.is_some() {
             known.touched.extend(touched);
+            known.changed_rows.extend(changed);
             self.changed.notify_one();
         }
     }
@@ -104,6 +109,12 @@ pub async fn run(context: Arc<Context>, shutdown: CancellationToken) {
     }
     while context.term.leads() {
         let (keys, wait) = context.histories.due();
+        let changed = std::mem::take(&mut context.histories.lock().changed_rows);
+        if !changed.is_empty() {
+            context.gate.wait().await;
+            seen::acknowledge_all(&context, changed).await;
+            continue;
+        }
         if keys.is_empty() {
             tokio::select! {
                 () = shutdown.cancelled() => return,

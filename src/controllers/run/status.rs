@@ -1,5 +1,6 @@
 //! One function builds everything a person sees of a run from its journal; nothing else writes these fields.
 
+use super::attention::{attention, waiting};
 use super::ended::{IMAGE_ENDED, slim};
 use super::order;
 use crate::api::options::Function;
@@ -17,7 +18,7 @@ use crate::recipe::{END_OF_IMAGE, END_OF_PARTITION, program_at};
 /// Longest message of a row, bytes.
 const MESSAGE: usize = 900;
 /// Longest message of a step or an obligation while the run is open, bytes.
-const NOTE: usize = 400;
+pub(super) const NOTE: usize = 400;
 
 /// What the status says besides the journal.
 #[derive(Debug, Clone, Copy)]
@@ -43,6 +44,8 @@ pub fn journal_of(status: &CloneRunStatus) -> Journal {
         verdict: rest.verdict,
         warnings: rest.warnings,
         notes: rest.notes,
+        question: rest.question,
+        replies: rest.replies,
         started_at: status.started_at,
         finished_at: status.finished_at,
         revision: rest.revision,
@@ -62,6 +65,7 @@ pub fn build(previous: &CloneRunStatus, journal: &Journal, facts: &RowFacts) -> 
     put_image(&mut status, journal);
     put_results(&mut status, journal);
     put_words(&mut status, journal);
+    status.waiting = waiting(journal);
     put_conditions(&mut status, journal, facts);
     if journal.phase.is_final() {
         slim(&mut status);
@@ -82,6 +86,8 @@ fn put_journal(status: &mut CloneRunStatus, journal: &Journal) {
         verdict: journal.verdict.clone(),
         warnings: journal.warnings.clone(),
         notes: journal.notes.clone(),
+        question: journal.question.clone(),
+        replies: journal.replies.clone(),
         revision: journal.revision,
         writer: journal.writer.clone(),
     });
@@ -229,6 +235,7 @@ fn put_image(status: &mut CloneRunStatus, journal: &Journal) {
         target_set: target_set(status),
         mark: image_mark(mark),
         taken_at: entry.end,
+        copied_percent: None,
     });
 }
 
@@ -258,8 +265,16 @@ fn put_results(status: &mut CloneRunStatus, journal: &Journal) {
         let outputs = journal.steps.iter().map(|e| &e.output);
         outputs.filter_map(|o| number(o, key)).next_back()
     };
-    status.messages = fact("messages").or(status.messages);
-    status.errors = fact("errors").or(status.errors);
+    let of_hooks = |key: &str| {
+        let counts = journal.steps.iter().filter_map(|e| number(&e.output, key));
+        counts.reduce(|a, b| a + b)
+    };
+    let both = |a: Option<i64>, b: Option<i64>| match (a, b) {
+        (None, None) => None,
+        (a, b) => Some(a.unwrap_or_default() + b.unwrap_or_default()),
+    };
+    status.messages = both(fact("messages"), of_hooks("logMessages")).or(status.messages);
+    status.errors = both(fact("errors"), of_hooks("logErrors")).or(status.errors);
     let disk = fact("diskUsedPercent").and_then(|n| i32::try_from(n).ok());
     status.disk_used_percent = disk.or(status.disk_used_percent);
     if let Some(tail) = journal.output("collect-logs", "failureTail") {
@@ -425,25 +440,6 @@ fn kstatus(
             conditions::clear(list, kind);
         }
     }
-}
-
-/// What a person has to do, if anything: an obligation that is not met at the first try, or a step that waits for a
-/// person. Steps begin such a message with one CamelCase word and a colon.
-fn attention(journal: &Journal) -> Option<(String, String)> {
-    if let Some(owed) = journal.open_obligations().find(|o| o.attempts > 0) {
-        let text = owed.message.clone().unwrap_or_default();
-        let text = stable(&format!("{}: {text}", obligation_words(owed.kind)), NOTE);
-        return Some(("ObligationUnmet".to_owned(), text));
-    }
-    if journal.phase.is_final() {
-        return None;
-    }
-    let entry = journal.steps.get(journal.current()?)?;
-    let message = entry.message.as_deref()?;
-    ["NeedsReply", "CloneUpButSilent"]
-        .into_iter()
-        .find(|word| message.contains(word))
-        .map(|word| (word.to_owned(), stable(message, NOTE)))
 }
 
 fn last(obligations: &[Obligation], kind: ObligationKind) -> Option<&Obligation> {

@@ -1,5 +1,6 @@
 //! Submitted jobs and logs (`ibmi.md` §§ 6, 8).
 
+use super::inquiries;
 use super::messages::parse_job_log;
 use super::system::IbmIDriver;
 use crate::site::{
@@ -8,7 +9,7 @@ use crate::site::{
 };
 use chrono::NaiveDateTime;
 
-fn is_name(text: &str) -> bool {
+pub(super) fn is_name(text: &str) -> bool {
     let mut chars = text.chars();
     chars
         .next()
@@ -94,7 +95,7 @@ pub(super) fn last_error(messages: &[Message]) -> (String, String) {
     (code, text.join("; "))
 }
 
-fn cell<'a>(row: &'a Row, name: &str) -> &'a str {
+pub(super) fn cell<'a>(row: &'a Row, name: &str) -> &'a str {
     row.get(name)
         .and_then(|v| v.as_deref())
         .unwrap_or_default()
@@ -153,7 +154,7 @@ async fn active(
     };
     let qualified = JobName::new(cell(row, "JOB_NAME"));
     let state = match cell(row, "JOB_STATUS") {
-        "MSGW" => JobState::MessageWait(waiting_text(driver, session, &qualified).await?),
+        "MSGW" => JobState::MessageWait(inquiries::of_job(driver, session, &qualified).await?),
         _ => JobState::Active,
     };
     Ok(Some(JobStatus {
@@ -171,30 +172,6 @@ fn time(text: &str) -> Option<NaiveDateTime> {
 
 fn between(from: &str, to: &str) -> Option<i64> {
     Some((time(to)? - time(from)?).num_milliseconds())
-}
-
-/// Text of the message an active job waits for; `None` when it waits for none.
-async fn waiting_text(
-    driver: &IbmIDriver,
-    session: &Session,
-    job: &JobName,
-) -> Result<String, DeviceError> {
-    let sql = format!(
-        "SELECT MESSAGE_ID, MESSAGE_TEXT FROM QSYS2.MESSAGE_QUEUE_INFO WHERE MESSAGE_TYPE = 'INQUIRY' AND FROM_JOB = '{job}' \
-         ORDER BY MESSAGE_TIMESTAMP DESC FETCH FIRST 1 ROW ONLY"
-    );
-    let mut rows = driver.query(session, &sql).await?;
-    if rows.is_empty() {
-        let sql = format!(
-            "SELECT MESSAGE_ID, MESSAGE_TEXT FROM TABLE(QSYS2.JOBLOG_INFO('{job}')) X WHERE MESSAGE_TYPE = 'INQUIRY' \
-             ORDER BY ORDINAL_POSITION DESC FETCH FIRST 1 ROW ONLY"
-        );
-        rows = driver.query(session, &sql).await?;
-    }
-    Ok(rows.first().map_or_else(
-        || "a message (its text was not found)".to_owned(),
-        |r| format!("{} {}", cell(r, "MESSAGE_ID"), cell(r, "MESSAGE_TEXT")),
-    ))
 }
 
 /// A job that is in no job table any more: the history log has its end (CPF1164), or its start (CPF1124).
@@ -218,12 +195,11 @@ async fn from_history(
     };
     let started = of("CPF1124").map_or("", |r| cell(r, "MESSAGE_TIMESTAMP"));
     let Some(end) = of("CPF1164") else {
-        return Err(DeviceError::indeterminate(
-            driver.device(),
-            format!(
-                "job {job} started and is in no job table; the history log does not show its end"
-            ),
-        ));
+        return Ok(Some(JobStatus {
+            name: JobName::new(&job),
+            state: JobState::Vanished,
+            active_milliseconds: None,
+        }));
     };
     // The end code is the last number of the text in every language; a text without one is not taken for success.
     let code: Option<u32> = cell(end, "MESSAGE_TEXT")
@@ -281,8 +257,12 @@ pub(super) async fn messages(
                 "SELECT {COLUMNS}, QUALIFIED_JOB_NAME AS LOG_JOB FROM TABLE(QSYS2.JOBLOG_INFO('{job}')) X ORDER BY ORDINAL_POSITION"
             );
             match driver.query(session, &sql).await {
-                // The job has ended: its log is a spooled file now.
-                Err(DeviceError::Refused { .. }) => spooled(driver, session, job).await,
+                // The job has ended: its log is a spooled file now, or pending (LOGOUTPUT(*PND)) until somebody asks for it.
+                Err(DeviceError::Refused { .. }) => match spooled(driver, session, job).await {
+                    Ok(found) if !found.is_empty() => Ok(found),
+                    Ok(_) | Err(DeviceError::Refused { .. }) => pending(driver, session, job).await,
+                    Err(error) => Err(error),
+                },
                 other => Ok(other?.iter().map(message).collect()),
             }
         }
@@ -303,6 +283,22 @@ async fn spooled(
         .iter()
         .map(|r| r.get("SPOOLED_DATA").cloned().flatten().unwrap_or_default())
         .collect();
+    Ok(parse_job_log(&lines, job.as_str()))
+}
+
+/// `DSPJOBLOG` writes a pending log; its print file comes back as output and goes (`ibmi.md` §§ 1.3, 8.1).
+async fn pending(
+    driver: &IbmIDriver,
+    session: &Session,
+    job: &JobName,
+) -> Result<Vec<Message>, DeviceError> {
+    let command = ClCommand::new(format!("DSPJOBLOG JOB({job}) OUTPUT(*PRINT)"));
+    let done = driver.cl(session, &command, driver.limits().read).await?;
+    if !done.succeeded {
+        let (code, text) = last_error(&done.messages);
+        return Err(DeviceError::refused(driver.device(), code, text));
+    }
+    let lines: Vec<String> = done.text.lines().map(str::to_owned).collect();
     Ok(parse_job_log(&lines, job.as_str()))
 }
 

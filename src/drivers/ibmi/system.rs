@@ -2,10 +2,10 @@
 
 use super::exec::{self, Finished};
 use super::link::{Connection, Link};
-use super::{jobs, messages, sql, stream_files};
+use super::{inquiries, jobs, messages, sql, stream_files};
 use crate::site::{
-    ClCommand, CommandOutput, DeviceError, IbmI, Identity, JobName, JobStatus, LogSource, Message,
-    Row, Session, ShellOutput, Submission, SystemStatus,
+    ClCommand, CommandOutput, DeviceError, IbmI, Identity, InquiryPlace, JobName, JobStatus,
+    LogSource, Message, Row, Session, ShellOutput, Submission, SystemStatus,
 };
 use crate::wire;
 use async_trait::async_trait;
@@ -304,6 +304,15 @@ impl IbmI for IbmIDriver {
         source: &LogSource,
     ) -> Result<Vec<Message>, DeviceError> {
         jobs::messages(self, session, source).await
+    }
+
+    async fn reply(
+        &self,
+        session: &Session,
+        place: &InquiryPlace,
+        text: &str,
+    ) -> Result<(), DeviceError> {
+        inquiries::reply(self, session, place, text).await
     }
 
     async fn put(&self, session: &Session, path: &str, content: &[u8]) -> Result<(), DeviceError> {

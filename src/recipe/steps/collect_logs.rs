@@ -145,8 +145,11 @@ impl CollectLogs {
             Err(error) => return Err(error.into()),
         };
         let limit = program.error_severity;
-        let kept = self.kept(messages);
-        let errors: Vec<&Message> = kept.iter().filter(|m| self.is_error(m, limit)).collect();
+        let kept = kept(&self.plan, messages);
+        let errors: Vec<&Message> = kept
+            .iter()
+            .filter(|m| is_error(&self.plan, m, limit))
+            .collect();
         counts.job_errors += count(errors.len());
         // The tail is of the program that failed, if one did.
         if counts.tail.is_empty() || result != Some(run_function::OK) {
@@ -155,8 +158,12 @@ impl CollectLogs {
         }
         counts.messages += count(kept.len());
         counts.errors += count(errors.len());
-        self.put(kind, kept.iter().map(line).collect(), counts)
-            .await
+        self.put(
+            kind,
+            kept.iter().map(|m| line(m, "clone")).collect(),
+            counts,
+        )
+        .await
     }
 
     async fn history(
@@ -187,27 +194,20 @@ impl CollectLogs {
                 (Some(_) | None, Some(_) | None) => true,
             })
             .collect();
-        let kept = self.kept(ours);
+        let kept = kept(&self.plan, ours);
         let limit = self.plan.logs.error_severity;
         counts.messages += count(kept.len());
-        counts.errors += count(kept.iter().filter(|m| self.is_error(m, limit)).count());
-        self.put(LogKind::History, kept.iter().map(line).collect(), counts)
-            .await
-    }
-
-    fn kept(&self, messages: Vec<Message>) -> Vec<Message> {
-        let least = self.plan.logs.min_severity;
-        messages
-            .into_iter()
-            .filter(|m| i32::from(m.severity) >= least)
-            .collect()
-    }
-
-    /// Severity at or above the limit, not ignored, not an exception that the program handled.
-    fn is_error(&self, message: &Message, limit: i32) -> bool {
-        i32::from(message.severity) >= limit
-            && !self.plan.logs.ignore.contains(&message.id)
-            && !message.subtype.eq_ignore_ascii_case("EXCEPTION HANDLED")
+        counts.errors += count(
+            kept.iter()
+                .filter(|m| is_error(&self.plan, m, limit))
+                .count(),
+        );
+        self.put(
+            LogKind::History,
+            kept.iter().map(|m| line(m, "clone")).collect(),
+            counts,
+        )
+        .await
     }
 
     /// A refusal counts: the messages are counted all the same, and the row says what is missing.
@@ -281,6 +281,10 @@ pub fn step_lines(journal: &Journal) -> Vec<LogLine> {
         let text = serde_json::to_string(owed).unwrap_or_default();
         lines.push(operator(at, &owed.step, "OBLIGATION", sev, text));
     }
+    for reply in &journal.replies {
+        let text = serde_json::to_string(reply).unwrap_or_default();
+        lines.push(operator(reply.at.to_string(), "", "REPLY", 0, text));
+    }
     if let Some(window) = &journal.window {
         let at = window.opened.map(|t| t.to_string()).unwrap_or_default();
         let text = serde_json::to_string(window).unwrap_or_default();
@@ -295,10 +299,24 @@ pub fn step_lines(journal: &Journal) -> Vec<LogLine> {
     lines
 }
 
-fn line(message: &Message) -> LogLine {
+/// The messages of a log that are worth keeping (`logs.minSeverity`).
+pub(super) fn kept(plan: &Plan, mut messages: Vec<Message>) -> Vec<Message> {
+    messages.retain(|m| i32::from(m.severity) >= plan.logs.min_severity);
+    messages
+}
+
+/// Severity at or above the limit, not ignored, not an exception that the program handled.
+pub(super) fn is_error(plan: &Plan, message: &Message, limit: i32) -> bool {
+    i32::from(message.severity) >= limit
+        && !plan.logs.ignore.contains(&message.id)
+        && !message.subtype.eq_ignore_ascii_case("EXCEPTION HANDLED")
+}
+
+/// `part` = `clone` or `source`.
+pub(super) fn line(message: &Message, part: &str) -> LogLine {
     LogLine {
         ts: message.timestamp.clone(),
-        part: "clone".into(),
+        part: part.into(),
         job: message.job.clone(),
         id: message.id.clone(),
         sev: message.severity,

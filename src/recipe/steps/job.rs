@@ -3,14 +3,14 @@
 
 use super::gate::{Stop, facts};
 use crate::api::surroundings::Hook;
-use crate::engine::journal::Facts;
+use crate::engine::journal::{Facts, Question};
 use crate::engine::step::{Failure, StepContext};
 use crate::recipe::pins::parse_identity;
 use crate::recipe::plan::Plan;
 use crate::recipe::queries::local_time;
 use crate::site::{
-    ClCommand, DeviceError, IbmI, JobState, JobStatus, LogSource, Message, PartitionState,
-    ProofError, ProvenClone, Session, Submission, cl_quote,
+    ClCommand, DeviceError, IbmI, Inquiry, InquiryPlace, JobState, JobStatus, LogSource, Message,
+    PartitionState, ProofError, ProvenClone, Session, Submission, cl_quote,
 };
 
 /// Output: [`OK`], [`FAILED`], [`OVERRUN`], [`VANISHED`], [`LEFT`] or [`NOT_STARTED`].
@@ -35,6 +35,8 @@ pub(super) const LAST_SEEN: &str = "lastSeen";
 pub(super) const END_SEVERITY: &str = "endSeverity";
 /// Output: the SAVE column.
 pub(super) const MILLISECONDS: &str = "saveMilliseconds";
+/// Longest text of a message that is kept as a question; a first-level text has 512 at most.
+const TEXT_CHARACTERS: usize = 300;
 /// History messages of a job's start and end (`ibmi.md` § 6).
 const JOB_STARTED: &str = "CPF1124";
 const JOB_ENDED: &str = "CPF1164";
@@ -46,8 +48,8 @@ pub(super) struct Call<'p> {
     parameters: &'p [String],
     job_queue: &'p str,
     user: Option<&'p str>,
-    /// `clone` or `source`, for messages.
-    system: &'static str,
+    /// `clone CLONE1` or `source PROD`, for messages.
+    system: String,
 }
 
 impl<'p> Call<'p> {
@@ -60,7 +62,7 @@ impl<'p> Call<'p> {
             parameters: &program.parameters,
             job_queue: &program.job_queue,
             user: program.user.as_deref(),
-            system: "clone",
+            system: format!("clone {}", plan.clone_label()),
         })
     }
 
@@ -74,9 +76,9 @@ impl<'p> Call<'p> {
             job_queue: &hook.job_queue,
             user: hook.user.as_deref(),
             system: if hook.at.on_source() {
-                "source"
+                format!("source {}", plan.source_label())
             } else {
-                "clone"
+                format!("clone {}", plan.clone_label())
             },
         };
         Some((call, hook))
@@ -98,19 +100,26 @@ impl<'p> Call<'p> {
         }
     }
 
-    /// Where a job stands that the job tables show.
-    pub(super) fn judge(&self, job: &JobStatus) -> Stands {
+    /// Where a job stands that the job tables show. `said` is what the last look left as the step's message.
+    pub(super) fn judge(&self, job: &JobStatus, said: Option<&str>) -> Stands {
         let name = job.name.as_str();
-        let system = self.system;
-        Stands::There(match &job.state {
-            JobState::Queued => format!(
+        match &job.state {
+            JobState::Queued => Stands::There(format!(
                 "job {name} waits on its job queue {}: if it stays there, look whether the queue is held or its subsystem is not started",
                 self.job_queue
-            ),
-            JobState::Active => format!("job {name} runs"),
-            JobState::MessageWait(text) => format!(
-                "NeedsReply: job {name} waits for an answer to: {text}; answer it on the {system} (WRKJOB, or DSPMSG QSYSOPR)"
-            ),
+            )),
+            JobState::Active => Stands::There(format!("job {name} runs")),
+            JobState::MessageWait(inquiry) => self.asks(name, inquiry),
+            JobState::Vanished => {
+                let text = format!(
+                    "job {name} is in no job table any more; its end is looked for in the history log"
+                );
+                // Its end may be on its way into the log: one look is no proof.
+                if said.is_some_and(|said| said.contains(&text)) {
+                    return Stands::Over(vanished(name));
+                }
+                Stands::There(text)
+            }
             JobState::Ended { normal, severity } => {
                 let mut out = facts([
                     (JOB, name.to_owned()),
@@ -120,9 +129,34 @@ impl<'p> Call<'p> {
                 if let Some(time) = job.active_milliseconds {
                     out.insert(MILLISECONDS.into(), time.to_string());
                 }
-                return Stands::Over(out);
+                Stands::Over(out)
             }
-        })
+        }
+    }
+
+    fn asks(&self, job: &str, inquiry: &Inquiry) -> Stands {
+        let (system, text) = (&self.system, &inquiry.text);
+        let asks = format!("NeedsReply: job {job} waits for an answer to: {text}");
+        let Some(place) = &inquiry.place else {
+            return Stands::There(format!(
+                "{asks}; answer it on the {system} (WRKJOB, or DSPMSG QSYSOPR)"
+            ));
+        };
+        let key = question_key(&self.name, place);
+        let words = format!(
+            "{asks}; answer it with `ibmi-clone reply` (key {key}), or on the {system} (WRKJOB, or DSPMSG {})",
+            place.queue
+        );
+        let question = Question {
+            key,
+            system: system.clone(),
+            job: job.to_owned(),
+            message: text.chars().take(TEXT_CHARACTERS).collect(),
+            queue: place.queue.clone(),
+            message_key: place.key.clone(),
+            sent_at: place.timestamp.clone(),
+        };
+        Stands::Asks(words, Box::new(question))
     }
 
     /// A job that is gone from JOB_INFO has left its start and its end in the history log; one that has left neither
@@ -143,10 +177,7 @@ impl<'p> Call<'p> {
         };
         Ok(match (of_job(JOB_STARTED), of_job(JOB_ENDED)) {
             (started, Some(ended)) => Some(from_history(started, ended)),
-            (Some(started), None) => Some(facts([
-                (JOB, started.job.clone()),
-                (RESULT, VANISHED.to_owned()),
-            ])),
+            (Some(started), None) => Some(vanished(&started.job)),
             (None, None) => None,
         })
     }
@@ -156,8 +187,35 @@ impl<'p> Call<'p> {
 pub(super) enum Stands {
     /// It has not ended; what it does.
     There(String),
+    /// It has not ended and waits for a person's answer; what it does, and the message.
+    Asks(String, Box<Question>),
     /// It has ended; what it leaves.
     Over(Facts),
+}
+
+/// A message reference key is only used once at a time; with the time of day it names one message of the job.
+fn question_key(job: &str, place: &InquiryPlace) -> String {
+    let time = local_time(&place.timestamp).map(|t| t.format("%H%M%S").to_string());
+    format!("{job}-{}-{}", place.key, time.unwrap_or_default())
+}
+
+/// Sends a person's answer to a question of [`Stands::Asks`].
+pub(super) async fn reply(
+    system: &dyn IbmI,
+    session: &Session,
+    question: &Question,
+    text: &str,
+) -> Result<(), DeviceError> {
+    let place = InquiryPlace {
+        queue: question.queue.clone(),
+        key: question.message_key.clone(),
+        timestamp: question.sent_at.clone(),
+    };
+    system.reply(session, &place, text).await
+}
+
+fn vanished(job: &str) -> Facts {
+    facts([(JOB, job.to_owned()), (RESULT, VANISHED.to_owned())])
 }
 
 fn result_word(normal: bool) -> String {

@@ -13,18 +13,20 @@
 //! | map-volumes | `volumes` |
 //! | await-clone | `readyAt`, `scpf`, `reIpls`, `systemName` |
 //! | run-function, run-function-2 … | `jobName`, `result` (`ok`, `failed`, `overrun`, `vanished`, `left`, `notStarted`), `endSeverity`, `saveMilliseconds`, `lastSeen` |
-//! | hooks: before-freeze, after-resume-2 … | as run-function; `said` where settle judges it |
+//! | hooks: before-freeze, after-resume-2 … | as run-function; `said` where settle judges it; `logMessages`, `logErrors` |
 //! | collect-logs | `messages`, `errors`, `jobErrors`, `failureTail` (lines), `notStored` (why a log is missing) |
 //! | settle | `cloneState`, `referenceCode`, `copyProgress`, `diskUsedPercent` |
 //!
 //! A step with an effect has the baseline `sentAt`; its handle is what the device gave, `@`, and when it was sent.
 
+pub(super) mod after_resume;
 mod afterwards;
 mod await_clone;
 mod collect_logs;
 mod end_image;
 pub(super) mod gate;
-pub(super) mod hook;
+mod hook;
+mod hook_log;
 mod job;
 mod map_volumes;
 mod pin_image;
@@ -58,10 +60,10 @@ use std::sync::Arc;
 /// waited for, the clone is up but silent, the clone shows an attention code.
 pub const ATTENTION: [&str; 3] = ["NeedsReply", "CloneUpButSilent", "CloneNeedsAttention"];
 
-/// The word of [`ATTENTION`] with which a step's message begins, if any.
+/// The word of [`ATTENTION`] with which a step's message, or what it says of another job, begins, if any.
 pub fn attention(message: &str) -> Option<&'static str> {
-    let word = message.split(':').next()?;
-    ATTENTION.into_iter().find(|a| *a == word)
+    let mut words = message.split(':').map(str::trim);
+    words.find_map(|word| ATTENTION.into_iter().find(|a| *a == word))
 }
 
 /// The step of this name.
@@ -90,12 +92,12 @@ pub(super) fn step(
         await_clone::ID => Box::new(await_clone::AwaitClone { plan }),
         collect_logs::ID => Box::new(collect_logs::CollectLogs { plan, sink }),
         settle::ID => Box::new(settle::SettleStep { plan, sink }),
-        _ => return added(name, &plan),
+        _ => return added(name, &plan, log_sink),
     })
 }
 
 /// The step of a name that the environment has added to the recipe's list.
-fn added(name: &str, plan: &Arc<Plan>) -> Option<Box<dyn Step>> {
+fn added(name: &str, plan: &Arc<Plan>, log_sink: &Arc<dyn LogSink>) -> Option<Box<dyn Step>> {
     if let Some(place) = program_at(name) {
         let plan = Arc::clone(plan);
         return Some(Box::new(run_function::RunFunction { plan, place }));
@@ -103,6 +105,7 @@ fn added(name: &str, plan: &Arc<Plan>) -> Option<Box<dyn Step>> {
     if let Some((point, id, place)) = hook_of(plan, name) {
         return Some(Box::new(hook::RunHook {
             plan: Arc::clone(plan),
+            sink: Arc::clone(log_sink),
             point,
             id,
             place,

@@ -12,7 +12,7 @@ pub(super) use super::job::{
 };
 use crate::api::options::UserProgram;
 use crate::api::surroundings::OnProgramError;
-use crate::engine::journal::{Entry, Facts, Journal};
+use crate::engine::journal::{Entry, Facts, Journal, Question};
 use crate::engine::step::{Failure, LockKind, Observation, Step, StepContext, WARNING_FACT};
 use crate::recipe::plan::Plan;
 use crate::recipe::surroundings::program_steps;
@@ -79,10 +79,15 @@ impl RunFunction {
             .job(proof.session(), &call.name)
             .await?
         {
-            Some(job) => Ok(match call.judge(&job) {
+            Some(job) => Ok(match call.judge(&job, entry.message.as_deref()) {
                 Stands::Over(out) => self.over(out),
                 Stands::There(text) if self.in_time(context) => Observation::underway(poll, text),
-                Stands::There(text) => Observation::Done(facts([
+                Stands::Asks(message, question) if self.in_time(context) => Observation::Asking {
+                    again: poll,
+                    message,
+                    question,
+                },
+                Stands::There(text) | Stands::Asks(text, _) => Observation::Done(facts([
                     (JOB, job.name.as_str().to_owned()),
                     (RESULT, OVERRUN.to_owned()),
                     (LAST_SEEN, text),
@@ -236,6 +241,20 @@ impl Step for RunFunction {
     }
     async fn baseline(&self, context: &StepContext<'_>) -> Result<Facts, DeviceError> {
         Ok(gate::stamp(context.now))
+    }
+    async fn reply(
+        &self,
+        context: &StepContext<'_>,
+        question: &Question,
+        text: &str,
+    ) -> Result<(), DeviceError> {
+        let sent = async {
+            let status = context.site.clone_partition.status().await?;
+            let proof = gate::prove_clone(context.site, &self.plan, &status.identity).await?;
+            let clone = context.site.clone.0.as_ref();
+            Ok(job::reply(clone, proof.session(), question, text).await?)
+        };
+        sent.await.map_err(Stop::refused)
     }
     async fn act(&self, context: &StepContext<'_>) -> Result<Option<String>, DeviceError> {
         self.submit(context).await.map_err(Stop::refused)

@@ -346,7 +346,7 @@ async fn meet(world: &World, plan: &Plan, journal: &Journal) -> (bool, String) {
     let settle = SettleRun::new(Arc::new(plan.clone()));
     match settle.meet(ObligationKind::RunAfterResume, &context).await {
         Ok(Met::Yes(how)) => (true, how),
-        Ok(Met::NotYet(what)) => (false, what),
+        Ok(Met::NotYet(what) | Met::Asking(what, _)) => (false, what),
         Err(error) => (false, error.to_string()),
     }
 }

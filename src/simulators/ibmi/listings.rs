@@ -61,7 +61,7 @@ pub(super) fn job_log(world: &World, partition: &str, name: &str) -> Option<Vec<
     }
     disk.ended
         .iter()
-        .rfind(|j| j.name == name)
+        .rfind(|j| j.name == name && !j.vanished)
         .map(|j| j.log.clone())
 }
 

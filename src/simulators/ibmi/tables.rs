@@ -252,12 +252,19 @@ pub(super) fn function(
         "QSYS2.JOBLOG_INFO" => {
             let job = argument("JOB_NAME", "1").unwrap_or_default();
             let live = halves(world, partition).and_then(|(s, _)| s.jobs.get(&job));
-            let log = live.ok_or_else(|| SqlError {
+            let shown = world.knobs.job_log_info_shows_pending;
+            let pending = || {
+                disk.ended
+                    .iter()
+                    .rfind(|j| j.name == job && j.pending && shown)
+            };
+            let log = live.map(|j| &j.log).or_else(|| pending().map(|j| &j.log));
+            let log = log.ok_or_else(|| SqlError {
                 state: "38501",
                 code: -443,
                 text: format!("Job {job} not found or has no job log."),
             })?;
-            log_rows(&log.log, "QUALIFIED_JOB_NAME")
+            log_rows(log, "QUALIFIED_JOB_NAME")
         }
         "QSYS2.HISTORY_LOG_INFO" => {
             let day = shifted(&now(world, partition), -86_400).unwrap_or_default();
@@ -277,7 +284,7 @@ pub(super) fn function(
             let log = disk
                 .ended
                 .iter()
-                .rfind(|j| j.name == job && !j.vanished && file == "QPJOBLOG")
+                .rfind(|j| j.name == job && !j.vanished && !j.pending && file == "QPJOBLOG")
                 .ok_or_else(|| SqlError {
                     state: "38501",
                     code: -443,

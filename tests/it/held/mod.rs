@@ -1,4 +1,6 @@
 //! Runs about the image of another run: end, start-held, release-held, and images that are held or kept.
 
+mod disaster;
+mod growth;
 mod leases;
 mod wire;

@@ -12,7 +12,7 @@ use kube::api::{Patch, PostParams};
 use serde_json::{Value, json};
 
 /// A run of an environment with more than its name.
-async fn run(stage: &Stage, environment: &str, more: Value) -> String {
+pub(super) async fn run(stage: &Stage, environment: &str, more: Value) -> String {
     let mut object = json!({
         "apiVersion": "ibmiclone.dev/v1alpha1", "kind": "CloneRun",
         "metadata": {"generateName": format!("{environment}-")},
@@ -26,24 +26,24 @@ async fn run(stage: &Stage, environment: &str, more: Value) -> String {
     created.unwrap().name_any()
 }
 
-async fn about(stage: &Stage, mode: &str, image: &str) -> String {
+pub(super) async fn about(stage: &Stage, mode: &str, image: &str) -> String {
     run(stage, HOLD, json!({"mode": mode, "run": image})).await
 }
 
-async fn state(stage: &Stage, name: &str) -> String {
+pub(super) async fn state(stage: &Stage, name: &str) -> String {
     let status = stage.runs().get(name).await.unwrap().status.unwrap();
     status.state.unwrap_or_default()
 }
 
 /// The volumes of the HOLD's target set.
-fn targets(world: &World) -> Vec<Uid> {
+pub(super) fn targets(world: &World) -> Vec<Uid> {
     ["CLONE2_0", "CLONE2_1", "CLONE2_2", "CLONE2_3"]
         .iter()
         .filter_map(|name| uid_of(world, name))
         .collect()
 }
 
-fn power_off_production(world: &mut World) {
+pub(super) fn power_off_production(world: &mut World) {
     stop_by_hand(world, "PROD");
 }
 
