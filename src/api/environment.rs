@@ -3,6 +3,7 @@
 use super::clone_side::{CloneSide, Source};
 use super::devices::{Console, Storage, VirtualIoSpec};
 use super::options::{Freeze, Function, History, Logs, Timeouts, User};
+use super::saves::{Brms, Save21};
 use super::schedule::{Schedule, ScheduleLine};
 use super::surroundings::{After, Hook};
 use crate::engine::journal::Phase;
@@ -47,8 +48,12 @@ use std::collections::BTreeMap;
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("self.function == 'USER' ? has(self.user) : !has(self.user)").message("user: function USER needs the block user: { programs: [ … ] }, and no other function may have it").field_path(".user"),
-    validation = Rule::new("self.function == 'USER' || !has(self.hooks) || self.hooks.all(h, h.at in ['BeforeFreeze', 'AfterResume', 'Always'])").message("hooks: function HOLD starts no clone; write at: BeforeFreeze, AfterResume or Always").field_path(".hooks"),
-    validation = Rule::new("self.function == 'USER' || (self.after.clone == 'KeepRunning' && self.after.image == 'Keep')").message("after: function HOLD keeps its image and starts no clone; write only map").field_path(".after"),
+    validation = Rule::new("self.function == 'BRMS' ? has(self.brms) : !has(self.brms)").message("brms: function BRMS needs the block brms: { controlGroups: [ … ] }, and no other function may have it").field_path(".brms"),
+    validation = Rule::new("self.function == 'SAVE21' ? has(self.save21) : !has(self.save21)").message("save21: function SAVE21 needs the block save21: { device: … }, and no other function may have it").field_path(".save21"),
+    validation = Rule::new("self.function != 'HOLD' || !has(self.hooks) || self.hooks.all(h, h.at in ['BeforeFreeze', 'AfterResume', 'Always'])").message("hooks: function HOLD starts no clone; write at: BeforeFreeze, AfterResume or Always").field_path(".hooks"),
+    validation = Rule::new("self.function != 'SAVE21' || !has(self.hooks) || self.hooks.all(h, h.at != 'BeforeFunction')").message("hooks: function SAVE21 saves before anything is changed and before the clone has a network; write at: CloneReady or AfterFunction").field_path(".hooks"),
+    validation = Rule::new("self.function == 'BRMS' || !has(self.hooks) || self.hooks.all(h, h.at != 'AfterHistory')").message("hooks: only function BRMS brings a history back; write at: AfterFunction instead of AfterHistory").field_path(".hooks"),
+    validation = Rule::new("self.function != 'HOLD' || (self.after.clone == 'KeepRunning' && self.after.image == 'Keep')").message("after: function HOLD keeps its image and starts no clone; write only map and endAfterSeconds").field_path(".after"),
     validation = Rule::new("self.function == 'HOLD' || !self.after.map").message("after.map: only the image of a HOLD is left unmapped otherwise; leave map out").field_path(".after.map"),
     validation = Rule::new("!(self.after.clone == 'KeepRunning' && self.after.image == 'End') || !has(self.storage.spectrumVirtualize) || self.storage.spectrumVirtualize.copy.kind == 'Full'").message("after.image: ending a space-efficient copy takes the running clone's disks away; write clone: PowerOff, or copy: { kind: Full }").field_path(".after.image"),
     validation = Rule::new("!(self.source.partition.name == self.clone.partition.name && self.source.partition.managedSystem == self.clone.partition.managedSystem)").message("clone.partition: the clone must be another partition than the source; it is overwritten by every run").field_path(".clone.partition"),
@@ -59,7 +64,7 @@ use std::collections::BTreeMap;
     validation = Rule::new("self.clone.partition.name == oldSelf.clone.partition.name").message("clone.partition.name is immutable: create a new environment for another clone partition").field_path(".clone.partition.name")
 )]
 pub struct CloneEnvironmentSpec {
-    /// What the clone is for: HOLD or USER.
+    /// What the clone is for: HOLD, BRMS, SAVE21 or USER.
     pub function: Function,
     /// Stops new scheduled runs; runs under way go on. Times that pass meanwhile are not made up for. Default false.
     #[serde(default)]
@@ -83,6 +88,12 @@ pub struct CloneEnvironmentSpec {
     /// The programs of function USER.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<User>,
+    /// Control groups and history of function BRMS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub brms: Option<Brms>,
+    /// The tape of function SAVE21.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub save21: Option<Save21>,
     /// Programs called at points of every run. Default none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]

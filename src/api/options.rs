@@ -13,6 +13,12 @@ pub enum Function {
     /// A safety copy: the clone is not started.
     #[serde(rename = "HOLD")]
     Hold,
+    /// BRMS control groups are saved on the clone, their history goes back to production.
+    #[serde(rename = "BRMS")]
+    Brms,
+    /// The full system save, before anything is changed on the clone.
+    #[serde(rename = "SAVE21")]
+    Save21,
     /// Own programs run on the clone.
     #[serde(rename = "USER")]
     User,
@@ -23,7 +29,17 @@ impl Function {
     pub fn as_str(self) -> &'static str {
         match self {
             Function::Hold => "HOLD",
+            Function::Brms => "BRMS",
+            Function::Save21 => "SAVE21",
             Function::User => "USER",
+        }
+    }
+
+    /// Whether a run of this function starts its clone.
+    pub fn starts_clone(self) -> bool {
+        match self {
+            Function::Hold => false,
+            Function::Brms | Function::Save21 | Function::User => true,
         }
     }
 }

@@ -205,14 +205,14 @@ pub struct CloneRunStatus {
     /// Phase; the last five are final.
     #[serde(default)]
     pub phase: Phase,
-    /// The history display's word: RUNNING, PREFLIGHT, START_HELD, RELEASE_HELD, END, HOLD, USER_END, END_FC,
+    /// The history display's word: RUNNING, PREFLIGHT, START_HELD, RELEASE_HELD, END, HOLD, BRMS_END, SAVE21_END, USER_END, END_FC,
     /// ERROR, CANCELLED, SKIPPED.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
     /// Number within the environment, without gaps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub number: Option<i64>,
-    /// HOLD or USER.
+    /// HOLD, BRMS, SAVE21 or USER.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub function: Option<String>,
     /// Current or last step.
@@ -291,7 +291,8 @@ pub struct CloneRunStatus {
     /// The environment as it was when the run opened; a digest once the run is final.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolved: Option<Resolved>,
-    /// The steps.
+    /// The steps. In the row of an ended run with more than 24, those of further hooks and programs (`run-function-2` …)
+    /// that ended well are left out: the log `steps` has them all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<Entry>,
     /// The obligations.
@@ -376,13 +377,17 @@ pub struct RunImage {
     /// too, as long as the image is there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub copied_percent: Option<i32>,
+    /// The operator ends it so many seconds after `status.finishedAt` (`after.endAfterSeconds` of the frozen environment);
+    /// absent = it does not. Written with the final phase.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_after_seconds: Option<i64>,
 }
 
 /// One log of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LogRef {
-    /// steps, joblog, history, devices.
+    /// steps, joblog, history, brms, devices.
     pub kind: String,
     /// Name of the first ConfigMap; further ones count up.
     pub config_map: String,
@@ -400,6 +405,9 @@ pub struct Queue {
     pub position: i32,
     /// `namespace/run` that holds the device, and the device.
     pub blocked_by: String,
+    /// It has waited without a break since then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
 }
 
 /// What the run is made from.

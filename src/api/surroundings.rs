@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 pub struct Hook {
     /// When. On production: BeforeFreeze (just before the copy is prepared), AfterResume (right after the freeze; owed
     /// on every exit once a BeforeFreeze hook may have been started), Always (at the very end, after a failure too). On
-    /// the clone: CloneReady, BeforeFunction, AfterFunction (before the logs are fetched, after a failed function too).
+    /// the clone: CloneReady, BeforeFunction, AfterFunction (before the logs are fetched, after a failed function too), AfterHistory
+    /// (function BRMS, when its history is back on production).
     pub at: HookPoint,
     /// `LIB/PROGRAM`.
     #[schemars(length(min = 3, max = 21))]
@@ -62,6 +63,8 @@ pub enum HookPoint {
     BeforeFunction,
     /// On the clone, after the function, however it ended, and before the logs are fetched.
     AfterFunction,
+    /// On the clone, after the BRMS history is back on production.
+    AfterHistory,
     /// On production, at the end of the run, whatever its outcome.
     Always,
 }
@@ -89,7 +92,10 @@ pub enum OnProgramError {
 /// What becomes of clone and image when the run is over.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("self.onFailure == 'Keep' || self.clone == 'PowerOff' || self.image == 'End'").message("onFailure: Apply applies clone: PowerOff or image: End; write one of them, or onFailure: Keep"))]
+#[x_kube(
+    validation = Rule::new("self.onFailure == 'Keep' || self.clone == 'PowerOff' || self.image == 'End' || self.endAfterSeconds > 0").message("onFailure: Apply applies clone: PowerOff, image: End or endAfterSeconds; write one of them, or onFailure: Keep"),
+    validation = Rule::new("self.image == 'Keep' || self.endAfterSeconds == 0").message("endAfterSeconds: image: End ends the image with the run already; write only one of the two").field_path(".endAfterSeconds")
+)]
 pub struct After {
     /// PowerOff switches the clone off (at once, as before a copy), KeepRunning leaves it as it is. Default KeepRunning.
     #[serde(default)]
@@ -98,6 +104,13 @@ pub struct After {
     /// until the copy is complete, and only the relation ends. Keep leaves the image until the next run. Default Keep.
     #[serde(default)]
     pub image: AfterImage,
+    /// The image of a successful run is ended so many seconds after the run's end, by a run of mode End that the operator
+    /// creates: the clone is switched off, its volumes unmapped, the copy stopped. With clone: KeepRunning and
+    /// copy.kind Full the clone keeps running, and only the relation ends, once everything is copied. Not while the image
+    /// is held or kept, or another run works on it. 0 = never. Default 0.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 31536000))]
+    pub end_after_seconds: i32,
     /// Apply does the same after a failed run (not after a cancelled one), as far as the run had come, unless a job on the
     /// clone may still be running; a full copy of a clone that keeps running is left to complete. Default Keep.
     #[serde(default)]
@@ -142,7 +155,10 @@ impl HookPoint {
     pub fn on_source(self) -> bool {
         match self {
             HookPoint::BeforeFreeze | HookPoint::AfterResume | HookPoint::Always => true,
-            HookPoint::CloneReady | HookPoint::BeforeFunction | HookPoint::AfterFunction => false,
+            HookPoint::CloneReady
+            | HookPoint::BeforeFunction
+            | HookPoint::AfterFunction
+            | HookPoint::AfterHistory => false,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! `logs`: what a run left behind, from its ConfigMaps (`product.md` § 9).
 
+use super::archived::run_or_hint;
 use super::{CommandError, Exit, KubeFlags, text};
 use crate::api::CloneRun;
 use crate::controllers::run::logs::{KINDS, LogReadError, read_logs};
@@ -39,6 +40,7 @@ fn parse_kind(text: &str) -> Result<LogKind, String> {
             | LogKind::JobLogOf(_)
             | LogKind::HookLog(_)
             | LogKind::History
+            | LogKind::Brms
             | LogKind::Devices => kind.as_str(),
         })
         .collect();
@@ -52,7 +54,7 @@ fn parse_kind(text: &str) -> Result<LogKind, String> {
 /// Reads and prints.
 pub async fn execute(kube: &KubeFlags, arguments: &Arguments) -> Result<Exit, CommandError> {
     let cluster = kube.connect().await?;
-    let run = cluster.run(&arguments.run).await?;
+    let run = run_or_hint(&cluster, &arguments.run).await?;
     let name = run.name_any();
     let read = read_logs(&cluster.client, &cluster.namespace, &name, arguments.kind);
     let logs = read.await.map_err(unreadable)?;
@@ -161,9 +163,9 @@ mod tests {
     #[test]
     fn a_wrong_kind_is_answered_with_the_kinds_there_are() {
         assert_eq!(parse_kind("joblog"), Ok(LogKind::JobLog));
-        let refusal = parse_kind("brms").expect_err("is no kind");
+        let refusal = parse_kind("syslog").expect_err("is no kind");
         assert!(
-            refusal.ends_with("steps, joblog, joblog-2 to joblog-16, joblog-hook-1 to joblog-hook-16, history, devices"),
+            refusal.ends_with("steps, joblog, joblog-2 to joblog-16, joblog-hook-1 to joblog-hook-16, history, brms, devices"),
             "{refusal}"
         );
     }

@@ -14,8 +14,8 @@ impl Engine<'_> {
         journal: &mut Journal,
     ) -> Result<Option<Flow>, StoreError> {
         let pressing = journal.open_obligations().any(|o| match o.kind {
-            // Met by the hooks' own steps, which come right behind the window.
-            ObligationKind::RunAfterResume => false,
+            // Met by the hooks' own steps, which come right behind the window; BRMS stays frozen until its history is back.
+            ObligationKind::RunAfterResume | ObligationKind::ReleaseBackups => false,
             ObligationKind::ResumeSource
             | ObligationKind::LeavePrepared
             | ObligationKind::StopWatchdog
@@ -45,7 +45,10 @@ impl Engine<'_> {
         let needed = steps
             .into_iter()
             .any(|s| s.locks().contains(&LockKind::Source));
-        if journal.image_clean() && !needed && journal.open_obligations().next().is_none() {
+        let mut owed = journal.open_obligations();
+        // BRMS of production has a lock of its own.
+        let owes_nothing_here = owed.all(|o| o.kind == ObligationKind::ReleaseBackups);
+        if journal.image_clean() && !needed && owes_nothing_here {
             self.locks.release(LockKind::Source).await?;
         }
         Ok(())
@@ -101,7 +104,7 @@ impl Engine<'_> {
                 Ok(Some(Flow::Wait(self.recipe.paced(QUEUE_POLL))))
             }
             Acquired::Refused { reason, message } => self
-                .decide_verdict(journal, Phase::Failed, reason, &message)
+                .decide_verdict(journal, self.recipe.refused_means, reason, &message)
                 .await
                 .map(Some),
         }

@@ -129,6 +129,8 @@ pub enum ObligationKind {
     RemoveParameters,
     /// A BeforeFreeze hook may have been started on the source: every AfterResume hook has to run there.
     RunAfterResume,
+    /// BRMS of production may be in its FlashCopy process: it has to leave it (`ibmi.md` § 4.1).
+    ReleaseBackups,
 }
 
 /// One obligation: recorded in the same write as the intent that creates it, met before the verdict, retried for ever.

@@ -8,12 +8,13 @@ use super::time::Timestamp;
 use std::time::Duration;
 
 /// Order in which obligations are tried: production first.
-const ORDER: [ObligationKind; 5] = [
+const ORDER: [ObligationKind; 6] = [
     ObligationKind::ResumeSource,
     ObligationKind::LeavePrepared,
     ObligationKind::StopWatchdog,
     ObligationKind::RemoveParameters,
     ObligationKind::RunAfterResume,
+    ObligationKind::ReleaseBackups,
 ];
 
 /// How often an obligation that is not met is tried again: 1 s, doubling to 30 s. The resume stays at one second: users hang.
@@ -26,7 +27,9 @@ pub fn backoff(kind: ObligationKind, attempts: i32) -> Duration {
         | ObligationKind::StopWatchdog
         | ObligationKind::RemoveParameters => Duration::from_secs(2u64.pow(doublings).min(30)),
         // A job is looked for before it is submitted: one whose answer was lost must have had time to show itself.
-        ObligationKind::RunAfterResume => Duration::from_secs(2u64.pow(doublings).clamp(8, 30)),
+        ObligationKind::RunAfterResume | ObligationKind::ReleaseBackups => {
+            Duration::from_secs(2u64.pow(doublings).clamp(8, 30))
+        }
     }
 }
 
@@ -70,6 +73,8 @@ impl Engine<'_> {
             .into_iter()
             .filter(|kind| match kind {
                 ObligationKind::RunAfterResume => !open && !later(kind),
+                // The save is still to come, or its history is: only the end of the run presses.
+                ObligationKind::ReleaseBackups => false,
                 ObligationKind::ResumeSource
                 | ObligationKind::LeavePrepared
                 | ObligationKind::StopWatchdog
@@ -145,6 +150,8 @@ impl Engine<'_> {
             ObligationKind::LeavePrepared => LockKind::TargetSet,
             // Its AfterResume hooks would meet the freeze of that run.
             ObligationKind::RemoveParameters | ObligationKind::RunAfterResume => LockKind::Source,
+            // That run has frozen BRMS for itself.
+            ObligationKind::ReleaseBackups => LockKind::Backups,
         };
         match self.locks.lost(lock).await {
             Ok(true) => Some(format!("another run holds the lock of {lock:?} by now")),

@@ -115,6 +115,8 @@ pub enum LockKind {
     TargetSet,
     /// Production.
     Source,
+    /// BRMS of production: frozen by one run at a time, until its history is back.
+    Backups,
 }
 
 /// How the engine moves a step.

@@ -144,7 +144,12 @@ impl Engine<'_> {
         next.finished_at = Some(self.timestamp());
         self.write(journal, next).await?;
         // The run is final whatever happens now; a lock that could not be given back is replaceable because it is.
-        for kind in [LockKind::Source, LockKind::TargetSet, LockKind::Clone] {
+        for kind in [
+            LockKind::Source,
+            LockKind::Backups,
+            LockKind::TargetSet,
+            LockKind::Clone,
+        ] {
             if self.locks.release(kind).await.is_err() {
                 tracing::warn!(
                     ?kind,

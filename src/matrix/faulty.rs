@@ -181,6 +181,14 @@ impl IbmI for Faulty<dyn IbmI> {
     async fn remove(&self, session: &Session, path: &str) -> Result<(), DeviceError> {
         effect!(self.1, "remove", self.0.remove(session, path))
     }
+    async fn shell(
+        &self,
+        session: &Session,
+        line: &str,
+        input: &[u8],
+    ) -> Result<ShellOutput, DeviceError> {
+        effect!(self.1, "shell", self.0.shell(session, line, input))
+    }
     async fn disconnect(&self) {
         self.0.disconnect().await;
     }

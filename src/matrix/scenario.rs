@@ -230,7 +230,7 @@ impl RunUnderTest {
                 Some(Pass::Again(wait, _)) => {
                     self.clock.clock.advance(wait.max(Duration::from_millis(1)))
                 }
-                Some(Pass::Stale | Pass::Lost(_)) => {
+                Some(Pass::Stale | Pass::Lost(_) | Pass::Forbidden(_)) => {
                     self.clock.clock.advance(Duration::from_secs(1))
                 }
                 None => {
@@ -256,7 +256,7 @@ impl RunUnderTest {
                 Some(Pass::Again(wait, _)) => {
                     self.clock.clock.advance(wait.max(Duration::from_millis(1)))
                 }
-                Some(Pass::Stale | Pass::Lost(_)) => {
+                Some(Pass::Stale | Pass::Lost(_) | Pass::Forbidden(_)) => {
                     self.clock.clock.advance(Duration::from_secs(1))
                 }
                 Some(Pass::Final(journal)) => {

@@ -18,6 +18,8 @@ pub enum LogKind {
     HookLog(u8),
     /// History log (DSPLOG) of the clone since the flash.
     History,
+    /// BRMS log of the clone since the flash.
+    Brms,
     /// Redacted transcript of the devices.
     Devices,
 }
@@ -74,7 +76,7 @@ impl LogKind {
     }
 
     /// As in names of ConfigMaps: `steps`, `joblog`, `joblog-2` to `joblog-16`, `joblog-hook-1` to `joblog-hook-16`,
-    /// `history`, `devices`.
+    /// `history`, `brms`, `devices`.
     pub fn as_str(self) -> &'static str {
         match self {
             LogKind::Steps => "steps",
@@ -88,6 +90,7 @@ impl LogKind {
                 .copied()
                 .unwrap_or("joblog-hook"),
             LogKind::History => "history",
+            LogKind::Brms => "brms",
             LogKind::Devices => "devices",
         }
     }

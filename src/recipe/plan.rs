@@ -8,7 +8,8 @@ use crate::api::clone_side::{IplSource, Network, Personality};
 use crate::api::devices::CopyKind;
 use crate::api::options::{Freeze, FreezeMode, Function, Logs, OnTimeout, Proof, UserProgram};
 use crate::api::run::{ImageOfRun, RunMode};
-use crate::api::surroundings::{After, Hook};
+use crate::api::saves::{Brms, Save21};
+use crate::api::surroundings::{After, AfterClone, Hook};
 use crate::engine::ports::WindowPlan;
 use crate::site::{ArrayFamily, Identity, OnBoundaryTimeout, PartitionUuid, Uid};
 use std::collections::BTreeSet;
@@ -133,7 +134,7 @@ pub struct Plan {
     pub image: Option<ImageOfRun>,
     /// A person says that production is down, whatever the console shows of it.
     pub source_is_down: bool,
-    /// HOLD or USER.
+    /// What the clone is for.
     pub function: Function,
     /// Decides the order of the recipe.
     pub family: ArrayFamily,
@@ -185,6 +186,10 @@ pub struct Plan {
     pub freeze: Freeze,
     /// The programs of function USER, in order; empty with every other function.
     pub programs: Vec<UserProgram>,
+    /// Control groups and history; only with function BRMS.
+    pub brms: Option<Brms>,
+    /// The tape; only with function SAVE21.
+    pub save21: Option<Save21>,
     /// Programs called at points of the run; their place in this list is part of their job's name.
     pub hooks: Vec<Hook>,
     /// What becomes of clone and image.
@@ -264,6 +269,8 @@ impl Plan {
             operator_id: facts.operator_id,
             freeze: spec.freeze.clone(),
             programs: spec.user.iter().flat_map(|u| u.programs.clone()).collect(),
+            brms: spec.brms.clone(),
+            save21: spec.save21.clone(),
             hooks: spec.hooks.clone(),
             after: spec.after.clone(),
             logs: spec.logs.clone(),
@@ -294,6 +301,15 @@ impl Plan {
                 "environment and run number together need more than 10 characters in a job name",
             ));
         }
+        match self.function {
+            Function::Hold | Function::User => {}
+            Function::Brms | Function::Save21 => {
+                return Err(unusable(
+                    "function",
+                    "this version runs HOLD and USER only; BRMS and SAVE21 come with a later one",
+                ));
+            }
+        }
         if self.function == Function::User && self.programs.is_empty() {
             return Err(PlanError::Missing {
                 field: "user",
@@ -323,10 +339,10 @@ impl Plan {
 
     /// Whether this recipe starts the clone.
     pub fn starts_clone(&self) -> bool {
-        match (self.mode, self.function) {
-            (RunMode::StartHeld, _) | (RunMode::Clone | RunMode::Preflight, Function::User) => true,
-            (RunMode::End | RunMode::ReleaseHeld, _)
-            | (RunMode::Clone | RunMode::Preflight, Function::Hold) => false,
+        match self.mode {
+            RunMode::StartHeld => true,
+            RunMode::Clone | RunMode::Preflight => self.function.starts_clone(),
+            RunMode::End | RunMode::ReleaseHeld => false,
         }
     }
 
@@ -351,6 +367,15 @@ impl Plan {
             RunMode::StartHeld | RunMode::ReleaseHeld | RunMode::End => false,
         };
         self.starts_clone() || maps
+    }
+
+    /// Whether the end of an image leaves the clone at work: on a full copy it keeps its disks, and only the relation to
+    /// production ends, once everything is copied (`product.md` § 7.10). The clone of a HOLD is not at work.
+    pub fn ends_relation_only(&self) -> bool {
+        self.mode == RunMode::End
+            && self.function != Function::Hold
+            && self.copy_kind == CopyKind::Full
+            && self.after.clone == AfterClone::KeepRunning
     }
 
     /// How the window is run. Seconds are the devices' own; `cap` and `margin` are the same on our clock.

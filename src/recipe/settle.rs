@@ -146,6 +146,9 @@ impl Settle for SettleRun {
             ObligationKind::LeavePrepared => self.leave_prepared(context).await,
             ObligationKind::RemoveParameters => self.remove_parameters(context).await,
             ObligationKind::RunAfterResume => self.run_after_resume(context).await,
+            ObligationKind::ReleaseBackups => Ok(Met::NotYet(
+                "this version does not release BRMS: type INZBRM OPTION(*FLASHCOPY) STATE(*ENDPRC) on production".to_owned(),
+            )),
         }
     }
     async fn reply(

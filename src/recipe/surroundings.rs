@@ -39,14 +39,16 @@ const AFTER_RESUME: [&str; MOST] = numbered!("after-resume");
 const CLONE_READY: [&str; MOST] = numbered!("clone-ready");
 const BEFORE_FUNCTION: [&str; MOST] = numbered!("before-function");
 const AFTER_FUNCTION: [&str; MOST] = numbered!("after-function");
+const AFTER_HISTORY: [&str; MOST] = numbered!("after-history");
 const ALWAYS: [&str; MOST] = numbered!("always");
 
-const POINTS: [HookPoint; 6] = [
+const POINTS: [HookPoint; 7] = [
     HookPoint::BeforeFreeze,
     HookPoint::AfterResume,
     HookPoint::CloneReady,
     HookPoint::BeforeFunction,
     HookPoint::AfterFunction,
+    HookPoint::AfterHistory,
     HookPoint::Always,
 ];
 
@@ -57,6 +59,7 @@ fn names(point: HookPoint) -> &'static [&'static str; MOST] {
         HookPoint::CloneReady => &CLONE_READY,
         HookPoint::BeforeFunction => &BEFORE_FUNCTION,
         HookPoint::AfterFunction => &AFTER_FUNCTION,
+        HookPoint::AfterHistory => &AFTER_HISTORY,
         HookPoint::Always => &ALWAYS,
     }
 }
@@ -69,6 +72,13 @@ pub const END_OF_PARTITION: &str = "power-off-clone";
 /// Place of the program that a step of this name calls, counting from 0.
 pub fn program_at(name: &str) -> Option<usize> {
     PROGRAMS.iter().position(|n| *n == name)
+}
+
+/// Point of the hook that a step of this name calls.
+pub(super) fn point_of(name: &str) -> Option<HookPoint> {
+    POINTS
+        .into_iter()
+        .find(|point| names(*point).contains(&name))
 }
 
 /// Names of the steps that call the plan's programs, in order.
@@ -134,6 +144,7 @@ pub(super) fn surround(recipe: &[&'static str], plan: &Plan) -> Vec<&'static str
                 list.extend(program_steps(plan).iter().skip(1));
                 list.extend(at(HookPoint::AfterFunction));
             }
+            "return-history" => list.extend(at(HookPoint::AfterHistory)),
             "settle" => list.extend(afterwards(plan)),
             _ => {}
         }

@@ -7,6 +7,7 @@ mod contract;
 mod controllers;
 mod crd_rules;
 mod failures;
+mod guest;
 mod held;
 mod history;
 mod hmc;

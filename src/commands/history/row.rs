@@ -49,7 +49,7 @@ pub struct Row {
     pub partition_active: Option<String>,
     /// How long the image lived, or lives.
     pub flash_copy_active: Option<String>,
-    /// HOLD or USER.
+    /// HOLD, BRMS, SAVE21 or USER.
     pub function: Option<String>,
     /// Clone or Preflight.
     pub mode: RunMode,

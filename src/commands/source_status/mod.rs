@@ -138,6 +138,7 @@ fn owed_line(run: &CloneRun, owed: &Obligation, now: DateTime<Utc>) -> String {
         ObligationKind::RunAfterResume => {
             "a BeforeFreeze hook may have run on production, and its AfterResume hooks have not ended"
         }
+        ObligationKind::ReleaseBackups => "BRMS of production may be in its FlashCopy process",
     };
     let since = text::clock(text::seconds_between(owed.since.utc(), now));
     let mut line = format!("Owed by {}: {what}, for {since}", run.name_any());

@@ -39,7 +39,7 @@ fn each_mistake_is_said_with_its_line_its_field_and_what_to_write() {
             "function: USER",
             "function: SAVE",
             "spec.function",
-            "write one of HOLD, USER",
+            "write one of HOLD, BRMS, SAVE21, USER",
         ),
         (
             "function: USER",

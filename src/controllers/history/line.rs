@@ -65,7 +65,7 @@ pub struct ArchivedRun {
     /// How long the image lived.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flash_copy_active: Option<String>,
-    /// HOLD or USER.
+    /// HOLD, BRMS, SAVE21 or USER.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub function: Option<String>,
     /// What the run did.

@@ -5,6 +5,7 @@
 //! archive does not take stays.
 
 pub mod archive;
+mod left;
 pub mod line;
 pub mod pack;
 mod prune;
@@ -16,9 +17,11 @@ pub use super::schedule::board::Key;
 use super::context::Context;
 use crate::api::{CloneEnvironment, CloneRun};
 use futures::StreamExt;
+use k8s_openapi::api::coordination::v1::Lease;
 use kube::ResourceExt;
 use kube::core::{DeserializeGuard, PartialObjectMeta};
 use kube::runtime::watcher::Event;
+use left::{Left, Locks};
 use prune::Pruned;
 use rows::Rows;
 use std::collections::{HashMap, HashSet};
@@ -48,6 +51,7 @@ struct Known {
     later: HashMap<Key, Instant>,
     /// Finished runs whose spec a person may have changed since their end (`keepUntil`).
     changed_rows: HashSet<Key>,
+    locks: Locks,
 }
 
 impl Histories {
@@ -73,6 +77,26 @@ impl Histories {
             self.lock().touched.insert(key);
             self.changed.notify_one();
         }
+    }
+
+    /// Enters an event of the watch on lock Leases. A run that a Lease has named and names no more may leave the objects
+    /// now, and its image is gone: nobody else would tell, its own object does not change.
+    pub fn saw_lock(&self, event: &Event<PartialObjectMeta<Lease>>) {
+        let mut known = self.lock();
+        let let_go = known.locks.saw(event);
+        if let_go.is_empty() {
+            return;
+        }
+        for (namespace, run) in let_go {
+            let touched = known.rows.environment_of(&namespace, &run);
+            known.touched.extend(touched);
+        }
+        self.changed.notify_one();
+    }
+
+    /// Images whose Lease names another owner by now, or none.
+    fn take_left(&self) -> Vec<Left> {
+        self.lock().locks.take_left()
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
@@ -108,14 +132,17 @@ pub async fn run(context: Arc<Context>, shutdown: CancellationToken) {
         () = context.term.begun() => {}
     }
     while context.term.leads() {
+        let left = context.histories.take_left();
         let (keys, wait) = context.histories.due();
+        for left in &left {
+            left.close(&context).await;
+        }
         let changed = std::mem::take(&mut context.histories.lock().changed_rows);
         if !changed.is_empty() {
             context.gate.wait().await;
             seen::acknowledge_all(&context, changed).await;
-            continue;
         }
-        if keys.is_empty() {
+        if keys.is_empty() && left.is_empty() {
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 () = context.histories.changed.notified() => {}

@@ -6,7 +6,6 @@
 
 use super::lease::{self, Holder, LOCK_LABEL};
 use super::names::{DeviceLock, device_locks};
-use crate::api::options::Function;
 use crate::api::{CloneEnvironment, CloneRun};
 use crate::controllers::environment::pins;
 use crate::controllers::run::store::call;
@@ -27,7 +26,7 @@ pub const KEPT: &str = "ImageKept";
 pub fn is_pinned_kind(kind: LockKind) -> bool {
     match kind {
         LockKind::Clone | LockKind::TargetSet => true,
-        LockKind::Source => false,
+        LockKind::Source | LockKind::Backups => false,
     }
 }
 
@@ -56,11 +55,11 @@ pub struct Needed {
 impl Needed {
     /// Of an environment.
     pub fn of(environment: &CloneEnvironment) -> Self {
-        let starts = environment.spec.function == Function::User;
+        let starts = environment.spec.function.starts_clone();
         let mut needed = Self::default();
         for lock in device_locks(&environment.spec, &pins::of(environment)) {
             match lock.kind {
-                LockKind::Source => {}
+                LockKind::Source | LockKind::Backups => {}
                 LockKind::TargetSet => needed.sets.push(lock.lease),
                 LockKind::Clone => needed.partition = starts.then_some(lock.lease),
             }

@@ -18,7 +18,7 @@ pub struct DeviceLock {
     pub device: String,
 }
 
-/// The locks of a run, in the order in which they are taken: clone partition, target set, source. Production may live
+/// The locks of a run, in the order in which they are taken: clone partition, target set, source, source's BRMS. Production may live
 /// under several identities (LPM): each has its own Lease, so that two environments that know different ones of them
 /// still meet.
 pub fn device_locks(spec: &CloneEnvironmentSpec, pins: &Pins) -> Vec<DeviceLock> {
@@ -45,6 +45,11 @@ pub fn device_locks(spec: &CloneEnvironmentSpec, pins: &Pins) -> Vec<DeviceLock>
         let device = format!("source {} ({identity})", spec.source.partition.name);
         let text = format!("{}/{}", identity.serial_number, identity.partition_id);
         locks.push(lock(LockKind::Source, "source", &text, device));
+    }
+    for identity in source_identities(spec, pins) {
+        let device = format!("BRMS of {} ({identity})", spec.source.partition.name);
+        let text = format!("{}/{}", identity.serial_number, identity.partition_id);
+        locks.push(lock(LockKind::Backups, "backups", &text, device));
     }
     locks
 }
@@ -73,6 +78,21 @@ fn source_identities(spec: &CloneEnvironmentSpec, pins: &Pins) -> Vec<Identity> 
     all.sort();
     all.dedup();
     all
+}
+
+/// Begin of a device in words, by kind of lock.
+const DEVICES: [(LockKind, &str); 4] = [
+    (LockKind::Clone, "clone partition "),
+    (LockKind::TargetSet, "target set "),
+    (LockKind::Source, "source "),
+    (LockKind::Backups, "BRMS of "),
+];
+
+/// Which lock a run waits for, from `status.queue.blockedBy`: `NAMESPACE/RUN (DEVICE)`.
+pub fn waits_for(blocked_by: &str) -> Option<LockKind> {
+    let (_, device) = blocked_by.split_once(" (")?;
+    let found = DEVICES.iter().find(|(_, begin)| device.starts_with(begin));
+    found.map(|(kind, _)| *kind)
 }
 
 fn host(endpoint: &str) -> String {
@@ -117,7 +137,12 @@ mod tests {
         let kinds: Vec<LockKind> = locks.iter().map(|l| l.kind).collect();
         assert_eq!(
             kinds,
-            [LockKind::Clone, LockKind::TargetSet, LockKind::Source]
+            [
+                LockKind::Clone,
+                LockKind::TargetSet,
+                LockKind::Source,
+                LockKind::Backups
+            ]
         );
         let renamed = device_locks(&spec("RENAMED"), &pins);
         assert_eq!(
@@ -129,6 +154,15 @@ mod tests {
             clone_lease(&PartitionUuid::new("1111-aaaa"))
         );
         assert!(locks.iter().all(|l| l.lease.len() <= 63));
+    }
+
+    #[test]
+    fn what_a_run_waits_for_is_told_by_the_device_in_words() {
+        for lock in device_locks(&spec("CLONE1"), &Pins::default()) {
+            let said = format!("ibmi/nightly-1, whose object is gone ({})", lock.device);
+            assert_eq!(waits_for(&said), Some(lock.kind), "{said}");
+        }
+        assert_eq!(waits_for("ibmi/nightly-1"), None);
     }
 
     #[test]

@@ -238,6 +238,7 @@ async fn after(
             tracing::warn!(run = name, error = text, "pass ended early, tried again");
             Ok(Action::requeue(context.pace().seconds(5)))
         }
+        Pass::Forbidden(what) => Err(StoreError::Forbidden(what)),
     }
 }
 
@@ -401,8 +402,17 @@ pub fn again(
         StoreError::Gone => Action::await_change(),
         StoreError::Lost(text) => {
             let name = object.name_any();
-            tracing::warn!(run = name, error = text, "the API server did not answer");
+            tracing::warn!(
+                run = name,
+                error = text,
+                "the API server could not be asked"
+            );
             Action::requeue(context.pace().seconds(5))
+        }
+        StoreError::Forbidden(what) => {
+            let name = object.name_any();
+            tracing::error!(run = name, what, "a permission is missing");
+            Action::requeue(context.pace().seconds(15))
         }
     }
 }

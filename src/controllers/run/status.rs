@@ -5,6 +5,7 @@ use super::ended::{IMAGE_ENDED, slim};
 use super::order;
 use crate::api::options::Function;
 use crate::api::run::{CloneRunStatus, Frozen, JournalRest, Queue, RunImage, RunMode};
+use crate::api::surroundings::OnFailure;
 use crate::controllers::conditions::{self, Truth};
 use crate::controllers::text::{cut, duration, since, stable};
 use crate::engine::journal::{
@@ -12,7 +13,7 @@ use crate::engine::journal::{
 };
 use crate::engine::time::Timestamp;
 use crate::recipe::image_mark;
-use crate::recipe::steps::NOT_STORED;
+use crate::recipe::steps::{NOT_STORED, job_may_run};
 use crate::recipe::{END_OF_IMAGE, END_OF_PARTITION, program_at};
 
 /// Longest message of a row, bytes.
@@ -60,11 +61,11 @@ pub fn build(previous: &CloneRunStatus, journal: &Journal, facts: &RowFacts) -> 
     put_journal(&mut status, journal);
     status.observed_generation = facts.generation;
     status.state = Some(state_word(previous, journal, facts.mode).to_owned());
-    put_progress(&mut status, journal);
+    put_progress(&mut status, journal, previous.phase);
     put_times(&mut status, journal);
     put_image(&mut status, journal);
     put_results(&mut status, journal);
-    put_words(&mut status, journal);
+    put_words(&mut status, journal, facts.now);
     status.waiting = waiting(journal);
     put_conditions(&mut status, journal, facts);
     if journal.phase.is_final() {
@@ -93,6 +94,20 @@ fn put_journal(status: &mut CloneRunStatus, journal: &Journal) {
     });
 }
 
+/// Word of a clone that came to its end, by its function.
+fn clone_word(function: Option<&str>) -> &'static str {
+    let of = |f: Function| function == Some(f.as_str());
+    if of(Function::User) {
+        "USER_END"
+    } else if of(Function::Brms) {
+        "BRMS_END"
+    } else if of(Function::Save21) {
+        "SAVE21_END"
+    } else {
+        "HOLD"
+    }
+}
+
 /// Word of the history display (`product.md` § 3).
 fn state_word(previous: &CloneRunStatus, journal: &Journal, mode: RunMode) -> &'static str {
     match journal.phase {
@@ -104,22 +119,21 @@ fn state_word(previous: &CloneRunStatus, journal: &Journal, mode: RunMode) -> &'
             if previous.state.as_deref() == Some(IMAGE_ENDED) || ended_its_image(journal) {
                 return IMAGE_ENDED;
             }
-            let user = previous.function.as_deref() == Some(Function::User.as_str());
             match mode {
                 RunMode::Preflight => "PREFLIGHT",
                 RunMode::StartHeld => "START_HELD",
                 RunMode::ReleaseHeld => "RELEASE_HELD",
                 RunMode::End => "END",
-                RunMode::Clone if user => "USER_END",
-                RunMode::Clone => "HOLD",
+                RunMode::Clone => clone_word(previous.function.as_deref()),
             }
         }
     }
 }
 
-fn put_progress(status: &mut CloneRunStatus, journal: &Journal) {
+fn put_progress(status: &mut CloneRunStatus, journal: &Journal, before: Phase) {
     let total = journal.steps.len();
-    if total == 0 {
+    // A final row may have dropped steps.
+    if total == 0 || before.is_final() {
         return;
     }
     let failed = journal
@@ -236,7 +250,29 @@ fn put_image(status: &mut CloneRunStatus, journal: &Journal) {
         mark: image_mark(mark),
         taken_at: entry.end,
         copied_percent: None,
+        end_after_seconds: end_after(status, journal),
     });
+}
+
+/// When the operator ends the image of a run that is over: after a success, and after a failure where `onFailure` says
+/// so, unless a job on the clone may still be running.
+fn end_after(status: &CloneRunStatus, journal: &Journal) -> Option<i64> {
+    let after = &order::frozen(status)?.after;
+    let ends = match (journal.phase, after.on_failure) {
+        (Phase::Succeeded | Phase::Warning, _) => true,
+        (Phase::Failed, OnFailure::Apply) => !job_may_run(journal),
+        (Phase::Failed, OnFailure::Keep)
+        | (
+            Phase::Pending
+            | Phase::Queued
+            | Phase::Running
+            | Phase::Cancelling
+            | Phase::Cancelled
+            | Phase::Skipped,
+            _,
+        ) => false,
+    };
+    (ends && after.end_after_seconds > 0).then(|| i64::from(after.end_after_seconds))
 }
 
 /// `ARRAY/GROUP` of the frozen environment.
@@ -287,15 +323,15 @@ fn number(facts: &Facts, key: &str) -> Option<i64> {
 }
 
 /// Reason, message and place in the queue.
-fn put_words(status: &mut CloneRunStatus, journal: &Journal) {
-    status.queue = None;
+fn put_words(status: &mut CloneRunStatus, journal: &Journal, now: Timestamp) {
+    let waited = status.queue.take();
     let unmet = journal
         .open_obligations()
         .find(|o| o.attempts > 0 && o.message.is_some());
     let (reason, message) = if let Some(verdict) = &journal.verdict {
         (verdict.reason.clone(), verdict.message.clone())
     } else if journal.phase == Phase::Queued {
-        status.queue = queue(journal);
+        status.queue = queue(journal, waited.and_then(|q| q.since).unwrap_or(now));
         let text = status.queue.as_ref().map(|q| {
             format!(
                 "waits as number {} for {}; it goes on by itself",
@@ -340,7 +376,7 @@ fn stopping(journal: &Journal) -> String {
     }
 }
 
-fn queue(journal: &Journal) -> Option<Queue> {
+fn queue(journal: &Journal, since: Timestamp) -> Option<Queue> {
     let notes = journal.steps.iter().filter_map(|e| e.message.as_deref());
     notes
         .filter_map(|note| note.split_once('|'))
@@ -348,6 +384,7 @@ fn queue(journal: &Journal) -> Option<Queue> {
             Some(Queue {
                 position: position.parse().ok()?,
                 blocked_by: by.to_owned(),
+                since: Some(since),
             })
         })
 }
@@ -360,6 +397,7 @@ pub fn obligation_words(kind: ObligationKind) -> &'static str {
         ObligationKind::LeavePrepared => "disarming the prepared copy",
         ObligationKind::RemoveParameters => "removing the parameter file from production",
         ObligationKind::RunAfterResume => "running the AfterResume hooks on production",
+        ObligationKind::ReleaseBackups => "releasing BRMS of production",
     }
 }
 

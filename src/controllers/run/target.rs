@@ -2,7 +2,6 @@
 //! or kept is not replaced. Nothing is touched here; the locks ask again before the first effect.
 
 use super::target_set;
-use crate::api::options::Function;
 use crate::api::run::{CloneRunStatus, ImageOfRun, RunMode};
 use crate::api::{CloneEnvironment, CloneEnvironmentSpec, CloneRun};
 use crate::controllers::context::Context;
@@ -190,7 +189,7 @@ async fn in_the_way(
     spec: &CloneEnvironmentSpec,
 ) -> Result<Option<Refusal>, StoreError> {
     let starts = match run.spec.mode {
-        RunMode::Clone => spec.function == Function::User,
+        RunMode::Clone => spec.function.starts_clone(),
         RunMode::End => false,
         RunMode::Preflight | RunMode::StartHeld | RunMode::ReleaseHeld => return Ok(None),
     };
@@ -198,7 +197,7 @@ async fn in_the_way(
         // A HOLD and the end of an image need the partition only while something is attached to it; that is looked at
         // later, and the lock itself refuses then.
         let needed = match lock.kind {
-            LockKind::Source => false,
+            LockKind::Source | LockKind::Backups => false,
             LockKind::TargetSet => true,
             LockKind::Clone => starts,
         };

@@ -3,7 +3,8 @@
 use super::{Inner, SystemFake, World, copy_state, paths, silent};
 use crate::engine::ports::StoreError;
 use crate::recipe::log_sink::{LogKind, LogLine, LogSink, LogSummary};
-use crate::recipe::records::digest;
+use crate::recipe::operator_lock::{LOCK_TAKE, LOCK_WRITE};
+use crate::recipe::records::{LOCK_PATH, digest};
 use crate::site::*;
 use async_trait::async_trait;
 
@@ -281,6 +282,29 @@ impl IbmI for Host {
         self.with(|s| {
             s.files.remove(path);
             Ok(())
+        })
+    }
+    async fn shell(
+        &self,
+        _: &Session,
+        line: &str,
+        input: &[u8],
+    ) -> Result<ShellOutput, DeviceError> {
+        self.0.send(format!("{}: {line}", self.1));
+        let new = format!("{LOCK_PATH}.new");
+        let output = self.with(|s| {
+            if line == LOCK_WRITE {
+                s.files.insert(new, input.to_vec());
+                return Ok(Vec::new());
+            }
+            assert_eq!(line, LOCK_TAKE);
+            let written = s.files.remove(&new).expect("written before");
+            Ok(s.files.entry(LOCK_PATH.into()).or_insert(written).clone())
+        })?;
+        Ok(ShellOutput {
+            succeeded: true,
+            output,
+            error: String::new(),
         })
     }
     async fn disconnect(&self) {}

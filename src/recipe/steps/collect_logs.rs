@@ -359,7 +359,9 @@ fn count(n: usize) -> i64 {
 pub(super) fn store_error(error: StoreError) -> Stop {
     let device = "the log store";
     Stop::Device(match error {
-        StoreError::Lost(text) => DeviceError::unreachable(device, text),
+        StoreError::Lost(text) | StoreError::Forbidden(text) => {
+            DeviceError::unreachable(device, text)
+        }
         StoreError::Conflict => DeviceError::busy(device, error),
         StoreError::Gone => DeviceError::refused(device, "Gone", error),
     })

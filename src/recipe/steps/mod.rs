@@ -46,12 +46,13 @@ mod volumes;
 mod write_parameters;
 
 pub use collect_logs::{NOT_STORED, step_lines};
-pub(super) use verify_image::{end_locks, held_locks};
+pub(super) use verify_image::{end_locks, held_locks, target_lock};
 pub(super) use verify_site::hold_locks;
 
 use super::log_sink::LogSink;
 use super::plan::Plan;
 use super::surroundings::{hook_of, program_at};
+use crate::engine::journal::Journal;
 use crate::engine::step::Step;
 pub(crate) use gate::state_word;
 use std::sync::Arc;
@@ -64,6 +65,12 @@ pub const ATTENTION: [&str; 3] = ["NeedsReply", "CloneUpButSilent", "CloneNeedsA
 pub fn attention(message: &str) -> Option<&'static str> {
     let mut words = message.split(':').map(str::trim);
     words.find_map(|word| ATTENTION.into_iter().find(|a| *a == word))
+}
+
+/// Whether a job of the run may still be there on the clone, a program's or a hook's: it was submitted, and nothing proves
+/// its end.
+pub fn job_may_run(journal: &Journal) -> bool {
+    run_function::may_run(journal) || hook::may_run_on_clone(journal)
 }
 
 /// The step of this name.

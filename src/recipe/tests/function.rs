@@ -82,7 +82,7 @@ async fn a_message_of_a_queue_is_asked_under_a_key_of_job_message_and_time() {
         panic!("a message waits");
     };
     assert_eq!(question.key, "C1_16-00000220-060010");
-    assert_eq!(question.system, "clone P10-PARIS/CLONE1");
+    assert_eq!(question.system, "clone CLONE1 on P10-PARIS");
     assert_eq!(
         crate::recipe::steps::attention(&message),
         Some("NeedsReply")

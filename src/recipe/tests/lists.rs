@@ -18,7 +18,12 @@ fn the_list_of_every_recipe() {
         RunMode::StartHeld,
         RunMode::ReleaseHeld,
     ] {
-        for function in [Function::Hold, Function::User] {
+        for function in [
+            Function::Hold,
+            Function::Brms,
+            Function::Save21,
+            Function::User,
+        ] {
             for family in [ArrayFamily::Overwrite, ArrayFamily::Snapshot] {
                 for mapping in [Mapping::Vscsi, Mapping::Npiv] {
                     let name = recipe_name(function, mode, family, mapping);
@@ -35,6 +40,14 @@ fn the_list_of_every_recipe() {
     HOLD preflight-overwrite-npiv-v1: verify-site
     HOLD preflight-snapshot-vscsi-v1: not built
     HOLD preflight-snapshot-npiv-v1: not built
+    BRMS preflight-overwrite-vscsi-v1: verify-site
+    BRMS preflight-overwrite-npiv-v1: verify-site
+    BRMS preflight-snapshot-vscsi-v1: not built
+    BRMS preflight-snapshot-npiv-v1: not built
+    SAVE21 preflight-overwrite-vscsi-v1: verify-site
+    SAVE21 preflight-overwrite-npiv-v1: verify-site
+    SAVE21 preflight-snapshot-vscsi-v1: not built
+    SAVE21 preflight-snapshot-npiv-v1: not built
     USER preflight-overwrite-vscsi-v1: verify-site
     USER preflight-overwrite-npiv-v1: verify-site
     USER preflight-snapshot-vscsi-v1: not built
@@ -43,6 +56,14 @@ fn the_list_of_every_recipe() {
     HOLD hold-overwrite-npiv-v1: verify-site write-parameters stop-clone unmap-volumes end-image prepare-copy suspend-source start-copy resume-source settle
     HOLD hold-snapshot-vscsi-v1: not built
     HOLD hold-snapshot-npiv-v1: not built
+    BRMS brms-overwrite-vscsi-v1: verify-site write-parameters stop-clone unmap-volumes freeze-backups end-image prepare-copy suspend-source start-copy resume-source map-volumes start-clone await-clone run-function collect-logs return-history settle
+    BRMS brms-overwrite-npiv-v1: verify-site write-parameters stop-clone unmap-volumes freeze-backups end-image prepare-copy suspend-source start-copy resume-source map-volumes start-clone await-clone run-function collect-logs return-history settle
+    BRMS brms-snapshot-vscsi-v1: not built
+    BRMS brms-snapshot-npiv-v1: not built
+    SAVE21 save21-overwrite-vscsi-v1: verify-site write-parameters stop-clone unmap-volumes end-image prepare-copy suspend-source start-copy resume-source map-volumes start-clone run-function await-clone collect-logs settle
+    SAVE21 save21-overwrite-npiv-v1: verify-site write-parameters stop-clone unmap-volumes end-image prepare-copy suspend-source start-copy resume-source map-volumes start-clone run-function await-clone collect-logs settle
+    SAVE21 save21-snapshot-vscsi-v1: not built
+    SAVE21 save21-snapshot-npiv-v1: not built
     USER user-overwrite-vscsi-v1: verify-site write-parameters stop-clone unmap-volumes end-image prepare-copy suspend-source start-copy resume-source map-volumes start-clone await-clone run-function collect-logs settle
     USER user-overwrite-npiv-v1: verify-site write-parameters stop-clone unmap-volumes end-image prepare-copy suspend-source start-copy resume-source map-volumes start-clone await-clone run-function collect-logs settle
     USER user-snapshot-vscsi-v1: not built
@@ -51,6 +72,14 @@ fn the_list_of_every_recipe() {
     HOLD end-overwrite-npiv-v1: verify-image stop-clone unmap-volumes end-image
     HOLD end-snapshot-vscsi-v1: not built
     HOLD end-snapshot-npiv-v1: not built
+    BRMS end-overwrite-vscsi-v1: verify-image stop-clone unmap-volumes end-image
+    BRMS end-overwrite-npiv-v1: verify-image stop-clone unmap-volumes end-image
+    BRMS end-snapshot-vscsi-v1: not built
+    BRMS end-snapshot-npiv-v1: not built
+    SAVE21 end-overwrite-vscsi-v1: verify-image stop-clone unmap-volumes end-image
+    SAVE21 end-overwrite-npiv-v1: verify-image stop-clone unmap-volumes end-image
+    SAVE21 end-snapshot-vscsi-v1: not built
+    SAVE21 end-snapshot-npiv-v1: not built
     USER end-overwrite-vscsi-v1: verify-image stop-clone unmap-volumes end-image
     USER end-overwrite-npiv-v1: verify-image stop-clone unmap-volumes end-image
     USER end-snapshot-vscsi-v1: not built
@@ -59,6 +88,14 @@ fn the_list_of_every_recipe() {
     HOLD start-held-overwrite-npiv-v1: verify-image pin-image unmap-volumes map-volumes start-clone
     HOLD start-held-snapshot-vscsi-v1: not built
     HOLD start-held-snapshot-npiv-v1: not built
+    BRMS start-held-overwrite-vscsi-v1: verify-image pin-image unmap-volumes map-volumes start-clone
+    BRMS start-held-overwrite-npiv-v1: verify-image pin-image unmap-volumes map-volumes start-clone
+    BRMS start-held-snapshot-vscsi-v1: not built
+    BRMS start-held-snapshot-npiv-v1: not built
+    SAVE21 start-held-overwrite-vscsi-v1: verify-image pin-image unmap-volumes map-volumes start-clone
+    SAVE21 start-held-overwrite-npiv-v1: verify-image pin-image unmap-volumes map-volumes start-clone
+    SAVE21 start-held-snapshot-vscsi-v1: not built
+    SAVE21 start-held-snapshot-npiv-v1: not built
     USER start-held-overwrite-vscsi-v1: verify-image pin-image unmap-volumes map-volumes start-clone
     USER start-held-overwrite-npiv-v1: verify-image pin-image unmap-volumes map-volumes start-clone
     USER start-held-snapshot-vscsi-v1: not built
@@ -67,6 +104,14 @@ fn the_list_of_every_recipe() {
     HOLD release-held-overwrite-npiv-v1: unpin-image
     HOLD release-held-snapshot-vscsi-v1: not built
     HOLD release-held-snapshot-npiv-v1: not built
+    BRMS release-held-overwrite-vscsi-v1: unpin-image
+    BRMS release-held-overwrite-npiv-v1: unpin-image
+    BRMS release-held-snapshot-vscsi-v1: not built
+    BRMS release-held-snapshot-npiv-v1: not built
+    SAVE21 release-held-overwrite-vscsi-v1: unpin-image
+    SAVE21 release-held-overwrite-npiv-v1: unpin-image
+    SAVE21 release-held-snapshot-vscsi-v1: not built
+    SAVE21 release-held-snapshot-npiv-v1: not built
     USER release-held-overwrite-vscsi-v1: unpin-image
     USER release-held-overwrite-npiv-v1: unpin-image
     USER release-held-snapshot-vscsi-v1: not built

@@ -1,7 +1,7 @@
 //! Print files as PASE `system` copies them to standard output: `WRKCFGSTS`, `DSPLOG`, job logs.
 
 use super::cl::Command;
-use super::disk::LogMessage;
+use super::disk::{EndedJob, LogMessage};
 use super::system::{own_clock, view};
 use crate::simulators::world::World;
 
@@ -12,14 +12,26 @@ pub(super) fn list(
     command: &Command,
 ) -> Result<Vec<String>, (String, String)> {
     let missing = |text: &str| ("CPF9999".to_owned(), text.to_owned());
-    let (_, disk) = view(world, partition).ok_or_else(|| missing("system is not active"))?;
+    let (system, disk) = view(world, partition).ok_or_else(|| missing("system is not active"))?;
     match command.name.as_str() {
         "WRKCFGSTS" => {
             let mut lines = vec![
                 "  5770SS1 V7R5M0 220415             Configuration Status".to_owned(),
                 "  Description     Status                -------------Job--------------".to_owned(),
             ];
-            if command.word("CFGD").as_deref() != Some("*ASP") || disk.asps.is_empty() {
+            let kind = command.word("CFGD");
+            if kind.as_deref() == Some("*TAP") {
+                let devices = world.tapes.devices(partition);
+                lines.extend(devices.iter().map(|name| {
+                    let on = system.varied_on.contains(name);
+                    format!(
+                        "  {name:<15} {}",
+                        if on { "VARIED ON" } else { "VARIED OFF" }
+                    )
+                }));
+                return Ok(lines);
+            }
+            if kind.as_deref() != Some("*ASP") || disk.asps.is_empty() {
                 return Err((
                     "CPF9801".to_owned(),
                     "No configuration description found.".to_owned(),
@@ -65,6 +77,25 @@ pub(super) fn job_log(world: &World, partition: &str, name: &str) -> Option<Vec<
         .map(|j| j.log.clone())
 }
 
+/// The lines of a spooled file of a job that has ended: its log, or what its programs printed.
+pub(super) fn spooled_file(
+    world: &World,
+    partition: &str,
+    job: &str,
+    file: &str,
+) -> Option<Vec<String>> {
+    let (_, disk) = view(world, partition)?;
+    if file != "QPJOBLOG" {
+        return disk
+            .spooled
+            .get(&(job.to_owned(), file.to_owned()))
+            .cloned();
+    }
+    let written = |j: &&EndedJob| j.name == job && !j.vanished && !j.pending;
+    let ended = disk.ended.iter().rfind(written)?;
+    Some(spooled(world, partition, job, &ended.log))
+}
+
 /// A job log as QPJOBLOG prints it.
 pub(super) fn spooled(
     world: &World,
@@ -90,7 +121,8 @@ pub(super) fn spooled(
     lines
 }
 
-fn print_message(m: &LogMessage) -> Vec<String> {
+/// A message as print files show it.
+pub(super) fn print_message(m: &LogMessage) -> Vec<String> {
     let kind = match m.kind.as_str() {
         "COMPLETION" => "Completion",
         "DIAGNOSTIC" => "Diagnostic",

@@ -4,7 +4,8 @@ mod job_tables;
 
 use job_tables::{active_jobs, jobs, log_rows, operator_queue};
 
-use super::disk::LogMessage;
+use super::brms;
+use super::disk::{DiskState, LogMessage};
 use super::jobs::JobPhase;
 use super::listings;
 use super::sql::{Answer, SqlError, SqlRow};
@@ -51,11 +52,13 @@ pub(super) fn formatted(text: &str, format: &str) -> Option<String> {
     Some(at.format(&pattern).to_string())
 }
 
-fn some(text: impl ToString) -> Option<String> {
+/// A value.
+pub(super) fn some(text: impl ToString) -> Option<String> {
     Some(text.to_string())
 }
 
-fn table(columns: &[&str], rows: Vec<Vec<Option<String>>>) -> Answer {
+/// A table of columns and rows.
+pub(super) fn table(columns: &[&str], rows: Vec<Vec<Option<String>>>) -> Answer {
     let names: Vec<String> = columns.iter().map(|c| (*c).to_owned()).collect();
     let rows = rows
         .into_iter()
@@ -231,8 +234,13 @@ pub(super) fn view(
                 some(&disk.host_name),
             ]],
         ),
+        "QSYS2.SYSCOLUMNS" => brms::sql::columns(disk.brms.as_ref()),
+        "QSYS2.SYSPARTITIONSTAT" => brms::sql::members(disk.brms.as_ref()),
         "SYSIBM.SYSDUMMY1" => table(&["IBMREQD"], vec![vec![some("Y")]]),
-        other => return Err(SqlError::no_object(other)),
+        other => {
+            let found = disk.brms.as_ref().and_then(|b| brms::sql::view(b, other));
+            return found.ok_or_else(|| SqlError::no_object(other));
+        }
     })
 }
 
@@ -281,16 +289,12 @@ pub(super) fn function(
         "SYSTOOLS.SPOOLED_FILE_DATA" => {
             let job = argument("JOB_NAME", "1").unwrap_or_default();
             let file = argument("SPOOLED_FILE_NAME", "2").unwrap_or_default();
-            let log = disk
-                .ended
-                .iter()
-                .rfind(|j| j.name == job && !j.vanished && !j.pending && file == "QPJOBLOG")
-                .ok_or_else(|| SqlError {
-                    state: "38501",
-                    code: -443,
-                    text: format!("Spooled file {file} of {job} not found."),
-                })?;
-            let lines = listings::spooled(world, partition, &job, &log.log);
+            let lines = listings::spooled_file(world, partition, &job, &file);
+            let lines = lines.ok_or_else(|| SqlError {
+                state: "38501",
+                code: -443,
+                text: format!("Spooled file {file} of {job} not found."),
+            })?;
             table(
                 &["ORDINAL_POSITION", "SPOOLED_DATA"],
                 lines
@@ -304,15 +308,8 @@ pub(super) fn function(
         "QSYS2.MESSAGE_QUEUE_INFO" => operator_queue(&disk.operator_queue),
         "QSYS2.OBJECT_STATISTICS" => {
             let library = argument("OBJECT_SCHEMA", "1").unwrap_or_default();
-            table(
-                &["OBJNAME", "OBJTYPE"],
-                disk.objects
-                    .iter()
-                    .filter_map(|o| o.strip_prefix(&format!("{library}/")))
-                    .filter_map(|o| o.split_once(' '))
-                    .map(|(n, t)| vec![some(n), some(t)])
-                    .collect(),
-            )
+            let types = argument("OBJTYPELIST", "2").unwrap_or_else(|| "*ALL".to_owned());
+            objects(disk, &library, &types)
         }
         "QSYS2.DATA_AREA_INFO" => {
             let wanted = format!(
@@ -331,6 +328,30 @@ pub(super) fn function(
         }
         other => return Err(SqlError::no_object(other)),
     })
+}
+
+/// OBJECT_STATISTICS of one library.
+fn objects(disk: &DiskState, library: &str, types: &str) -> Answer {
+    let wanted: Vec<&str> = types
+        .split([' ', ','])
+        .map(|t| t.trim_start_matches('*'))
+        .collect();
+    let rows = disk
+        .objects
+        .iter()
+        .filter_map(|o| o.strip_prefix(&format!("{library}/")))
+        .filter_map(|o| o.split_once(' '))
+        .filter(|(_, kind)| {
+            wanted.contains(&"ALL") || wanted.contains(&kind.trim_start_matches('*'))
+        });
+    table(
+        &["OBJNAME", "OBJTYPE", "OBJLIB", "CHANGE_TIMESTAMP"],
+        rows.map(|(name, kind)| {
+            let changed = brms::sql::object_changed(disk, library, name, kind);
+            vec![some(name), some(kind), some(library), changed.map(stamp)]
+        })
+        .collect(),
+    )
 }
 
 fn system_status(world: &World, partition: &str, user: &str) -> Answer {

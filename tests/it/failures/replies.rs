@@ -54,7 +54,7 @@ async fn row_10_a_persons_reply_is_sent_to_the_waiting_message_and_the_job_goes_
     let run = stage.run(USER).await;
     let first = asked(&stage, &run, "").await;
     says_all(&first.message, &["CPA4278", "Load next tape"]);
-    assert_eq!(first.system, "clone CLONE1");
+    assert!(first.system.starts_with("clone CLONE1"), "{first:?}");
     let shown = stage.runs().get(&run).await.unwrap().status.unwrap();
     let attention = shown
         .conditions
@@ -165,12 +165,12 @@ async fn a_hook_of_production_is_answered_there_also_when_it_is_only_owed() {
     stage.ready(USER).await;
     let run = stage.run(USER).await;
     let first = asked(&stage, &run, "").await;
-    assert_eq!(first.system, "source PROD");
+    assert!(first.system.starts_with("source PROD"), "{first:?}");
     // C ends the program badly: the run fails before the freeze, and owes its AfterResume hook.
     let bad = reply(&first.key, "C");
     stage.set(&run, json!({"replies": [bad]})).await;
     let second = asked(&stage, &run, &first.key).await;
-    assert_eq!(second.system, "source PROD");
+    assert!(second.system.starts_with("source PROD"), "{second:?}");
     let good = reply(&second.key, "G");
     stage.set(&run, json!({"replies": [bad, good]})).await;
     let end = stage.ended(&run).await;

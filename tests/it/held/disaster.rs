@@ -58,7 +58,7 @@ async fn a_lost_production_stands_up_from_its_held_image_and_no_night_takes_it_a
         power_off_production(w);
         w.console.partitions.remove("PROD").unwrap()
     });
-    let unsaid = about(&stage, "StartHeld", &image).await;
+    let unsaid = about(&stage, HOLD, "StartHeld", &image).await;
     let unsaid = stage.ended(&unsaid).await;
     unsaid.is(Phase::Failed, "SourceNotSeen", &["--source-is-down"]);
     let said = json!({"mode": "StartHeld", "run": image, "sourceIsDown": true});
@@ -96,7 +96,7 @@ async fn a_lost_production_stands_up_from_its_held_image_and_no_night_takes_it_a
             "{slot:#?}"
         );
     }
-    let end = about(&stage, "End", &image).await;
+    let end = about(&stage, HOLD, "End", &image).await;
     let release = format!("release-held {image}");
     let refused = stage.ended(&end).await;
     refused.is(Phase::Failed, "HeldImageInUse", &[&release]);
@@ -109,7 +109,7 @@ async fn a_lost_production_stands_up_from_its_held_image_and_no_night_takes_it_a
     });
     stage.ready(HOLD).await;
     let before = slots(&stage).await.len();
-    let released = about(&stage, "ReleaseHeld", &image).await;
+    let released = about(&stage, HOLD, "ReleaseHeld", &image).await;
     stage.ended(&released).await.succeeded();
     stage.world(|w| w.pinned.clear());
     let next = wait::found_within(days, "the next time of the schedule", async || {

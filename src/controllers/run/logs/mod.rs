@@ -10,6 +10,7 @@ pub use retain::forget_old_logs;
 
 use crate::api::run::LogRef;
 use crate::api::{CloneRun, ENVIRONMENT_LABEL, NUMBER_LABEL};
+use crate::controllers::answer::store_error;
 use crate::controllers::run::store::{call, writes_as_us};
 use crate::engine::journal::Journal;
 use crate::engine::ports::StoreError;
@@ -43,7 +44,7 @@ const ROOM_TRIES: u32 = 6;
 const ROOM_PAUSE: Duration = Duration::from_millis(500);
 
 /// Every kind, in the order in which they are shown.
-pub const KINDS: [LogKind; 35] = [
+pub const KINDS: [LogKind; 36] = [
     LogKind::Steps,
     LogKind::JobLog,
     LogKind::JobLogOf(2),
@@ -78,6 +79,7 @@ pub const KINDS: [LogKind; 35] = [
     LogKind::HookLog(15),
     LogKind::HookLog(16),
     LogKind::History,
+    LogKind::Brms,
     LogKind::Devices,
 ];
 
@@ -130,8 +132,9 @@ impl RunLogs {
             LogKind::JobLog | LogKind::JobLogOf(_) | LogKind::HookLog(_) => {
                 self.max_bytes / 2 / self.programs
             }
-            LogKind::History => self.max_bytes / 4,
-            LogKind::Steps | LogKind::Devices => self.max_bytes / 8,
+            LogKind::Steps | LogKind::History | LogKind::Brms | LogKind::Devices => {
+                self.max_bytes / 8
+            }
         }
     }
 
@@ -250,7 +253,7 @@ impl RunLogs {
                 Ok(Err(kube::Error::Api(status))) if is_refusal(status.code) => {
                     return Ok(Some(status.message.clone()));
                 }
-                Ok(Err(error)) => return Err(StoreError::Lost(error.to_string())),
+                Ok(Err(error)) => return Err(store_error(error)),
                 Err(_) => return Err(StoreError::Lost("the API server did not answer".into())),
             }
         }
