@@ -191,6 +191,18 @@ async fn main() {
             "who": "killed", "n": n, "firstAfterRestart": again.first_after_restart,
             "missed": again.seen.missed(n), "twice": again.seen.twice(),
         }));
+        let seen = bench.leader_killed_before_the_slot().await;
+        println!(
+            "  leader of two killed one second before the slot: first run {:.1} s late, last {:.1} s, missed {}, twice {}",
+            seen.first(),
+            seen.percentile(1.0),
+            seen.missed(n),
+            seen.twice()
+        );
+        report.push(json!({
+            "who": "leader-killed", "n": n, "first": seen.first(), "last": seen.percentile(1.0),
+            "missed": seen.missed(n), "twice": seen.twice(),
+        }));
         bench.end().await;
         let fire = peer::fire(&stack, n).await;
         line(&fire);

@@ -7,6 +7,8 @@ use super::{Fire, NAMESPACES, each, namespace_of, sleep_until, slot_after};
 use chrono::{DateTime, TimeDelta, Timelike, Utc};
 use ibmi_clone_operator::api::{CloneEnvironment, CloneRun, ENVIRONMENT_LABEL, OUTCOME_LABEL};
 use ibmi_clone_operator::commands::kube_stack::KubeStack;
+use ibmi_clone_operator::controllers::leader::LEASE;
+use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
@@ -31,7 +33,7 @@ pub struct Restarted {
 }
 
 fn environment(i: usize, slot: DateTime<Utc>) -> Value {
-    let host = json!({"address": "192.0.2.1", "credentials": {"name": "none"}});
+    let host = |address: &str| json!({"address": address, "credentials": {"name": "none"}});
     json!({
         "apiVersion": "ibmiclone.dev/v1alpha1", "kind": "CloneEnvironment",
         "metadata": {"name": format!("e{i}")},
@@ -40,12 +42,12 @@ fn environment(i: usize, slot: DateTime<Utc>) -> Value {
             "schedule": {"cron": [line(slot)], "timeZone": "UTC"},
             "source": {
                 "partition": {"managedSystem": "BENCH", "name": format!("PROD{i}")},
-                "host": host, "identities": [{"serialNumber": format!("78B{i:04}"), "partitionId": 3}],
+                "host": host("192.0.2.1"), "identities": [{"serialNumber": format!("78B{i:04}"), "partitionId": 3}],
             },
             "clone": {
-                "partition": {"managedSystem": "BENCH", "name": format!("CLONE{i}")}, "host": host, "network": "Isolated",
+                "partition": {"managedSystem": "BENCH", "name": format!("CLONE{i}")}, "host": host("192.0.2.2"), "network": "Isolated",
                 "personality": {
-                    "systemName": "CLONE",
+                    "systemName": "CLONE", "hostName": "clone",
                     "interfaces": [{"address": "192.0.2.2", "netmask": "255.255.255.0", "lineDescription": "ETHLINE", "resource": "CMN03"}],
                 },
             },
@@ -71,7 +73,7 @@ impl Bench {
         Self {
             client,
             n,
-            operator: Mutex::new(spawn(&kubeconfig)),
+            operator: Mutex::new(spawn(&kubeconfig, &[])),
             kubeconfig,
             before: Mutex::default(),
         }
@@ -117,8 +119,8 @@ impl Bench {
         }
     }
 
-    /// The next slot, with the operator killed a second before and started again at once.
-    pub async fn killed_before_the_slot(&self) -> Restarted {
+    /// Gives every environment a new slot.
+    async fn next_slot(&self) -> DateTime<Utc> {
         let slot = slot_after(20 + self.n as i64 / 20);
         each(self.n, |i| {
             let api: Api<CloneEnvironment> = Api::namespaced(self.client.clone(), &namespace_of(i));
@@ -132,13 +134,18 @@ impl Bench {
             }
         })
         .await;
+        slot
+    }
+
+    /// The next slot, with the operator killed a second before and started again at once.
+    pub async fn killed_before_the_slot(&self) -> Restarted {
+        let slot = self.next_slot().await;
         let watcher = Watcher::start::<CloneRun>(self.client.clone()).await;
         sleep_until(slot - TimeDelta::seconds(1)).await;
         let started = {
             let mut operator = self.operator.lock().unwrap();
-            let _ = operator.kill();
-            let _ = operator.wait();
-            *operator = spawn(&self.kubeconfig);
+            kill(&mut operator);
+            *operator = spawn(&self.kubeconfig, &[]);
             Utc::now()
         };
         watcher.settled(self.n, Duration::from_secs(120)).await;
@@ -150,11 +157,31 @@ impl Bench {
         }
     }
 
+    /// The next slot, with two operators of which the leader is killed a second before. Its Lease is as long as the chart's.
+    pub async fn leader_killed_before_the_slot(&self) -> Seen {
+        let elected = ["--leader-elect"];
+        {
+            let mut operator = self.operator.lock().unwrap();
+            kill(&mut operator);
+            *operator = spawn(&self.kubeconfig, &elected);
+        }
+        let leases: Api<Lease> = Api::namespaced(self.client.clone(), "default");
+        while leases.get_opt(LEASE).await.unwrap().is_none() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        let standby = spawn(&self.kubeconfig, &elected);
+        let slot = self.next_slot().await;
+        let watcher = Watcher::start::<CloneRun>(self.client.clone()).await;
+        sleep_until(slot - TimeDelta::seconds(1)).await;
+        let mut leader = std::mem::replace(&mut *self.operator.lock().unwrap(), standby);
+        kill(&mut leader);
+        watcher.settled(self.n, Duration::from_secs(120)).await;
+        watcher.seen(slot)
+    }
+
     /// Ends the operator and removes everything.
     pub async fn end(self) {
-        let mut operator = self.operator.into_inner().unwrap();
-        let _ = operator.kill();
-        let _ = operator.wait();
+        kill(&mut self.operator.into_inner().unwrap());
         let finalizers = json!({"metadata": {"finalizers": null}});
         each(NAMESPACES, |i| {
             let environments: Api<CloneEnvironment> =
@@ -183,9 +210,15 @@ impl Bench {
     }
 }
 
-fn spawn(kubeconfig: &PathBuf) -> Child {
+fn kill(operator: &mut Child) {
+    let _ = operator.kill();
+    let _ = operator.wait();
+}
+
+fn spawn(kubeconfig: &PathBuf, more: &[&str]) -> Child {
     Command::new(env!("CARGO_BIN_EXE_ibmi-clone"))
         .args(["operator", "--lease-namespace", "default", "--log", "error"])
+        .args(more)
         .env("KUBECONFIG", kubeconfig)
         .stdin(Stdio::null())
         .stdout(Stdio::null())

@@ -263,7 +263,8 @@ pub struct CloneRunStatus {
     /// The environment as it was when the run opened; a digest once the run is final.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolved: Option<Resolved>,
-    /// The steps.
+    /// The steps. In the row of an ended run with more than 24, those of further hooks and programs (`run-function-2` …)
+    /// that ended well are left out: the log `steps` has them all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<Entry>,
     /// The obligations.
@@ -338,6 +339,10 @@ pub struct RunImage {
     /// The copy was started and confirmed, on the operator's clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub taken_at: Option<Timestamp>,
+    /// The operator ends it so many seconds after `status.finishedAt` (`after.endAfterSeconds` of the frozen environment);
+    /// absent = it does not. Written with the final phase.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_after_seconds: Option<i64>,
 }
 
 /// One log of a run.
@@ -362,6 +367,9 @@ pub struct Queue {
     pub position: i32,
     /// `namespace/run` that holds the device, and the device.
     pub blocked_by: String,
+    /// It has waited without a break since then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
 }
 
 /// What the run is made from.

@@ -1,5 +1,6 @@
 //! One file or folder per command of the binary, and what commands share.
 
+mod archived;
 mod cancel;
 mod cluster;
 mod crd;
@@ -41,7 +42,7 @@ use std::process::ExitCode;
 
 /// Clones IBM i production partitions with the storage array's FlashCopy, driven from Kubernetes.
 #[derive(Debug, Parser)]
-#[command(name = "ibmi-clone", version, after_help = EXIT_CODES)]
+#[command(name = "ibmi-clone", version, after_help = EXIT_CODES, max_term_width = 80)]
 struct Cli {
     #[command(flatten)]
     kube: KubeFlags,
@@ -88,7 +89,7 @@ enum Command {
     Logs(logs::Arguments),
     /// Check an environment without changing anything (a Preflight run), and wait for the findings.
     Verify(verify::Arguments),
-    /// Install or verify the guest kit on production.
+    /// Install, verify, show or uninstall the guest kit on production.
     Guest(guest::Arguments),
     /// Say what to type on production if all else fails. Reads only.
     SourceStatus(source_status::Arguments),

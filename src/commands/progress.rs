@@ -201,6 +201,7 @@ mod tests {
         let status = CloneRunStatus {
             phase: Phase::Queued,
             queue: Some(Queue {
+                since: None,
                 position: 2,
                 blocked_by: "ibmi/nightly-1 (clone partition)".into(),
             }),

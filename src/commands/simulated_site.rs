@@ -3,7 +3,7 @@
 use super::CommandError;
 use crate::simulators::Shared;
 use crate::simulators::clock::SimulatedClock;
-use crate::simulators::hmc::rest as hmc_rest;
+use crate::simulators::hmc::{OtherPort, rest as hmc_rest};
 use crate::simulators::ibmi::ssh::{self, SshServers};
 use crate::simulators::ledger::{RequestLine, Violation};
 use crate::simulators::storage::spectrum_virtualize::rest as array_rest;
@@ -24,6 +24,9 @@ use std::time::Duration;
 pub struct Endpoints {
     /// REST APIs of the consoles, `https://127.0.0.1:port`.
     pub hmc: Vec<String>,
+    /// Other ports of the consoles, as the world file lists them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hmc_other_ports: Vec<String>,
     /// REST API of the array.
     pub array: String,
     /// SSH, by address of the world's network: which system answers depends on who holds the address.
@@ -77,6 +80,8 @@ pub struct SimulatedSite {
 /// The running servers.
 struct Servers {
     handles: Vec<Handle<SocketAddr>>,
+    /// Nobody accepts here: a client connects and waits.
+    _silent: Vec<TcpListener>,
     _ssh: SshServers,
 }
 
@@ -160,6 +165,20 @@ impl SimulatedSite {
             let served = hmc_rest::serve(world.clone(), number, tls, listener);
             handles.push(served.map_err(|e| CommandError::io("serve the simulated HMC", e))?);
         }
+        let (mut hmc_other_ports, mut silent) = (Vec::new(), Vec::new());
+        for port in &file.console.other_ports {
+            let listener = bind(&port.listen)?;
+            hmc_other_ports.push(url(&listener)?);
+            match port.serves {
+                OtherPort::Hangs => silent.push(listener),
+                OtherPort::Gui => {
+                    let tls = certificate(&authority, &file.console.certificate_names)?;
+                    let served = hmc_rest::serve_web_page(tls, listener);
+                    handles
+                        .push(served.map_err(|e| CommandError::io("serve the simulated HMC", e))?);
+                }
+            }
+        }
         let listener = bind(&file.array.listen)?;
         let array = url(&listener)?;
         let tls = certificate(&authority, &file.array.certificate_names)?;
@@ -170,6 +189,7 @@ impl SimulatedSite {
             .map_err(|e| CommandError::io("serve the simulated network", e))?;
         let endpoints = Endpoints {
             hmc,
+            hmc_other_ports,
             array,
             ssh: ssh_servers.endpoints.clone(),
         };
@@ -185,6 +205,7 @@ impl SimulatedSite {
                 .collect(),
             _servers: Servers {
                 handles,
+                _silent: silent,
                 _ssh: ssh_servers,
             },
         })

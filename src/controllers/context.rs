@@ -1,5 +1,6 @@
 //! What every reconcile works with.
 
+use super::endings::Endings;
 use super::environment::known::Known;
 use super::history::Histories;
 use super::leader::Term;
@@ -52,6 +53,8 @@ pub struct Context {
     pub schedules: Schedules,
     /// A small row of every finished run.
     pub histories: Histories,
+    /// Runs whose images the operator ends by itself.
+    pub endings: Endings,
     /// Held while slots are due: what can wait asks it first.
     pub gate: Gate,
     /// What open runs are doing, for `logs -f`.
@@ -96,6 +99,7 @@ impl Context {
             due: Mutex::default(),
             schedules: Schedules::default(),
             histories: Histories::default(),
+            endings: Endings::default(),
             gate: Gate::default(),
             live: LiveTails::default(),
             log_budget: LogBudget::default(),
@@ -148,6 +152,7 @@ impl Caches for Context {
         Some(Objects {
             environments: self.known.all()?,
             runs: self.open_runs.all()?,
+            ..Objects::default()
         })
     }
 }

@@ -3,8 +3,10 @@
 //! Devices are reached only through [`SiteFactory`], so that tests use fakes and the binary the drivers; the journal's
 //! store and the lock Leases are here because only this room knows Kubernetes (`architecture.md` § 8).
 
+mod answer;
 pub mod conditions;
 pub mod context;
+pub mod endings;
 pub mod environment;
 pub mod events;
 pub mod history;
@@ -23,6 +25,7 @@ pub use schedule::ScheduleClock;
 use crate::api::{CloneEnvironment, CloneRun, FINALIZER};
 use crate::engine::ports::StoreError;
 use context::Context;
+use events::{Transition, publish};
 use futures::{Stream, StreamExt};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::ListParams;
@@ -148,6 +151,7 @@ fn loops(context: &Arc<Context>, ending: &CancellationToken) -> Vec<JoinHandle<(
     let mut loops = vec![
         tokio::spawn(schedule::run(context.clone(), ending.clone())),
         tokio::spawn(history::run(context.clone(), ending.clone())),
+        tokio::spawn(endings::run(context.clone(), ending.clone())),
         tokio::spawn(lock_leases(context.clone(), ending.clone())),
     ];
     for scope in scopes {
@@ -161,9 +165,15 @@ fn loops(context: &Arc<Context>, ending: &CancellationToken) -> Vec<JoinHandle<(
     loops
 }
 
-/// Readiness is the environments': before all are listed, a source that is not known yet would look like none.
+/// Before all environments are listed, a source that is not known yet would look like none; before all runs are, open ones
+/// and the rows of ended ones, nothing is decided.
 async fn say_when_ready(context: Arc<Context>) {
-    while context.known.all().is_none() || context.open_runs.all().is_none() {
+    let listed = |context: &Context| {
+        context.known.all().is_some()
+            && context.open_runs.all().is_some()
+            && context.schedules.is_complete()
+    };
+    while !listed(&context) {
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
     let ready = &context.config.ready;
@@ -292,7 +302,11 @@ where
         Instant::now(),
         context.config.metrics.clone(),
     );
-    let outcome = reconcile(object, context).await;
+    let outcome = reconcile(object.clone(), context.clone()).await;
+    if let Err(StoreError::Forbidden(what)) = &outcome {
+        let told = Transition::new(true, "PermissionMissing", "Reconcile", what.clone());
+        publish(&context.recorder, object.as_ref(), &[told]).await;
+    }
     metrics
         .counted
         .reconciled(&kind, since.elapsed(), outcome.is_err());
@@ -304,7 +318,10 @@ fn saw(context: &Context, scope: &Option<String>, event: Watched<'_>) {
     match &event {
         Watched::Environment(event) => context.histories.saw_environment(event),
         Watched::OpenRun(_) => {}
-        Watched::AnyRun(event) => context.histories.saw_run(scope.as_deref(), event),
+        Watched::AnyRun(event) => {
+            context.histories.saw_run(scope.as_deref(), event);
+            context.endings.saw_run(event);
+        }
     }
     let clock = context.schedule_clock();
     context.schedules.saw(scope.as_deref(), event, clock);
@@ -355,7 +372,8 @@ async fn left_behind(context: Arc<Context>, scope: Option<String>, shutdown: Can
     }
 }
 
-/// The schedule learns which images are held. Nothing else is decided by this watch: runs ask the Leases themselves.
+/// The schedule learns which images are held, the history whose image is gone. Nothing else is decided by this watch: runs
+/// ask the Leases themselves.
 async fn lock_leases(context: Arc<Context>, shutdown: CancellationToken) {
     let namespace = Some(context.config.lease_namespace.as_str());
     let all: Api<PartialObjectMeta<Lease>> = api(&context.client, namespace);
@@ -364,7 +382,10 @@ async fn lock_leases(context: Arc<Context>, shutdown: CancellationToken) {
         .default_backoff()
         .for_each(|event| {
             match &event {
-                Ok(event) => context.schedules.saw_lock(event),
+                Ok(event) => {
+                    context.schedules.saw_lock(event);
+                    context.histories.saw_lock(event);
+                }
                 Err(error) => tracing::debug!(%error, "watch of lock Leases"),
             }
             std::future::ready(())

@@ -104,7 +104,7 @@ impl Engine<'_> {
                 Ok(Some(Flow::Wait(self.recipe.paced(QUEUE_POLL))))
             }
             Acquired::Refused { reason, message } => self
-                .decide_verdict(journal, Phase::Failed, reason, &message)
+                .decide_verdict(journal, self.recipe.refused_means, reason, &message)
                 .await
                 .map(Some),
         }

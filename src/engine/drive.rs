@@ -52,6 +52,8 @@ pub enum Pass {
     Stale,
     /// The store cannot be reached or the run is gone; obligations that do not need the store were met.
     Lost(String),
+    /// As [`Pass::Lost`], because the operator lacks a permission: what a person has to grant.
+    Forbidden(String),
 }
 
 /// What the inside of a pass hands up: go on, or end the pass.
@@ -74,6 +76,7 @@ impl From<StoreError> for Pass {
         match error {
             StoreError::Conflict => Pass::Stale,
             StoreError::Gone | StoreError::Lost(_) => Pass::Lost(error.to_string()),
+            StoreError::Forbidden(what) => Pass::Forbidden(what),
         }
     }
 }
@@ -335,7 +338,7 @@ impl Engine<'_> {
     }
 
     /// Records a done step. The image of an earlier run ends with step `end-image`: its row is closed first, so that a
-    /// crash in between closes it again instead of never. The pins of a held image are set before the step is done for the
+    /// crash in between closes it again instead of never; this run's own ends with `end-copy`. The pins of a held image are set before the step is done for the
     /// same reason: they are there before the first effect.
     async fn record(
         &self,
@@ -346,6 +349,7 @@ impl Engine<'_> {
     ) -> Result<Flow, StoreError> {
         match step.id() {
             "end-image" => self.locks.close_image().await?,
+            "end-copy" => self.locks.disown_image().await?,
             "pin-image" => self.locks.pin_image().await?,
             "unpin-image" => self.locks.unpin_image().await?,
             _ => {}

@@ -2,7 +2,7 @@
 
 use super::clock::usable_factor;
 use super::drive::Cancel;
-use super::journal::{Journal, ObligationKind};
+use super::journal::{Journal, ObligationKind, Phase};
 use super::step::{LockKind, Step, StepContext};
 use crate::site::DeviceError;
 use async_trait::async_trait;
@@ -22,6 +22,10 @@ pub enum StoreError {
     /// The store cannot be reached; whether the write happened is unknown.
     #[error("the journal cannot be written now: {0}")]
     Lost(String),
+    /// The API server has answered that the operator may not do this: nothing was written. Tried again all the same,
+    /// somebody may grant it.
+    #[error("a permission is missing: {0}")]
+    Forbidden(String),
 }
 
 /// What a person has asked of the run since it was created (`product.md` § 3).
@@ -89,6 +93,8 @@ pub trait Locks: Send + Sync {
     async fn own_image(&self) -> Result<Option<String>, StoreError>;
     /// Closes the row of the run whose image is being ended (step `end-image`).
     async fn close_image(&self) -> Result<(), StoreError>;
+    /// Takes this run's own image out of the target set's lock: step `end-copy` has ended it. Repeated without harm.
+    async fn disown_image(&self) -> Result<(), StoreError>;
     /// Pins clone partition and target set for the image the run is about: nobody takes them until it is released
     /// (step `pin-image`). Refused as `Lost` unless this run holds both.
     async fn pin_image(&self) -> Result<(), StoreError>;
@@ -178,6 +184,8 @@ pub struct Recipe {
     /// Which locks the run needs, told from the journal alone (what the steps before `locks_from` have found), so that a
     /// later pass and a take-over say the same.
     pub lock_set: fn(&Journal) -> &'static [LockKind],
+    /// How a run ends that has done nothing and meets an image that nobody may take.
+    pub refused_means: Phase,
     /// How many times faster than ours the devices' clock runs: the engine's own waits are divided by it, as polls, limits
     /// and cap are. 1 in production, the simulated clock's factor in tests and the demo.
     pub faster: f64,

@@ -137,6 +137,10 @@ impl Locks for MemoryLocks {
         *self.closed.lock().unwrap_or_else(PoisonError::into_inner) = true;
         Ok(())
     }
+    async fn disown_image(&self) -> Result<(), StoreError> {
+        *self.owned.lock().unwrap_or_else(PoisonError::into_inner) = false;
+        Ok(())
+    }
     async fn pin_image(&self) -> Result<(), StoreError> {
         *self.pinned.lock().unwrap_or_else(PoisonError::into_inner) = true;
         Ok(())

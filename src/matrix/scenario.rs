@@ -232,7 +232,7 @@ impl RunUnderTest {
                 Some(Pass::Again(wait, _)) => {
                     self.clock.clock.advance(wait.max(Duration::from_millis(1)))
                 }
-                Some(Pass::Stale | Pass::Lost(_)) => {
+                Some(Pass::Stale | Pass::Lost(_) | Pass::Forbidden(_)) => {
                     self.clock.clock.advance(Duration::from_secs(1))
                 }
                 None => {
@@ -258,7 +258,7 @@ impl RunUnderTest {
                 Some(Pass::Again(wait, _)) => {
                     self.clock.clock.advance(wait.max(Duration::from_millis(1)))
                 }
-                Some(Pass::Stale | Pass::Lost(_)) => {
+                Some(Pass::Stale | Pass::Lost(_) | Pass::Forbidden(_)) => {
                     self.clock.clock.advance(Duration::from_secs(1))
                 }
                 Some(Pass::Final(journal)) => {

@@ -3,7 +3,9 @@
 use super::scenario::{RunUnderTest, SOURCE, Setting};
 use crate::api::devices::Npiv;
 use crate::engine::journal::Phase;
+use crate::recipe::records::LOCK_PATH;
 use crate::recipe::{Plan, fakes};
+use crate::simulators::ibmi;
 use crate::simulators::ibmi::file::{ProgramFile, ProgramResult, SystemFile};
 use crate::simulators::world::World;
 use crate::simulators::world::file::WorldFile;
@@ -186,7 +188,9 @@ impl Stage {
         let end = run.to_end();
         assert_eq!(end.phase, Phase::Succeeded, "{:#?}", end.verdict);
         run.leave_off();
-        let world = run.shared.now().clone();
+        let mut world = run.shared.now().clone();
+        // As before the first run of an operator: taking the lock is among the effects of every run.
+        ibmi::forget_file(&mut world, "PROD", LOCK_PATH);
         let at = world.now;
         Self { world, at }
     }

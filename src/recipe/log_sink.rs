@@ -2,6 +2,7 @@
 //! (`product.md` § 9).
 
 use crate::engine::ports::StoreError;
+use crate::site::JobName;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
@@ -119,6 +120,11 @@ pub trait LogSink: Send + Sync {
     async fn text(&self, kind: LogKind, limit: usize) -> Result<Option<String>, StoreError> {
         let (_, _) = (kind, limit);
         Ok(None)
+    }
+    /// News of a job that runs: messages with their places in its log, oldest first. Those that were told before are not
+    /// told again. Stores nothing.
+    fn live(&self, job: &JobName, lines: Vec<(u64, LogLine)>) {
+        let (_, _) = (job, lines);
     }
     /// Stores a log whose lines are all there.
     async fn put(&self, kind: LogKind, lines: Vec<LogLine>) -> Result<LogSummary, StoreError> {

@@ -52,21 +52,21 @@ impl Pace {
         self.seconds(5)
     }
 
-    /// Looking at a power job and its partition: 1 s growing to 15 s, never more than an eighth of what has passed since
-    /// the intent, so that a switch is seen soon after it happened.
+    /// Looking at a power job and its partition: 1 s growing to 15 s, never more than a sixteenth of what has passed
+    /// since the intent, so that a switch is seen soon after it happened.
     pub fn power(self, elapsed: Duration) -> Duration {
-        (elapsed / 8).clamp(self.seconds(1), self.seconds(15))
+        (elapsed / 16).clamp(self.seconds(1), self.seconds(15))
     }
 
-    /// Looking at an IPL: 5 s growing to 15 s, at most a hundredth of what has passed.
+    /// Looking at an IPL: 3 s growing to 15 s, at most a two-hundredth of what has passed.
     pub fn ipl(self, elapsed: Duration) -> Duration {
-        (elapsed / 100).clamp(self.seconds(5), self.seconds(15))
+        (elapsed / 200).clamp(self.seconds(3), self.seconds(15))
     }
 
-    /// Looking at a submitted job: 2 s growing to 30 s, at most a hundredth of what has passed: half a poll, which is what
-    /// it adds to a run on average, stays below one in two hundred.
+    /// Looking at a submitted job: 2 s growing to 30 s, at most a two-hundredth of what has passed: half a poll, which
+    /// is what it adds to a run on average, stays below one in four hundred.
     pub fn job(self, elapsed: Duration) -> Duration {
-        (elapsed / 100).clamp(self.seconds(2), self.seconds(30))
+        (elapsed / 200).clamp(self.seconds(2), self.seconds(30))
     }
 
     /// How long the proof of a live connection counts in looks that repeat.
@@ -102,9 +102,9 @@ mod tests {
         let waits = |poll: fn(Pace, Duration) -> Duration| {
             [0, 40, 600, 36_000].map(|s| poll(pace, at(s)).as_secs())
         };
-        assert_eq!(waits(Pace::power), [1, 5, 15, 15]);
-        assert_eq!(waits(Pace::ipl), [5, 5, 6, 15]);
-        assert_eq!(waits(Pace::job), [2, 2, 6, 30]);
+        assert_eq!(waits(Pace::power), [1, 2, 15, 15]);
+        assert_eq!(waits(Pace::ipl), [3, 3, 3, 15]);
+        assert_eq!(waits(Pace::job), [2, 2, 3, 30]);
     }
 
     #[test]

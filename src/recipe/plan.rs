@@ -9,7 +9,7 @@ use crate::api::devices::CopyKind;
 use crate::api::options::{Freeze, FreezeMode, Function, Logs, OnTimeout, Proof, UserProgram};
 use crate::api::run::{ImageOfRun, RunMode};
 use crate::api::saves::{Brms, Save21};
-use crate::api::surroundings::{After, Hook};
+use crate::api::surroundings::{After, AfterClone, Hook};
 use crate::engine::ports::WindowPlan;
 use crate::site::{ArrayFamily, Identity, OnBoundaryTimeout, PartitionUuid, Uid};
 use std::collections::BTreeSet;
@@ -367,6 +367,15 @@ impl Plan {
             RunMode::StartHeld | RunMode::ReleaseHeld | RunMode::End => false,
         };
         self.starts_clone() || maps
+    }
+
+    /// Whether the end of an image leaves the clone at work: on a full copy it keeps its disks, and only the relation to
+    /// production ends, once everything is copied (`product.md` § 7.10). The clone of a HOLD is not at work.
+    pub fn ends_relation_only(&self) -> bool {
+        self.mode == RunMode::End
+            && self.function != Function::Hold
+            && self.copy_kind == CopyKind::Full
+            && self.after.clone == AfterClone::KeepRunning
     }
 
     /// How the window is run. Seconds are the devices' own; `cap` and `margin` are the same on our clock.

@@ -77,6 +77,13 @@ pub fn program_at(name: &str) -> Option<usize> {
     PROGRAMS.iter().position(|n| *n == name)
 }
 
+/// Point of the hook that a step of this name calls.
+pub(super) fn point_of(name: &str) -> Option<HookPoint> {
+    POINTS
+        .into_iter()
+        .find(|point| names(*point).contains(&name))
+}
+
 /// Names of the steps that call the plan's programs, in order.
 pub(super) fn program_steps(plan: &Plan) -> &'static [&'static str] {
     PROGRAMS.get(..plan.programs.len()).unwrap_or(&PROGRAMS)

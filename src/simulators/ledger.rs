@@ -54,6 +54,10 @@ pub enum ViolationKind {
     PinnedImageOverwritten,
     /// A source was resumed by the watchdog or by itself while a copy had not been taken yet, and the copy was taken.
     CopyAfterResume,
+    /// A tape was written under the name of production's BRMS, which does not know it and works again (checked at the end).
+    TapeUnknownToProduction,
+    /// BRMS overwrote a tape with files that had not expired, because it did not know of them.
+    BackupTapeOverwritten,
 }
 
 /// One request, as the log keeps it (no secrets).

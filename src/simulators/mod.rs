@@ -9,6 +9,7 @@ pub mod hmc;
 pub mod ibmi;
 pub mod ledger;
 pub mod storage;
+pub mod tape;
 pub mod tls;
 pub mod vios;
 mod wire;

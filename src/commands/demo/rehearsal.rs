@@ -138,7 +138,9 @@ async fn run(
         match engine.pass(Cancel::No).await {
             Pass::Again(wait, _) => clock.sleep(wait).await,
             Pass::Final(journal) => return *journal,
-            Pass::Stale | Pass::Lost(_) => panic!("nobody else writes: {:?}", store.get()),
+            Pass::Stale | Pass::Lost(_) | Pass::Forbidden(_) => {
+                panic!("nobody else writes: {:?}", store.get())
+            }
         }
     }
     panic!("the run does not end: {:#?}", store.get());

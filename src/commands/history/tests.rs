@@ -201,6 +201,7 @@ fn a_run_that_has_not_opened_stands_on_top_and_a_queued_one_shows_its_place() {
     let queued = CloneRunStatus {
         phase: Phase::Queued,
         queue: Some(Queue {
+            since: None,
             position: 2,
             blocked_by: "ibmi/x (source)".into(),
         }),

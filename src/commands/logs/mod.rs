@@ -1,9 +1,9 @@
 //! `logs`: what a run left behind, from its ConfigMaps, and what it is doing now (`product.md` § 9).
 
-mod archived;
 mod download;
 mod follow;
 
+use super::archived::run_or_hint;
 use super::cluster::Cluster;
 use super::{CommandError, Exit, KubeFlags, text};
 use crate::api::CloneRun;
@@ -64,12 +64,7 @@ fn parse_kind(text: &str) -> Result<LogKind, String> {
 /// Reads and prints.
 pub async fn execute(kube: &KubeFlags, arguments: &Arguments) -> Result<Exit, CommandError> {
     let cluster = kube.connect().await?;
-    let run = match cluster.run(&arguments.run).await {
-        Err(CommandError::NotFound(text)) => {
-            return Err(archived::hint(&cluster, &arguments.run, text).await);
-        }
-        found => found?,
-    };
+    let run = run_or_hint(&cluster, &arguments.run).await?;
     if let Some(directory) = &arguments.download {
         return download::execute(&cluster, &run, arguments.kind, directory).await;
     }

@@ -59,6 +59,7 @@ pub fn execute(arguments: &Arguments) -> Result<Exit, CommandError> {
     }
     let open = schema::unchecked(&kinds.map(|kind| kind.schema));
     match wrong {
+        0 if checked == 1 => println!("1 object, nothing found"),
         0 => println!("{checked} objects, nothing found"),
         1 => println!("1 thing must be mended"),
         n => println!("{n} things must be mended"),

@@ -4,6 +4,7 @@
 use crate::api::environment::{CloneObserved, ImageObserved, LastRun};
 use crate::api::run::RunMode;
 use crate::api::{CloneEnvironment, CloneEnvironmentStatus, CloneRun, CloneRunStatus};
+use crate::controllers::answer::store_error;
 use crate::controllers::conditions::{self, Truth};
 use crate::controllers::run::store::{call, writes_as_us};
 use crate::controllers::text::cut;
@@ -43,7 +44,7 @@ pub async fn update(
             Ok(Ok(written)) => return Ok(Some(written)),
             Ok(Err(kube::Error::Api(status))) if status.is_conflict() => {}
             Ok(Err(kube::Error::Api(status))) if status.is_not_found() => return Ok(None),
-            Ok(Err(error)) => return Err(StoreError::Lost(error.to_string())),
+            Ok(Err(error)) => return Err(store_error(error)),
             Err(_) => return Err(StoreError::Lost("the API server did not answer".into())),
         }
     }

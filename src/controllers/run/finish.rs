@@ -3,11 +3,13 @@
 use super::logs::{budget, forget_old_logs};
 use super::opening::patch_metadata;
 use super::status::phase_word;
-use crate::api::{CloneRun, FINALIZER, OUTCOME_LABEL};
+use crate::api::{CloneRun, ENDS_ANNOTATION, FINALIZER, OUTCOME_LABEL};
 use crate::controllers::context::Context;
+use crate::controllers::endings::due_at;
 use crate::controllers::environment::status;
 use crate::controllers::run::store::call;
 use crate::engine::ports::StoreError;
+use chrono::SecondsFormat;
 use kube::ResourceExt;
 use serde_json::json;
 
@@ -38,10 +40,15 @@ pub async fn finish(context: &Context, run: &CloneRun) -> Result<(), StoreError>
         .iter()
         .filter(|f| *f != FINALIZER)
         .collect();
-    let metadata = json!({
+    let mut metadata = json!({
         "labels": {OUTCOME_LABEL: phase_word(outcome)},
         "finalizers": finalizers,
     });
+    let status = run.status.as_ref();
+    if let Some(ends) = status.and_then(|s| due_at(s, context.pace())) {
+        let ends = ends.to_rfc3339_opts(SecondsFormat::Millis, true);
+        metadata["annotations"] = json!({ENDS_ANNOTATION: ends});
+    }
     match patch_metadata(context, run, metadata).await {
         Ok(_) | Err(StoreError::Gone) => {}
         Err(error) => return Err(error),

@@ -94,9 +94,10 @@ async fn pass(
     let namespace = run.namespace().unwrap_or_default();
     let journal = status::journal_of(status);
     let metrics = context.config.metrics.clone();
+    let tail = context.live.of(&run.uid().unwrap_or_default());
     let store = KubeStore::new(context.runs(&namespace), run)
         .counted_by(metrics)
-        .told_by(context.live.of(&run.uid().unwrap_or_default()));
+        .told_by(tail.clone());
     let opened_for = status.resolved.as_ref().map(|r| &r.environment_uid);
     if let Some(uid) = opened_for {
         let name = &run.spec.environment;
@@ -134,7 +135,7 @@ async fn pass(
         status.number,
         spec.logs.max_bytes_per_run,
     );
-    let sink = Arc::new(logs.with_programs(plan.programs.len()));
+    let sink = Arc::new(logs.with_programs(plan.programs.len()).with_tail(tail));
     let store = store.with_logs(sink.clone(), site.transcript.clone());
     let recipe = context.recipes.build(&plan, sink);
     let locks = locks_of(context, run, status);
@@ -241,6 +242,7 @@ async fn after(
             tracing::warn!(run = name, error = text, "pass ended early, tried again");
             Ok(Action::requeue(context.pace().seconds(5)))
         }
+        Pass::Forbidden(what) => Err(StoreError::Forbidden(what)),
     }
 }
 
@@ -396,8 +398,17 @@ pub fn again(
         StoreError::Gone => Action::await_change(),
         StoreError::Lost(text) => {
             let name = object.name_any();
-            tracing::warn!(run = name, error = text, "the API server did not answer");
+            tracing::warn!(
+                run = name,
+                error = text,
+                "the API server could not be asked"
+            );
             Action::requeue(context.pace().seconds(5))
+        }
+        StoreError::Forbidden(what) => {
+            let name = object.name_any();
+            tracing::error!(run = name, what, "a permission is missing");
+            Action::requeue(context.pace().seconds(15))
         }
     }
 }

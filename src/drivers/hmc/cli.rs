@@ -130,7 +130,7 @@ impl Console {
                 return Err(Failure::After(text));
             }
             tokio::time::sleep(wait).await;
-            wait = (begun.elapsed() / 2).clamp(FIRST_WAIT, LONGEST_WAIT);
+            wait = (begun.elapsed() / 4).clamp(FIRST_WAIT, LONGEST_WAIT);
             job = match self.poll(&id, &place).await {
                 Ok(Polled::Known(job)) => job,
                 Ok(Polled::Unknown) => {

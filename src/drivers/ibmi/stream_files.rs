@@ -84,21 +84,26 @@ pub(super) async fn get(
 ) -> Result<Option<Vec<u8>>, DeviceError> {
     checked(driver, path)?;
     let command = format!("cat {}", shell_quote(path));
-    let done = driver
-        .shell_line(session.number, &command, b"", driver.limits().read)
-        .await?;
-    if done.status == 0 {
-        return Ok(Some(done.stdout));
-    }
-    if absent(driver, session, path).await? {
-        return Ok(None);
+    let mut said = Vec::new();
+    // A second time: the file may have been written between the failed `cat` and the listing that shows it.
+    for _ in 0..2 {
+        let done = driver
+            .shell_line(session.number, &command, b"", driver.limits().read)
+            .await?;
+        if done.status == 0 {
+            return Ok(Some(done.stdout));
+        }
+        if absent(driver, session, path).await? {
+            return Ok(None);
+        }
+        said = done.stderr;
     }
     Err(DeviceError::refused(
         driver.device(),
         "FileNotReadable",
         format!(
             "{path} exists and cannot be read: {}",
-            String::from_utf8_lossy(&done.stderr).trim()
+            String::from_utf8_lossy(&said).trim()
         ),
     ))
 }

@@ -4,7 +4,7 @@
 use super::shared::Shared;
 use crate::engine::clock::SingleReplica;
 use crate::engine::drive::{Cancel, Engine, Pass};
-use crate::engine::journal::{EntryState, Journal, ObligationKind, WindowRecord};
+use crate::engine::journal::{EntryState, Journal, ObligationKind, Phase, WindowRecord};
 use crate::engine::ports::{Clock, Met, Recipe, Settle, every_lock};
 use crate::engine::step::{LockKind, Observation, Step, StepContext};
 use crate::engine::time::Timestamp;
@@ -151,6 +151,7 @@ pub async fn process(shared: Shared, site: Site, writer: String) {
         run_limit: Duration::from_secs(3600),
         locks_from: 1,
         lock_set: every_lock,
+        refused_means: Phase::Failed,
         faster: 1.0,
     };
     loop {

@@ -167,6 +167,9 @@ impl Locks for Shared {
         }
     }
 
+    async fn disown_image(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
     async fn pin_image(&self) -> Result<(), StoreError> {
         Ok(())
     }

@@ -3,7 +3,8 @@
 use super::{Inner, SystemFake, World, copy_state, paths, silent};
 use crate::engine::ports::StoreError;
 use crate::recipe::log_sink::{Gathered, LogKind, LogSink, LogSummary, LogWriter};
-use crate::recipe::records::digest;
+use crate::recipe::operator_lock::{LOCK_TAKE, LOCK_WRITE};
+use crate::recipe::records::{LOCK_PATH, digest};
 use crate::site::*;
 use async_trait::async_trait;
 
@@ -292,18 +293,35 @@ impl IbmI for Host {
             Ok(())
         })
     }
-    async fn shell(&self, _: &Session, line: &str, _: &[u8]) -> Result<ShellOutput, DeviceError> {
+    async fn shell(
+        &self,
+        _: &Session,
+        line: &str,
+        input: &[u8],
+    ) -> Result<ShellOutput, DeviceError> {
         self.0.send(format!("{}: {line}", self.1));
-        self.with(|s| {
-            let directory = line.split('\'').nth(1).unwrap_or_default().to_owned();
-            let name =
-                |path: &String| Some(path.strip_prefix(&directory)?.strip_prefix('/')?.to_owned());
-            let listing: Vec<String> = s.files.keys().filter_map(name).collect();
-            Ok(ShellOutput {
-                succeeded: true,
-                output: listing.join("\n").into_bytes(),
-                error: String::new(),
-            })
+        let new = format!("{LOCK_PATH}.new");
+        let output = self.with(|s| {
+            if line == LOCK_WRITE {
+                s.files.insert(new, input.to_vec());
+                return Ok(Vec::new());
+            }
+            if line != LOCK_TAKE {
+                // `mkdir -p 'DIRECTORY'`, `ls -a 'DIRECTORY'`.
+                let directory = format!("{}/", line.split('\'').nth(1).unwrap_or_default());
+                let names = s
+                    .files
+                    .keys()
+                    .filter_map(|path| path.strip_prefix(&directory));
+                return Ok(names.collect::<Vec<_>>().join("\n").into_bytes());
+            }
+            let written = s.files.remove(&new).expect("written before");
+            Ok(s.files.entry(LOCK_PATH.into()).or_insert(written).clone())
+        })?;
+        Ok(ShellOutput {
+            succeeded: true,
+            output,
+            error: String::new(),
         })
     }
     async fn disconnect(&self) {}

@@ -198,7 +198,7 @@ pub(crate) fn world() -> World {
     source.run.text = check_record(&[]);
     source
         .files
-        .insert("/ibmiclone/version".into(), b"1.0.0\n".to_vec());
+        .insert("/ibmiclone/version".into(), b"1.1.0\n".to_vec());
     World(Arc::new(Mutex::new(Inner {
         clone: Ok(partition("CLONE1", 7)),
         source: Ok(partition("PROD", 3)),
@@ -252,7 +252,7 @@ pub(crate) fn world() -> World {
 /// A good `check` record with some values changed.
 pub(crate) fn check_record(changes: &[(&str, &str)]) -> String {
     let mut values: BTreeMap<&str, &str> = [
-        ("kit", "1.0.0"),
+        ("kit", "1.1.0"),
         ("serial", "78ABCD0"),
         ("partition", "3"),
         ("clock", "2026-11-23T03:00:00Z"),
@@ -266,6 +266,7 @@ pub(crate) fn check_record(changes: &[(&str, &str)]) -> String {
         ("jobctl", "Yes"),
         ("sshd", "Yes"),
         ("leftovers", "-"),
+        ("js1", "No"),
     ]
     .into();
     values.extend(changes.iter().copied());

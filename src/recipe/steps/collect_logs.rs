@@ -362,7 +362,9 @@ fn cut(text: &str) -> String {
 pub(super) fn store_error(error: StoreError) -> Stop {
     let device = "the log store";
     Stop::Device(match error {
-        StoreError::Lost(text) => DeviceError::unreachable(device, text),
+        StoreError::Lost(text) | StoreError::Forbidden(text) => {
+            DeviceError::unreachable(device, text)
+        }
         StoreError::Conflict => DeviceError::busy(device, error),
         StoreError::Gone => DeviceError::refused(device, "Gone", error),
     })

@@ -26,6 +26,7 @@ mod end_image;
 pub(super) mod gate;
 pub(super) mod hook;
 mod job;
+mod live_log;
 mod map_volumes;
 mod pin_image;
 pub(super) mod power;
@@ -45,12 +46,13 @@ mod volumes;
 mod write_parameters;
 
 pub use collect_logs::{NOT_STORED, step_lines};
-pub(super) use verify_image::{end_locks, held_locks};
+pub(super) use verify_image::{end_locks, held_locks, target_lock};
 pub(super) use verify_site::hold_locks;
 
 use super::log_sink::LogSink;
 use super::plan::Plan;
 use super::surroundings::{TELL_SOURCE, hook_of, program_at};
+use crate::engine::journal::Journal;
 use crate::engine::step::Step;
 pub(crate) use gate::state_word;
 use std::sync::Arc;
@@ -63,6 +65,12 @@ pub const ATTENTION: [&str; 3] = ["NeedsReply", "CloneUpButSilent", "CloneNeedsA
 pub fn attention(message: &str) -> Option<&'static str> {
     let word = message.split(':').next()?;
     ATTENTION.into_iter().find(|a| *a == word)
+}
+
+/// Whether a job of the run may still be there on the clone, a program's or a hook's: it was submitted, and nothing proves
+/// its end.
+pub fn job_may_run(journal: &Journal) -> bool {
+    run_function::may_run(journal) || hook::may_run_on_clone(journal)
 }
 
 /// The step of this name.
@@ -92,15 +100,15 @@ pub(super) fn step(
         collect_logs::ID => Box::new(collect_logs::CollectLogs { plan, sink }),
         settle::ID => Box::new(settle::SettleStep { plan, sink }),
         TELL_SOURCE => Box::new(tell_source::TellSource { plan, sink }),
-        _ => return added(name, &plan),
+        _ => return added(name, &plan, &sink),
     })
 }
 
 /// The step of a name that the environment has added to the recipe's list.
-fn added(name: &str, plan: &Arc<Plan>) -> Option<Box<dyn Step>> {
+fn added(name: &str, plan: &Arc<Plan>, sink: &Arc<dyn LogSink>) -> Option<Box<dyn Step>> {
     if let Some(place) = program_at(name) {
-        let plan = Arc::clone(plan);
-        return Some(Box::new(run_function::RunFunction { plan, place }));
+        let (plan, sink) = (Arc::clone(plan), Arc::clone(sink));
+        return Some(Box::new(run_function::RunFunction { plan, place, sink }));
     }
     if let Some((point, id, place)) = hook_of(plan, name) {
         return Some(Box::new(hook::RunHook {

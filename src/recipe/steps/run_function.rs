@@ -10,12 +10,14 @@ use super::job::{self, Call, Stands};
 pub(super) use super::job::{
     END_SEVERITY, FAILED, JOB, LAST_SEEN, LEFT, NOT_STARTED, OK, OVERRUN, RESULT, VANISHED,
 };
+use super::live_log;
 use crate::api::options::UserProgram;
 use crate::api::surroundings::OnProgramError;
 use crate::engine::journal::{Entry, Facts, Journal};
 use crate::engine::step::{Failure, LockKind, Observation, Step, StepContext, WARNING_FACT};
+use crate::recipe::log_sink::LogSink;
 use crate::recipe::plan::Plan;
-use crate::recipe::surroundings::program_steps;
+use crate::recipe::surroundings::{program_at, program_steps};
 use crate::site::{DeviceError, ProvenClone};
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -28,6 +30,7 @@ pub(super) struct RunFunction {
     pub(super) plan: Arc<Plan>,
     /// Place in `user.programs`, counting from 0.
     pub(super) place: usize,
+    pub(super) sink: Arc<dyn LogSink>,
 }
 
 /// Program and step of every place, in order.
@@ -36,14 +39,15 @@ pub(super) fn programs(plan: &Plan) -> impl Iterator<Item = (&'static str, &User
 }
 
 /// Whether a job of the function may still be there: it was submitted, and nothing proves its end.
-pub(super) fn may_run(journal: &Journal, plan: &Plan) -> bool {
-    programs(plan).any(|(step, _)| {
-        let over = matches!(
-            journal.output(step, RESULT),
-            Some(OK | FAILED | VANISHED | NOT_STARTED)
-        );
-        let sent = journal.entry(step).is_some_and(|e| !gate::unsent(e));
-        sent && !over
+pub(super) fn may_run(journal: &Journal) -> bool {
+    let mut programs = journal
+        .steps
+        .iter()
+        .filter(|e| program_at(&e.name).is_some());
+    programs.any(|entry| {
+        let result = entry.output.get(RESULT).map(String::as_str);
+        let over = matches!(result, Some(OK | FAILED | VANISHED | NOT_STARTED));
+        !gate::unsent(entry) && !over
     })
 }
 
@@ -81,7 +85,10 @@ impl RunFunction {
         {
             Some(job) => Ok(match call.judge(&job) {
                 Stands::Over(out) => self.over(out),
-                Stands::There(text) if self.in_time(context) => Observation::underway(poll, text),
+                Stands::There(text) if self.in_time(context) => {
+                    live_log::tell(context, &proof, &job.name, self.sink.as_ref()).await;
+                    Observation::underway(poll, text)
+                }
                 Stands::There(text) => Observation::Done(facts([
                     (JOB, job.name.as_str().to_owned()),
                     (RESULT, OVERRUN.to_owned()),

@@ -29,6 +29,11 @@ pub(in crate::recipe) fn end_locks(journal: &Journal) -> &'static [LockKind] {
     }
 }
 
+/// Locks of the end of a relation: the clone keeps its partition and its disks.
+pub(in crate::recipe) fn target_lock(_: &Journal) -> &'static [LockKind] {
+    &[LockKind::TargetSet]
+}
+
 pub(super) struct VerifyImage {
     pub(super) plan: Arc<Plan>,
 }

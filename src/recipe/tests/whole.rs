@@ -64,6 +64,9 @@ impl Locks for Calm {
     async fn close_image(&self) -> Result<(), StoreError> {
         Ok(())
     }
+    async fn disown_image(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
     async fn pin_image(&self) -> Result<(), StoreError> {
         match self.no_pins {
             true => Err(StoreError::Lost("no API server".into())),
@@ -183,6 +186,7 @@ fn become_ready(world: &World) {
         ("serialNumber", "78ABCD0"),
         ("partitionId", "7"),
         ("jobsScheduled", "0"),
+        ("js1", "Held"),
     ]);
     world.system("clone", |s| {
         s.files.insert(READY_PATH.into(), ready);
@@ -195,7 +199,9 @@ pub(super) fn effects(world: &World) -> Vec<String> {
     sent.into_iter().filter(|s| !s.contains("CHECK")).collect()
 }
 
-const COPY: [&str; 12] = [
+const COPY: [&str; 14] = [
+    "source: umask 077; cat > /ibmiclone/operator.lock.new",
+    "source: ln /ibmiclone/operator.lock.new /ibmiclone/operator.lock; rm -f /ibmiclone/operator.lock.new; cat /ibmiclone/operator.lock",
     "source: put /ibmiclone/run.parm",
     "power off",
     "unmap 2",

@@ -11,6 +11,9 @@ pub struct ConsoleFile {
     pub name: String,
     /// Sockets of the REST API: one, or two consoles that manage the same systems.
     pub listen: Vec<String>,
+    /// The console's other ports, where its REST API is not.
+    #[serde(default)]
+    pub other_ports: Vec<OtherPortFile>,
     /// Names in its certificate.
     #[serde(default)]
     pub certificate_names: Vec<String>,
@@ -42,6 +45,26 @@ fn hundred() -> usize {
 }
 fn one_day() -> i64 {
     24 * 60
+}
+
+/// One of the two ports 443 and 12443 that does not serve the REST API at the console's level (`hmc.md` § 1).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct OtherPortFile {
+    /// Its socket.
+    pub listen: String,
+    /// What is behind it.
+    pub serves: OtherPort,
+}
+
+/// What a console's other port does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum OtherPort {
+    /// 443 before V11: the console's web page, which knows no REST API.
+    Gui,
+    /// 12443 from V11 on: connections are taken and never answered.
+    Hangs,
 }
 
 /// A managed system.

@@ -16,7 +16,8 @@ pub mod rest;
 mod role;
 
 pub use file::{
-    ConsoleFile, FibreChannelFile, ManagedSystemFile, PartitionFile, PartitionKind, ScsiFile,
+    ConsoleFile, FibreChannelFile, ManagedSystemFile, OtherPort, OtherPortFile, PartitionFile,
+    PartitionKind, ScsiFile,
 };
 pub use jobs::{Job, JobStatus, add_job, cancel};
 pub use mishaps::WORDS as MISHAPS;

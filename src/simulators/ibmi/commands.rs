@@ -1,7 +1,11 @@
 //! CL commands (`ibmi.md` § 11). Unknown ones are refused as the system does.
 
+mod answer;
 mod network;
+mod operating;
 
+use answer::diagnostic;
+pub use answer::{Caller, ClAnswer, ClMessage};
 use network::network;
 
 use super::cl::{self, Command};
@@ -9,75 +13,10 @@ use super::disk::{Interface, Route};
 use super::system::{
     disk_of, identity, own_clock, running, start_interface, start_tcp, tell_operator, view,
 };
-use super::{check, helper, jobs, listings, quiesce};
+use super::{brms, check, helper, job_scheduler, jobs, listings, quiesce, saves};
 use crate::simulators::faults::{Device, FaultKind};
 use crate::simulators::hmc;
 use crate::simulators::world::World;
-
-/// One message of a command.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClMessage {
-    /// Message id.
-    pub id: String,
-    /// 0–99.
-    pub severity: u8,
-    /// `ESCAPE`, `COMPLETION`, `DIAGNOSTIC`.
-    pub kind: &'static str,
-    /// First-level text.
-    pub text: String,
-}
-
-/// What a command left behind.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ClAnswer {
-    /// No escape message.
-    pub ok: bool,
-    /// Messages.
-    pub messages: Vec<ClMessage>,
-    /// Lines of its print file, or what it wrote to standard output.
-    pub listing: Vec<String>,
-}
-
-impl ClAnswer {
-    fn done(id: &str, text: impl Into<String>) -> Self {
-        Self {
-            ok: true,
-            messages: vec![ClMessage {
-                id: id.to_owned(),
-                severity: 0,
-                kind: "COMPLETION",
-                text: text.into(),
-            }],
-            listing: Vec::new(),
-        }
-    }
-    fn quiet() -> Self {
-        Self {
-            ok: true,
-            ..Self::default()
-        }
-    }
-    fn listed(listing: Vec<String>) -> Self {
-        Self {
-            ok: true,
-            messages: Vec::new(),
-            listing,
-        }
-    }
-    /// An escape message.
-    pub fn escape(id: &str, text: impl Into<String>) -> Self {
-        Self {
-            ok: false,
-            messages: vec![ClMessage {
-                id: id.to_owned(),
-                severity: 40,
-                kind: "ESCAPE",
-                text: text.into(),
-            }],
-            listing: Vec::new(),
-        }
-    }
-}
 
 /// Name under which a fault waits for this command: `CHGASPACT SUSPEND *SYSBAS`, else the command's text.
 pub fn operation(text: &str) -> String {
@@ -111,12 +50,41 @@ pub fn duration(world: &World, partition: &str, text: &str) -> u64 {
                 )
             })
             .unwrap_or(0),
-        _ => 0,
+        _ => operating::duration(&command)
+            .or_else(|| brms::commands::duration(world, partition, &command))
+            .or_else(|| saves::tape::duration(world, partition, &command))
+            .unwrap_or(0),
     }
 }
 
-/// Runs one command to its end.
+/// What a command of a job does when it begins, before its time is over: a control group writes its volumes.
+pub(super) fn begin(world: &mut World, partition: &str, job: &str, text: &str) {
+    let Ok(command) = cl::parse(text) else {
+        return;
+    };
+    if command.name == "STRBKUBRM" && duration(world, partition, text) > 0 {
+        let user = job.split('/').nth(1).unwrap_or_default();
+        let group = command.word("CTLGRP").unwrap_or_default();
+        // What refuses it says so at its end, which is then at once.
+        let _ = brms::backup::begin(world, partition, &Caller { user, job }, &group);
+    }
+}
+
+/// Runs one command of a shell to its end.
 pub fn run(world: &mut World, partition: &str, user: &str, text: &str) -> ClAnswer {
+    let number = disk_of(world, partition).map_or(0, |d| d.last_job);
+    let job = format!("{number:06}/{user}/QP0ZSPWP");
+    let mut answer = run_as(world, partition, &Caller { user, job: &job }, text);
+    if let Some((id, text)) = answer.inquiry.take() {
+        // Nobody reads the messages of a shell's job: the default reply cancels.
+        answer = ClAnswer::escape("CPF9898", format!("Reply C to {id}: {text}"));
+    }
+    answer
+}
+
+/// Runs one command to its end, or up to its question.
+pub(super) fn run_as(world: &mut World, partition: &str, caller: &Caller, text: &str) -> ClAnswer {
+    let user = caller.user;
     let command = match cl::parse(text) {
         Ok(c) => c,
         Err(why) => {
@@ -129,6 +97,13 @@ pub fn run(world: &mut World, partition: &str, user: &str, text: &str) -> ClAnsw
         return refused;
     }
     let name = command.name.clone();
+    let elsewhere = operating::run(world, partition, caller, &command)
+        .or_else(|| brms::commands::run(world, partition, caller, &command))
+        .or_else(|| saves::run(world, partition, caller, &command));
+    if let Some(answer) = elsewhere {
+        world.ledger.effect(format!("ibmi.{partition}.{name}"));
+        return answer;
+    }
     let answer = match name.as_str() {
         "CHGASPACT" => chgaspact(world, partition, &command),
         "SBMJOB" => sbmjob(world, partition, user, &command),
@@ -145,15 +120,6 @@ pub fn run(world: &mut World, partition: &str, user: &str, text: &str) -> ClAnsw
     };
     world.ledger.effect(format!("ibmi.{partition}.{name}"));
     answer
-}
-
-fn diagnostic(id: &str, text: impl Into<String>) -> ClMessage {
-    ClMessage {
-        id: id.to_owned(),
-        severity: 30,
-        kind: "DIAGNOSTIC",
-        text: text.into(),
-    }
 }
 
 fn unauthorised(world: &World, partition: &str, user: &str, command: &Command) -> Option<ClAnswer> {
@@ -175,6 +141,11 @@ fn unauthorised(world: &World, partition: &str, user: &str, command: &Command) -
             | "DLTLIB"
             | "DLTPGM"
             | "DLTDTAARA"
+            | "INZBRM"
+            | "STRBKUBRM"
+            | "STRMNTBRM"
+            | "SAVSYS"
+            | "RSTLIB"
     );
     let needs_jobctl = matches!(
         command.name.as_str(),
@@ -246,6 +217,7 @@ fn sbmjob(world: &mut World, partition: &str, user: &str, command: &Command) -> 
         result: super::file::ProgramResult::Normal,
         messages: Vec::new(),
         default_reply: command.word("INQMSGRPY").as_deref() == Some("*DFT"),
+        system_replies: command.word("INQMSGRPY").as_deref() == Some("*SYSRPYL"),
     };
     jobs::submit(world, partition, job);
     let (library, queue) = queue.split_once('/').unwrap_or(("*LIBL", &queue));
@@ -292,6 +264,7 @@ fn call(world: &mut World, partition: &str, user: &str, command: &Command) -> Cl
             check::install(world, partition, version.trim())
         }
         "IBMICLONE/ISPROD" => check::is_production(world, partition, &parameters),
+        "QBRM/Q1AOLD" => return brms::commands::old_program(world, partition, &parameters),
         _ => Ok(("CPC0000".to_owned(), String::new())),
     };
     match outcome {
@@ -327,6 +300,10 @@ fn other(world: &mut World, partition: &str, user: &str, command: &Command) -> C
     if name == "SNDMSG" {
         tell_operator(world, partition, "", 80, &word("MSG"));
         return ClAnswer::quiet();
+    }
+    if let Some(answer) = job_scheduler::run(world, partition, command) {
+        world.ledger.effect(format!("ibmi.{partition}.{name}"));
+        return answer;
     }
     let Some(r) = running(world, partition) else {
         return ClAnswer::escape("CPF9999", "Function check.");
@@ -394,23 +371,6 @@ fn other(world: &mut World, partition: &str, user: &str, command: &Command) -> C
                 ClAnswer::done("CPC2195", "Job queue changed.")
             }
         },
-        "STRSBS" | "ENDSBS" => {
-            let text = word(if name == "STRSBS" { "SBSD" } else { "SBS" });
-            let short = text.rsplit('/').next().unwrap_or(&text).to_owned();
-            let changed = if name == "STRSBS" {
-                r.system.subsystems.insert(short.clone())
-            } else {
-                r.system.subsystems.remove(&short)
-            };
-            if changed {
-                ClAnswer::done("CPC0905", format!("Subsystem {short} changed."))
-            } else {
-                ClAnswer::escape(
-                    "CPF1010",
-                    format!("Subsystem {short} is in that state already."),
-                )
-            }
-        }
         "VRYCFG" => ClAnswer::done("CPC2605", "Vary completed."),
         "CHGLINETH" => match disk.lines.get_mut(&word("LIND")) {
             Some(resource) => {
@@ -421,9 +381,7 @@ fn other(world: &mut World, partition: &str, user: &str, command: &Command) -> C
             }
             None => ClAnswer::escape("CPF2702", format!("Line {} not found.", word("LIND"))),
         },
-        _ => match super::saves::run(disk, command)
-            .or_else(|| super::objects::run(disk, user, is_self, command))
-        {
+        _ => match super::objects::run(disk, user, is_self, command) {
             Some(answer) => answer,
             None => {
                 let mut answer = ClAnswer::escape("CPF0006", "Errors occurred in command.");
@@ -440,11 +398,4 @@ fn other(world: &mut World, partition: &str, user: &str, command: &Command) -> C
     };
     world.ledger.effect(format!("ibmi.{partition}.{name}"));
     answer
-}
-
-impl ClAnswer {
-    /// A completion, for the neighbours.
-    pub(super) fn completed(id: &str, text: impl Into<String>) -> Self {
-        Self::done(id, text)
-    }
 }

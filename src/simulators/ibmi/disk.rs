@@ -1,6 +1,8 @@
 //! What lies on the disks: copied by FlashCopy, whatever it means on another partition.
 
+use super::brms::Brms;
 use super::file::{ProgramFile, SystemFile, SystemUser};
+use super::job_scheduler::{self, DataLibraries};
 use super::kit;
 use chrono::{DateTime, Utc};
 use std::collections::{BTreeMap, BTreeSet};
@@ -126,6 +128,8 @@ pub struct DiskState {
     pub values: BTreeMap<String, String>,
     /// Schedule entries.
     pub schedule: Vec<ScheduleEntry>,
+    /// Data libraries of the Advanced Job Scheduler.
+    pub scheduler: DataLibraries,
     /// Job queues by `LIB/NAME`.
     pub job_queues: BTreeMap<String, JobQueue>,
     /// Subsystems of production's start-up program.
@@ -150,8 +154,16 @@ pub struct DiskState {
     pub objects: BTreeSet<String>,
     /// Data areas, `LIB/NAME`.
     pub data_areas: BTreeMap<String, String>,
-    /// Save files, `LIB/NAME`, with the objects saved in them.
-    pub save_files: BTreeMap<String, Vec<String>>,
+    /// Save files, `LIB/NAME`, with their bytes; none = cleared.
+    pub save_files: BTreeMap<String, Vec<u8>>,
+    /// BRMS, where it is installed.
+    pub brms: Option<Brms>,
+    /// QUSRBRM as it was restored to other libraries.
+    pub brms_copies: BTreeMap<String, Brms>,
+    /// Spooled files beside job logs, by qualified job and file.
+    pub spooled: BTreeMap<(String, String), Vec<String>>,
+    /// System reply list: number, message id, reply.
+    pub reply_list: Vec<(u32, String, String)>,
     /// Programs a person wrote.
     pub programs: BTreeMap<String, ProgramFile>,
     /// History log.
@@ -201,8 +213,12 @@ impl DiskState {
         };
         disk.values
             .insert("QSTRUPPGM".to_owned(), "STRTUP    QGPL      ".to_owned());
+        disk.values
+            .insert("QENDJOBLMT".to_owned(), "120".to_owned());
         disk.objects.insert("QGPL/STRTUP *PGM".to_owned());
-        disk.directories.insert("/".to_owned());
+        for directory in ["/", "/tmp"] {
+            disk.directories.insert(directory.to_owned());
+        }
         for i in &file.interfaces {
             disk.lines
                 .insert(i.line_description.clone(), "CMN02".to_owned());
@@ -246,6 +262,9 @@ impl DiskState {
                     held: false,
                 },
             );
+        }
+        if let Some(scheduler) = &file.job_scheduler {
+            job_scheduler::install(&mut disk, scheduler);
         }
         for q in &file.job_queues {
             disk.job_queues.insert(

@@ -1,15 +1,72 @@
 //! Stream files as the shell's tools see them.
 
 use super::disk::DiskState;
-use super::shell::Outcome;
+use super::saves::save_file::name_of_path;
+use super::shell::{Outcome, Target};
+use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
+use std::fmt::Write;
+
+/// Content of a stream file, or of a save file in the library file system.
+fn bytes_of<'d>(disk: &'d DiskState, path: &str) -> Option<&'d Vec<u8>> {
+    match name_of_path(path) {
+        Some(name) => disk.save_files.get(&name),
+        None => disk.files.get(path),
+    }
+}
+
+/// Runs `dd`, `wc -c` and `openssl dgst -sha256`, which only read; `None` for any other tool.
+pub(super) fn reading(
+    disk: &DiskState,
+    name: &str,
+    words: &[String],
+    digests: bool,
+    outcome: &mut Outcome,
+) -> Option<u32> {
+    let value = |key: &str| words.iter().find_map(|w| w.strip_prefix(key));
+    let path = match name {
+        "dd" => value("if=")?,
+        "wc" if words.get(1).is_some_and(|w| w == "-c") => words.get(2)?,
+        "openssl" if digests && words.get(1).is_some_and(|w| w == "dgst") => words.last()?,
+        _ => return None,
+    };
+    let Some(bytes) = bytes_of(disk, path) else {
+        let text =
+            format!("{name}: {path}: A file or directory in the path name does not exist.\n");
+        outcome.stderr.extend(text.as_bytes());
+        return Some(1);
+    };
+    match name {
+        "dd" => {
+            let number = |key: &str| value(key).and_then(|v| v.parse::<usize>().ok());
+            let block = number("bs=").unwrap_or(512);
+            let from = number("skip=").unwrap_or(0).saturating_mul(block);
+            let count = number("count=").map_or(usize::MAX, |c| c.saturating_mul(block));
+            outcome.stdout.extend(bytes.iter().skip(from).take(count));
+        }
+        "wc" => outcome
+            .stdout
+            .extend(format!("{:8} {path}\n", bytes.len()).as_bytes()),
+        _ => {
+            let hex = Sha256::digest(bytes)
+                .iter()
+                .fold(String::new(), |mut hex, b| {
+                    let _ = write!(hex, "{b:02x}");
+                    hex
+                });
+            let text = format!("SHA256({path})= {hex}\n");
+            outcome.stdout.extend(text.as_bytes());
+        }
+    }
+    Some(0)
+}
 
 /// Runs `cat`, `mv`, `rm`, `ls`, `mkdir`, `ln`, `chown`; anything else is not found. Gives the exit status.
 pub(super) fn run(
     disk: &mut DiskState,
     name: &str,
     words: &[String],
-    output: Option<&str>,
+    output: Option<Target<'_>>,
     stdin: &[u8],
     outcome: &mut Outcome,
 ) -> u32 {
@@ -23,16 +80,30 @@ pub(super) fn run(
         1
     };
     match (name, output) {
-        ("cat", Some(path)) => {
+        ("cat", Some(Target { path, append })) => {
+            if let Some(name) = name_of_path(path) {
+                let Some(bytes) = disk.save_files.get_mut(&name) else {
+                    return complain(format!("{path}: cannot create"));
+                };
+                if !append {
+                    bytes.clear();
+                }
+                bytes.extend(stdin);
+                return 0;
+            }
             if !disk.directories.contains(parent(path)) {
                 return complain(format!(
                     "{path}: A file or directory in the path name does not exist."
                 ));
             }
-            disk.files.insert(path.to_owned(), stdin.to_vec());
+            let bytes = disk.files.entry(path.to_owned()).or_default();
+            if !append {
+                bytes.clear();
+            }
+            bytes.extend(stdin);
             0
         }
-        ("cat", None) => match paths.first().and_then(|p| disk.files.get(*p)) {
+        ("cat", None) => match paths.first().and_then(|p| bytes_of(disk, p)) {
             Some(bytes) => {
                 outcome.stdout.extend(bytes);
                 0
@@ -89,7 +160,7 @@ pub(super) fn run(
             let Some(path) = paths.first() else {
                 return complain("usage".to_owned());
             };
-            let known = disk.directories.contains(path.as_str()) || disk.files.contains_key(*path);
+            let known = disk.directories.contains(path.as_str()) || bytes_of(disk, path).is_some();
             if !known {
                 return complain(format!(
                     "{path}: A file or directory in the path name does not exist."

@@ -2,6 +2,8 @@
 
 use super::disk::{EndedJob, LogMessage};
 use super::file::{ProgramMessage, ProgramResult};
+use super::restricted;
+use super::script::{self, Script, Step};
 use super::system::{history, own_clock, running, view};
 use crate::simulators::world::World;
 use chrono::{DateTime, Duration, Utc};
@@ -46,6 +48,8 @@ pub struct Job {
     pub messages: Vec<ProgramMessage>,
     /// INQMSGRPY(*DFT).
     pub default_reply: bool,
+    /// INQMSGRPY(*SYSRPYL).
+    pub system_replies: bool,
 }
 
 impl Job {
@@ -88,6 +92,7 @@ pub(super) fn start_service(
                 result: ProgramResult::Normal,
                 messages: Vec::new(),
                 default_reply: false,
+                system_replies: false,
             },
         );
     }
@@ -119,6 +124,7 @@ pub(super) fn advance(world: &mut World, partition: &str) {
     let at = own_clock(world, partition);
     let mut starting = Vec::new();
     let mut due = Vec::new();
+    let mut listed = Vec::new();
     for job in system.jobs.values() {
         match &job.phase {
             JobPhase::Queued { held } => {
@@ -131,6 +137,9 @@ pub(super) fn advance(world: &mut World, partition: &str) {
                     starting.push(job.name.clone());
                 }
             }
+            JobPhase::Active { .. } if system.scripts.contains_key(&job.name) => {
+                listed.push(job.name.clone());
+            }
             JobPhase::Active { until: Some(until) } if at >= *until => due.push(job.name.clone()),
             JobPhase::Active { .. } | JobPhase::MessageWait => {}
         }
@@ -140,6 +149,9 @@ pub(super) fn advance(world: &mut World, partition: &str) {
     }
     for name in due {
         program_ended(world, partition, &name);
+    }
+    for name in listed {
+        script::advance(world, partition, &name);
     }
 }
 
@@ -153,6 +165,12 @@ fn start(world: &mut World, partition: &str, name: &str) {
         return;
     };
     let program = called_program(&job.command);
+    if program.is_none() && !r.system.scripts.contains_key(name) {
+        // A command instead of a program: a list of one.
+        let script = Script::new(vec![Step::Command(job.command.clone())]);
+        r.system.scripts.insert(name.to_owned(), script);
+    }
+    let steps = r.system.scripts.contains_key(name);
     let known = program.as_ref().and_then(|p| r.disk.programs.get(p));
     let exists = match &program {
         None => true,
@@ -167,7 +185,7 @@ fn start(world: &mut World, partition: &str, name: &str) {
     if let Some(p) = known {
         job.result = p.result;
         job.messages = p.messages.clone();
-    } else if !exists {
+    } else if !exists && !steps {
         job.result = ProgramResult::Abnormal;
         job.messages = vec![ProgramMessage {
             id: "CPD0170".to_owned(),
@@ -179,12 +197,15 @@ fn start(world: &mut World, partition: &str, name: &str) {
     }
     let milliseconds = i64::try_from(milliseconds).unwrap_or(i64::MAX);
     job.phase = JobPhase::Active {
-        until: Some(at + Duration::milliseconds(milliseconds)),
+        until: (!steps).then(|| at + Duration::milliseconds(milliseconds)),
     };
     job.active = Some(at);
     let text = format!("Job {name} started.");
     push_log(job, at, "CPF1124", 0, "INFORMATIONAL", &text);
     history_of(world, partition, name, "CPF1124", &text);
+    if steps {
+        script::advance(world, partition, name);
+    }
 }
 
 fn program_ended(world: &mut World, partition: &str, name: &str) {
@@ -268,10 +289,20 @@ pub(super) fn end(world: &mut World, partition: &str, name: &str, code: u32, van
         log: job.log,
         vanished,
     });
+    r.system.scripts.remove(name);
     history_of(world, partition, name, "CPF1164", &text);
+    restricted::job_ended(world, partition, name);
 }
 
-fn push_log(job: &mut Job, at: DateTime<Utc>, id: &str, severity: u8, kind: &str, text: &str) {
+/// Adds a message to a job's log.
+pub(super) fn push_log(
+    job: &mut Job,
+    at: DateTime<Utc>,
+    id: &str,
+    severity: u8,
+    kind: &str,
+    text: &str,
+) {
     let escape = kind == "ESCAPE";
     job.log.push(LogMessage {
         id: id.to_owned(),
@@ -284,7 +315,7 @@ fn push_log(job: &mut Job, at: DateTime<Utc>, id: &str, severity: u8, kind: &str
         },
         at,
         text: text.to_owned(),
-        second_level: if severity >= 30 {
+        second_level: if severity > 0 {
             format!("Cause . . . . . :   {text}")
         } else {
             String::new()

@@ -2,8 +2,10 @@
 
 use super::cl::Command;
 use super::disk::LogMessage;
+use super::long;
 use super::system::{own_clock, view};
 use crate::simulators::world::World;
+use std::ops::Range;
 
 /// The lines of a display command's print file.
 pub(super) fn list(
@@ -12,14 +14,26 @@ pub(super) fn list(
     command: &Command,
 ) -> Result<Vec<String>, (String, String)> {
     let missing = |text: &str| ("CPF9999".to_owned(), text.to_owned());
-    let (_, disk) = view(world, partition).ok_or_else(|| missing("system is not active"))?;
+    let (system, disk) = view(world, partition).ok_or_else(|| missing("system is not active"))?;
     match command.name.as_str() {
         "WRKCFGSTS" => {
             let mut lines = vec![
                 "  5770SS1 V7R5M0 220415             Configuration Status".to_owned(),
                 "  Description     Status                -------------Job--------------".to_owned(),
             ];
-            if command.word("CFGD").as_deref() != Some("*ASP") || disk.asps.is_empty() {
+            let kind = command.word("CFGD");
+            if kind.as_deref() == Some("*TAP") {
+                let devices = world.tapes.devices(partition);
+                lines.extend(devices.iter().map(|name| {
+                    let on = system.varied_on.contains(name);
+                    format!(
+                        "  {name:<15} {}",
+                        if on { "VARIED ON" } else { "VARIED OFF" }
+                    )
+                }));
+                return Ok(lines);
+            }
+            if kind.as_deref() != Some("*ASP") || disk.asps.is_empty() {
                 return Err((
                     "CPF9801".to_owned(),
                     "No configuration description found.".to_owned(),
@@ -65,6 +79,31 @@ pub(super) fn job_log(world: &World, partition: &str, name: &str) -> Option<Vec<
         .map(|j| j.log.clone())
 }
 
+/// The lines of a spooled file of a job that has ended: of its log those of the messages at these places, the heading with
+/// the first; or what its programs printed, all of it with the first place.
+pub(super) fn spooled_file(
+    world: &World,
+    partition: &str,
+    job: &str,
+    file: &str,
+    wanted: &Range<usize>,
+) -> Option<Vec<String>> {
+    let (_, disk) = view(world, partition)?;
+    let first = wanted.start == 0;
+    if file != "QPJOBLOG" {
+        let printed = disk.spooled.get(&(job.to_owned(), file.to_owned()))?;
+        return Some(if first { printed.clone() } else { Vec::new() });
+    }
+    let ended = disk.ended.iter().rfind(|j| j.name == job && !j.vanished)?;
+    let mut lines = match first {
+        true => spooled(world, partition, job, &[]),
+        false => Vec::new(),
+    };
+    let messages = long::messages(&ended.log, wanted);
+    lines.extend(messages.iter().flat_map(|(_, m)| print_message(m)));
+    Some(lines)
+}
+
 /// A job log as QPJOBLOG prints it.
 pub(super) fn spooled(
     world: &World,
@@ -90,6 +129,7 @@ pub(super) fn spooled(
     lines
 }
 
+/// A message as print files show it.
 pub(super) fn print_message(m: &LogMessage) -> Vec<String> {
     let kind = match m.kind.as_str() {
         "COMPLETION" => "Completion",

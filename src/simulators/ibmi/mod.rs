@@ -2,10 +2,12 @@
 //! kit's behaviour as `ibmi/CONTRACT.md` says.
 //!
 //! Faults of [`Device::IbmI`](crate::simulators::faults::Device) wait under the partition's name for one of: `LOGIN`, a
-//! helper's verb (`HELLO`, `PING`, `CANARY`, `WATCHDOG ARM`, `CHGASPACT SUSPEND *SYSBAS`, …), a CL command's text, `SQL`,
-//! `GET`/`PUT`/`REMOVE` with a path, `PERSON` (`Refuse` with a row of § 7 and a message id), `PWRDWNSYS`
+//! helper's verb (`HELLO`, `PING`, `CANARY`, `WATCHDOG ARM`, `CHGASPACT SUSPEND *SYSBAS`, …), a CL command's text
+//! (`ignored`: it ends well and nothing happens), `SQL`, `GET`/`PUT`/`REMOVE` with a path, `PERSON` (`Refuse` with a row of § 7 and a message id), `PWRDWNSYS`
 //! (`no-reipl`: the command ends well and nothing happens), `SYSTEM_STATUS_INFO` (`null-identity`, stays while it waits).
+//! Commands of batch jobs are commands as well ([`script`]).
 
+pub mod brms;
 pub mod cl;
 pub mod commands;
 pub mod disk;
@@ -15,7 +17,9 @@ pub mod jobs;
 pub mod kit;
 pub mod quiesce;
 pub mod record;
+pub mod restricted;
 pub mod role;
+pub mod script;
 
 pub mod shell;
 pub mod sql;
@@ -24,6 +28,7 @@ pub mod system;
 
 mod check;
 mod files;
+mod job_scheduler;
 mod listings;
 mod long;
 mod objects;
@@ -34,8 +39,8 @@ pub use disk::DiskState;
 pub use file::SystemFile;
 pub use quiesce::quality;
 pub use system::{
-    Answering, Phase, System, advance, answering, boot, disk_of, power_lost, reference_code,
-    set_identity,
+    Answering, Phase, System, advance, answering, attention, boot, disk_of, forget_file,
+    power_lost, reference_code, set_identity,
 };
 
 use crate::simulators::hmc;
@@ -54,6 +59,10 @@ pub fn install(world: &mut World, files: &[SystemFile]) -> Result<(), String> {
             system::set_identity(world, &file.partition, pair.clone());
         }
         let mut disk = DiskState::from_file(file);
+        if let Some(brms) = &file.brms {
+            brms::check(world, &file.partition, brms)?;
+            brms::install(&mut disk, brms, world.now);
+        }
         if let Some(pair) = system::identity(world, &file.partition)
             && file.kit_installed
         {

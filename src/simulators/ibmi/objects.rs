@@ -3,6 +3,7 @@
 use super::cl::Command;
 use super::commands::ClAnswer;
 use super::disk::DiskState;
+use super::saves::save_file::name_of_path;
 
 /// Runs a command on objects; `None` for any other command.
 pub(super) fn run(
@@ -42,6 +43,9 @@ pub(super) fn run(
         "CRTSRCPF" => create(disk, word("FILE"), "*FILE"),
         "CPYFRMSTMF" => {
             let from = word("FROMSTMF");
+            if let Some(file) = name_of_path(&word("TOMBR")) {
+                return Some(stream_to_save_file(disk, command, &from, &file));
+            }
             if disk.files.contains_key(&from) {
                 disk.data_areas
                     .insert(format!("member {}", word("TOMBR")), from.clone());
@@ -50,6 +54,7 @@ pub(super) fn run(
                 ClAnswer::escape("CPFA0A9", format!("Object not found. Object is {from}."))
             }
         }
+        "CPYTOSTMF" => save_file_to_stream(disk, command),
         "CRTBNDCL" => {
             let member = format!(
                 "member /QSYS.LIB/IBMICLONE.LIB/QSRC.FILE/{}.MBR",
@@ -98,10 +103,71 @@ pub(super) fn run(
             let prefix = format!("{library}/");
             disk.objects.retain(|o| !o.starts_with(&prefix));
             disk.data_areas.retain(|a, _| !a.starts_with(&prefix));
+            disk.save_files.retain(|f, _| !f.starts_with(&prefix));
+            disk.brms_copies.remove(&library);
             ClAnswer::completed("CPC2194", format!("Library {library} deleted."))
+        }
+        "CLRLIB" => {
+            let library = word("LIB");
+            if !disk.objects.contains(&format!("QSYS/{library} *LIB")) {
+                return Some(ClAnswer::escape(
+                    "CPF2110",
+                    format!("Library {library} not found."),
+                ));
+            }
+            let prefix = format!("{library}/");
+            disk.objects.retain(|o| !o.starts_with(&prefix));
+            disk.save_files.retain(|f, _| !f.starts_with(&prefix));
+            disk.brms_copies.remove(&library);
+            ClAnswer::completed("CPC2195", format!("Library {library} cleared."))
         }
         _ => return None,
     })
+}
+
+/// A save file must be copied without conversion: anything else makes it useless.
+fn stream_to_save_file(
+    disk: &mut DiskState,
+    command: &Command,
+    from: &str,
+    file: &str,
+) -> ClAnswer {
+    let Some(bytes) = disk.files.get(from).cloned() else {
+        return ClAnswer::escape("CPFA0A9", format!("Object not found. Object is {from}."));
+    };
+    if command.word("CVTDTA").as_deref() != Some("*NONE") {
+        let text = format!("Save file {file} needs CVTDTA(*NONE).");
+        return ClAnswer::escape("CPF9898", text);
+    }
+    match disk.save_files.get_mut(file) {
+        None => ClAnswer::escape("CPFA0A9", format!("Object not found. Object is {file}.")),
+        Some(saved)
+            if !saved.is_empty() && command.word("MBROPT").as_deref() != Some("*REPLACE") =>
+        {
+            ClAnswer::escape("CPF9898", format!("Save file {file} is not empty."))
+        }
+        Some(saved) => {
+            *saved = bytes;
+            ClAnswer::completed("CPCA082", format!("{from} copied."))
+        }
+    }
+}
+
+fn save_file_to_stream(disk: &mut DiskState, command: &Command) -> ClAnswer {
+    let word = |k: &str| command.word(k).unwrap_or_default();
+    let (from, to) = (word("FROMMBR"), word("TOSTMF"));
+    let bytes = name_of_path(&from).and_then(|f| disk.save_files.get(&f).cloned());
+    let Some(bytes) = bytes else {
+        return ClAnswer::escape("CPFA0A9", format!("Object not found. Object is {from}."));
+    };
+    if word("CVTDTA") != "*NONE" {
+        return ClAnswer::escape("CPF9898", format!("Save file {from} needs CVTDTA(*NONE)."));
+    }
+    if disk.files.contains_key(&to) && word("STMFOPT") != "*REPLACE" {
+        return ClAnswer::escape("CPFA0A0", format!("Object already exists. Object is {to}."));
+    }
+    disk.files.insert(to, bytes);
+    ClAnswer::completed("CPCA081", format!("{from} copied."))
 }
 
 fn library_exists(disk: &DiskState, object: &str) -> bool {

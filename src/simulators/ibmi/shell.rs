@@ -1,7 +1,7 @@
 //! The PASE shell behind an SSH exec: exactly what the operator's driver sends, and a refusal of anything else.
 //!
-//! Understood: commands joined with `;`, both kinds of quotes, `$?` and variables, `> file`, `echo`, `umask`, `cat`,
-//! `mv -f`, `rm -f`, `rm -rf`, `ls -a`, `ls -d`, `ls -ld`, `mkdir -p`, `ln`, `chown -R`, `exit`, `export`, `system`, and
+//! Understood: commands joined with `;`, both kinds of quotes, `$?` and variables, `> file`, `>> file`, `echo`, `umask`,
+//! `cat`, `dd` (`if=`, `bs=`, `skip=`, `count=`), `wc -c`, `openssl dgst -sha256`, `mv -f`, `rm -f`, `rm -rf`, `ls -a`, `ls -d`, `ls -ld`, `mkdir -p`, `ln`, `chown -R`, `exit`, `export`, `system`, and
 //! Qshell's `db2` through `qsh -c`.
 
 use super::commands;
@@ -48,6 +48,16 @@ pub struct Outcome {
 struct Simple {
     words: Vec<Word>,
     output: Option<String>,
+    append: bool,
+}
+
+/// Where standard output goes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Target<'a> {
+    /// Stream file, or a save file in the library file system.
+    pub path: &'a str,
+    /// Behind what is there.
+    pub append: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -113,15 +123,11 @@ pub async fn exec(shared: &Shared, login: &Login, command: &str, stdin: &[u8]) -
     };
     for simple in line {
         let words: Vec<String> = simple.words.iter().map(|w| state.expand(w)).collect();
-        let done = step(
-            shared,
-            login,
-            &words,
-            simple.output.as_deref(),
-            &mut state,
-            &mut outcome,
-        )
-        .await;
+        let target = simple.output.as_deref().map(|path| Target {
+            path,
+            append: simple.append,
+        });
+        let done = step(shared, login, &words, target, &mut state, &mut outcome).await;
         if done {
             break;
         }
@@ -175,10 +181,12 @@ impl State {
 
 fn parse(line: &str) -> Option<Vec<Simple>> {
     let mut all = Vec::new();
-    let mut current = Simple {
+    let empty = || Simple {
         words: Vec::new(),
         output: None,
+        append: false,
     };
+    let mut current = empty();
     let mut word: Option<Word> = None;
     let mut to_file = false;
     let mut chars = line.chars().peekable();
@@ -210,17 +218,12 @@ fn parse(line: &str) -> Option<Vec<Simple>> {
             ';' | '\n' => {
                 finish(&mut word, &mut current, &mut to_file);
                 if !current.words.is_empty() {
-                    all.push(std::mem::replace(
-                        &mut current,
-                        Simple {
-                            words: Vec::new(),
-                            output: None,
-                        },
-                    ));
+                    all.push(std::mem::replace(&mut current, empty()));
                 }
             }
             '>' => {
                 finish(&mut word, &mut current, &mut to_file);
+                current.append = to_file;
                 to_file = true;
             }
             '\\' => word
@@ -250,7 +253,7 @@ async fn step(
     shared: &Shared,
     login: &Login,
     words: &[String],
-    output: Option<&str>,
+    output: Option<Target<'_>>,
     state: &mut State,
     outcome: &mut Outcome,
 ) -> bool {
@@ -327,6 +330,10 @@ async fn step(
             return false;
         }
         Some(FaultKind::Delay { milliseconds }) => wait += milliseconds,
+        Some(FaultKind::Special(special)) if special == "ignored" => {
+            state.status = 0;
+            return false;
+        }
         Some(FaultKind::AnswerLost | FaultKind::Special(_)) | None => {}
     }
     if wait > 0 {
@@ -368,12 +375,12 @@ impl std::fmt::Write for Text<'_> {
     }
 }
 
-fn operation_of(name: &str, words: &[String], output: Option<&str>) -> String {
+fn operation_of(name: &str, words: &[String], output: Option<Target<'_>>) -> String {
     let last = words.last().map_or("", String::as_str);
     match (name, output) {
         ("system", _) => commands::operation(last),
         ("qsh", _) => format!("SQL {last}"),
-        ("cat", Some(path)) => format!("PUT {path}"),
+        ("cat", Some(to)) => format!("PUT {}", to.path),
         ("cat", None) => format!("GET {last}"),
         ("rm", _) => format!("REMOVE {}", words.get(2).map_or("", String::as_str)),
         (other, _) => format!("{} {last}", other.to_ascii_uppercase()),
@@ -385,7 +392,7 @@ fn run(
     login: &Login,
     name: &str,
     words: &[String],
-    output: Option<&str>,
+    output: Option<Target<'_>>,
     state: &mut State,
     outcome: &mut Outcome,
 ) -> u32 {
@@ -419,9 +426,13 @@ fn run(
             }
         }
         _ => {
+            let digests = world.knobs.openssl_in_shell;
             let Some(r) = running(world, &login.partition) else {
                 return 1;
             };
+            if let Some(status) = super::files::reading(r.disk, name, words, digests, outcome) {
+                return status;
+            }
             super::files::run(
                 r.disk,
                 name,
@@ -467,36 +478,4 @@ pub(super) fn print_rows(out: &mut impl Write, columns: &[String], rows: &[sql::
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn words(line: &str) -> Vec<Vec<String>> {
-        let state = State {
-            variables: BTreeMap::new(),
-            status: 7,
-            stdin: Vec::new(),
-        };
-        parse(line)
-            .unwrap()
-            .iter()
-            .map(|s| s.words.iter().map(|w| state.expand(w)).collect())
-            .collect()
-    }
-
-    #[test]
-    fn a_shell_word_keeps_its_quotes_apart() {
-        let all = words(
-            "echo N1; /QOpenSys/usr/bin/system 'CALL PGM(A/B) PARM('\\''x'\\'')'; echo \"N2 $?\"",
-        );
-        assert_eq!(all[1][1], "CALL PGM(A/B) PARM('x')");
-        assert_eq!(all[2][1], "N2 7");
-    }
-
-    #[test]
-    fn the_helper_is_known_by_the_contracts_line_only() {
-        assert!(starts_helper(
-            "QIBM_USE_DESCRIPTOR_STDIO=Y; export QIBM_USE_DESCRIPTOR_STDIO; exec /QOpenSys/usr/bin/system -bi \"CALL PGM(IBMICLONE/HELPER)\""
-        ));
-        assert!(!starts_helper("system \"CALL PGM(IBMICLONE/HELPER)\""));
-    }
-}
+mod tests;

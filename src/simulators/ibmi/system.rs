@@ -3,7 +3,8 @@
 use super::disk::{DiskState, LogMessage};
 use super::helper::{Helper, WatchdogJob};
 use super::jobs::Job;
-use super::{jobs, kit, quiesce};
+use super::script::Script;
+use super::{brms, job_scheduler, jobs, kit, quiesce, restricted};
 use crate::simulators::ledger::ViolationKind;
 use crate::simulators::world::{ImageId, World};
 use crate::site::Identity;
@@ -32,6 +33,8 @@ pub enum Phase {
     },
     /// Start-up program has ended.
     Up,
+    /// Batch restricted state: no subsystem, no network, one job.
+    Restricted,
     /// PWRDWNSYS was accepted.
     Ending,
 }
@@ -56,6 +59,13 @@ pub struct System {
     pub(super) watchdog: Option<WatchdogJob>,
     pub(super) connections: u64,
     pub(super) pair: Option<Identity>,
+    pub(super) scripts: BTreeMap<String, Script>,
+    pub(super) ending_subsystems: BTreeMap<String, DateTime<Utc>>,
+    pub(super) ending_all: Option<(DateTime<Utc>, String)>,
+    pub(super) restricted_by: Option<String>,
+    pub(super) restricted_since: Option<DateTime<Utc>>,
+    pub(super) network_lost: bool,
+    pub(super) varied_on: BTreeSet<String>,
 }
 
 impl System {
@@ -122,6 +132,13 @@ pub(super) fn view<'w>(world: &'w World, partition: &str) -> Option<(&'w System,
 /// Disks a running partition runs on, for assertions.
 pub fn disk_of<'w>(world: &'w World, partition: &str) -> Option<&'w DiskState> {
     view(world, partition).map(|(_, disk)| disk)
+}
+
+/// Removes a stream file from a running partition's disks, as a person would.
+pub fn forget_file(world: &mut World, partition: &str, path: &str) {
+    if let Some(r) = running(world, partition) {
+        r.disk.files.remove(path);
+    }
 }
 
 /// The system's own clock.
@@ -244,6 +261,7 @@ pub fn reference_code(world: &World, partition: &str) -> String {
         Phase::Off | Phase::Up => "00000000",
         Phase::Console => "A6005008",
         Phase::Personality { .. } => "C9002F00",
+        Phase::Restricted => "A9003C70",
         Phase::Ending => "D9002740",
         Phase::Ipl { since, until } => {
             let whole = (until - since).num_milliseconds().max(1);
@@ -258,6 +276,14 @@ pub fn reference_code(world: &World, partition: &str) -> String {
         }
     };
     code.to_owned()
+}
+
+/// Whether the console shows the partition's attention light: batch restricted state (`ibmi.md` § 5.3).
+pub fn attention(world: &World, partition: &str) -> bool {
+    world
+        .systems
+        .get(partition)
+        .is_some_and(|s| s.phase == Phase::Restricted)
 }
 
 /// Moves every running system to `world.now`: IPL stages, start-up program and kit, jobs, suspensions, watchdogs.
@@ -276,11 +302,13 @@ pub fn advance(world: &mut World) {
                 | Phase::Console
                 | Phase::Personality { .. }
                 | Phase::Up
+                | Phase::Restricted
                 | Phase::Ending,
             )
             | None => {}
         }
         quiesce::advance(world, partition);
+        restricted::advance(world, partition);
         jobs::advance(world, partition);
     }
 }
@@ -296,12 +324,15 @@ fn ipl_ended(world: &mut World, partition: &str) {
     if strtcp {
         start_tcp(world, partition, true);
     }
+    if world.knobs.monitor_starts_before_start_up {
+        job_scheduler::start_by_itself(world, partition);
+    }
     kit::start_up(world, partition);
 }
 
 /// STRTCP with interfaces and servers that start by themselves, or bare.
 pub(super) fn start_tcp(world: &mut World, partition: &str, with_autostart: bool) {
-    let Some(r) = running(world, partition) else {
+    let Some(r) = running(world, partition).filter(|r| !r.system.network_lost) else {
         return;
     };
     r.system.tcp = true;
@@ -347,9 +378,16 @@ pub(super) fn start_production(world: &mut World, partition: &str) {
     };
     let subsystems = r.disk.start_up_subsystems.clone();
     r.system.subsystems.extend(subsystems);
+    if r.disk.brms.as_ref().is_some_and(|b| b.file.network) {
+        r.system.subsystems.insert(brms::NETWORK.to_owned());
+    }
     let tcp = r.disk.start_up_starts_tcp && !r.system.tcp;
+    let schedulers: Vec<String> = r.disk.scheduler.keys().cloned().collect();
     if tcp {
         start_tcp(world, partition, true);
+    }
+    for library in schedulers {
+        job_scheduler::start(world, partition, &library);
     }
     if !world.sources.iter().any(|s| s == partition) {
         world.violation(

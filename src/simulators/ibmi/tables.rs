@@ -4,10 +4,10 @@ mod job_tables;
 
 use job_tables::{active_jobs, jobs, log_rows, operator_queue};
 
-use super::disk::LogMessage;
+use super::brms;
+use super::disk::{DiskState, LogMessage};
 use super::jobs::JobPhase;
 use super::listings;
-use super::long;
 use super::sql::{Answer, SqlError, SqlRow};
 use super::system::{identity, own_clock, view as halves};
 use crate::simulators::faults::{Device, FaultKind};
@@ -53,11 +53,13 @@ pub(super) fn formatted(text: &str, format: &str) -> Option<String> {
     Some(at.format(&pattern).to_string())
 }
 
-fn some(text: impl ToString) -> Option<String> {
+/// A value.
+pub(super) fn some(text: impl ToString) -> Option<String> {
     Some(text.to_string())
 }
 
-fn table(columns: &[&str], rows: Vec<Vec<Option<String>>>) -> Answer {
+/// A table of columns and rows.
+pub(super) fn table(columns: &[&str], rows: Vec<Vec<Option<String>>>) -> Answer {
     let names: Vec<String> = columns.iter().map(|c| (*c).to_owned()).collect();
     let rows = rows
         .into_iter()
@@ -233,8 +235,13 @@ pub(super) fn view(
                 some(&disk.host_name),
             ]],
         ),
+        "QSYS2.SYSCOLUMNS" => brms::sql::columns(disk.brms.as_ref()),
+        "QSYS2.SYSPARTITIONSTAT" => brms::sql::members(disk.brms.as_ref()),
         "SYSIBM.SYSDUMMY1" => table(&["IBMREQD"], vec![vec![some("Y")]]),
-        other => return Err(SqlError::no_object(other)),
+        other => {
+            let found = disk.brms.as_ref().and_then(|b| brms::sql::view(b, other));
+            return found.ok_or_else(|| SqlError::no_object(other));
+        }
     })
 }
 
@@ -277,30 +284,27 @@ pub(super) fn function(
         "SYSTOOLS.SPOOLED_FILE_DATA" => {
             let job = argument("JOB_NAME", "1").unwrap_or_default();
             let file = argument("SPOOLED_FILE_NAME", "2").unwrap_or_default();
-            let log = disk
-                .ended
-                .iter()
-                .rfind(|j| j.name == job && !j.vanished && file == "QPJOBLOG")
-                .ok_or_else(|| SqlError {
-                    state: "38501",
-                    code: -443,
-                    text: format!("Spooled file {file} of {job} not found."),
-                })?;
-            spooled_rows(world, partition, &job, &log.log, wanted)
+            let lines = listings::spooled_file(world, partition, &job, &file, wanted);
+            let lines = lines.ok_or_else(|| SqlError {
+                state: "38501",
+                code: -443,
+                text: format!("Spooled file {file} of {job} not found."),
+            })?;
+            table(
+                &["ORDINAL_POSITION", "SPOOLED_DATA"],
+                lines
+                    .iter()
+                    .enumerate()
+                    .map(|(at, l)| vec![some(at + 1), some(l)])
+                    .collect(),
+            )
         }
         "QSYS2.SYSTEM_STATUS" | "QSYS2.SYSTEM_STATUS_INFO" => system_status(world, partition, user),
         "QSYS2.MESSAGE_QUEUE_INFO" => operator_queue(&disk.operator_queue),
         "QSYS2.OBJECT_STATISTICS" => {
             let library = argument("OBJECT_SCHEMA", "1").unwrap_or_default();
-            table(
-                &["OBJNAME", "OBJTYPE"],
-                disk.objects
-                    .iter()
-                    .filter_map(|o| o.strip_prefix(&format!("{library}/")))
-                    .filter_map(|o| o.split_once(' '))
-                    .map(|(n, t)| vec![some(n), some(t)])
-                    .collect(),
-            )
+            let types = argument("OBJTYPELIST", "2").unwrap_or_else(|| "*ALL".to_owned());
+            objects(disk, &library, &types)
         }
         "QSYS2.DATA_AREA_INFO" => {
             let wanted = format!(
@@ -321,24 +325,28 @@ pub(super) fn function(
     })
 }
 
-/// The lines of the messages at these places; the heading goes with the first.
-fn spooled_rows(
-    world: &World,
-    partition: &str,
-    job: &str,
-    log: &[LogMessage],
-    wanted: &Range<usize>,
-) -> Answer {
-    let mut rows = Vec::new();
-    if wanted.start == 0 {
-        let heading = listings::spooled(world, partition, job, &[]);
-        rows.extend(heading.iter().map(|l| vec![some(0), some(l)]));
-    }
-    for (at, message) in long::messages(log, wanted) {
-        let lines = listings::print_message(&message);
-        rows.extend(lines.iter().map(|l| vec![some(at + 1), some(l)]));
-    }
-    table(&["ORDINAL_POSITION", "SPOOLED_DATA"], rows)
+/// OBJECT_STATISTICS of one library.
+fn objects(disk: &DiskState, library: &str, types: &str) -> Answer {
+    let wanted: Vec<&str> = types
+        .split([' ', ','])
+        .map(|t| t.trim_start_matches('*'))
+        .collect();
+    let rows = disk
+        .objects
+        .iter()
+        .filter_map(|o| o.strip_prefix(&format!("{library}/")))
+        .filter_map(|o| o.split_once(' '))
+        .filter(|(_, kind)| {
+            wanted.contains(&"ALL") || wanted.contains(&kind.trim_start_matches('*'))
+        });
+    table(
+        &["OBJNAME", "OBJTYPE", "OBJLIB", "CHANGE_TIMESTAMP"],
+        rows.map(|(name, kind)| {
+            let changed = brms::sql::object_changed(disk, library, name, kind);
+            vec![some(name), some(kind), some(library), changed.map(stamp)]
+        })
+        .collect(),
+    )
 }
 
 fn system_status(world: &World, partition: &str, user: &str) -> Answer {

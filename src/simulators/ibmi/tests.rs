@@ -1,6 +1,8 @@
 //! The roles in process, against the world: what the crash matrix stands on.
 
 mod ipl;
+mod job_scheduler;
+mod saving;
 
 use super::{
     Phase, SystemFile, boot, disk_of, kit, quality, record, role, run_at_start, set_identity,
@@ -48,6 +50,9 @@ fn site(change: impl FnOnce(&mut SystemFile)) -> Shared {
             ]},
         "vioses": [],
         "array": {"name": "svc", "users": [], "pools": [], "volumes": []},
+        "tapes": {"drives": [{"device": "TAP01"}, {"device": "TAP02", "library": false, "loaded": "OLD001"}],
+            "cartridges": [{"volume": "A00001"}, {"volume": "A00002"}, {"volume": "BAD001", "broken": true},
+                {"volume": "OLD001", "unexpiredDays": 30}]},
         "systems": [],
         "network": []
     }))
@@ -156,6 +161,10 @@ pub(crate) fn parameters(change: impl FnOnce(&mut Vec<(&'static str, String)>)) 
         ("startSubsystem.count", "1"),
         ("startSubsystem.1", "QBATCH"),
         ("scheduledJobs", "Hold"),
+        ("js1.dataLibrary.count", "1"),
+        ("js1.dataLibrary.1", "QUSRIJS"),
+        ("js1.monitorJob.count", "1"),
+        ("js1.monitorJob.1", "QIJSSCD"),
         ("releaseJobQueue.count", "1"),
         ("releaseJobQueue.1", "QGPL/QBATCH"),
         ("varyOnAsps", "No"),

@@ -1,7 +1,8 @@
 //! The padmin command line: the verbs a clone run needs (`hmc.md` § 5.2), with their refusals.
 
 use super::disks::{configure, renumber};
-use super::listings::{chkdev, lsdev, lsmap, lsnports, lspv};
+use super::listings::{chkdev, lsdev, lsmap, lspv};
+use super::npiv::{lsnports, vfcmap};
 use super::options::Options;
 use super::{Hdisk, Vios, client_of, vhosts_of};
 use crate::simulators::faults::{Device, FaultKind};
@@ -79,6 +80,7 @@ pub fn command(world: &mut World, vios: &str, line: &str) -> Output {
         "chdev" => chdev(world, vios, &options),
         "mkvdev" => mkvdev(world, vios, &options),
         "rmvdev" => rmvdev(world, vios, &options),
+        "vfcmap" => vfcmap(world, vios, &options),
         "rmdev" => rmdev(world, vios, &options),
         _ => Output::failed(1, format!("rksh: {verb}: not found")),
     }

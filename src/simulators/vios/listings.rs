@@ -1,19 +1,18 @@
 //! What the VIOS lists: disks, devices, mappings of both kinds (`hmc.md` § 5.2, § 5.3).
 
 use super::commands::{Output, no_device};
+use super::npiv::lsmap_npiv;
 use super::options::Options;
 use super::{Hdisk, Vios, Vtd, client_of, identifier, slot_of, vhosts_of};
-use crate::simulators::hmc;
-use crate::simulators::hmc::{FibreChannelFile, Partition};
 use crate::simulators::storage::spectrum_virtualize;
 use crate::simulators::world::World;
 use std::fmt::Write as _;
 
 /// A row of a listing: field names in the command's own order, and their values.
-type Row = Vec<(&'static str, String)>;
+pub(super) type Row = Vec<(&'static str, String)>;
 
 /// Rows with a separator (`-fmt`), or in columns. `-field` chooses, but the order stays the command's own.
-fn table(rows: &[Row], options: &Options<'_>, verb: &str) -> Output {
+pub(super) fn table(rows: &[Row], options: &Options<'_>, verb: &str) -> Output {
     let wanted = options.values("field");
     let names: Vec<&str> = rows
         .iter()
@@ -211,7 +210,7 @@ pub(super) fn chkdev(vios: &Vios, options: &Options<'_>) -> Output {
 }
 
 /// Location of a server adapter: `U9105.42A.78ABCD0-V1-C23`.
-fn server_location(world: &World, vios: &str, slot: u32) -> String {
+pub(super) fn server_location(world: &World, vios: &str, slot: u32) -> String {
     let id = world
         .console
         .identity_of(vios)
@@ -264,7 +263,7 @@ pub(super) fn lsmap(world: &World, vios: &Vios, options: &Options<'_>) -> Output
         return Output::failed(1, "usage: lsmap {-vadapter ServerVirtualAdapter | -all}\n");
     }
     if options.has("npiv") {
-        return npiv(world, vios, options);
+        return lsmap_npiv(world, vios, options);
     }
     let names = vhosts_of(world, &vios.name);
     let wanted = options.value("vadapter");
@@ -369,126 +368,4 @@ fn long_form(
         text.push('\n');
     }
     text
-}
-
-/// Virtual Fibre Channel client adapters that a VIOS serves, with the number of their server adapter.
-pub(crate) fn fibre_channel<'w>(
-    world: &'w World,
-    vios: &'w str,
-) -> impl Iterator<Item = (usize, &'w Partition, &'w FibreChannelFile)> {
-    let partitions = world.console.partitions.values();
-    let adapters = partitions.flat_map(|p| p.fibre_channel.iter().map(move |a| (p, a)));
-    adapters
-        .filter(move |(_, a)| a.vios == vios)
-        .enumerate()
-        .map(|(n, (p, a))| (n, p, a))
-}
-
-/// Slot of the n-th virtual Fibre Channel server adapter.
-pub(crate) fn fibre_channel_slot(number: usize) -> u32 {
-    100 + u32::try_from(number).unwrap_or_default()
-}
-
-/// Twelve fields per server adapter.
-fn npiv(world: &World, vios: &Vios, options: &Options<'_>) -> Output {
-    let mut rows: Vec<Row> = Vec::new();
-    for (n, p, adapter) in fibre_channel(world, &vios.name) {
-        let on = hmc::is_on(world, &p.name);
-        let system = match (on, p.kind.as_str()) {
-            (true, "OS400") => "IBM i",
-            (true, "AIX/Linux") => "AIX",
-            _ => " ",
-        };
-        let client_base = world.console.location(&p.system);
-        let place = |text: String| if on { text } else { " ".to_owned() };
-        let port = |text: &str| if adapter.connected { text } else { " " }.to_owned();
-        let logged_in = on && adapter.connected;
-        rows.push(vec![
-            ("name", format!("vfchost{n}")),
-            (
-                "physloc",
-                server_location(world, &vios.name, fibre_channel_slot(n)),
-            ),
-            ("clntid", p.identity.partition_id.to_string()),
-            ("clntname", p.name.clone()),
-            ("clntos", system.to_owned()),
-            (
-                "status",
-                if logged_in {
-                    "LOGGED_IN"
-                } else {
-                    "NOT_LOGGED_IN"
-                }
-                .to_owned(),
-            ),
-            ("fc", port("fcs0")),
-            ("fcphysloc", port("U78DA.ND0.WZS01AB-P0-C2-T0")),
-            ("ports", if logged_in { "1" } else { "0" }.to_owned()),
-            ("flags", if logged_in { "a" } else { "4" }.to_owned()),
-            ("vfcclient", place(format!("DC{:02}", adapter.slot))),
-            (
-                "vfcclientdrc",
-                place(format!(
-                    "{client_base}-V{}-C{}",
-                    p.identity.partition_id, adapter.slot
-                )),
-            ),
-        ]);
-    }
-    if let Some(wanted) = options.value("vadapter") {
-        rows.retain(|r| r.first().is_some_and(|(_, name)| name == wanted));
-        if rows.is_empty() {
-            return Output::failed(
-                2,
-                format!("Device \"{wanted}\" is not a valid virtual server adapter.\n"),
-            );
-        }
-    }
-    if options.has("fmt") {
-        return table(&rows, options, "lsmap");
-    }
-    let titles = [
-        "Name",
-        "Physloc",
-        "ClntID",
-        "ClntName",
-        "ClntOS",
-        "Status",
-        "FC name",
-        "FC loc code",
-        "Ports logged in",
-        "Flags",
-        "VFC client name",
-        "VFC client DRC",
-    ];
-    let mut text = String::new();
-    for row in &rows {
-        for (title, (_, value)) in titles.iter().zip(row) {
-            let _ = writeln!(text, "{title:<22}{}", value.trim());
-        }
-        text.push('\n');
-    }
-    Output::done(text)
-}
-
-/// `lsnports`: the physical port and how many virtual ports it has left.
-pub(super) fn lsnports(world: &World, vios: &Vios, options: &Options<'_>) -> Output {
-    let used = fibre_channel(world, &vios.name).count();
-    let row = vec![
-        ("name", "fcs0".to_owned()),
-        ("physloc", "U78DA.ND0.WZS01AB-P0-C2-T0".to_owned()),
-        ("fabric", "1".to_owned()),
-        ("tports", "64".to_owned()),
-        ("aports", 64usize.saturating_sub(used).to_string()),
-        ("swwpns", "2048".to_owned()),
-        ("awwpns", 2048usize.saturating_sub(used * 2).to_string()),
-    ];
-    let mut output = table(&[row], options, "lsnports");
-    if !options.has("fmt") {
-        output.text = format!(
-            "name             physloc          fabric           tports           aports           swwpns           awwpns\n{}",
-            output.text
-        );
-    }
-    output
 }

@@ -9,12 +9,14 @@
 mod commands;
 mod disks;
 mod listings;
+mod npiv;
 mod options;
 mod role;
 
 pub use commands::{Output, command};
 pub use disks::{identifier, unique_id};
-pub(crate) use listings::{disk_location, fibre_channel, fibre_channel_slot, megabytes};
+pub(crate) use listings::{disk_location, megabytes};
+pub(crate) use npiv::{fibre_channel, fibre_channel_slot};
 pub use role::VirtualIoRole;
 
 use crate::simulators::hmc;

@@ -173,6 +173,37 @@ fn npiv_adapters_are_listed_with_twelve_fields() {
 }
 
 #[test]
+fn a_port_is_taken_from_a_virtual_adapter_and_given_back_and_its_client_must_be_off() {
+    let mut w = world();
+    let port = |w: &mut World| {
+        let text = ok(w, "lsmap -all -npiv -fmt : -field fc");
+        text.trim().to_owned()
+    };
+    assert_eq!(port(&mut w), "fcs0");
+    refused(&mut w, "vfcmap -vadapter vfchost0");
+    refused(&mut w, "vfcmap -vadapter vfchost9 -fcp fcs0");
+    refused(&mut w, "vfcmap -vadapter vfchost0 -fcp fcs7");
+    assert_eq!(
+        (port(&mut w).as_str(), w.ledger.violations.len()),
+        ("fcs0", 0)
+    );
+    let ports = w.console.live_ports_of("PROD").len();
+    ok(&mut w, "vfcmap -vadapter vfchost0 -fcp");
+    assert_eq!(port(&mut w), "");
+    assert_eq!(w.console.live_ports_of("PROD").len(), ports - 2);
+    assert_eq!(
+        w.ledger.violations[0].kind,
+        ViolationKind::MappingWhileRunning,
+        "PROD is on"
+    );
+    ok(&mut w, "vfcmap -vadapter vfchost0 -fcp fcs0");
+    assert_eq!(
+        (port(&mut w).as_str(), w.ledger.violations.len()),
+        ("fcs0", 1)
+    );
+}
+
+#[test]
 fn free_disks_are_those_without_a_volume_group_and_available_ones_back_nothing() {
     let mut w = world();
     ok(&mut w, "mkvdev -vdev hdisk1 -vadapter vhost3 -dev a");

@@ -1,6 +1,6 @@
 //! `world.yaml`: a world that a person can write. Each device's part is defined beside the device.
 
-use crate::simulators::{faults::Fault, hmc, ibmi, storage::spectrum_virtualize, vios};
+use crate::simulators::{faults::Fault, hmc, ibmi, storage::spectrum_virtualize, tape, vios};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +24,9 @@ pub struct WorldFile {
     pub array: spectrum_virtualize::ArrayFile,
     /// IBM i systems, by the partition they run on at the start, with their disks (load source first).
     pub systems: Vec<ibmi::SystemFile>,
+    /// Tape drives and cartridges, which no FlashCopy takes along.
+    #[serde(default)]
+    pub tapes: tape::TapeSite,
     /// Where the network's addresses are served: which system answers depends on who holds the address.
     pub network: Vec<NetworkAddress>,
     /// Timings and knobs.
@@ -115,8 +118,30 @@ pub struct Knobs {
     pub off_during_reipl_milliseconds: u64,
     /// A suspended source resumes by itself after this long (0 = never).
     pub self_resume_milliseconds: u64,
+    /// IBM i: ENDSBS of one subsystem → ended.
+    pub subsystem_end_milliseconds: u64,
+    /// IBM i: ENDSBS SBS(*ALL) → restricted state.
+    pub restricted_state_milliseconds: u64,
+    /// IBM i: the restricted state ends with its job; off = it never does (A9003C70 stays).
+    pub restricted_state_ends: bool,
+    /// IBM i: TCP/IP can be started after a restricted state; off = nothing ever answers again.
+    pub tcp_returns_after_restricted_state: bool,
+    /// IBM i: SAVSYS.
+    pub save_system_milliseconds: u64,
+    /// IBM i: SAVLIB to a tape.
+    pub save_libraries_milliseconds: u64,
+    /// IBM i: SAVDLO.
+    pub save_documents_milliseconds: u64,
+    /// IBM i: SAV.
+    pub save_files_milliseconds: u64,
+    /// IBM i: the shell has `openssl dgst -sha256`.
+    pub openssl_in_shell: bool,
     /// Guest kit's watchdog is honoured (off = it never fires, to test the proof without it).
     pub watchdog_works: bool,
+    /// Advanced Job Scheduler: ENDJS ends a monitor; off = the command is not there.
+    pub endjs_works: bool,
+    /// Advanced Job Scheduler: a monitor with AUTOSTART(*YES) starts before the start-up program instead of after it.
+    pub monitor_starts_before_start_up: bool,
 }
 
 impl Default for Knobs {
@@ -146,7 +171,18 @@ impl Default for Knobs {
             sibling_maps_stop_slowly: true,
             off_during_reipl_milliseconds: 0,
             self_resume_milliseconds: 0,
+            subsystem_end_milliseconds: 2_000,
+            restricted_state_milliseconds: 30_000,
+            restricted_state_ends: true,
+            tcp_returns_after_restricted_state: true,
+            save_system_milliseconds: 900_000,
+            save_libraries_milliseconds: 3_600_000,
+            save_documents_milliseconds: 60_000,
+            save_files_milliseconds: 600_000,
+            openssl_in_shell: true,
             watchdog_works: true,
+            endjs_works: true,
+            monitor_starts_before_start_up: false,
         }
     }
 }

@@ -9,7 +9,7 @@ pub mod special;
 
 use super::faults::Faults;
 use super::ledger::Ledger;
-use super::{hmc, ibmi, storage::spectrum_virtualize, vios};
+use super::{hmc, ibmi, storage::spectrum_virtualize, tape, vios};
 use crate::site::Uid;
 use chrono::{DateTime, Utc};
 use std::collections::{BTreeMap, BTreeSet};
@@ -92,6 +92,8 @@ pub struct World {
     pub sources: Vec<String>,
     /// Volumes of held images, as somebody outside told the world: no device knows of pins.
     pub pinned: BTreeSet<Uid>,
+    /// Tape drives and cartridges; volumes listed as to be protected are told from outside.
+    pub tapes: tape::Tapes,
     /// Faults that wait.
     pub faults: Faults,
     /// Violations, effects, requests.
@@ -147,6 +149,7 @@ impl World {
             images: BTreeMap::new(),
             sources: file.sources.clone(),
             pinned: BTreeSet::new(),
+            tapes: tape::Tapes::default(),
             faults: Faults::default(),
             ledger: Ledger::default(),
             next_image: 0,
@@ -157,6 +160,7 @@ impl World {
         spectrum_virtualize::install(&mut world, &file.array)?;
         hmc::install(&mut world, &file.console)?;
         vios::install(&mut world, &file.vioses)?;
+        tape::file::install(&mut world, &file.tapes)?;
         ibmi::install(&mut world, &file.systems)?;
         for fault in &file.faults {
             special::check(&world, fault)?;
@@ -169,6 +173,7 @@ impl World {
         spectrum_virtualize::check_left_behind(self);
         hmc::check_left_behind(self);
         ibmi::check_left_behind(self);
+        tape::check_left_behind(self);
     }
 
     /// Sessions open at consoles and systems: zero once every client has logged off and the servers have seen it.

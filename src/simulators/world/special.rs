@@ -26,6 +26,8 @@ fn words(device: Device) -> (&'static [&'static str], &'static str) {
                 "wrong-host-key",
                 "no-reipl",
                 "null-identity",
+                "job-ends",
+                "tape-not-ready",
             ],
             "",
         ),

@@ -3,6 +3,7 @@
 mod cluster;
 mod everyday;
 mod examples;
+mod held;
 mod offline;
 pub mod whole;
 mod world_file;
@@ -10,7 +11,7 @@ mod world_file;
 use assert_cmd::Command;
 
 /// The binary, with nothing of this machine's Kubernetes access in its environment.
-fn ibmi_clone() -> Command {
+pub fn ibmi_clone() -> Command {
     let mut command = Command::cargo_bin("ibmi-clone").expect("the binary is built");
     command
         .env_remove("KUBECONFIG")

@@ -13,7 +13,7 @@ fn a_wrong_command_line_ends_with_64_and_help_with_0() {
         &["run", "env", "--wait", "--timeout", "soon"],
         &["history", "--function", "*NOSUCH"],
         &["history", "-o", "xml"],
-        &["logs", "run", "--kind", "brms"],
+        &["logs", "run", "--kind", "nosuch"],
         &["demo", "--kube-binaries", ".", "--time-scale", "0"],
         &["simulate"],
     ] {

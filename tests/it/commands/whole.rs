@@ -86,13 +86,13 @@ pub async fn apply_demo(client: &Client, namespace: &str) {
 }
 
 /// Somebody at a terminal.
-struct User {
-    namespace: String,
-    kubeconfig: String,
+pub struct User {
+    pub namespace: String,
+    pub kubeconfig: String,
 }
 
 impl User {
-    async fn types(&self, arguments: &[&str]) -> Output {
+    pub async fn types(&self, arguments: &[&str]) -> Output {
         let mut command = ibmi_clone();
         command
             .args(arguments)

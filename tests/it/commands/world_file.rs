@@ -2,11 +2,11 @@
 
 use ibmi_clone_operator::commands::simulated_site::parse_world;
 use ibmi_clone_operator::simulators::faults::{Device, Fault, FaultKind};
-use ibmi_clone_operator::simulators::ibmi::file as ibmi;
+use ibmi_clone_operator::simulators::ibmi::{brms, file as ibmi};
 use ibmi_clone_operator::simulators::storage::spectrum_virtualize as array;
 use ibmi_clone_operator::simulators::world::file::{Knobs, NetworkAddress, UserFile, WorldFile};
 use ibmi_clone_operator::simulators::world::{World, special};
-use ibmi_clone_operator::simulators::{hmc, vios};
+use ibmi_clone_operator::simulators::{hmc, tape, vios};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
@@ -33,6 +33,7 @@ fn the_document_lists_every_key() {
         keys::<Knobs>(),
         keys::<Fault>(),
         keys::<hmc::ConsoleFile>(),
+        keys::<hmc::OtherPortFile>(),
         keys::<hmc::ManagedSystemFile>(),
         keys::<hmc::PartitionFile>(),
         keys::<hmc::ScsiFile>(),
@@ -54,7 +55,17 @@ fn the_document_lists_every_key() {
         keys::<ibmi::ProgramFile>(),
         keys::<ibmi::ProgramMessage>(),
         keys::<ibmi::ScheduleFile>(),
+        keys::<ibmi::JobSchedulerFile>(),
+        keys::<ibmi::DataLibraryFile>(),
+        keys::<ibmi::SchedulerJobFile>(),
         keys::<ibmi::JobQueueFile>(),
+        keys::<tape::TapeSite>(),
+        keys::<tape::DriveFile>(),
+        keys::<tape::CartridgeFile>(),
+        keys::<brms::BrmsFile>(),
+        keys::<brms::BrmsKnobs>(),
+        keys::<brms::ControlGroupFile>(),
+        keys::<brms::MediaFile>(),
     ];
     for keys in objects {
         assert!(!keys.is_empty());
@@ -74,6 +85,58 @@ fn the_document_lists_every_default_of_a_knob() {
     for (knob, value) in defaults.as_object().unwrap() {
         let row = format!("| `{knob}` | `{value}` |");
         assert!(DOCUMENT.contains(&row), "{row}");
+    }
+}
+
+#[test]
+fn the_document_lists_every_default_of_a_knob_of_brms() {
+    let defaults = serde_json::to_value(brms::BrmsKnobs::default()).unwrap();
+    for (knob, value) in defaults.as_object().unwrap() {
+        let value = value.as_str().map_or(value.to_string(), str::to_owned);
+        let row = format!("| `{knob}` | `{value}` |");
+        assert!(DOCUMENT.contains(&row), "{row}");
+    }
+}
+
+#[test]
+fn a_wrong_brms_block_is_told_with_what_to_write() {
+    let with = |tapes: &str, brms: &str| {
+        let text = WORLD.replacen("network:", &format!("tapes: {tapes}\nnetwork:"), 1);
+        let block = format!("    systemName: PROD\n    brms: {brms}\n");
+        let text = text.replacen("    systemName: PROD\n", &block, 1);
+        let world = parse_world(&text).and_then(|file| World::from_file(&file));
+        world.err().unwrap_or_default()
+    };
+    let tapes = "{ drives: [{ device: TAP01 }], cartridges: [{ volume: A1 }] }";
+    let fine = "{ controlGroups: [{ name: DAILY }], media: [{ volume: A1 }] }";
+    assert_eq!(with(tapes, fine), "");
+    for (brms, right) in [
+        (
+            "{ media: [{ volume: A2 }] }",
+            "add it under tapes.cartridges",
+        ),
+        (
+            "{ controlGroups: [{ name: daily }], media: [{ volume: A1 }] }",
+            "such as DAILY or *SYSGRP",
+        ),
+        (
+            "{ controlGroups: [{ name: D }, { name: D }], media: [{ volume: A1 }] }",
+            "is there twice",
+        ),
+        (
+            "{ controlGroups: [{ name: D, mediaClass: LTO }], media: [{ volume: A1 }] }",
+            "write one of ULTRIUM",
+        ),
+        (
+            "{ knobs: { severityColumn: SEV } }",
+            "MESSAGE_SEVERITY or SEVERITY",
+        ),
+        ("{ controlGroups: [{ name: D, secs: 3 }] }", "seconds"),
+        ("{ knobs: { frozen: BRM0001 } }", "frozenId"),
+        ("{ controlGroups: [{ name: D, result: bad }] }", "unsaved"),
+    ] {
+        let said = with(tapes, brms);
+        assert!(said.contains(right), "{said}");
     }
 }
 

@@ -1,6 +1,7 @@
 //! Consoles of other levels, and what stands between.
 
 use crate::support::console::{ConsoleSite, clone1, virtual_io};
+use ibmi_clone_operator::drivers::hmc::HmcConsole;
 use ibmi_clone_operator::simulators::faults::{Device, FaultKind};
 use ibmi_clone_operator::site::{PartitionControl, PartitionState, PartitionView, VirtualIo};
 
@@ -43,6 +44,19 @@ async fn a_page_of_a_proxy_is_no_state_and_a_503_is_busy() {
     site.fault(Device::Hmc, path, kind);
     assert_eq!(control.status().await.unwrap_err().reason(), "Busy");
     control.status().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_web_page_of_a_console_is_told_from_its_rest_api_with_the_port_to_write() {
+    let mut site = ConsoleSite::usual();
+    let page = site.web_page();
+    let console = HmcConsole::open(site.options(std::slice::from_ref(&page))).unwrap();
+    let error = clone1(&console).status().await.unwrap_err().to_string();
+    assert!(
+        error.contains(&page) && error.contains("no REST API") && error.contains("12443"),
+        "{error}"
+    );
+    assert_eq!(site.sessions(), 0);
 }
 
 #[tokio::test]

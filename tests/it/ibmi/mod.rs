@@ -2,8 +2,10 @@
 //! a server that misbehaves.
 
 mod freeze;
+mod logs;
 mod resume;
 mod rude;
+mod saving;
 mod session;
 mod system;
 mod transport;
@@ -51,6 +53,7 @@ impl Bench {
                 "systems": [], "partitions": []
             },
             "vioses": [],
+            "tapes": {"drives": [{"device": "TAP01"}], "cartridges": [{"volume": "A00001"}, {"volume": "A00002"}]},
             "array": {"name": "svc", "users": [], "pools": [], "volumes": []},
             "systems": [],
             "network": []

@@ -177,3 +177,25 @@ async fn a_job_that_is_gone_is_found_in_the_history_log() {
     let log = log_of(&system, &session, &LogSource::History { since }).await;
     assert!(log.iter().any(|m| m.id == "CPF1164"), "{log:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_appears_during_the_look_is_read_and_one_that_stays_closed_is_refused() {
+    let bench = Bench::new().await;
+    let system = bench.system();
+    let session = system.connect().await.unwrap();
+    let path = "/ibmiclone/ready";
+    system.put(&session, path, b"version=1\n").await.unwrap();
+    let closed = || FaultKind::Refuse {
+        code: "cat".to_owned(),
+        text: "cannot open".to_owned(),
+    };
+    // What `cat` says of a file that is not there yet; the listing after it shows the file.
+    bench.fault(&format!("GET {path}"), closed());
+    let found = system.get(&session, path).await.unwrap();
+    assert_eq!(found.as_deref(), Some(b"version=1\n".as_slice()));
+    for _ in 0..2 {
+        bench.fault(&format!("GET {path}"), closed());
+    }
+    let error = system.get(&session, path).await.unwrap_err();
+    assert_eq!(error.code(), Some("FileNotReadable"));
+}

@@ -87,6 +87,16 @@ impl ConsoleSite {
         self.handles[number] = self.serve(number, listener);
     }
 
+    /// Address of the console's web page, behind which there is no REST API.
+    pub fn web_page(&mut self) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let tls = self.authority.server(&["127.0.0.1".to_owned()]).unwrap();
+        let handle = rest::serve_web_page(tls, listener).unwrap();
+        self.handles.push(handle);
+        format!("https://{address}")
+    }
+
     pub fn url(&self, number: usize) -> String {
         format!("https://{}", self.addresses[number])
     }

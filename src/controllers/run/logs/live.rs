@@ -10,6 +10,7 @@ use crate::controllers::run::store::call;
 use crate::engine::journal::{EntryState, Journal};
 use crate::engine::ports::StoreError;
 use crate::recipe::LogLine;
+use crate::site::JobName;
 use chrono::{DateTime, SecondsFormat, Utc};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{DeleteParams, Patch, PatchParams};
@@ -81,6 +82,8 @@ struct State {
     changed: bool,
     /// When it was written last, or the tail began.
     written: Instant,
+    /// Last place in the log of each job.
+    told: HashMap<String, u64>,
     /// There is a ConfigMap, as far as this process knows.
     there: Option<bool>,
 }
@@ -93,6 +96,7 @@ impl LiveTail {
                 bytes: 0,
                 changed: false,
                 written: Instant::now(),
+                told: HashMap::new(),
                 there: None,
             }),
         }
@@ -109,6 +113,21 @@ impl LiveTail {
             };
             state.push(serde_json::to_string(&text).unwrap_or_default());
         }
+    }
+
+    /// Adds those lines of a job that were not added before.
+    pub fn add_of_job(&self, job: &JobName, lines: Vec<(u64, LogLine)>) {
+        let new: Vec<LogLine> = {
+            let mut state = self.lock();
+            let told = state.told.entry(job.as_str().to_owned()).or_default();
+            let new = lines.into_iter().filter(|(place, _)| {
+                let new = *place > *told;
+                *told = (*told).max(*place);
+                new
+            });
+            new.map(|(_, line)| line).collect()
+        };
+        self.add(&new);
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
@@ -359,6 +378,17 @@ mod tests {
         for line in text.lines() {
             serde_json::from_str::<LogLine>(line).unwrap();
         }
+    }
+
+    #[test]
+    fn a_line_of_a_job_is_told_once() {
+        let tail = LiveTail::new();
+        let job = JobName::new("123456/CLN/C1_16");
+        tail.add_of_job(&job, vec![(1, line("one")), (2, line("two"))]);
+        tail.add_of_job(&job, vec![(2, line("two")), (3, line("three"))]);
+        let text = tail.lock().text();
+        assert_eq!(text.lines().count(), 3, "{text}");
+        assert!(text.contains("three"));
     }
 
     #[test]

@@ -13,10 +13,12 @@ pub use retain::forget_old_logs;
 
 use crate::api::run::LogRef;
 use crate::api::{CloneRun, ENVIRONMENT_LABEL, NUMBER_LABEL};
+use crate::controllers::answer::store_error;
 use crate::controllers::run::store::{call, writes_as_us};
 use crate::engine::journal::Journal;
 use crate::engine::ports::StoreError;
 use crate::recipe::{LogKind, LogLine, LogSink, LogSummary, LogWriter};
+use crate::site::JobName;
 use crate::site::transcript::Transcript;
 use async_trait::async_trait;
 use k8s_openapi::ByteString;
@@ -24,8 +26,10 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::api::{DeleteParams, ListParams};
 use kube::{Api, Client, Resource, ResourceExt};
+use live::LiveTail;
 use pack::{Packed, Packer};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Label: name of the run.
@@ -89,6 +93,7 @@ pub struct RunLogs {
     max_bytes: usize,
     /// Jobs of the function: they share what the job logs may take.
     programs: usize,
+    tail: Option<Arc<LiveTail>>,
 }
 
 impl RunLogs {
@@ -109,7 +114,15 @@ impl RunLogs {
             labels,
             max_bytes: usize::try_from(max_bytes).unwrap_or_default(),
             programs: 1,
+            tail: None,
         }
+    }
+
+    /// With the live tail of the run.
+    #[must_use]
+    pub fn with_tail(mut self, tail: Arc<LiveTail>) -> Self {
+        self.tail = Some(tail);
+        self
     }
 
     /// With so many job logs instead of one.
@@ -246,7 +259,7 @@ impl RunLogs {
                 Ok(Err(kube::Error::Api(status))) if is_refusal(status.code) => {
                     return Ok(Some(status.message.clone()));
                 }
-                Ok(Err(error)) => return Err(StoreError::Lost(error.to_string())),
+                Ok(Err(error)) => return Err(store_error(error)),
                 Err(_) => return Err(StoreError::Lost("the API server did not answer".into())),
             }
         }
@@ -378,6 +391,12 @@ impl LogSink for RunLogs {
         read::beginning(client, namespace, &self.run, kind, limit)
             .await
             .map_err(|error| StoreError::Lost(error.to_string()))
+    }
+
+    fn live(&self, job: &JobName, lines: Vec<(u64, LogLine)>) {
+        if let Some(tail) = &self.tail {
+            tail.add_of_job(job, lines);
+        }
     }
 
     async fn has(&self, kind: LogKind) -> Result<Option<LogSummary>, StoreError> {

@@ -14,6 +14,9 @@ mod quick;
 mod sessions;
 mod views;
 mod vios_views;
+mod web_page;
+
+pub use web_page::serve_web_page;
 
 use crate::simulators::Shared;
 use crate::simulators::faults::{Device, FaultKind};

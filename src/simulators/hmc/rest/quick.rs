@@ -7,6 +7,7 @@ use crate::simulators::hmc::file::PartitionKind;
 use crate::simulators::hmc::partition::{ManagedSystem, Partition};
 use crate::simulators::hmc::power;
 use crate::simulators::hmc::role::shown_state;
+use crate::simulators::ibmi;
 use crate::simulators::world::World;
 use serde_json::{Value, json};
 
@@ -87,6 +88,7 @@ fn partition(world: &World, ask: &Ask<'_>, p: &Partition) -> Value {
         .console
         .written(system.map_or("", |s| s.uuid.as_str()));
     let code = power::reference_code(world, &p.name);
+    let attention = ibmi::attention(world, &p.name);
     let rmc = rmc(world, p);
     let mut object = json!({
         "PartitionName": p.name, "PartitionID": p.identity.partition_id,
@@ -94,7 +96,7 @@ fn partition(world: &World, ask: &Ask<'_>, p: &Partition) -> Value {
         "RMCState": rmc, "UUID": world.console.written(p.uuid.as_str()),
         "OperatingSystemVersion": version(p), "ReferenceCode": code,
         "AssociatedManagedSystem": format!("https://{}/rest/api/uom/ManagedSystem/{system}", ask.host),
-        "IsVirtualServiceAttentionLEDOn": "false", "CurrentMemory": 5120,
+        "IsVirtualServiceAttentionLEDOn": attention.to_string(), "CurrentMemory": 5120,
         "HasDedicatedProcessors": "false", "SharingMode": "uncapped",
         "CurrentProcessors": null, "CurrentProcessingUnits": 0.2
     });

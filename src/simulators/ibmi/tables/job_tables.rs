@@ -1,6 +1,7 @@
 //! Jobs and logs.
 
 use super::*;
+use crate::simulators::ibmi::System;
 use crate::simulators::ibmi::long;
 use std::ops::Range;
 
@@ -114,6 +115,8 @@ pub(super) fn active_jobs(world: &World, partition: &str) -> Answer {
         "JOB_USER",
         "JOB_STATUS",
         "SUBSYSTEM",
+        "FUNCTION_TYPE",
+        "FUNCTION",
     ];
     let Some((system, disk)) = halves(world, partition) else {
         return table(&columns, Vec::new());
@@ -123,6 +126,7 @@ pub(super) fn active_jobs(world: &World, partition: &str) -> Answer {
         .values()
         .filter(|j| !matches!(j.phase, JobPhase::Queued { .. }))
         .map(|j| {
+            let function = function_of(&j.command);
             let subsystem = disk.job_queues.get(&j.queue).map(|q| q.subsystem.clone());
             vec![
                 some(&j.name),
@@ -134,10 +138,42 @@ pub(super) fn active_jobs(world: &World, partition: &str) -> Answer {
                     "RUN"
                 }),
                 subsystem,
+                function.as_ref().map(|(kind, _)| (*kind).to_owned()),
+                function.as_ref().map(|(_, name)| name.clone()),
             ]
         })
+        .chain(brms_network(system, disk))
         .collect();
     table(&columns, rows)
+}
+
+/// The command or program a job runs.
+fn function_of(command: &str) -> Option<(&'static str, String)> {
+    if let Some(program) = crate::simulators::ibmi::jobs::called_program(command) {
+        let short = program.rsplit('/').next().unwrap_or_default().to_owned();
+        return Some(("PGM", short));
+    }
+    let name = command.split_whitespace().next()?;
+    Some(("CMD", name.to_owned()))
+}
+
+/// Jobs of the BRMS network, which are there as long as its subsystem is.
+fn brms_network(system: &System, disk: &DiskState) -> Vec<Vec<Option<String>>> {
+    let active = disk.brms.is_some() && system.subsystems.contains(brms::NETWORK);
+    let names = brms::NETWORK_JOBS.iter().enumerate().filter(|_| active);
+    names
+        .map(|(at, name)| {
+            vec![
+                some(format!("{:06}/QBRMS/{name}", at + 1)),
+                some(name),
+                some("QBRMS"),
+                some("RUN"),
+                some(brms::NETWORK),
+                some("PGM"),
+                some(name),
+            ]
+        })
+        .collect()
 }
 
 pub(super) fn log_rows(log: &[LogMessage], wanted: &Range<usize>, job_column: &str) -> Answer {
