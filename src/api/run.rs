@@ -32,6 +32,7 @@ use serde::{Deserialize, Serialize};
     validation = Rule::new("!has(self.spec.cancel) || has(oldSelf.spec.cancel) && self.spec.cancel == oldSelf.spec.cancel || !has(oldSelf.status) || !has(oldSelf.status.phase) || !(oldSelf.status.phase in ['Succeeded','Warning','Failed','Cancelled','Skipped'])").message("spec.cancel: this run is over, nothing is left to cancel"),
     validation = Rule::new("!has(self.spec.forceDelete) || has(oldSelf.spec.forceDelete) || !has(oldSelf.status) || !has(oldSelf.status.phase) || !(oldSelf.status.phase in ['Succeeded','Warning','Failed','Cancelled','Skipped'])").message("spec.forceDelete: this run is over and owes nothing; delete it, nothing holds it"),
     validation = Rule::new("!has(self.spec.resumedByHand) || has(oldSelf.spec.resumedByHand) || has(oldSelf.status) && has(oldSelf.status.obligations) && oldSelf.status.obligations.exists(o, o.kind == 'ResumeSource' && !has(o.met))").message("spec.resumedByHand: this run does not owe a resume of production; set it only after resuming by hand, while status.obligations shows ResumeSource without met"),
+    validation = Rule::new("!has(self.spec.releaseBackups) || has(oldSelf.spec.releaseBackups) || has(oldSelf.status) && has(oldSelf.status.obligations) && oldSelf.status.obligations.exists(o, o.kind == 'ReleaseBackups' && !has(o.met))").message("spec.releaseBackups: this run does not hold production's BRMS frozen; set it only while status.obligations shows ReleaseBackups without met"),
     validation = Rule::new("!has(self.spec.forceDelete) || has(oldSelf.spec.forceDelete) || has(self.spec.resumedByHand) || !(has(oldSelf.status) && has(oldSelf.status.obligations) && oldSelf.status.obligations.exists(o, o.kind == 'ResumeSource' && !has(o.met)))").message("spec.forceDelete: this run owes a resume of production: resume it by hand, set resumedByHand: true, then forceDelete"),
     printcolumn(name = "Number", type_ = "integer", json_path = ".status.number"),
     printcolumn(name = "Started", type_ = "string", json_path = ".status.started"),
@@ -116,6 +117,11 @@ pub struct CloneRunSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = Rule::new("self").message("resumedByHand: write true, or leave it out"))]
     pub resumed_by_hand: Option<bool>,
+    /// Releases production's BRMS although the history of this run's saves is not back there: the run is Failed and lists the
+    /// volumes to protect. Only `true` may be written, while this run owes the release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("self").message("releaseBackups: write true, or leave it out"))]
+    pub release_backups: Option<bool>,
     /// Lets a deleted run go although something is still owed; where that is the resume, `resumedByHand` is needed too.
     /// Only `true` may be written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -247,6 +253,9 @@ pub struct CloneRunStatus {
     /// What happened and what a person can do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// What has become of the history of this run's saves; only with function BRMS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup_history: Option<BackupHistory>,
     /// Last error messages of the function's job.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failure_tail: Vec<String>,
@@ -323,6 +332,20 @@ pub struct Frozen {
     pub suspension_proof: Option<String>,
 }
 
+/// The history of the saves of a BRMS run, as it came to production.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BackupHistory {
+    /// restored, merged, or kept: then it is in the save file only.
+    #[serde(default)]
+    #[schemars(length(max = 16))]
+    pub state: String,
+    /// Save file on production that holds it, `LIB/FILE`; absent when it is not kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 21))]
+    pub save_file: Option<String>,
+}
+
 /// The image of a run. Gone when a later run has ended it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -343,6 +366,11 @@ pub struct RunImage {
     /// absent = it does not. Written with the final phase.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end_after_seconds: Option<i64>,
+    /// The run (`namespace/run`, or this run's own name) that had production's BRMS in its FlashCopy process when the image was
+    /// taken: a system started from it is in that process too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub backups_frozen_by: Option<String>,
 }
 
 /// One log of a run.
@@ -420,6 +448,10 @@ pub struct ImageOfRun {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
     pub suspension_proof: Option<String>,
+    /// As [`RunImage::backups_frozen_by`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub backups_frozen_by: Option<String>,
 }
 
 fn open_object(_: &mut schemars::SchemaGenerator) -> schemars::Schema {

@@ -27,6 +27,20 @@ pub struct KubeFlags {
 }
 
 impl KubeFlags {
+    /// `-n` is kubectl's; who means a count gets no answer about a namespace called 10. `instead`: `10 times write --count`
+    /// without the number.
+    ///
+    /// # Errors
+    /// When the namespace is a number.
+    pub fn namespace_is_no_count(&self, instead: &str) -> Result<(), CommandError> {
+        match self.namespace.as_deref() {
+            Some(name) if name.parse::<u16>().is_ok() => Err(CommandError::Usage(format!(
+                "-n is the namespace, as with kubectl: for {name} {instead} {name}"
+            ))),
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// Finds the cluster. Sends nothing yet.
     ///
     /// # Errors

@@ -16,6 +16,7 @@ pub mod kube_stack;
 mod logs;
 mod next;
 mod operator;
+mod operator_state;
 mod outcome;
 mod progress;
 mod run;
@@ -30,6 +31,7 @@ mod table;
 mod text;
 mod validate;
 mod verify;
+mod watch;
 
 pub use cluster::KubeFlags;
 pub use error::{CommandError, Exit};
@@ -77,6 +79,8 @@ enum Command {
     Cancel(cancel::Arguments),
     /// Show the runs, newest first.
     History(history::Arguments),
+    /// Show the runs on the whole screen, as they go on, with details and logs.
+    Watch(watch::Arguments),
     /// Show what an environment is doing, and what a person should look at.
     Status(status::Arguments),
     /// Show the coming times of a schedule, in its zone and in UTC.
@@ -159,6 +163,7 @@ async fn execute(cli: Cli) -> Result<Exit, CommandError> {
         Command::ReleaseHeld(arguments) => held::release(kube, &arguments).await,
         Command::Cancel(arguments) => cancel::execute(kube, &arguments).await,
         Command::History(arguments) => history::execute(kube, &arguments).await,
+        Command::Watch(arguments) => watch::execute(kube, &arguments).await,
         Command::Status(arguments) => status::execute(kube, &arguments).await,
         Command::Next(arguments) => next::execute(kube, &arguments).await,
         Command::Schedule(arguments) => schedule::execute(kube, &arguments).await,

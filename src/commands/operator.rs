@@ -47,12 +47,12 @@ pub struct Arguments {
     /// Serves /healthz, /readyz and /metrics there over plain HTTP: 0.0.0.0:8080. Default: not served.
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
-    /// What the logs of all runs may take in ConfigMaps together, compressed, MiB; beyond it those of the oldest runs go.
-    #[arg(long, value_name = "MIB", default_value_t = LOG_BUDGET_MIB, value_parser = clap::value_parser!(u32).range(1..))]
-    log_budget_mib: u32,
     /// Also tells how long each step of each environment took last: a series per step and environment.
     #[arg(long)]
     metrics_of_steps: bool,
+    /// What the logs of all runs may take in ConfigMaps together, compressed, MiB; beyond it those of the oldest runs go.
+    #[arg(long, value_name = "MIB", default_value_t = LOG_BUDGET_MIB, value_parser = clap::value_parser!(u32).range(1..))]
+    log_budget_mib: u32,
     /// json: one object per line on standard output; text: for a terminal, on standard error.
     #[arg(long, value_enum, default_value = "json")]
     log_format: Format,
@@ -157,8 +157,8 @@ pub async fn execute(kube: &KubeFlags, arguments: Arguments) -> Result<Exit, Com
         schedule_clock,
         pace: arguments.simulated_time_scale,
         election: arguments.leader.election(),
-        log_budget: u64::from(arguments.log_budget_mib) << 20,
         metrics,
+        log_budget: u64::from(arguments.log_budget_mib) << 20,
         ..OperatorConfig::new(lease_namespace, writer(), operator)
     };
     let health = match arguments.listen {

@@ -35,8 +35,8 @@ use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher;
 use kube::runtime::{WatchStreamExt, predicates, reflector};
 use kube::{Api, Client, ResourceExt};
-use leader::Term;
 use leader::elector::Elector;
+use leader::{Term, presence};
 use schedule::board::Watched;
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
@@ -130,9 +130,12 @@ async fn serve_a_term(context: &Arc<Context>, ending: CancellationToken) {
 
 /// The Lease is kept until no pass is under way any more, and then given up.
 async fn stand(context: Arc<Context>, done: CancellationToken) {
-    if let Some(election) = context.config.election.clone() {
-        let elector = Elector::new(context.leases(), election, &context.config.writer);
-        elector.stand(&context.term, &done).await;
+    match context.config.election.clone() {
+        Some(election) => {
+            let elector = Elector::new(context.leases(), election, &context.config.writer);
+            elector.stand(&context.term, &done).await;
+        }
+        None => presence::show(context.leases(), &context.config.writer, &done).await,
     }
 }
 

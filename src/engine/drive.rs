@@ -433,6 +433,7 @@ impl Engine<'_> {
             site: self.site,
             journal,
             now: self.clock.now(),
+            release_backups: self.store.wishes().release_backups,
         }
     }
 

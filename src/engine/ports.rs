@@ -3,7 +3,7 @@
 use super::clock::usable_factor;
 use super::drive::Cancel;
 use super::journal::{Journal, ObligationKind, Phase};
-use super::step::{LockKind, Step, StepContext};
+use super::step::{Failure, LockKind, Step, StepContext};
 use crate::site::DeviceError;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -37,6 +37,8 @@ pub struct Wishes {
     pub resumed_by_hand: bool,
     /// The image of this run is to be kept, by a time that lies ahead: the run does not end it itself.
     pub keep_image: bool,
+    /// A person releases production's BRMS although its history is not back.
+    pub release_backups: bool,
 }
 
 /// Keeps one run's journal.
@@ -84,6 +86,10 @@ pub trait Locks: Send + Sync {
     async fn holds(&self, kind: LockKind) -> Result<bool, StoreError>;
     /// Whether another run holds this lock now: this process is late, and what it still wants to send is not its own any more.
     async fn lost(&self, kind: LockKind) -> Result<bool, StoreError>;
+    /// Which other run holds this lock now: `namespace/run`, or words where only that is known.
+    async fn other_holder(&self, kind: LockKind) -> Result<Option<String>, StoreError> {
+        Ok(self.lost(kind).await?.then(|| "another run".to_owned()))
+    }
     /// Takes one that the run has given back before, for a moment; `false` = another run holds it or is first in its
     /// queue, where this run now waits as well.
     async fn borrow(&self, kind: LockKind) -> Result<bool, StoreError>;
@@ -129,6 +135,13 @@ pub enum Met {
     Yes(String),
     /// Not yet; the text is shown.
     NotYet(String),
+    /// Met, but what the run was for is lost by it: the run is Failed, whatever was decided before.
+    AtACost {
+        /// How it was met.
+        how: String,
+        /// What is lost, and what a person has to do.
+        failure: Failure,
+    },
 }
 
 /// Meets obligations. Part of a recipe, because it knows the plan; it does not depend on the journal being writable.

@@ -88,6 +88,8 @@ pub struct StepContext<'a> {
     pub journal: &'a Journal,
     /// The operator's wall clock.
     pub now: DateTime<Utc>,
+    /// A person releases production's BRMS although its history is not back (`spec.releaseBackups`).
+    pub release_backups: bool,
 }
 
 impl StepContext<'_> {

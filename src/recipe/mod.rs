@@ -1,5 +1,6 @@
 //! Recipes: which steps a run takes, in which order, and why. A storage administrator could read the lists aloud.
 
+mod brms;
 pub mod checks;
 #[cfg(test)]
 pub(crate) mod fakes;
@@ -20,6 +21,8 @@ mod surroundings;
 #[cfg(test)]
 mod tests;
 
+#[cfg(test)]
+pub(crate) use brms::BrmsJob;
 pub use image::image_mark;
 pub use log_sink::{Gathered, LogKind, LogLine, LogSink, LogSummary, LogWriter};
 pub use pace::Pace;
@@ -71,7 +74,8 @@ const USER_OVERWRITE: &[&str] = &[
     "settle",
 ];
 
-/// All rows: as USER, with production's BRMS in its FlashCopy process from before the flash until the history is back.
+/// All rows: as USER, with production's BRMS in its FlashCopy process from before the flash until the history is back. The
+/// clone's BRMS saves for production between `begin-backup` and `end-backup`, one control group after another.
 const BRMS_OVERWRITE: &[&str] = &[
     "verify-site",
     "write-parameters",
@@ -86,7 +90,9 @@ const BRMS_OVERWRITE: &[&str] = &[
     "map-volumes",
     "start-clone",
     "await-clone",
+    "begin-backup",
     "run-function",
+    "end-backup",
     "collect-logs",
     "return-history",
     "settle",

@@ -303,10 +303,11 @@ impl Plan {
         }
         match self.function {
             Function::Hold | Function::User => {}
-            Function::Brms | Function::Save21 => {
+            Function::Brms => self.check_groups()?,
+            Function::Save21 => {
                 return Err(unusable(
                     "function",
-                    "this version runs HOLD and USER only; BRMS and SAVE21 come with a later one",
+                    "this version runs HOLD, BRMS and USER only; SAVE21 comes with a later one",
                 ));
             }
         }
@@ -337,6 +338,28 @@ impl Plan {
         Ok(())
     }
 
+    fn check_groups(&self) -> Result<(), PlanError> {
+        let Some(brms) = self.brms.as_ref().filter(|b| !b.control_groups.is_empty()) else {
+            return Err(PlanError::Missing {
+                field: "brms",
+                write: "controlGroups: [ DAILY ]",
+            });
+        };
+        let restricted = brms.restricted_groups.iter().flatten();
+        let strangers: Vec<&str> = restricted
+            .filter(|g| !brms.control_groups.contains(g))
+            .map(String::as_str)
+            .collect();
+        if !strangers.is_empty() {
+            let why = format!(
+                "{} is not in controlGroups: each restricted group stands there too, at its place in the order",
+                strangers.join(", ")
+            );
+            return Err(unusable("brms.restrictedGroups", &why));
+        }
+        Ok(())
+    }
+
     /// Whether this recipe starts the clone.
     pub fn starts_clone(&self) -> bool {
         match self.mode {
@@ -350,8 +373,9 @@ impl Plan {
     pub fn clone_queues(&self) -> Vec<&str> {
         let programs = self.programs.iter().map(|p| p.job_queue.as_str());
         let hooks = self.hooks.iter().filter(|h| !h.at.on_source());
+        let hooks = hooks.map(|h| h.job_queue.as_str());
         let mut queues: Vec<&str> = Vec::new();
-        for queue in programs.chain(hooks.map(|h| h.job_queue.as_str())) {
+        for queue in programs.chain(self.brms_queues()).chain(hooks) {
             if !queues.contains(&queue) {
                 queues.push(queue);
             }

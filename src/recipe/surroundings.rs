@@ -84,9 +84,9 @@ pub(super) fn point_of(name: &str) -> Option<HookPoint> {
         .find(|point| names(*point).contains(&name))
 }
 
-/// Names of the steps that call the plan's programs, in order.
+/// Names of the steps of the plan's programs or control groups, in order.
 pub(super) fn program_steps(plan: &Plan) -> &'static [&'static str] {
-    PROGRAMS.get(..plan.programs.len()).unwrap_or(&PROGRAMS)
+    PROGRAMS.get(..plan.function_jobs()).unwrap_or(&PROGRAMS)
 }
 
 /// The hooks of a point in order: name of the step, place in the environment's list.
@@ -130,7 +130,11 @@ pub(super) fn surround(recipe: &[&'static str], plan: &Plan) -> Vec<&'static str
     for name in recipe.iter().copied() {
         match name {
             "prepare-copy" => list.extend(at(HookPoint::BeforeFreeze)),
-            "run-function" => list.extend(at(HookPoint::BeforeFunction)),
+            // BRMS begins to save behind the hooks of this point, and ends before those behind the function.
+            "begin-backup" => list.extend(at(HookPoint::BeforeFunction)),
+            "run-function" if plan.function != Function::Brms => {
+                list.extend(at(HookPoint::BeforeFunction));
+            }
             "settle" => list.extend(at(HookPoint::Always)),
             _ => {}
         }
@@ -145,8 +149,11 @@ pub(super) fn surround(recipe: &[&'static str], plan: &Plan) -> Vec<&'static str
             "await-clone" => list.extend(at(HookPoint::CloneReady)),
             "run-function" => {
                 list.extend(program_steps(plan).iter().skip(1));
-                list.extend(at(HookPoint::AfterFunction));
+                if plan.function != Function::Brms {
+                    list.extend(at(HookPoint::AfterFunction));
+                }
             }
+            "end-backup" => list.extend(at(HookPoint::AfterFunction)),
             "return-history" => list.extend(at(HookPoint::AfterHistory)),
             "settle" => list.extend(afterwards(plan)),
             _ => {}
@@ -163,8 +170,8 @@ pub(super) fn suffix(plan: &Plan) -> String {
         return String::new();
     }
     let mut text = String::new();
-    if plan.programs.len() > 1 {
-        text.push_str(&format!("-p{}", plan.programs.len()));
+    if plan.function_jobs() > 1 {
+        text.push_str(&format!("-p{}", plan.function_jobs()));
     }
     for point in POINTS {
         match hooks_at(plan, point).len() {

@@ -1,6 +1,7 @@
 //! Integration tests, a module per subject.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod brms;
 mod chart;
 mod commands;
 mod contract;

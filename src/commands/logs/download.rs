@@ -22,7 +22,7 @@ pub async fn execute(
 ) -> Result<Exit, CommandError> {
     let logs = kept(cluster, run, kind).await?;
     if logs.is_empty() {
-        return Err(none_there(run, kind));
+        return Err(none_there(run, &super::named(kind)));
     }
     let what = format!("create directory {}", directory.display());
     std::fs::create_dir_all(directory).map_err(|e| CommandError::io(what, e))?;

@@ -90,7 +90,7 @@ async fn print_kept(
 ) -> Result<Exit, CommandError> {
     let mut logs = kept(cluster, run, arguments.kind).await?;
     if logs.is_empty() {
-        let why = none_there(run, arguments.kind);
+        let why = none_there(run, &named(arguments.kind));
         return match missing {
             Missing::IsAnError => Err(why),
             Missing::IsSaid => {
@@ -145,7 +145,7 @@ fn say(text: &str) -> bool {
     std::io::stdout().write_all(text.as_bytes()).is_ok()
 }
 
-fn unreadable(error: LogReadError) -> CommandError {
+pub(super) fn unreadable(error: LogReadError) -> CommandError {
     match error {
         LogReadError::Api { name, source } => {
             CommandError::kube(format!("log part {name}"), &source)
@@ -155,8 +155,13 @@ fn unreadable(error: LogReadError) -> CommandError {
     }
 }
 
+/// What was asked for, in words.
+fn named(kind: Option<LogKind>) -> String {
+    kind.map_or("logs".to_owned(), |kind| format!("log {}", kind.as_str()))
+}
+
 /// Why there is nothing to show.
-fn none_there(run: &CloneRun, kind: Option<LogKind>) -> CommandError {
+pub(super) fn none_there(run: &CloneRun, what: &str) -> CommandError {
     let status = run.status.as_ref();
     let kinds: Vec<&str> = status
         .iter()
@@ -175,12 +180,11 @@ fn none_there(run: &CloneRun, kind: Option<LogKind>) -> CommandError {
                 .to_owned()
         }
     };
-    let what = kind.map_or("logs".to_owned(), |kind| format!("log {}", kind.as_str()));
     CommandError::NotFound(format!("run {} has no {what}: {why}", run.name_any()))
 }
 
 /// A kept line as a person reads it: time, who, id and severity, text.
-fn readable(line: &str) -> String {
+pub(super) fn readable(line: &str) -> String {
     let Ok(line) = serde_json::from_str::<LogLine>(line) else {
         return line.to_owned();
     };
@@ -217,7 +221,7 @@ mod tests {
             }],
             ..CloneRunStatus::default()
         });
-        let error = none_there(&run, Some(LogKind::JobLog));
+        let error = none_there(&run, "log joblog");
         assert_eq!(error.exit(), Exit::NotFound);
         assert_eq!(
             error.to_string(),

@@ -208,6 +208,40 @@ pub fn source_frozen(
     );
 }
 
+/// `BackupsFrozen`: True from the freeze of production's BRMS until it was released; nothing can be saved with BRMS there
+/// meanwhile.
+pub fn backups_frozen(
+    environment: &CloneEnvironment,
+    status: &mut CloneEnvironmentStatus,
+    run: &str,
+    since: Option<Timestamp>,
+    now: Timestamp,
+) {
+    let (reason, message) = match since {
+        Some(since) => (
+            "FrozenForClone",
+            format!(
+                "production's BRMS is frozen since {} by run {run}: no save, no maintenance and no movement of media there until its history is back; `ibmi-clone source-status` says what to type if it has to be released by hand",
+                since.to_seconds_text()
+            ),
+        ),
+        None => ("NotFrozen", String::new()),
+    };
+    let known = conditions::get(&status.conditions, "BackupsFrozen");
+    if known.is_some_and(|c| c.reason == reason && c.message == message) {
+        return;
+    }
+    conditions::set(
+        &mut status.conditions,
+        "BackupsFrozen",
+        Truth::of(since.is_some()),
+        reason,
+        &message,
+        environment.metadata.generation,
+        now,
+    );
+}
+
 /// The clone's partition and the target set as the devices show them when a run ends, so that nobody has to wait for the
 /// next look. A device that does not answer leaves what was known.
 ///

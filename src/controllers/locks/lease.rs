@@ -232,6 +232,21 @@ pub async fn is_waited_for(client: &Client, lease: &Lease) -> Result<bool, Store
     Ok(false)
 }
 
+/// The run that holds it and is not over.
+///
+/// # Errors
+/// When the API server cannot be asked.
+pub async fn holding_run(client: &Client, lease: &Lease) -> Result<Option<Holder>, StoreError> {
+    let Some(uid) = holder(lease) else {
+        return Ok(None);
+    };
+    let who = named(lease, uid);
+    Ok(match life(client, &who).await? {
+        Life::Over => None,
+        Life::Open | Life::Missing => Some(who),
+    })
+}
+
 fn named(lease: &Lease, uid: String) -> Holder {
     let name = lease.annotations().get(HOLDER).map(String::as_str);
     let (namespace, run) = name.and_then(|n| n.split_once('/')).unwrap_or_default();

@@ -206,6 +206,18 @@ impl Locks for KubeLocks {
         Ok(false)
     }
 
+    async fn other_holder(&self, kind: LockKind) -> Result<Option<String>, StoreError> {
+        for lock in self.of(kind) {
+            let found = call(self.leases.get_opt(&lock.lease)).await?;
+            let Some(found) = found else { continue };
+            let other = lease::holding_run(&self.client, &found).await?;
+            if let Some(other) = other.filter(|other| other.uid != self.me.uid) {
+                return Ok(Some(format!("{}/{}", other.namespace, other.run)));
+            }
+        }
+        Ok(None)
+    }
+
     async fn borrow(&self, kind: LockKind) -> Result<bool, StoreError> {
         let (client, leases, me) = (&self.client, &self.leases, &self.me);
         for lock in self.of(kind) {

@@ -135,7 +135,7 @@ async fn pass(
         status.number,
         spec.logs.max_bytes_per_run,
     );
-    let sink = Arc::new(logs.with_programs(plan.programs.len()).with_tail(tail));
+    let sink = Arc::new(logs.with_programs(plan.function_jobs()).with_tail(tail));
     let store = store.with_logs(sink.clone(), site.transcript.clone());
     let recipe = context.recipes.build(&plan, sink);
     let locks = locks_of(context, run, status);
@@ -217,7 +217,7 @@ async fn after(
     publish(&context.recorder, run, &store.take_events()).await;
     match outcome {
         Pass::Again(wait, journal) => {
-            source_frozen(context, run, &journal).await?;
+            frozen_source(context, run, &journal).await?;
             if !journal.owed_nothing() && forced::let_go(context, store, &journal).await? {
                 return Ok(Action::await_change());
             }
@@ -227,7 +227,7 @@ async fn after(
             Ok(Action::requeue(wait))
         }
         Pass::Final(journal) => {
-            source_frozen(context, run, &journal).await?;
+            frozen_source(context, run, &journal).await?;
             // Needed for the next in the queue only; whoever needs a lock finds its holder final anyway.
             if let Err(error) = locks.let_go().await {
                 tracing::warn!(run = run.name_any(), %error, "locks are left to be replaced");
@@ -267,24 +267,30 @@ async fn acknowledge(context: &Context, store: &KubeStore) -> Result<(), StoreEr
     }
 }
 
-async fn source_frozen(
+/// What the environment says of production while this run owes it something: `SourceFrozen`, `BackupsFrozen`.
+async fn frozen_source(
     context: &Context,
     run: &CloneRun,
     journal: &Journal,
 ) -> Result<(), StoreError> {
-    let frozen = journal.owes(ObligationKind::ResumeSource);
-    if !frozen
-        && !journal
-            .obligations
-            .iter()
-            .any(|o| o.kind == ObligationKind::ResumeSource)
-    {
+    let ever = |kind| journal.obligations.iter().any(|o| o.kind == kind);
+    let suspended =
+        ever(ObligationKind::ResumeSource).then(|| journal.owes(ObligationKind::ResumeSource));
+    let mut owed = journal.open_obligations();
+    let backups = owed.find(|o| o.kind == ObligationKind::ReleaseBackups);
+    let backups = ever(ObligationKind::ReleaseBackups).then(|| backups.map(|o| o.since));
+    if suspended.is_none() && backups.is_none() {
         return Ok(());
     }
     let api = context.environments(&run.namespace().unwrap_or_default());
     let (name, now) = (run.name_any(), context.now());
     environment_status::update(&api, &run.spec.environment, |object, status| {
-        environment_status::source_frozen(object, status, &name, frozen, now);
+        if let Some(frozen) = suspended {
+            environment_status::source_frozen(object, status, &name, frozen, now);
+        }
+        if let Some(since) = backups {
+            environment_status::backups_frozen(object, status, &name, since, now);
+        }
     })
     .await
     .map(drop)
@@ -361,7 +367,7 @@ async fn blocked(
         store.replace(&journal, &next).await?;
         publish(&context.recorder, run, &store.take_events()).await;
     }
-    source_frozen(context, run, &next).await?;
+    frozen_source(context, run, &next).await?;
     if next.phase.is_final() {
         let row = store.last().unwrap_or_else(|| run.clone());
         finish::finish(context, &row).await?;

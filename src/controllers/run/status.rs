@@ -3,7 +3,9 @@
 use super::ended::{IMAGE_ENDED, slim};
 use super::order;
 use crate::api::options::Function;
-use crate::api::run::{CloneRunStatus, Frozen, JournalRest, Queue, RunImage, RunMode};
+use crate::api::run::{
+    BackupHistory, CloneRunStatus, Frozen, JournalRest, Queue, RunImage, RunMode,
+};
 use crate::api::surroundings::OnFailure;
 use crate::controllers::conditions::{self, Truth};
 use crate::controllers::text::{cut, duration, since, stable};
@@ -201,6 +203,9 @@ fn saved(journal: &Journal) -> Option<Saved> {
         let result = e.output.get("result").map(String::as_str);
         e.state == EntryState::Done && result != Some("notStarted")
     };
+    if journal.entry("begin-backup").is_some() {
+        return Some(groups_saved(programs().filter(called)));
+    }
     let (first, last) = (programs().find(called)?, programs().rfind(called)?);
     let (first_end, last_end) = (first.end?, last.end?);
     let reported = number(&first.output, "saveMilliseconds");
@@ -208,6 +213,21 @@ fn saved(journal: &Journal) -> Option<Saved> {
         reported: reported.map(|ms| duration(ms + last_end.since(first_end))),
         seen: first.start.map(|start| duration(last_end.since(start))),
     })
+}
+
+/// Of function BRMS: the sum of its control groups, without what lies between them.
+fn groups_saved<'e>(groups: impl Iterator<Item = &'e Entry>) -> Saved {
+    let (mut reported, mut seen) = (Some(0), Some(0));
+    for group in groups {
+        let looked = group.start.zip(group.end).map(|(from, to)| to.since(from));
+        let told = number(&group.output, "saveMilliseconds");
+        reported = reported.zip(told).map(|(sum, ms)| sum + ms);
+        seen = seen.zip(looked).map(|(sum, ms)| sum + ms);
+    }
+    Saved {
+        reported: reported.map(duration),
+        seen: seen.map(duration),
+    }
 }
 
 /// Whether the run has ended its own image (`after.image: End`).
@@ -244,6 +264,7 @@ fn put_image(status: &mut CloneRunStatus, journal: &Journal) {
         mark: image_mark(mark),
         taken_at: entry.end,
         end_after_seconds: end_after(status, journal),
+        backups_frozen_by: frozen_backups(journal),
     });
 }
 
@@ -266,6 +287,14 @@ fn end_after(status: &CloneRunStatus, journal: &Journal) -> Option<i64> {
         ) => false,
     };
     (ends && after.end_after_seconds > 0).then(|| i64::from(after.end_after_seconds))
+}
+
+/// Who had production's BRMS in its FlashCopy process when the image was taken: another run, or this one.
+fn frozen_backups(journal: &Journal) -> Option<String> {
+    let window = journal.window.as_ref();
+    let other = window.and_then(|w| w.backups_held_by.clone());
+    let ours = last(&journal.obligations, ObligationKind::ReleaseBackups);
+    other.or_else(|| ours.map(|_| "this run".to_owned()))
 }
 
 /// `ARRAY/GROUP` of the frozen environment.
@@ -296,6 +325,14 @@ fn put_results(status: &mut CloneRunStatus, journal: &Journal) {
     };
     status.messages = fact("messages").or(status.messages);
     status.errors = fact("errors").or(status.errors);
+    if let Some(state) = journal.output("return-history", "history") {
+        status.backup_history = Some(BackupHistory {
+            state: state.to_owned(),
+            save_file: journal
+                .output("return-history", "saveFile")
+                .map(str::to_owned),
+        });
+    }
     let disk = fact("diskUsedPercent").and_then(|n| i32::try_from(n).ok());
     status.disk_used_percent = disk.or(status.disk_used_percent);
     if let Some(tail) = journal.output("collect-logs", "failureTail") {

@@ -227,6 +227,7 @@ pub fn wishes_of(run: &CloneRun) -> Wishes {
     Wishes {
         cancel,
         resumed_by_hand: run.spec.resumed_by_hand == Some(true),
+        release_backups: run.spec.release_backups == Some(true),
         keep_image: run
             .spec
             .keep_until

@@ -67,6 +67,23 @@ pub trait Connection: Send + Sync {
         silence: Duration,
         chunks: Chunks,
     ) -> Result<ExecOutput, DeviceError>;
+    /// As [`Self::exec`], for input that may be larger than memory: it is taken piece by piece, and ends when nobody sends
+    /// any more. `silence` is the longest time in which the far side takes nothing.
+    ///
+    /// # Errors
+    /// As [`Self::exec`].
+    async fn feed(
+        &self,
+        command: &str,
+        silence: Duration,
+        mut pieces: mpsc::Receiver<Vec<u8>>,
+    ) -> Result<ExecOutput, DeviceError> {
+        let mut input = Vec::new();
+        while let Some(piece) = pieces.recv().await {
+            input.extend(piece);
+        }
+        self.exec(command, &input, silence).await
+    }
     /// Starts a command that stays, and gives the connection to it.
     ///
     /// # Errors

@@ -12,6 +12,7 @@ mod link;
 mod logs;
 mod marked;
 mod messages;
+mod pieces;
 mod sql;
 mod ssh_link;
 mod stream_files;

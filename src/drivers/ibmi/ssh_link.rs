@@ -10,6 +10,7 @@ use crate::site::{DeviceError, Identity};
 use async_trait::async_trait;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::mpsc;
 
 /// How long one answer of the helper may take, beyond what the command itself is allowed.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
@@ -135,6 +136,15 @@ impl Connection for SshSession {
         chunks: Chunks,
     ) -> Result<ExecOutput, DeviceError> {
         let done = SshSession::stream(self, command, silence, chunks).await?;
+        Ok(done.into())
+    }
+    async fn feed(
+        &self,
+        command: &str,
+        silence: Duration,
+        pieces: mpsc::Receiver<Vec<u8>>,
+    ) -> Result<ExecOutput, DeviceError> {
+        let done = SshSession::feed(self, command, silence, pieces).await?;
         Ok(done.into())
     }
     async fn start(self: Box<Self>, command: &str) -> Result<Box<dyn LineChannel>, DeviceError> {

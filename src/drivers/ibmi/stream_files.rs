@@ -5,7 +5,7 @@ use super::system::IbmIDriver;
 use crate::site::{DeviceError, Session};
 use crate::wire::ibmi::shell_quote;
 
-fn checked(driver: &IbmIDriver, path: &str) -> Result<(), DeviceError> {
+pub(super) fn checked(driver: &IbmIDriver, path: &str) -> Result<(), DeviceError> {
     let fine = path.starts_with('/')
         && path.len() < 500
         && path
@@ -149,4 +149,25 @@ pub(super) async fn remove(
         "FileRefused",
         format!("{path} is still there after its removal"),
     ))
+}
+
+pub(super) async fn exists(
+    driver: &IbmIDriver,
+    session: &Session,
+    path: &str,
+) -> Result<bool, DeviceError> {
+    checked(driver, path)?;
+    Ok(!absent(driver, session, path).await?)
+}
+
+pub(super) async fn rename(
+    driver: &IbmIDriver,
+    session: &Session,
+    from: &str,
+    to: &str,
+) -> Result<(), DeviceError> {
+    checked(driver, from)?;
+    checked(driver, to)?;
+    let command = format!("mv -f {} {}", shell_quote(from), shell_quote(to));
+    must(driver, session, &command, b"", "rename", from).await
 }

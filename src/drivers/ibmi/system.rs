@@ -2,7 +2,7 @@
 
 use super::exec::{self, Finished};
 use super::link::{Connection, Link};
-use super::{jobs, logs, messages, sql, stream_files};
+use super::{jobs, logs, messages, pieces, sql, stream_files};
 use crate::site::{
     ClCommand, CommandOutput, DeviceError, EachMessage, IbmI, Identity, JobName, JobStatus,
     LogSource, Row, Session, ShellOutput, Submission, SystemStatus,
@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use chrono::NaiveDateTime;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, mpsc};
 
 /// How long the driver waits.
 #[derive(Debug, Clone, Copy)]
@@ -314,6 +314,32 @@ impl IbmI for IbmIDriver {
 
     async fn get(&self, session: &Session, path: &str) -> Result<Option<Vec<u8>>, DeviceError> {
         stream_files::get(self, session, path).await
+    }
+
+    async fn exists(&self, session: &Session, path: &str) -> Result<bool, DeviceError> {
+        stream_files::exists(self, session, path).await
+    }
+
+    async fn read_pieces(
+        &self,
+        session: &Session,
+        path: &str,
+        pieces: mpsc::Sender<Vec<u8>>,
+    ) -> Result<(), DeviceError> {
+        pieces::read(self, session, path, pieces).await
+    }
+
+    async fn write_pieces(
+        &self,
+        session: &Session,
+        path: &str,
+        pieces: mpsc::Receiver<Vec<u8>>,
+    ) -> Result<(), DeviceError> {
+        pieces::write(self, session, path, pieces).await
+    }
+
+    async fn rename(&self, session: &Session, from: &str, to: &str) -> Result<(), DeviceError> {
+        stream_files::rename(self, session, from, to).await
     }
 
     async fn remove(&self, session: &Session, path: &str) -> Result<(), DeviceError> {

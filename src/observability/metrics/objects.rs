@@ -253,6 +253,13 @@ fn source_frozen(seen: &Seen<'_>) -> f64 {
     flag(owed || said)
 }
 
+/// As [`source_frozen`], of production's BRMS.
+fn backups_frozen(seen: &Seen<'_>) -> f64 {
+    let owed = seen.open_obligations(ObligationKind::ReleaseBackups) > 0;
+    let said = seen.condition("BackupsFrozen").is_some_and(|c| c.0);
+    flag(owed || said)
+}
+
 /// In the order of docs/metrics.md.
 #[rustfmt::skip]
 static FAMILIES: &[Family] = &[
@@ -294,6 +301,7 @@ static FAMILIES: &[Family] = &[
     Family { name: "ibmiclone_environment_last_step_duration_seconds", help: "How long a step took last",
         of: |e, p| e.last_steps.into_iter().flatten().try_for_each(|(step, took)| p(&[("step", step)], *took)) },
     Family { name: "ibmiclone_environment_source_frozen", help: "It is not proved that production runs", of: |e, p| p(&[], source_frozen(e)) },
+    Family { name: "ibmiclone_environment_backups_frozen", help: "Production's BRMS is in its FlashCopy process, or may be", of: |e, p| p(&[], backups_frozen(e)) },
 ];
 
 impl Objects {

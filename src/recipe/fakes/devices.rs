@@ -214,12 +214,33 @@ impl IbmI for Host {
     }
     async fn run(&self, _: &Session, command: &ClCommand) -> Result<CommandOutput, DeviceError> {
         self.0.send(format!("{}: {}", self.1, command.as_str()));
-        let mut done = self.with(|s| Ok(s.run.clone()))?;
+        let mut done = self.with(|s| {
+            let text = command.as_str();
+            if s.refuses.iter().any(|r| text.starts_with(r)) {
+                return Ok(CommandOutput {
+                    succeeded: false,
+                    messages: vec![super::message("CPF9898", 40, "", "", "refused")],
+                    text: String::new(),
+                });
+            }
+            let mut done = s.run.clone();
+            if let Some((_, said)) = s.says.iter().find(|(begin, _)| text.starts_with(**begin)) {
+                done.messages = vec![super::message("CPC1221", 0, "", "", said)];
+            }
+            Ok(done)
+        })?;
         done.succeeded &= !(self.0.set().refuses_to_tell && command.as_str().starts_with("SNDMSG"));
         Ok(done)
     }
     async fn query(&self, _: &Session, sql: &str) -> Result<Vec<Row>, DeviceError> {
-        self.with(|s| s.rows.get(sql).cloned().unwrap_or_else(|| Ok(Vec::new())))
+        self.with(|s| {
+            let table = s.tables.iter().find(|(part, _)| sql.contains(**part));
+            match (s.rows.get(sql), table) {
+                (Some(rows), _) => rows.clone(),
+                (None, Some((_, rows))) => Ok(rows.clone()),
+                (None, None) => Ok(Vec::new()),
+            }
+        })
     }
     async fn submit(&self, _: &Session, job: &Submission) -> Result<JobName, DeviceError> {
         self.0.send(format!(
@@ -306,17 +327,15 @@ impl IbmI for Host {
                 s.files.insert(new, input.to_vec());
                 return Ok(Vec::new());
             }
-            if line != LOCK_TAKE {
-                // `mkdir -p 'DIRECTORY'`, `ls -a 'DIRECTORY'`.
-                let directory = format!("{}/", line.split('\'').nth(1).unwrap_or_default());
-                let names = s
-                    .files
-                    .keys()
-                    .filter_map(|path| path.strip_prefix(&directory));
-                return Ok(names.collect::<Vec<_>>().join("\n").into_bytes());
+            if line == LOCK_TAKE {
+                let written = s.files.remove(&new).expect("written before");
+                return Ok(s.files.entry(LOCK_PATH.into()).or_insert(written).clone());
             }
-            let written = s.files.remove(&new).expect("written before");
-            Ok(s.files.entry(LOCK_PATH.into()).or_insert(written).clone())
+            let directory = line.split('\'').nth(1).unwrap_or_default().to_owned();
+            let name =
+                |path: &String| Some(path.strip_prefix(&directory)?.strip_prefix('/')?.to_owned());
+            let listing: Vec<String> = s.files.keys().filter_map(name).collect();
+            Ok(listing.join("\n").into_bytes())
         })?;
         Ok(ShellOutput {
             succeeded: true,

@@ -73,6 +73,12 @@ pub(crate) struct SystemFake {
     pub(crate) job: Option<JobStatus>,
     /// Submitted jobs of a living world, by the last part of their names.
     pub(crate) jobs: BTreeMap<String, JobStatus>,
+    /// Commands that are refused, by the beginning of their text.
+    pub(crate) refuses: BTreeSet<&'static str>,
+    /// Answers of commands, by the beginning of their text.
+    pub(crate) says: BTreeMap<&'static str, &'static str>,
+    /// Rows of queries, by a part of their text.
+    pub(crate) tables: BTreeMap<&'static str, Vec<Row>>,
     /// Last parts of names of jobs that end abnormally, or never.
     pub(crate) fails: BTreeSet<String>,
     pub(crate) hangs: BTreeSet<String>,
@@ -184,6 +190,9 @@ fn system(id: i32, scpf: &str) -> SystemFake {
         },
         job: None,
         jobs: BTreeMap::new(),
+        refuses: BTreeSet::new(),
+        says: BTreeMap::new(),
+        tables: BTreeMap::new(),
         fails: BTreeSet::new(),
         hangs: BTreeSet::new(),
         history: Vec::new(),
@@ -371,6 +380,7 @@ impl World {
             site: &site,
             journal,
             now,
+            release_backups: false,
         };
         step.observe(&context).await
     }
@@ -384,6 +394,7 @@ impl World {
             site: &site,
             journal,
             now: start(),
+            release_backups: false,
         };
         step.act(&context).await
     }
@@ -422,6 +433,9 @@ pub(crate) fn sample(function: &str) -> (CloneEnvironmentSpec, ResolvedFacts) {
     });
     if function == "USER" {
         json["user"] = serde_json::json!({"programs": [{"program": "CLNLIB/MYSAVE", "parameters": ["it's", "B"]}]});
+    }
+    if function == "BRMS" {
+        json["brms"] = serde_json::json!({"controlGroups": ["DAILY", "WEEKLY"]});
     }
     let spec = serde_json::from_value(json).expect("a valid environment");
     let facts = ResolvedFacts {

@@ -134,6 +134,7 @@ impl Step for OnceMore {
             site: context.site,
             journal: &journal,
             now: context.now,
+            release_backups: context.release_backups,
         };
         self.inner.observe(&inner).await
     }
@@ -146,6 +147,7 @@ impl Step for OnceMore {
             site: context.site,
             journal: &journal,
             now: context.now,
+            release_backups: context.release_backups,
         };
         self.inner.act(&inner).await
     }

@@ -3,11 +3,13 @@
 
 use super::gate::{self, Stop, facts};
 use super::prepare_copy;
-use super::run_function;
-use crate::api::options::{JobLogs, UserProgram};
+use super::{run_function, run_group};
+use crate::api::options::JobLogs;
+use crate::api::saves::Brms;
 use crate::engine::journal::{EntryState, Facts, Journal};
 use crate::engine::ports::StoreError;
 use crate::engine::step::{LockKind, NOTE_FACT, Observation, Step, StepContext, WARNING_FACT};
+use crate::recipe::brms::{Log, There, is_error};
 use crate::recipe::log_sink::{LogKind, LogLine, LogSink, LogWriter};
 use crate::recipe::plan::Plan;
 use crate::recipe::queries::{local_text, local_time};
@@ -30,6 +32,8 @@ pub(super) const JOB_ERRORS: &str = "jobErrors";
 pub(super) const FAILURE_TAIL: &str = "failureTail";
 /// Output: what the log store said when it took a log no more; a log that is not stored fails no run.
 pub const NOT_STORED: &str = "notStored";
+/// No message has a severity like this.
+const NEVER: i32 = 100;
 const TAIL_LINES: usize = 5;
 const TAIL_CHARACTERS: usize = 200;
 
@@ -54,26 +58,29 @@ struct Counts {
 impl CollectLogs {
     fn kinds(&self, context: &StepContext<'_>) -> Vec<LogKind> {
         let mut kinds = vec![LogKind::Steps, LogKind::History];
+        kinds.extend(self.plan.brms.as_ref().map(|_| LogKind::Brms));
         let wanted = self.wanted_job_logs(context.journal);
         kinds.extend(wanted.into_iter().map(|(kind, _, _)| kind));
         kinds
     }
 
-    /// Job logs that are kept: kind, step and program of each. A program that was never called has none.
-    fn wanted_job_logs(&self, journal: &Journal) -> Vec<(LogKind, &'static str, &UserProgram)> {
-        let programs = run_function::programs(&self.plan).enumerate();
-        programs
-            .filter(|(place, (step, _))| {
-                let called = *place == 0 || journal.output(step, run_function::JOB).is_some();
-                let ended_well =
-                    journal.output(step, run_function::RESULT) == Some(run_function::OK);
-                match self.plan.logs.job_logs {
-                    JobLogs::All => called,
-                    JobLogs::Failed => called && !ended_well,
-                }
-            })
-            .map(|(place, (step, program))| (LogKind::of_program(place), step, program))
-            .collect()
+    /// Job logs that are kept: kind, step, and from which severity on a message is an error. A program that was never called
+    /// has none.
+    fn wanted_job_logs(&self, journal: &Journal) -> Vec<(LogKind, &'static str, i32)> {
+        let programs = run_function::programs(&self.plan).map(|(step, p)| (step, p.error_severity));
+        // What a save did is told by the BRMS log; the same messages in its job's log are not counted again.
+        let groups = run_group::groups(&self.plan).map(|(step, _)| (step, NEVER));
+        let jobs = programs.chain(groups).enumerate();
+        jobs.filter(|(place, (step, _))| {
+            let called = *place == 0 || journal.output(step, run_function::JOB).is_some();
+            let ended_well = journal.output(step, run_function::RESULT) == Some(run_function::OK);
+            match self.plan.logs.job_logs {
+                JobLogs::All => called,
+                JobLogs::Failed => called && !ended_well,
+            }
+        })
+        .map(|(place, (step, limit))| (LogKind::of_program(place), step, limit))
+        .collect()
     }
 
     async fn look(&self, context: &StepContext<'_>) -> Result<Observation, Stop> {
@@ -107,9 +114,11 @@ impl CollectLogs {
         self.put(LogKind::Steps, steps, &mut counts).await?;
         let status = context.site.clone_partition.status().await?;
         let proof = gate::prove_clone(context.site, &self.plan, &status.identity).await?;
-        for (kind, step, program) in self.wanted_job_logs(context.journal) {
-            let source = (kind, step, program);
-            self.job_log(context, &proof, source, &mut counts).await?;
+        for log in self.wanted_job_logs(context.journal) {
+            self.job_log(context, &proof, log, &mut counts).await?;
+        }
+        if let Some(brms) = &self.plan.brms {
+            self.brms_log(context, &proof, brms, &mut counts).await?;
         }
         self.history(context, &proof, &mut counts).await?;
         Ok(counts)
@@ -119,7 +128,7 @@ impl CollectLogs {
         &self,
         context: &StepContext<'_>,
         proof: &ProvenClone,
-        (kind, step, program): (LogKind, &str, &UserProgram),
+        (kind, step, limit): (LogKind, &str, i32),
         counts: &mut Counts,
     ) -> Result<(), Stop> {
         let job = context.journal.output(step, run_function::JOB);
@@ -128,7 +137,6 @@ impl CollectLogs {
             return self.put(kind, Vec::new(), counts).await;
         };
         let source = LogSource::JobLog(JobName::new(job));
-        let limit = program.error_severity;
         let system = &context.site.clone.0;
         let mut writer = self.sink.begin(kind);
         let mut seen = Seen::default();
@@ -152,6 +160,39 @@ impl CollectLogs {
         }
         counts.add(&seen);
         self.store(kind, writer, counts).await
+    }
+
+    /// The BRMS log since the flash: what was there before is production's.
+    async fn brms_log(
+        &self,
+        context: &StepContext<'_>,
+        proof: &ProvenClone,
+        brms: &Brms,
+        counts: &mut Counts,
+    ) -> Result<(), Stop> {
+        let there = There {
+            system: context.site.clone.0.as_ref(),
+            session: proof.session(),
+        };
+        let since = history_since(context);
+        let messages = match (Log::open(there).await?, since) {
+            (Some(log), Some(since)) => log.since(there, &since).await?,
+            (None, _) | (_, None) => {
+                counts.notes.push(
+                    "the BRMS log was not read: the clone has no view QUSRBRM.BRMS_LOG_INFO (INZBRM OPTION(*SQLSRVINZ) creates it), or the time of the flash is not known".to_owned(),
+                );
+                Vec::new()
+            }
+        };
+        let mut writer = self.sink.begin(LogKind::Brms);
+        let mut seen = Seen::default();
+        for message in &messages {
+            let error = is_error(brms, message);
+            self.keep(message, error, &mut seen, writer.as_mut());
+        }
+        counts.add(&seen);
+        counts.tail = seen.tail.into_iter().collect();
+        self.store(LogKind::Brms, writer, counts).await
     }
 
     async fn history(
@@ -190,11 +231,16 @@ impl CollectLogs {
 
     /// Counts a message and writes it, if it is kept.
     fn take(&self, message: &Message, limit: i32, seen: &mut Seen, writer: &mut dyn LogWriter) {
+        let error = self.is_error(message, limit);
+        self.keep(message, error, seen, writer);
+    }
+
+    fn keep(&self, message: &Message, error: bool, seen: &mut Seen, writer: &mut dyn LogWriter) {
         if i32::from(message.severity) < self.plan.logs.min_severity {
             return;
         }
         seen.messages += 1;
-        if self.is_error(message, limit) {
+        if error {
             seen.errors += 1;
             if seen.tail.len() == TAIL_LINES {
                 seen.tail.pop_front();
@@ -258,7 +304,7 @@ impl Counts {
 /// From when on the clone's history log is of this run, by the clock the clone inherited: the source's local time read
 /// just before prepare-copy, plus what passed on our clock until the window opened. Only a length is added; the two
 /// clocks are never compared.
-pub(super) fn history_since(context: &StepContext<'_>) -> Option<String> {
+pub(in crate::recipe) fn history_since(context: &StepContext<'_>) -> Option<String> {
     let prepare = context.journal.entry("prepare-copy")?;
     let clock = prepare.baseline.get(prepare_copy::SOURCE_CLOCK)?;
     let read = gate::first_sent(prepare)?;

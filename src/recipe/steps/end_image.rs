@@ -187,8 +187,13 @@ impl Step for EndImage {
         ID
     }
     fn limit(&self) -> Duration {
-        // Cleaning for dependants can take hours: only the run's own limit bounds it.
-        self.plan.run_limit()
+        // Cleaning for dependants can take hours: only the run's own limit bounds it, and that of production's BRMS, which is
+        // frozen by now where it is to be saved with.
+        let most = self.plan.run_limit();
+        self.plan.brms.as_ref().map_or(most, |brms| {
+            let frozen = u64::from(brms.max_frozen_seconds.unsigned_abs());
+            most.min(self.plan.pace.seconds(frozen))
+        })
     }
     fn locks(&self) -> &'static [LockKind] {
         &[LockKind::TargetSet]

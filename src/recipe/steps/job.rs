@@ -195,7 +195,7 @@ fn from_history(started: Option<&Message>, ended: &Message) -> Facts {
 
 /// The clone for one more look. The console is asked again only when the clone does not answer: its pair of the clone is
 /// in this run's journal, and a submit asks it anew.
-pub(super) async fn watch_clone(
+pub(in crate::recipe) async fn watch_clone(
     context: &StepContext<'_>,
     plan: &Plan,
 ) -> Result<ProvenClone, Stop> {

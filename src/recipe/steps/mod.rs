@@ -9,10 +9,14 @@
 //! | write-parameters | `sha256`, `writtenAt`, `notAfter`, `sourceScpf` |
 //! | stop-clone, start-clone | `state` |
 //! | unmap-volumes | `mapped`: kept maps |
+//! | freeze-backups | `fingerprint` (digest of QUSRBRM's objects), `brmsName` |
 //! | start-copy | `started`: the copy's identity |
 //! | map-volumes | `volumes` |
 //! | await-clone | `readyAt`, `scpf`, `reIpls`, `systemName` |
 //! | run-function, run-function-2 … | `jobName`, `result` (`ok`, `failed`, `overrun`, `vanished`, `left`, `notStarted`), `endSeverity`, `saveMilliseconds`, `lastSeen` |
+//! | the same with BRMS | `jobName`, `result` as above, `reason` and `said` where it failed, `endSeverity`, `saveMilliseconds`, `lastSeen` |
+//! | end-backup | `volumes` that were written (comma list), `said` where ENDBKU was refused |
+//! | return-history | `history` (`restored`, `merged`, `kept`), `saveFile` where it is kept |
 //! | hooks: before-freeze, after-resume-2 … | as run-function; `said` where settle judges it |
 //! | collect-logs | `messages`, `errors`, `jobErrors`, `failureTail` (lines), `notStored` (why a log is missing) |
 //! | settle | `cloneState`, `referenceCode`, `copyProgress`, `diskUsedPercent` |
@@ -21,8 +25,11 @@
 
 mod afterwards;
 mod await_clone;
+mod begin_backup;
 mod collect_logs;
+mod end_backup;
 mod end_image;
+mod freeze_backups;
 pub(super) mod gate;
 pub(super) mod hook;
 mod job;
@@ -32,7 +39,9 @@ mod pin_image;
 pub(super) mod power;
 pub(super) mod prepare_copy;
 mod resume_source;
+mod return_history;
 mod run_function;
+pub(super) mod run_group;
 mod settle;
 mod start_clone;
 mod start_copy;
@@ -45,13 +54,17 @@ mod verify_site;
 mod volumes;
 mod write_parameters;
 
+pub(super) use collect_logs::history_since;
 pub use collect_logs::{NOT_STORED, step_lines};
+pub(super) use job::watch_clone;
 pub(super) use verify_image::{end_locks, held_locks, target_lock};
 pub(super) use verify_site::hold_locks;
 
+use super::brms;
 use super::log_sink::LogSink;
 use super::plan::Plan;
 use super::surroundings::{TELL_SOURCE, hook_of, program_at};
+use crate::api::options::Function;
 use crate::engine::journal::Journal;
 use crate::engine::step::Step;
 pub(crate) use gate::state_word;
@@ -97,6 +110,10 @@ pub(super) fn step(
         map_volumes::ID => Box::new(map_volumes::MapVolumes { plan }),
         start_clone::ID => Box::new(start_clone::StartClone { plan }),
         await_clone::ID => Box::new(await_clone::AwaitClone { plan }),
+        brms::FREEZE => Box::new(freeze_backups::FreezeBackups { plan }),
+        brms::BEGIN => Box::new(begin_backup::BeginBackup { plan }),
+        brms::END => Box::new(end_backup::EndBackup { plan }),
+        brms::RETURN => Box::new(return_history::ReturnHistory { plan }),
         collect_logs::ID => Box::new(collect_logs::CollectLogs { plan, sink }),
         settle::ID => Box::new(settle::SettleStep { plan, sink }),
         TELL_SOURCE => Box::new(tell_source::TellSource { plan, sink }),
@@ -108,7 +125,12 @@ pub(super) fn step(
 fn added(name: &str, plan: &Arc<Plan>, sink: &Arc<dyn LogSink>) -> Option<Box<dyn Step>> {
     if let Some(place) = program_at(name) {
         let (plan, sink) = (Arc::clone(plan), Arc::clone(sink));
-        return Some(Box::new(run_function::RunFunction { plan, place, sink }));
+        return Some(match plan.function {
+            Function::Brms => Box::new(run_group::RunGroup { plan, place }),
+            Function::Hold | Function::Save21 | Function::User => {
+                Box::new(run_function::RunFunction { plan, place, sink })
+            }
+        });
     }
     if let Some((point, id, place)) = hook_of(plan, name) {
         return Some(Box::new(hook::RunHook {

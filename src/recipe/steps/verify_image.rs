@@ -130,6 +130,14 @@ impl VerifyImage {
                 )));
             }
         }
+        if let Some(by) = image.and_then(|i| i.backups_frozen_by.as_deref()) {
+            found.insert(
+                format!("{WARNING_FACT}backups"),
+                format!(
+                    "the image was taken while production's BRMS was in its FlashCopy process (frozen by {by}): on the started system type INZBRM OPTION(*FLASHCOPY) STATE(*ENDPRC) before anything is saved with BRMS"
+                ),
+            );
+        }
         if self.plan.source_is_down {
             found.insert(
                 format!("{WARNING_FACT}source"),

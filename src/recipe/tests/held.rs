@@ -24,6 +24,7 @@ fn about(function: &str, mode: RunMode) -> Plan {
         uid: "uid-7".into(),
         mark: image_mark(&copy_state(CopyPhase::Copying, "1").mark()),
         suspension_proof: Some("Canary".into()),
+        backups_frozen_by: None,
     });
     plan
 }

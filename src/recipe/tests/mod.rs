@@ -2,6 +2,7 @@
 
 mod afterwards;
 mod await_clone;
+mod brms;
 mod checks;
 mod copy;
 mod function;

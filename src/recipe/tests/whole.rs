@@ -4,7 +4,7 @@ use super::super::fakes::*;
 use super::super::{Plan, build};
 use crate::engine::drive::{Cancel, Engine, Pass};
 use crate::engine::journal::{EntryState, Journal, Phase};
-use crate::engine::ports::{Acquired, Clock, Fence, JournalStore, Locks, StoreError};
+use crate::engine::ports::{Acquired, Clock, Fence, JournalStore, Locks, StoreError, Wishes};
 use crate::engine::rules::{Rule, break_rule};
 use crate::engine::step::LockKind;
 use crate::recipe::LogKind;
@@ -15,7 +15,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 /// Store, locks, clock and fence of one leader whom nothing disturbs.
-struct Calm {
+struct Calm<'w> {
     journal: Mutex<Journal>,
     now: Mutex<DateTime<Utc>>,
     /// The Leases cannot be pinned.
@@ -24,10 +24,12 @@ struct Calm {
     source_is_busy: bool,
     /// Locks given back, with the step the run was at.
     released: Mutex<Vec<(LockKind, String)>>,
+    /// What a person asks of the run, told from the journal at every turn.
+    wish: &'w (dyn Fn(&Journal) -> Wishes + Send + Sync),
 }
 
 #[async_trait]
-impl JournalStore for Calm {
+impl JournalStore for Calm<'_> {
     async fn load(&self) -> Result<Journal, StoreError> {
         Ok(self.journal.lock().expect("held shortly").clone())
     }
@@ -35,10 +37,14 @@ impl JournalStore for Calm {
         *self.journal.lock().expect("held shortly") = next.clone();
         Ok(())
     }
+    fn wishes(&self) -> Wishes {
+        let journal = self.journal.lock().expect("held shortly").clone();
+        (self.wish)(&journal)
+    }
 }
 
 #[async_trait]
-impl Locks for Calm {
+impl Locks for Calm<'_> {
     async fn acquire(&self, _kinds: &[LockKind]) -> Result<Acquired, StoreError> {
         Ok(Acquired::All)
     }
@@ -82,7 +88,7 @@ impl Locks for Calm {
 }
 
 #[async_trait]
-impl Clock for Calm {
+impl Clock for Calm<'_> {
     fn now(&self) -> DateTime<Utc> {
         *self.now.lock().expect("held shortly")
     }
@@ -95,7 +101,7 @@ impl Clock for Calm {
     }
 }
 
-impl Fence for Calm {
+impl Fence for Calm<'_> {
     fn valid_until(&self) -> Option<Duration> {
         Some(self.boot() + Duration::from_secs(60))
     }
@@ -118,24 +124,44 @@ pub(super) async fn run_watching_locks(
 pub(super) async fn run_wishing(
     world: &World,
     plan: &Plan,
-    wish: impl Fn(&Journal) -> Cancel,
+    wish: impl Fn(&Journal) -> Cancel + Send + Sync,
 ) -> (Journal, Vec<(LockKind, String)>) {
+    let wish = |journal: &Journal| Wishes {
+        cancel: wish(journal),
+        ..Wishes::default()
+    };
     match watched(world, plan, false, wish).await {
         (Pass::Final(journal), released) => (*journal, released),
         (other, _) => panic!("{other:?}"),
     }
 }
 
+/// As [`run`], with a person who releases production's BRMS.
+pub(super) async fn run_releasing(
+    world: &World,
+    plan: &Plan,
+    releases: impl Fn(&Journal) -> bool + Send + Sync,
+) -> Journal {
+    let wish = |journal: &Journal| Wishes {
+        release_backups: releases(journal),
+        ..Wishes::default()
+    };
+    match watched(world, plan, false, wish).await {
+        (Pass::Final(journal), _) => *journal,
+        (other, _) => panic!("{other:?}"),
+    }
+}
+
 /// As [`run`], to the first pass that cannot go on.
 pub(super) async fn run_until(world: &World, plan: &Plan, no_pins: bool) -> Pass {
-    watched(world, plan, no_pins, |_| Cancel::No).await.0
+    watched(world, plan, no_pins, |_| Wishes::default()).await.0
 }
 
 async fn watched(
     world: &World,
     plan: &Plan,
     no_pins: bool,
-    wish: impl Fn(&Journal) -> Cancel,
+    wish: impl Fn(&Journal) -> Wishes + Send + Sync,
 ) -> (Pass, Vec<(LockKind, String)>) {
     let recipe = build(plan, world.sink());
     let names: Vec<&str> = recipe.steps.iter().map(|s| s.id()).collect();
@@ -145,6 +171,7 @@ async fn watched(
         no_pins,
         source_is_busy: world.set().source_is_busy,
         released: Mutex::default(),
+        wish: &wish,
     };
     let site = world.site();
     let engine = Engine {
@@ -156,9 +183,8 @@ async fn watched(
         fence: &calm,
         writer: "test",
     };
-    for _ in 0..500 {
-        let wish = wish(&calm.journal.lock().expect("held shortly").clone());
-        match engine.pass(wish).await {
+    for _ in 0..5000 {
+        match engine.pass(Cancel::No).await {
             Pass::Again(wait, journal) => {
                 if journal
                     .entry("await-clone")

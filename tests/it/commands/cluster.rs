@@ -194,7 +194,8 @@ async fn the_history_is_built_from_the_runs_and_a_run_is_found_by_its_number() {
     }
     let output = site.call(&["history", "nightly"]).await;
     let table = text(&output.stdout);
-    let rows: Vec<&str> = table.lines().skip(2).collect();
+    let rows = table.lines().skip_while(|line| !line.starts_with("NBR"));
+    let rows: Vec<&str> = rows.skip(1).collect();
     assert!(
         rows[0].contains(" 2 ") && rows[0].contains("USER_END") && rows[0].ends_with("12"),
         "{table}"

@@ -1,10 +1,13 @@
 //! The binary from outside: command line, exit codes, output; with a real Kubernetes API where it needs one.
 
+mod agree;
 mod cluster;
 mod everyday;
 mod examples;
 mod held;
+pub mod morning;
 mod offline;
+mod watch;
 pub mod whole;
 mod world_file;
 

@@ -121,6 +121,18 @@ fn without_a_cluster_every_command_says_so_in_one_line() {
 }
 
 #[test]
+fn watch_without_a_terminal_names_the_command_that_prints() {
+    let output = ibmi_clone().arg("watch").output().expect("runs");
+    assert_eq!(output.status.code(), Some(64));
+    let said = text(&output.stderr);
+    assert!(
+        said.contains("needs a terminal") && said.contains("ibmi-clone history"),
+        "{said}"
+    );
+    assert_eq!(said.lines().count(), 1, "{said}");
+}
+
+#[test]
 fn without_a_cluster_the_way_to_resume_production_is_printed_all_the_same() {
     let output = ibmi_clone()
         .args([

@@ -2,6 +2,7 @@
 //! sockets: `architecture.md` § 4. Nothing is lost: the next process ends the run with a clean image, except when the
 //! kill fell into the freeze window; then the run fails `WindowInterrupted`. Production runs in any case.
 
+use crate::brms;
 use crate::failures::stage::{End, HOLD, SCALE, Stage, USER, environments};
 use crate::failures::surroundings::{programs, surrounded};
 use crate::support::kube::shared;
@@ -31,6 +32,7 @@ const WINDOW: &str = "(open window)";
 enum Around {
     Nothing,
     HooksAndEnd,
+    Saving,
 }
 
 /// What a kill led to.
@@ -79,11 +81,15 @@ async fn case(environment: &'static str, at: &'static str, around: Around) -> Op
     let devices = |w: &mut WorldFile| {
         w.knobs.start_copy_milliseconds = 30_000;
         programs(w);
+        if let Around::Saving = around {
+            brms::with_brms(w);
+        }
     };
     let change = environments(|s| {
         s["freeze"] = json!({"maxSeconds": 240});
         match around {
             Around::Nothing => {}
+            Around::Saving => brms::save_with(s, &json!({})),
             Around::HooksAndEnd => {
                 surrounded(s);
                 s["after"] = json!({"clone": "PowerOff", "image": "End"});
@@ -187,7 +193,7 @@ impl Row {
     }
 }
 
-async fn every_step(environment: &'static str, function: Function) {
+async fn every_step(environment: &'static str, function: Function, around: Around) {
     let steps = step_names(
         function,
         RunMode::Clone,
@@ -195,7 +201,7 @@ async fn every_step(environment: &'static str, function: Function) {
         Mapping::Vscsi,
     );
     let kills = steps.unwrap().iter().copied().chain([WINDOW]);
-    killed_at(environment, kills.collect(), Around::Nothing).await;
+    killed_at(environment, kills.collect(), around).await;
 }
 
 async fn killed_at(environment: &'static str, kills: Vec<&'static str>, around: Around) {
@@ -227,12 +233,18 @@ async fn killed_at(environment: &'static str, kills: Vec<&'static str>, around: 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_at_each_step_of_a_hold_run() {
-    every_step(HOLD, Function::Hold).await;
+    every_step(HOLD, Function::Hold, Around::Nothing).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_at_each_step_of_a_user_run() {
-    every_step(USER, Function::User).await;
+    every_step(USER, Function::User, Around::Nothing).await;
+}
+
+/// Production's BRMS is frozen while the operator is dead: no save twice, and its history comes home.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_at_each_step_of_a_brms_run() {
+    every_step(USER, Function::Brms, Around::Saving).await;
 }
 
 /// Hooks are jobs of production and of the clone: none may be called twice, and none be forgotten.

@@ -52,6 +52,40 @@ impl Drop for CutOnDrop {
     }
 }
 
+/// Where standard input comes from.
+enum Stdin {
+    Whole(Vec<u8>),
+    /// Sent as it comes; the time limit begins anew with each piece.
+    Pieces {
+        pieces: mpsc::Receiver<Vec<u8>>,
+        silence: Duration,
+    },
+}
+
+impl Stdin {
+    fn send(
+        self,
+        session: &Session,
+        channel: &mut Channel,
+        deadline: &mut Instant,
+    ) -> std::io::Result<()> {
+        match self {
+            Self::Whole(all) => channel.write_all(&all),
+            Self::Pieces {
+                mut pieces,
+                silence,
+            } => {
+                while let Some(piece) = pieces.blocking_recv() {
+                    session.set_timeout(milliseconds(silence));
+                    channel.write_all(&piece)?;
+                    *deadline = Instant::now() + silence;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
 /// What is done with standard output.
 enum Stdout {
     /// Kept until the end, up to [`LARGEST_OUTPUT`].
@@ -111,7 +145,24 @@ impl SshSession {
         stdin: &[u8],
         limit: Duration,
     ) -> Result<Output, DeviceError> {
+        let stdin = Stdin::Whole(stdin.to_vec());
         self.run_line(line, stdin, limit, Stdout::Keep(Vec::new()))
+            .await
+    }
+
+    /// As [`Self::exec`], for input that may be larger than memory: `pieces` are sent as they come, until nobody has any
+    /// more. `silence` bounds each write.
+    ///
+    /// # Errors
+    /// As [`Self::exec`].
+    pub async fn feed(
+        &self,
+        line: &str,
+        silence: Duration,
+        pieces: mpsc::Receiver<Vec<u8>>,
+    ) -> Result<Output, DeviceError> {
+        let stdin = Stdin::Pieces { pieces, silence };
+        self.run_line(line, stdin, silence, Stdout::Keep(Vec::new()))
             .await
     }
 
@@ -131,13 +182,14 @@ impl SshSession {
             silence,
             bytes: 0,
         };
-        self.run_line(line, b"", silence, stdout).await
+        let stdin = Stdin::Whole(Vec::new());
+        self.run_line(line, stdin, silence, stdout).await
     }
 
     async fn run_line(
         &self,
         line: &str,
-        stdin: &[u8],
+        stdin: Stdin,
         limit: Duration,
         stdout: Stdout,
     ) -> Result<Output, DeviceError> {
@@ -157,10 +209,10 @@ impl SshSession {
             broken: self.broken.clone(),
             armed: true,
         };
-        let (session, command, stdin) = (self.session.clone(), line.to_owned(), stdin.to_vec());
+        let (session, command) = (self.session.clone(), line.to_owned());
         let work = tokio::task::spawn_blocking(move || {
             let _turn = turn;
-            run(&session, &command, &stdin, deadline, stdout)
+            run(&session, &command, stdin, deadline, stdout)
         });
         let mut passed = String::new();
         let answer = match work.await {
@@ -227,7 +279,7 @@ pub(super) fn start(
 fn run(
     session: &Session,
     line: &str,
-    stdin: &[u8],
+    stdin: Stdin,
     mut deadline: Instant,
     mut stdout: Stdout,
 ) -> Result<(Output, String), Lost> {
@@ -240,11 +292,9 @@ fn run(
     })?;
     let lost = |what: &str, e: &dyn std::fmt::Display| Lost::After(format!("{what}: {e}"));
     session.set_timeout(left(deadline));
-    if !stdin.is_empty() {
-        channel
-            .write_all(stdin)
-            .map_err(|e| lost("its input was not taken", &e))?;
-    }
+    stdin
+        .send(session, &mut channel, &mut deadline)
+        .map_err(|e| lost("its input was not taken", &e))?;
     channel
         .send_eof()
         .map_err(|e| lost("its input was not ended", &e))?;

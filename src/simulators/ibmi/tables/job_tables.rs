@@ -1,8 +1,7 @@
 //! Jobs and logs.
 
 use super::*;
-use crate::simulators::ibmi::System;
-use crate::simulators::ibmi::long;
+use crate::simulators::ibmi::{System, long};
 use std::ops::Range;
 
 pub(super) fn jobs(world: &World, partition: &str, arguments: &BTreeMap<String, String>) -> Answer {
