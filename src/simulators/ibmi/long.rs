@@ -105,6 +105,7 @@ impl Outcome {
             while let Some(more) = long.more(shared, login) {
                 all.extend(more);
             }
+            self.dropped |= !long.is_over();
         }
         all.extend(behind);
         self.stdout = all;
@@ -113,6 +114,11 @@ impl Outcome {
 }
 
 impl Long {
+    /// Whether all of it was made. Otherwise the system is gone in the middle of it.
+    pub fn is_over(&self) -> bool {
+        self.over
+    }
+
     /// The next piece; `None` = that was all, or the system is gone.
     pub fn more(&mut self, shared: &Shared, login: &Login) -> Option<Vec<u8>> {
         if self.over {

@@ -4,6 +4,7 @@ use super::Bench;
 use ibmi_clone_operator::drivers::ibmi::IbmIDriver;
 use ibmi_clone_operator::simulators::faults::FaultKind;
 use ibmi_clone_operator::simulators::ibmi::file::{ProgramFile, ProgramMessage, ProgramResult};
+use ibmi_clone_operator::simulators::ibmi::power_lost;
 use ibmi_clone_operator::site::{
     ClCommand, DeviceError, IbmI, JobName, LogSource, Message, Session, Submission,
 };
@@ -165,9 +166,7 @@ async fn a_log_that_is_cut_on_its_way_is_no_log() {
         .each(|_| {
             count += 1;
             if count == 5_000 {
-                let mut world = servers.now();
-                let system = world.systems.get_mut("PROD").unwrap();
-                system.sshd = false;
+                power_lost(&mut servers.now(), "PROD");
             }
         })
         .await;
