@@ -149,9 +149,13 @@ pub struct Personality {
     #[schemars(length(max = 32), inner(length(min = 1, max = 21)))]
     #[x_kube(validation = Rule::new(r"self.all(x, x.matches(r'^([A-Z$#@][A-Z0-9$#@_.]{0,9}/)?[A-Z$#@][A-Z0-9$#@_.]{0,9}$'))").message("startSubsystems: write each as SUBSYSTEM or LIBRARY/SUBSYSTEM in upper case"))]
     pub start_subsystems: Vec<String>,
-    /// Whether job schedule entries are held. Default Hold.
+    /// Whether job schedule entries and the Advanced Job Scheduler are held. Default Hold.
     #[serde(default)]
     pub scheduled_jobs: ScheduledJobs,
+    /// Names that the Advanced Job Scheduler (5770-JS1) has on production; where the product is not installed nothing is
+    /// done. Held, or left alone, as `scheduledJobs` says.
+    #[serde(default)]
+    pub job_scheduler: JobScheduler,
     /// Whether independent ASPs are varied on. Default true.
     #[serde(default = "yes")]
     pub vary_on_asps: bool,
@@ -161,7 +165,41 @@ fn yes() -> bool {
     true
 }
 
-/// What happens to job schedule entries on the clone.
+/// Where production's Advanced Job Scheduler (5770-JS1) keeps its jobs, and who submits them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct JobScheduler {
+    /// Its data libraries: their monitors are ended on the clone and may not be started there (ENDJS, CHGDLJS MON(*NO)).
+    /// Default QUSRIJS.
+    #[serde(default = "scheduler_libraries")]
+    #[schemars(length(min = 1, max = 8), inner(length(min = 1, max = 10)))]
+    #[x_kube(validation = Rule::new(r"self.all(x, x.matches(r'^[A-Z$#@][A-Z0-9$#@_.]{0,9}$'))").message("dataLibraries: write each as the name of a library, at most 10 characters, upper case"))]
+    pub data_libraries: Vec<String>,
+    /// Job names of its monitors (CHGDLJS MONJOBNAM), looked for on the clone. Default QIJSSCD.
+    #[serde(default = "scheduler_jobs")]
+    #[schemars(length(min = 1, max = 8), inner(length(min = 1, max = 10)))]
+    #[x_kube(validation = Rule::new(r"self.all(x, x.matches(r'^[A-Z$#@][A-Z0-9$#@_.]{0,9}$'))").message("monitorJobs: write each as the name of a job, at most 10 characters, upper case"))]
+    pub monitor_jobs: Vec<String>,
+}
+
+impl Default for JobScheduler {
+    fn default() -> Self {
+        Self {
+            data_libraries: scheduler_libraries(),
+            monitor_jobs: scheduler_jobs(),
+        }
+    }
+}
+
+fn scheduler_libraries() -> Vec<String> {
+    vec!["QUSRIJS".to_owned()]
+}
+
+fn scheduler_jobs() -> Vec<String> {
+    vec!["QIJSSCD".to_owned()]
+}
+
+/// What happens to job schedule entries, and to the Advanced Job Scheduler, on the clone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub enum ScheduledJobs {
     /// All are held and read back.

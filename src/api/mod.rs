@@ -30,6 +30,9 @@ pub const NUMBER_LABEL: &str = "ibmiclone.dev/number";
 pub const ENVIRONMENT_LABEL: &str = "ibmiclone.dev/environment";
 /// Label on a run: its final phase.
 pub const OUTCOME_LABEL: &str = "ibmiclone.dev/outcome";
+/// Annotation on a finished run whose image the operator ends by itself: when it looks at it next, RFC 3339. It is a
+/// reminder and no order: what is due is told by the status.
+pub const ENDS_ANNOTATION: &str = "ibmiclone.dev/image-ends";
 /// Label a Secret must carry with value `true`.
 pub const CREDENTIALS_LABEL: &str = "ibmiclone.dev/credentials";
 /// Finalizer of a run, from before the first effect until right after the verdict.

@@ -254,6 +254,31 @@ pub struct Logs {
     #[schemars(length(max = 256), inner(length(min = 7, max = 7)))]
     #[x_kube(validation = Rule::new(r"self.all(x, x.matches(r'^[A-Z][A-Z0-9]{2}[0-9A-F]{4}$'))").message("ignore: write message ids of 7 characters such as CPF3770"))]
     pub ignore: Vec<String>,
+    /// Row and logs are put on production too, as stream files, with a message to QSYSOPR. Default: they are not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_source: Option<OnSource>,
+}
+
+/// Copies of row and logs on production, for those who look there. What fails here makes a Warning, never a failed run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OnSource {
+    /// Directory of the stream files; made when it is missing. Default /home/ibmiclone/logs.
+    #[serde(default = "logs_directory")]
+    #[schemars(length(min = 2, max = 200))]
+    #[x_kube(validation = Rule::new(r"self.matches(r'^(/[A-Za-z0-9_@$#-][A-Za-z0-9._@$#-]*)+$')").message("directory: write an absolute path of A-Z a-z 0-9 . _ - @ $ # without a slash at its end, such as /home/ibmiclone/logs"))]
+    pub directory: String,
+    /// Files of this environment that are older are removed, days. Default 400.
+    #[serde(default = "logs_days")]
+    #[schemars(range(min = 1, max = 3660))]
+    pub retain_days: i32,
+}
+
+fn logs_directory() -> String {
+    "/home/ibmiclone/logs".to_owned()
+}
+fn logs_days() -> i32 {
+    400
 }
 
 fn retain_runs() -> i32 {
@@ -272,6 +297,7 @@ impl Default for Logs {
             min_severity: 0,
             error_severity: thirty(),
             ignore: Vec::new(),
+            on_source: None,
         }
     }
 }

@@ -32,6 +32,7 @@ use serde::{Deserialize, Serialize};
     validation = Rule::new("!has(self.spec.cancel) || has(oldSelf.spec.cancel) && self.spec.cancel == oldSelf.spec.cancel || !has(oldSelf.status) || !has(oldSelf.status.phase) || !(oldSelf.status.phase in ['Succeeded','Warning','Failed','Cancelled','Skipped'])").message("spec.cancel: this run is over, nothing is left to cancel"),
     validation = Rule::new("!has(self.spec.forceDelete) || has(oldSelf.spec.forceDelete) || !has(oldSelf.status) || !has(oldSelf.status.phase) || !(oldSelf.status.phase in ['Succeeded','Warning','Failed','Cancelled','Skipped'])").message("spec.forceDelete: this run is over and owes nothing; delete it, nothing holds it"),
     validation = Rule::new("!has(self.spec.resumedByHand) || has(oldSelf.spec.resumedByHand) || has(oldSelf.status) && has(oldSelf.status.obligations) && oldSelf.status.obligations.exists(o, o.kind == 'ResumeSource' && !has(o.met))").message("spec.resumedByHand: this run does not owe a resume of production; set it only after resuming by hand, while status.obligations shows ResumeSource without met"),
+    validation = Rule::new("!has(self.spec.releaseBackups) || has(oldSelf.spec.releaseBackups) || has(oldSelf.status) && has(oldSelf.status.obligations) && oldSelf.status.obligations.exists(o, o.kind == 'ReleaseBackups' && !has(o.met))").message("spec.releaseBackups: this run does not hold production's BRMS frozen; set it only while status.obligations shows ReleaseBackups without met"),
     validation = Rule::new("!has(self.spec.forceDelete) || has(oldSelf.spec.forceDelete) || has(self.spec.resumedByHand) || !(has(oldSelf.status) && has(oldSelf.status.obligations) && oldSelf.status.obligations.exists(o, o.kind == 'ResumeSource' && !has(o.met)))").message("spec.forceDelete: this run owes a resume of production: resume it by hand, set resumedByHand: true, then forceDelete"),
     printcolumn(name = "Number", type_ = "integer", json_path = ".status.number"),
     printcolumn(name = "Started", type_ = "string", json_path = ".status.started"),
@@ -116,6 +117,11 @@ pub struct CloneRunSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = Rule::new("self").message("resumedByHand: write true, or leave it out"))]
     pub resumed_by_hand: Option<bool>,
+    /// Releases production's BRMS although the history of this run's saves is not back there: the run is Failed and lists the
+    /// volumes to protect. Only `true` may be written, while this run owes the release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("self").message("releaseBackups: write true, or leave it out"))]
+    pub release_backups: Option<bool>,
     /// Lets a deleted run go although something is still owed; where that is the resume, `resumedByHand` is needed too.
     /// Only `true` may be written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -263,7 +269,8 @@ pub struct CloneRunStatus {
     /// The environment as it was when the run opened; a digest once the run is final.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolved: Option<Resolved>,
-    /// The steps.
+    /// The steps. In the row of an ended run with more than 24, those of further hooks and programs (`run-function-2` …)
+    /// that ended well are left out: the log `steps` has them all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<Entry>,
     /// The obligations.
@@ -338,6 +345,15 @@ pub struct RunImage {
     /// The copy was started and confirmed, on the operator's clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub taken_at: Option<Timestamp>,
+    /// The operator ends it so many seconds after `status.finishedAt` (`after.endAfterSeconds` of the frozen environment);
+    /// absent = it does not. Written with the final phase.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_after_seconds: Option<i64>,
+    /// The run (`namespace/run`, or this run's own name) that had production's BRMS in its FlashCopy process when the image was
+    /// taken: a system started from it is in that process too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub backups_frozen_by: Option<String>,
 }
 
 /// One log of a run.
@@ -362,6 +378,9 @@ pub struct Queue {
     pub position: i32,
     /// `namespace/run` that holds the device, and the device.
     pub blocked_by: String,
+    /// It has waited without a break since then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
 }
 
 /// What the run is made from.
@@ -412,6 +431,10 @@ pub struct ImageOfRun {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
     pub suspension_proof: Option<String>,
+    /// As [`RunImage::backups_frozen_by`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub backups_frozen_by: Option<String>,
 }
 
 fn open_object(_: &mut schemars::SchemaGenerator) -> schemars::Schema {

@@ -92,7 +92,10 @@ pub enum OnProgramError {
 /// What becomes of clone and image when the run is over.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("self.onFailure == 'Keep' || self.clone == 'PowerOff' || self.image == 'End'").message("onFailure: Apply applies clone: PowerOff or image: End; write one of them, or onFailure: Keep"))]
+#[x_kube(
+    validation = Rule::new("self.onFailure == 'Keep' || self.clone == 'PowerOff' || self.image == 'End' || self.endAfterSeconds > 0").message("onFailure: Apply applies clone: PowerOff, image: End or endAfterSeconds; write one of them, or onFailure: Keep"),
+    validation = Rule::new("self.image == 'Keep' || self.endAfterSeconds == 0").message("endAfterSeconds: image: End ends the image with the run already; write only one of the two").field_path(".endAfterSeconds")
+)]
 pub struct After {
     /// PowerOff switches the clone off (at once, as before a copy), KeepRunning leaves it as it is. Default KeepRunning.
     #[serde(default)]
@@ -101,6 +104,13 @@ pub struct After {
     /// until the copy is complete, and only the relation ends. Keep leaves the image until the next run. Default Keep.
     #[serde(default)]
     pub image: AfterImage,
+    /// The image of a successful run is ended so many seconds after the run's end, by a run of mode End that the operator
+    /// creates: the clone is switched off, its volumes unmapped, the copy stopped. With clone: KeepRunning and
+    /// copy.kind Full the clone keeps running, and only the relation ends, once everything is copied. Not while the image
+    /// is held or kept, or another run works on it. 0 = never. Default 0.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 31536000))]
+    pub end_after_seconds: i32,
     /// Apply does the same after a failed run (not after a cancelled one), as far as the run had come, unless a job on the
     /// clone may still be running; a full copy of a clone that keeps running is left to complete. Default Keep.
     #[serde(default)]

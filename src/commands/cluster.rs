@@ -3,10 +3,14 @@
 use super::CommandError;
 use super::error::chain;
 use crate::api::{CloneEnvironment, CloneRun, ENVIRONMENT_LABEL, NUMBER_LABEL};
+use crate::observability::api_requests::CountingLayer;
+use crate::observability::metrics::Metrics;
 use kube::api::ListParams;
+use kube::client::ClientBuilder;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config, ResourceExt};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Flags of every command that talks to a cluster; as kubectl's.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -23,18 +27,47 @@ pub struct KubeFlags {
 }
 
 impl KubeFlags {
+    /// `-n` is kubectl's; who means a count gets no answer about a namespace called 10. `instead`: `10 times write --count`
+    /// without the number.
+    ///
+    /// # Errors
+    /// When the namespace is a number.
+    pub fn namespace_is_no_count(&self, instead: &str) -> Result<(), CommandError> {
+        match self.namespace.as_deref() {
+            Some(name) if name.parse::<u16>().is_ok() => Err(CommandError::Usage(format!(
+                "-n is the namespace, as with kubectl: for {name} {instead} {name}"
+            ))),
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// Finds the cluster. Sends nothing yet.
     ///
     /// # Errors
     /// A kubeconfig that cannot be read, or none at all.
     pub async fn connect(&self) -> Result<Cluster, CommandError> {
-        let config = self.config().await?;
-        let namespace = self
-            .namespace
-            .clone()
-            .unwrap_or_else(|| config.default_namespace.clone());
+        let (config, namespace) = self.found().await?;
         let client = Client::try_from(config).map_err(|e| CommandError::Unavailable(chain(&e)))?;
         Ok(Cluster { client, namespace })
+    }
+
+    /// [`connect`](Self::connect), with every request counted.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn connect_counted(&self, metrics: Arc<Metrics>) -> Result<Cluster, CommandError> {
+        let (config, namespace) = self.found().await?;
+        let client = ClientBuilder::try_from(config);
+        let client = client.map_err(|e| CommandError::Unavailable(chain(&e)))?;
+        let client = client.with_layer(&CountingLayer(metrics)).build();
+        Ok(Cluster { client, namespace })
+    }
+
+    async fn found(&self) -> Result<(Config, String), CommandError> {
+        let config = self.config().await?;
+        let namespace = self.namespace.clone();
+        let namespace = namespace.unwrap_or_else(|| config.default_namespace.clone());
+        Ok((config, namespace))
     }
 
     async fn config(&self) -> Result<Config, CommandError> {

@@ -6,9 +6,11 @@ use crate::controllers::secrets::{Credential, SiteSecrets};
 use crate::controllers::{OpenError, SiteFactory};
 use crate::drivers::open::{Credentials, Devices, Login};
 use crate::drivers::transport::latch::Version;
+use crate::observability::metrics::Metrics;
 use crate::recipe::Pins;
 use crate::site::Site;
 use async_trait::async_trait;
+use std::sync::Arc;
 
 /// Opens environments over the real protocols.
 #[derive(Default)]
@@ -21,6 +23,14 @@ impl Drivers {
     pub fn paced(faster: f64) -> Self {
         Self {
             devices: Devices::paced(faster),
+        }
+    }
+
+    /// Every exchange with a device is counted there.
+    #[must_use]
+    pub fn counted_by(self, metrics: Arc<Metrics>) -> Self {
+        Self {
+            devices: self.devices.heard_by(metrics),
         }
     }
 

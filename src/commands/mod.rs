@@ -1,5 +1,6 @@
 //! One file or folder per command of the binary, and what commands share.
 
+mod archived;
 mod cancel;
 mod cluster;
 mod crd;
@@ -15,6 +16,7 @@ pub mod kube_stack;
 mod logs;
 mod next;
 mod operator;
+mod operator_state;
 mod outcome;
 mod progress;
 mod run;
@@ -29,6 +31,7 @@ mod table;
 mod text;
 mod validate;
 mod verify;
+mod watch;
 
 pub use cluster::KubeFlags;
 pub use error::{CommandError, Exit};
@@ -41,7 +44,7 @@ use std::process::ExitCode;
 
 /// Clones IBM i production partitions with the storage array's FlashCopy, driven from Kubernetes.
 #[derive(Debug, Parser)]
-#[command(name = "ibmi-clone", version, after_help = EXIT_CODES)]
+#[command(name = "ibmi-clone", version, after_help = EXIT_CODES, max_term_width = 80)]
 struct Cli {
     #[command(flatten)]
     kube: KubeFlags,
@@ -76,6 +79,8 @@ enum Command {
     Cancel(cancel::Arguments),
     /// Show the runs, newest first.
     History(history::Arguments),
+    /// Show the runs on the whole screen, as they go on, with details and logs.
+    Watch(watch::Arguments),
     /// Show what an environment is doing, and what a person should look at.
     Status(status::Arguments),
     /// Show the coming times of a schedule, in its zone and in UTC.
@@ -88,7 +93,7 @@ enum Command {
     Logs(logs::Arguments),
     /// Check an environment without changing anything (a Preflight run), and wait for the findings.
     Verify(verify::Arguments),
-    /// Install or verify the guest kit on production.
+    /// Install, verify, show or uninstall the guest kit on production.
     Guest(guest::Arguments),
     /// Say what to type on production if all else fails. Reads only.
     SourceStatus(source_status::Arguments),
@@ -158,6 +163,7 @@ async fn execute(cli: Cli) -> Result<Exit, CommandError> {
         Command::ReleaseHeld(arguments) => held::release(kube, &arguments).await,
         Command::Cancel(arguments) => cancel::execute(kube, &arguments).await,
         Command::History(arguments) => history::execute(kube, &arguments).await,
+        Command::Watch(arguments) => watch::execute(kube, &arguments).await,
         Command::Status(arguments) => status::execute(kube, &arguments).await,
         Command::Next(arguments) => next::execute(kube, &arguments).await,
         Command::Schedule(arguments) => schedule::execute(kube, &arguments).await,

@@ -29,14 +29,7 @@ const NEAR: TimeDelta = TimeDelta::hours(12);
 
 /// Reads and prints.
 pub async fn execute(kube: &KubeFlags, arguments: &Arguments) -> Result<Exit, CommandError> {
-    // `-n` is kubectl's; who means the count gets no answer about a namespace called 10.
-    if let Some(name) = kube.namespace.as_deref()
-        && name.parse::<u16>().is_ok()
-    {
-        return Err(CommandError::Usage(format!(
-            "-n is the namespace, as with kubectl: for {name} times write --count {name}"
-        )));
-    }
+    kube.namespace_is_no_count("times write --count")?;
     let environment = match &arguments.file {
         Some(file) => from_file(file, arguments.environment.as_deref())?,
         None => {

@@ -3,9 +3,11 @@
 use super::factory::Drivers;
 use super::{CommandError, Exit, KubeFlags};
 use crate::controllers::leader::{Election, LEASE};
+use crate::controllers::ports::LOG_BUDGET_MIB;
 use crate::controllers::{OperatorConfig, ScheduleClock, run_operator};
 use crate::observability::health;
 use crate::observability::logging::{LogFormat, init};
+use crate::observability::metrics::Metrics;
 use chrono::{DateTime, Utc};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, Client};
@@ -45,6 +47,12 @@ pub struct Arguments {
     /// Serves /healthz, /readyz and /metrics there over plain HTTP: 0.0.0.0:8080. Default: not served.
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
+    /// Also tells how long each step of each environment took last: a series per step and environment.
+    #[arg(long)]
+    metrics_of_steps: bool,
+    /// What the logs of all runs may take in ConfigMaps together, compressed, MiB; beyond it those of the oldest runs go.
+    #[arg(long, value_name = "MIB", default_value_t = LOG_BUDGET_MIB, value_parser = clap::value_parser!(u32).range(1..))]
+    log_budget_mib: u32,
     /// json: one object per line on standard output; text: for a terminal, on standard error.
     #[arg(long, value_enum, default_value = "json")]
     log_format: Format,
@@ -124,7 +132,11 @@ pub async fn execute(kube: &KubeFlags, arguments: Arguments) -> Result<Exit, Com
         Format::Text => LogFormat::Text,
     };
     init(format, &arguments.log);
-    let cluster = kube.connect().await?;
+    let metrics = Arc::new(Metrics::default());
+    if arguments.metrics_of_steps {
+        metrics.tell_steps();
+    }
+    let cluster = kube.connect_counted(metrics.clone()).await?;
     let lease_namespace = arguments.lease_namespace.unwrap_or(cluster.namespace);
     let operator = match arguments.operator_id {
         Some(id) => id,
@@ -145,6 +157,8 @@ pub async fn execute(kube: &KubeFlags, arguments: Arguments) -> Result<Exit, Com
         schedule_clock,
         pace: arguments.simulated_time_scale,
         election: arguments.leader.election(),
+        metrics,
+        log_budget: u64::from(arguments.log_budget_mib) << 20,
         ..OperatorConfig::new(lease_namespace, writer(), operator)
     };
     let health = match arguments.listen {
@@ -199,7 +213,8 @@ pub async fn serve(
     config: OperatorConfig,
     shutdown: CancellationToken,
 ) -> Result<(), CommandError> {
-    let drivers = Arc::new(Drivers::paced(config.pace));
+    let drivers = Drivers::paced(config.pace).counted_by(config.metrics.clone());
+    let drivers = Arc::new(drivers);
     let ended = run_operator(client, config, drivers.clone(), shutdown).await;
     drivers.close().await;
     ended.map_err(|e| CommandError::other(&e))

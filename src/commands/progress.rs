@@ -95,7 +95,7 @@ fn new_bar(all: &MultiProgress, name: &str) -> ProgressBar {
 }
 
 /// Steps done and steps in all; 0 of 1 until the run has opened.
-fn place(status: &CloneRunStatus) -> (u64, u64) {
+pub(super) fn place(status: &CloneRunStatus) -> (u64, u64) {
     if status.steps.is_empty() {
         return (u64::from(status.phase.is_final()), 1);
     }
@@ -107,7 +107,7 @@ fn place(status: &CloneRunStatus) -> (u64, u64) {
 }
 
 /// What the run is doing, in a few words.
-fn doing(status: &CloneRunStatus) -> String {
+pub(super) fn doing(status: &CloneRunStatus) -> String {
     match status.phase {
         Phase::Pending if !status.steps.is_empty() => "opens".to_owned(),
         Phase::Pending => "not opened yet: is the operator running?".to_owned(),
@@ -201,6 +201,7 @@ mod tests {
         let status = CloneRunStatus {
             phase: Phase::Queued,
             queue: Some(Queue {
+                since: None,
                 position: 2,
                 blocked_by: "ibmi/nightly-1 (clone partition)".into(),
             }),

@@ -172,7 +172,8 @@ fn last_run(status: &CloneEnvironmentStatus) -> String {
     }
 }
 
-fn next_run(
+/// When the schedule runs it next, or why it does not.
+pub(super) fn next_run(
     environment: &CloneEnvironment,
     status: &CloneEnvironmentStatus,
     now: DateTime<Utc>,
@@ -200,6 +201,12 @@ fn attention(status: &CloneEnvironmentStatus, run: Option<&CloneRun>) -> Vec<Str
     let run = of_run.unwrap_or_default().iter().filter(wanted);
     let environment = status.conditions.iter().filter(|c| needs_person(c));
     environment.chain(run).map(said).collect()
+}
+
+/// Types of the environment's conditions that need a person.
+pub(super) fn alarms(status: &CloneEnvironmentStatus) -> Vec<&str> {
+    let wanted = status.conditions.iter().filter(|c| needs_person(c));
+    wanted.map(|c| c.type_.as_str()).collect()
 }
 
 fn said(condition: &Condition) -> String {

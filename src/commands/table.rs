@@ -14,7 +14,6 @@ pub enum Side {
 pub struct Column {
     heading: (&'static str, &'static str),
     side: Side,
-    most: usize,
     cells: Vec<String>,
 }
 
@@ -34,27 +33,18 @@ impl Column {
         Self {
             heading: (upper, lower),
             side,
-            most: usize::MAX,
             cells,
         }
-    }
-
-    /// Longer cells are cut, which is shown by `…`.
-    pub fn at_most(mut self, most: usize) -> Self {
-        self.most = most;
-        self
     }
 
     fn width(&self) -> usize {
         let cells = self.cells.iter().map(|c| length(c)).max().unwrap_or(0);
         cells
-            .min(self.most)
             .max(length(self.heading.0))
             .max(length(self.heading.1))
     }
 
     fn place(&self, text: &str, width: usize) -> String {
-        let text = cut(text, width);
         match self.side {
             Side::Left => format!("{text:<width$}"),
             Side::Right => format!("{text:>width$}"),
@@ -67,49 +57,43 @@ fn length(text: &str) -> usize {
     text.chars().count()
 }
 
-fn cut(text: &str, width: usize) -> String {
-    if length(text) <= width {
-        return text.to_owned();
-    }
-    let kept: String = text.chars().take(width.saturating_sub(1)).collect();
-    format!("{kept}…")
-}
-
 /// Width of the longest line.
 pub fn width(columns: &[Column]) -> usize {
     let gaps = columns.len().saturating_sub(1);
     columns.iter().map(Column::width).sum::<usize>() + gaps
 }
 
-/// The table, one blank between columns, no blanks at the ends of lines, a line end after each.
-pub fn render(columns: &[Column]) -> String {
-    let mut lines: Vec<Vec<&str>> = Vec::new();
+/// The lines of the headings and those of the rows, one blank between columns, no blanks at the ends of lines.
+pub fn lines(columns: &[Column]) -> (Vec<String>, Vec<String>) {
+    let mut headings: Vec<Vec<&str>> = Vec::new();
     if columns.iter().any(|c| !c.heading.0.is_empty()) {
-        lines.push(columns.iter().map(|c| c.heading.0).collect());
+        headings.push(columns.iter().map(|c| c.heading.0).collect());
     }
-    lines.push(columns.iter().map(|c| c.heading.1).collect());
-    let rows = columns.iter().map(|c| c.cells.len()).max().unwrap_or(0);
-    for row in 0..rows {
-        lines.push(
-            columns
-                .iter()
-                .map(|c| c.cells.get(row).map_or("", String::as_str))
-                .collect(),
-        );
-    }
+    headings.push(columns.iter().map(|c| c.heading.1).collect());
+    let count = columns.iter().map(|c| c.cells.len()).max().unwrap_or(0);
+    let row = |at: usize| -> Vec<&str> {
+        let cells = columns.iter().map(|c| c.cells.get(at));
+        cells.map(|cell| cell.map_or("", String::as_str)).collect()
+    };
     let widths: Vec<usize> = columns.iter().map(Column::width).collect();
-    let mut text = String::new();
-    for line in lines {
-        let placed: Vec<String> = line
+    let line = |cells: Vec<&str>| {
+        let placed: Vec<String> = cells
             .iter()
             .zip(columns)
             .zip(&widths)
             .map(|((cell, column), width)| column.place(cell, *width))
             .collect();
-        text.push_str(placed.join(" ").trim_end());
-        text.push('\n');
-    }
-    text
+        placed.join(" ").trim_end().to_owned()
+    };
+    let headings = headings.into_iter().map(line).collect();
+    (headings, (0..count).map(row).map(line).collect())
+}
+
+/// The table, one blank between columns, no blanks at the ends of lines, a line end after each.
+pub fn render(columns: &[Column]) -> String {
+    let (headings, rows) = lines(columns);
+    let lines = headings.into_iter().chain(rows);
+    lines.map(|line| line + "\n").collect()
 }
 
 #[cfg(test)]
@@ -127,11 +111,5 @@ mod tests {
             "        PREP\nNAME    PROD\na       1:37\nnightly\n"
         );
         assert_eq!(width(&columns), 12);
-    }
-
-    #[test]
-    fn a_cell_that_does_not_fit_shows_that_it_was_cut() {
-        let column = Column::new("STEP", Side::Left, vec!["write-parameters".into()]);
-        assert_eq!(render(&[column.at_most(8)]), "STEP\nwrite-p…\n");
     }
 }

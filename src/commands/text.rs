@@ -33,6 +33,40 @@ pub fn wrapped(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
+/// At most `width` characters; what is cut is shown by `…`.
+pub fn fit(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().take(width.saturating_sub(1)).collect();
+    format!("{kept}…")
+}
+
+/// A line of a log in lines of at most `width` characters, further ones indented by four; blanks stay as they are. Broken
+/// behind a blank where one is near, since message texts are sentences.
+pub fn folded(text: &str, width: usize) -> Vec<String> {
+    const INDENT: usize = 4;
+    let mut rest: Vec<char> = text.chars().collect();
+    let mut lines = Vec::new();
+    let mut room = width.max(2 * INDENT);
+    while rest.len() > room {
+        let blank = rest[..room].iter().rposition(|c| *c == ' ');
+        let at = blank.map_or(room, |blank| blank + 1);
+        let at = if at * 3 < room * 2 { room } else { at };
+        let line: String = rest.drain(..at).collect();
+        lines.push(indented(&line, lines.is_empty(), INDENT));
+        room = width.max(2 * INDENT) - INDENT;
+    }
+    let line: String = rest.into_iter().collect();
+    lines.push(indented(&line, lines.is_empty(), INDENT));
+    lines
+}
+
+fn indented(line: &str, first: bool, by: usize) -> String {
+    let by = if first { 0 } else { by };
+    format!("{:by$}{}", "", line.trim_end())
+}
+
 /// Seconds as the history shows them: `0:07`, `1:37`, `7:52:35`.
 pub fn clock(seconds: i64) -> String {
     duration(seconds.saturating_mul(1000))
@@ -129,6 +163,24 @@ mod tests {
         }
         assert_eq!(parse_function("*USER"), Ok(Function::User));
         assert!(parse_function("*SAVE99").is_err());
+    }
+
+    #[test]
+    fn what_does_not_fit_looks_cut_and_a_folded_line_loses_nothing() {
+        assert_eq!(fit("write-parameters", 8), "write-p…");
+        assert_eq!(fit("settle", 8), "settle");
+        let text = "CPF3770 40 No objects saved or restored for library ORDERS on the tape";
+        let lines = folded(text, 30);
+        assert!(lines.iter().all(|l| l.chars().count() <= 30), "{lines:?}");
+        let words = |text: &str| {
+            text.split_whitespace()
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(words(&lines.join(" ")), words(text));
+        let long = "x".repeat(70);
+        assert_eq!(folded(&long, 30).join("").replace(' ', ""), long);
+        assert_eq!(folded("", 30), [""]);
     }
 
     #[test]

@@ -1,9 +1,12 @@
 //! What every reconcile works with.
 
+use super::endings::Endings;
 use super::environment::known::Known;
 use super::history::Histories;
 use super::leader::Term;
 use super::ports::{OpenError, OperatorConfig, Recipes, SiteFactory};
+use super::run::logs::budget::LogBudget;
+use super::run::logs::live::LiveTails;
 use super::schedule::{Gate, ScheduleClock, Schedules};
 use super::secrets;
 use crate::api::options::History;
@@ -50,8 +53,14 @@ pub struct Context {
     pub schedules: Schedules,
     /// A small row of every finished run.
     pub histories: Histories,
+    /// Runs whose images the operator ends by itself.
+    pub endings: Endings,
     /// Held while slots are due: what can wait asks it first.
     pub gate: Gate,
+    /// What open runs are doing, for `logs -f`.
+    pub live: LiveTails,
+    /// What the logs of all runs take.
+    pub log_budget: LogBudget,
 }
 
 /// When an environment is verified next.
@@ -90,7 +99,10 @@ impl Context {
             due: Mutex::default(),
             schedules: Schedules::default(),
             histories: Histories::default(),
+            endings: Endings::default(),
             gate: Gate::default(),
+            live: LiveTails::default(),
+            log_budget: LogBudget::default(),
         }
     }
     /// Waits and limits on our clock.
@@ -140,6 +152,7 @@ impl Caches for Context {
         Some(Objects {
             environments: self.known.all()?,
             runs: self.open_runs.all()?,
+            ..Objects::default()
         })
     }
 }

@@ -46,6 +46,7 @@ pub fn transitions(previous: &Journal, next: &Journal) -> Vec<Transition> {
         list.push(Transition::new(true, "StepFailed", &entry.name, text));
     }
     list.extend(source_changes(previous, next));
+    list.extend(backup_changes(previous, next));
     for warning in next.warnings.iter().skip(previous.warnings.len()) {
         list.push(Transition::new(true, "RunWarning", "Run", warning.clone()));
     }
@@ -120,6 +121,36 @@ fn source_changes(previous: &Journal, next: &Journal) -> Vec<Transition> {
     list
 }
 
+/// Production's BRMS was frozen and released.
+fn backup_changes(previous: &Journal, next: &Journal) -> Vec<Transition> {
+    let kind = ObligationKind::ReleaseBackups;
+    let done = |j: &Journal| {
+        let frozen = j.entry("freeze-backups");
+        frozen.is_some_and(|e| e.state == EntryState::Done)
+    };
+    let mut list = Vec::new();
+    if done(next) && !done(previous) {
+        let note = "production's BRMS is in its FlashCopy process: nothing is saved with BRMS there until it is released";
+        list.push(Transition::new(
+            false,
+            "BackupsFrozen",
+            "freeze-backups",
+            note,
+        ));
+    }
+    if previous.owes(kind) && !next.owes(kind) {
+        let how = next.obligations.iter().rev().find(|o| o.kind == kind);
+        let how = how.and_then(|o| o.message.clone()).unwrap_or_default();
+        list.push(Transition::new(
+            false,
+            "BackupsReleased",
+            "return-history",
+            how,
+        ));
+    }
+    list
+}
+
 /// Publishes; a failure is only logged: an event is news, not memory.
 pub async fn publish<K>(recorder: &Recorder, object: &K, list: &[Transition])
 where
@@ -155,7 +186,7 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::journal::{Verdict, WindowRecord};
+    use crate::engine::journal::{Entry, Verdict, WindowRecord};
     use crate::engine::time::Timestamp;
     use chrono::Utc;
 
@@ -208,6 +239,18 @@ mod tests {
             message: "the group is empty".into(),
             at: now,
         });
+        let mut frozen = closed.clone();
+        frozen.steps.push(Entry {
+            name: "freeze-backups".into(),
+            state: EntryState::Done,
+            ..Entry::default()
+        });
+        frozen.incur(ObligationKind::ReleaseBackups, "freeze-backups", now);
+        let mut released = frozen.clone();
+        released.meet(ObligationKind::ReleaseBackups, now, "its history is back");
+        assert_eq!(reasons(&closed, &frozen), ["BackupsFrozen"]);
+        assert_eq!(reasons(&frozen, &released), ["BackupsReleased"]);
+
         let last = transitions(&closed, &done);
         assert_eq!((last[0].reason, last[0].warning), ("Failed", true));
         assert_eq!(last[0].note, "StepFailed: the group is empty");

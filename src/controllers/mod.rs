@@ -3,8 +3,10 @@
 //! Devices are reached only through [`SiteFactory`], so that tests use fakes and the binary the drivers; the journal's
 //! store and the lock Leases are here because only this room knows Kubernetes (`architecture.md` § 8).
 
+mod answer;
 pub mod conditions;
 pub mod context;
+pub mod endings;
 pub mod environment;
 pub mod events;
 pub mod history;
@@ -23,6 +25,7 @@ pub use schedule::ScheduleClock;
 use crate::api::{CloneEnvironment, CloneRun, FINALIZER};
 use crate::engine::ports::StoreError;
 use context::Context;
+use events::{Transition, publish};
 use futures::{Stream, StreamExt};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::ListParams;
@@ -32,8 +35,8 @@ use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher;
 use kube::runtime::{WatchStreamExt, predicates, reflector};
 use kube::{Api, Client, ResourceExt};
-use leader::Term;
 use leader::elector::Elector;
+use leader::{Term, presence};
 use schedule::board::Watched;
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
@@ -127,9 +130,12 @@ async fn serve_a_term(context: &Arc<Context>, ending: CancellationToken) {
 
 /// The Lease is kept until no pass is under way any more, and then given up.
 async fn stand(context: Arc<Context>, done: CancellationToken) {
-    if let Some(election) = context.config.election.clone() {
-        let elector = Elector::new(context.leases(), election, &context.config.writer);
-        elector.stand(&context.term, &done).await;
+    match context.config.election.clone() {
+        Some(election) => {
+            let elector = Elector::new(context.leases(), election, &context.config.writer);
+            elector.stand(&context.term, &done).await;
+        }
+        None => presence::show(context.leases(), &context.config.writer, &done).await,
     }
 }
 
@@ -148,6 +154,7 @@ fn loops(context: &Arc<Context>, ending: &CancellationToken) -> Vec<JoinHandle<(
     let mut loops = vec![
         tokio::spawn(schedule::run(context.clone(), ending.clone())),
         tokio::spawn(history::run(context.clone(), ending.clone())),
+        tokio::spawn(endings::run(context.clone(), ending.clone())),
         tokio::spawn(lock_leases(context.clone(), ending.clone())),
     ];
     for scope in scopes {
@@ -161,9 +168,15 @@ fn loops(context: &Arc<Context>, ending: &CancellationToken) -> Vec<JoinHandle<(
     loops
 }
 
-/// Readiness is the environments': before all are listed, a source that is not known yet would look like none.
+/// Before all environments are listed, a source that is not known yet would look like none; before all runs are, open ones
+/// and the rows of ended ones, nothing is decided.
 async fn say_when_ready(context: Arc<Context>) {
-    while context.known.all().is_none() || context.open_runs.all().is_none() {
+    let listed = |context: &Context| {
+        context.known.all().is_some()
+            && context.open_runs.all().is_some()
+            && context.schedules.is_complete()
+    };
+    while !listed(&context) {
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
     let ready = &context.config.ready;
@@ -292,7 +305,11 @@ where
         Instant::now(),
         context.config.metrics.clone(),
     );
-    let outcome = reconcile(object, context).await;
+    let outcome = reconcile(object.clone(), context.clone()).await;
+    if let Err(StoreError::Forbidden(what)) = &outcome {
+        let told = Transition::new(true, "PermissionMissing", "Reconcile", what.clone());
+        publish(&context.recorder, object.as_ref(), &[told]).await;
+    }
     metrics
         .counted
         .reconciled(&kind, since.elapsed(), outcome.is_err());
@@ -304,7 +321,10 @@ fn saw(context: &Context, scope: &Option<String>, event: Watched<'_>) {
     match &event {
         Watched::Environment(event) => context.histories.saw_environment(event),
         Watched::OpenRun(_) => {}
-        Watched::AnyRun(event) => context.histories.saw_run(scope.as_deref(), event),
+        Watched::AnyRun(event) => {
+            context.histories.saw_run(scope.as_deref(), event);
+            context.endings.saw_run(event);
+        }
     }
     let clock = context.schedule_clock();
     context.schedules.saw(scope.as_deref(), event, clock);
@@ -355,7 +375,8 @@ async fn left_behind(context: Arc<Context>, scope: Option<String>, shutdown: Can
     }
 }
 
-/// The schedule learns which images are held. Nothing else is decided by this watch: runs ask the Leases themselves.
+/// The schedule learns which images are held, the history whose image is gone. Nothing else is decided by this watch: runs
+/// ask the Leases themselves.
 async fn lock_leases(context: Arc<Context>, shutdown: CancellationToken) {
     let namespace = Some(context.config.lease_namespace.as_str());
     let all: Api<PartialObjectMeta<Lease>> = api(&context.client, namespace);
@@ -364,7 +385,10 @@ async fn lock_leases(context: Arc<Context>, shutdown: CancellationToken) {
         .default_backoff()
         .for_each(|event| {
             match &event {
-                Ok(event) => context.schedules.saw_lock(event),
+                Ok(event) => {
+                    context.schedules.saw_lock(event);
+                    context.histories.saw_lock(event);
+                }
                 Err(error) => tracing::debug!(%error, "watch of lock Leases"),
             }
             std::future::ready(())

@@ -125,7 +125,12 @@ pub struct OperatorConfig {
     pub election: Option<Election>,
     /// What the process counts.
     pub metrics: Arc<Metrics>,
+    /// Compressed bytes that the logs of all runs may take together; beyond it those of the oldest runs are removed.
+    pub log_budget: u64,
 }
+
+/// Default of [`OperatorConfig::log_budget`], MiB.
+pub const LOG_BUDGET_MIB: u32 = 256;
 
 impl OperatorConfig {
     /// Production settings for a process that keeps its Leases in `lease_namespace` and serves all namespaces.
@@ -144,6 +149,7 @@ impl OperatorConfig {
             ready: Arc::default(),
             election: None,
             metrics: Arc::default(),
+            log_budget: u64::from(LOG_BUDGET_MIB) << 20,
         }
     }
     /// Id of this operator in the guest kit's files on the source: a second operator, of another cluster, is refused

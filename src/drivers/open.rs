@@ -9,7 +9,7 @@ use super::storage::spectrum_virtualize::{
 use super::transport::latch::Version;
 use super::transport::ssh::Credential;
 use super::transport::tls::TlsOptions;
-use super::transport::transcript::Transcript;
+use super::transport::transcript::{Listener, Transcript};
 use super::vios::{Adapter, HmcVirtualIo};
 use crate::api::CloneEnvironmentSpec;
 use crate::api::devices::Tls;
@@ -72,6 +72,8 @@ pub struct Devices {
     hosts: Pool<Host>,
     /// The drivers' own waits are divided by it; below 1 = not.
     faster: f64,
+    /// Hears of every exchange with a device.
+    listener: Option<Arc<dyn Listener>>,
 }
 
 type Pool<T> = Mutex<HashMap<String, (T, Transcript)>>;
@@ -90,6 +92,19 @@ impl Devices {
             faster,
             ..Self::default()
         }
+    }
+
+    /// Somebody hears of every exchange with a device that is opened from now on.
+    #[must_use]
+    pub fn heard_by(self, listener: Arc<dyn Listener>) -> Self {
+        Self {
+            listener: Some(listener),
+            ..self
+        }
+    }
+
+    fn transcript(&self, kind: &'static str) -> Transcript {
+        Transcript::heard_by(kind, self.listener.clone())
     }
 
     /// Opens every role of an environment. Nothing is sent to a device. `pinned` is the UUID of the clone's partition that
@@ -204,7 +219,7 @@ impl Devices {
             secret.expose_secret(),
             &format!("{tls:?}"),
         ]);
-        let (console, said) = pooled(&self.consoles, key, |said| {
+        let (console, said) = pooled(&self.consoles, key, self.transcript("hmc"), |said| {
             HmcConsole::open(HmcOptions::new(
                 hmc.endpoints.clone(),
                 user,
@@ -238,18 +253,23 @@ impl Devices {
             password.expose_secret(),
             &format!("{tls:?}"),
         ]);
-        let (array, said) = pooled(&self.arrays, key, |transcript| {
-            let options = ArrayOptions {
-                endpoint: svc.endpoint.clone(),
-                username,
-                password,
-                tls,
-                transcript,
-            };
-            RestClient::new(options)
-                .map(|client| Arc::new(client.paced(self.faster)))
-                .map_err(|e| e.to_string())
-        })?;
+        let (array, said) = pooled(
+            &self.arrays,
+            key,
+            self.transcript("spectrumVirtualize"),
+            |transcript| {
+                let options = ArrayOptions {
+                    endpoint: svc.endpoint.clone(),
+                    username,
+                    password,
+                    tls,
+                    transcript,
+                };
+                RestClient::new(options)
+                    .map(|client| Arc::new(client.paced(self.faster)))
+                    .map_err(|e| e.to_string())
+            },
+        )?;
         array.made_from(&credentials.versions(&svc.credentials.name));
         Ok((array, said))
     }
@@ -288,7 +308,7 @@ impl Devices {
             &keys,
             field,
         ]);
-        let (opened, said) = pooled(&self.hosts, key, |transcript| {
+        let (opened, said) = pooled(&self.hosts, key, self.transcript("ibmi"), |transcript| {
             let link = SshLink::new(IbmiSsh {
                 address: host.address.clone(),
                 port,
@@ -328,13 +348,13 @@ fn key(parts: &[&str]) -> String {
 fn pooled<T: Clone>(
     pool: &Pool<T>,
     key: String,
+    said: Transcript,
     open: impl FnOnce(Transcript) -> Result<T, String>,
 ) -> Result<(T, Transcript), String> {
     let mut pool = pool.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(found) = pool.get(&key) {
         return Ok(found.clone());
     }
-    let said = Transcript::default();
     let opened = (open(said.clone())?, said);
     pool.insert(key, opened.clone());
     Ok(opened)

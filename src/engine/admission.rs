@@ -27,6 +27,7 @@ impl Engine<'_> {
         // The target set's lock says whose image it holds before anything else happens with it.
         self.locks.own_image().await?;
         let mut next = journal.clone();
+        self.note_frozen_backups(&mut next).await?;
         let again = self.try_pressing(&mut next).await;
         self.write(journal, next).await?;
         if let Some(again) = again {
@@ -34,6 +35,28 @@ impl Engine<'_> {
         }
         self.leave_source(journal).await?;
         Ok(Some(Flow::On))
+    }
+
+    /// An image taken while another run has production's BRMS in its FlashCopy process carries that state: whoever starts it
+    /// has to end the process there first. That run has given the source's lock back by then, so it has frozen BRMS.
+    async fn note_frozen_backups(&self, next: &mut Journal) -> Result<(), StoreError> {
+        let known = next
+            .window
+            .as_ref()
+            .is_some_and(|w| w.backups_held_by.is_some());
+        if known || (self.recipe.lock_set)(next).contains(&LockKind::Backups) {
+            return Ok(());
+        }
+        let Some(by) = self.locks.other_holder(LockKind::Backups).await? else {
+            return Ok(());
+        };
+        next.warnings.push(format!(
+            "the image was taken while run {by} had production's BRMS in its FlashCopy process, and carries that state: before anything is saved with BRMS on a system started from it, type there INZBRM OPTION(*FLASHCOPY) STATE(*ENDPRC)"
+        ));
+        if let Some(window) = next.window.as_mut() {
+            window.backups_held_by = Some(by);
+        }
+        Ok(())
     }
 
     /// Gives the source's lock back once the window is over, nothing is owed there, and no step to come needs it: an
@@ -104,7 +127,7 @@ impl Engine<'_> {
                 Ok(Some(Flow::Wait(self.recipe.paced(QUEUE_POLL))))
             }
             Acquired::Refused { reason, message } => self
-                .decide_verdict(journal, Phase::Failed, reason, &message)
+                .decide_verdict(journal, self.recipe.refused_means, reason, &message)
                 .await
                 .map(Some),
         }

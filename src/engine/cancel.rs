@@ -2,7 +2,7 @@
 //! interrupted, what is owed is met first, clone and image stay as they are.
 
 use super::drive::{Cancel, Engine, Flow};
-use super::journal::{Entry, EntryState, Journal, Phase};
+use super::journal::{Entry, EntryState, Journal, ObligationKind, Phase};
 use super::ports::StoreError;
 use super::step::{Step, StepKind};
 use super::verdict::set_verdict;
@@ -117,7 +117,10 @@ impl Engine<'_> {
     /// The step that keeps what a cancelled run would lose, while there is time for it and nothing is owed.
     pub(super) fn gathering(&self, journal: &Journal) -> Option<(usize, &dyn Step)> {
         let verdict = journal.verdict.as_ref()?;
-        if verdict.phase != Phase::Cancelled || journal.open_obligations().next().is_some() {
+        // BRMS may stay frozen for hours while its history is waited for; the logs would be lost meanwhile.
+        let mut owed = journal.open_obligations();
+        let pressing = owed.any(|o| o.kind != ObligationKind::ReleaseBackups);
+        if verdict.phase != Phase::Cancelled || pressing {
             return None;
         }
         let limit = i64::try_from(self.recipe.paced(GATHER).as_millis()).unwrap_or(i64::MAX);

@@ -4,7 +4,9 @@ use super::decide::{Decision, decide};
 use super::journal::{EntryState, Facts, Journal, ObligationKind, Phase};
 use super::ports::{Clock, Fence, JournalStore, Locks, Recipe, StoreError};
 use super::rules::{Rule, kept};
-use super::step::{Failure, LockKind, NOTE_FACT, Step, StepContext, StepKind, WARNING_FACT};
+use super::step::{
+    Failure, LockKind, NOTE_FACT, Observation, Step, StepContext, StepKind, WARNING_FACT,
+};
 use super::time::Timestamp;
 use crate::site::{DeviceError, Site};
 use std::time::Duration;
@@ -50,6 +52,8 @@ pub enum Pass {
     Stale,
     /// The store cannot be reached or the run is gone; obligations that do not need the store were met.
     Lost(String),
+    /// As [`Pass::Lost`], because the operator lacks a permission: what a person has to grant.
+    Forbidden(String),
 }
 
 /// What the inside of a pass hands up: go on, or end the pass.
@@ -72,6 +76,7 @@ impl From<StoreError> for Pass {
         match error {
             StoreError::Conflict => Pass::Stale,
             StoreError::Gone | StoreError::Lost(_) => Pass::Lost(error.to_string()),
+            StoreError::Forbidden(what) => Pass::Forbidden(what),
         }
     }
 }
@@ -177,7 +182,32 @@ impl Engine<'_> {
             self.write(journal, next).await?;
             return Ok(Flow::On);
         }
+        let Some(kind) = step.borrows() else {
+            let observation = step.observe(&self.context(journal)).await;
+            return self.move_on(journal, at, step, observation).await;
+        };
+        if !self.locks.borrow(kind).await? {
+            let again = self.recipe.paced(QUEUE_POLL);
+            let busy =
+                "another run has the device of this step; it goes on when that run gives it back";
+            let waits = Observation::underway(again, busy);
+            return self.move_on(journal, at, step, waits).await;
+        }
         let observation = step.observe(&self.context(journal)).await;
+        let flow = self.move_on(journal, at, step, observation).await;
+        // Also after an error: whoever waits for the device must not wait for this run's next turn.
+        self.locks.release(kind).await?;
+        flow
+    }
+
+    /// Follows what a look has said: nothing, a write, or the effect.
+    async fn move_on(
+        &self,
+        journal: &mut Journal,
+        at: usize,
+        step: &dyn Step,
+        observation: Observation,
+    ) -> Result<Flow, StoreError> {
         let Some(entry) = journal.steps.get(at) else {
             return Ok(Flow::Wait(self.recipe.paced(QUEUE_POLL)));
         };
@@ -308,7 +338,7 @@ impl Engine<'_> {
     }
 
     /// Records a done step. The image of an earlier run ends with step `end-image`: its row is closed first, so that a
-    /// crash in between closes it again instead of never. The pins of a held image are set before the step is done for the
+    /// crash in between closes it again instead of never; this run's own ends with `end-copy`. The pins of a held image are set before the step is done for the
     /// same reason: they are there before the first effect.
     async fn record(
         &self,
@@ -319,6 +349,7 @@ impl Engine<'_> {
     ) -> Result<Flow, StoreError> {
         match step.id() {
             "end-image" => self.locks.close_image().await?,
+            "end-copy" => self.locks.disown_image().await?,
             "pin-image" => self.locks.pin_image().await?,
             "unpin-image" => self.locks.unpin_image().await?,
             _ => {}
@@ -402,6 +433,7 @@ impl Engine<'_> {
             site: self.site,
             journal,
             now: self.clock.now(),
+            release_backups: self.store.wishes().release_backups,
         }
     }
 

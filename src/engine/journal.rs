@@ -201,6 +201,10 @@ pub struct WindowRecord {
     /// Why the window did not give a clean image; absent = clean.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
+    /// Another run (`namespace/run`) held production's BRMS when the image was taken: the image carries its FlashCopy
+    /// process. Told once, right after the window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backups_held_by: Option<String>,
 }
 
 /// One part of a window.

@@ -1,9 +1,9 @@
 //! Obligations: met before the verdict, for ever, with backoff; never waiting for the journal.
 
 use super::drive::Engine;
-use super::journal::{Journal, ObligationKind};
+use super::journal::{Journal, ObligationKind, Phase, Verdict};
 use super::ports::Met;
-use super::step::{LockKind, StepContext};
+use super::step::{Failure, LockKind};
 use super::time::Timestamp;
 use std::time::Duration;
 
@@ -49,6 +49,21 @@ pub fn take_persons_word(journal: &mut Journal, now: Timestamp) {
     if let Some(window) = journal.window.as_mut() {
         window.suspension_proof = Some(RESUMED_BY_HAND.to_owned());
     }
+}
+
+/// What was paid for meeting an obligation fails the run, whatever was decided of it before: a cancelled run whose tapes
+/// production does not know must not look like one that left nothing behind.
+fn take_the_cost(journal: &mut Journal, failure: &Failure, now: Timestamp) {
+    let before = match &journal.verdict {
+        Some(v) => format!("; before that: {} {}", v.reason, v.message),
+        None => String::new(),
+    };
+    journal.verdict = Some(Verdict {
+        phase: Phase::Failed,
+        reason: failure.reason.to_owned(),
+        message: format!("{}{before}", failure.message),
+        at: now,
+    });
 }
 
 impl Engine<'_> {
@@ -98,17 +113,18 @@ impl Engine<'_> {
             let outcome = if let Some(why) = self.not_ours_any_more(kind).await {
                 Ok(Met::NotYet(why))
             } else {
-                let context = StepContext {
-                    site: self.site,
-                    journal,
-                    now: self.clock.now(),
-                };
+                let context = self.context(journal);
                 self.recipe.settle.meet(kind, &context).await
             };
             let now = Timestamp::new(self.clock.now());
             let text = match outcome {
                 Ok(Met::Yes(how)) => {
                     journal.meet(kind, now, &how);
+                    continue;
+                }
+                Ok(Met::AtACost { how, failure }) => {
+                    journal.meet(kind, now, &how);
+                    take_the_cost(journal, &failure, now);
                     continue;
                 }
                 Ok(Met::NotYet(why)) => why,

@@ -2,8 +2,8 @@
 
 use super::clock::usable_factor;
 use super::drive::Cancel;
-use super::journal::{Journal, ObligationKind};
-use super::step::{LockKind, Step, StepContext};
+use super::journal::{Journal, ObligationKind, Phase};
+use super::step::{Failure, LockKind, Step, StepContext};
 use crate::site::DeviceError;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -22,6 +22,10 @@ pub enum StoreError {
     /// The store cannot be reached; whether the write happened is unknown.
     #[error("the journal cannot be written now: {0}")]
     Lost(String),
+    /// The API server has answered that the operator may not do this: nothing was written. Tried again all the same,
+    /// somebody may grant it.
+    #[error("a permission is missing: {0}")]
+    Forbidden(String),
 }
 
 /// What a person has asked of the run since it was created (`product.md` § 3).
@@ -33,6 +37,8 @@ pub struct Wishes {
     pub resumed_by_hand: bool,
     /// The image of this run is to be kept, by a time that lies ahead: the run does not end it itself.
     pub keep_image: bool,
+    /// A person releases production's BRMS although its history is not back.
+    pub release_backups: bool,
 }
 
 /// Keeps one run's journal.
@@ -80,12 +86,21 @@ pub trait Locks: Send + Sync {
     async fn holds(&self, kind: LockKind) -> Result<bool, StoreError>;
     /// Whether another run holds this lock now: this process is late, and what it still wants to send is not its own any more.
     async fn lost(&self, kind: LockKind) -> Result<bool, StoreError>;
+    /// Which other run holds this lock now: `namespace/run`, or words where only that is known.
+    async fn other_holder(&self, kind: LockKind) -> Result<Option<String>, StoreError> {
+        Ok(self.lost(kind).await?.then(|| "another run".to_owned()))
+    }
+    /// Takes one that the run has given back before, for a moment; `false` = another run holds it or is first in its
+    /// queue, where this run now waits as well.
+    async fn borrow(&self, kind: LockKind) -> Result<bool, StoreError>;
     /// Gives one back. Called after the journal write that ends its span, only while no obligation needs it.
     async fn release(&self, kind: LockKind) -> Result<(), StoreError>;
     /// Records in the target set's lock that the image is this run's; returns the former owner (its row turns END_FC).
     async fn own_image(&self) -> Result<Option<String>, StoreError>;
     /// Closes the row of the run whose image is being ended (step `end-image`).
     async fn close_image(&self) -> Result<(), StoreError>;
+    /// Takes this run's own image out of the target set's lock: step `end-copy` has ended it. Repeated without harm.
+    async fn disown_image(&self) -> Result<(), StoreError>;
     /// Pins clone partition and target set for the image the run is about: nobody takes them until it is released
     /// (step `pin-image`). Refused as `Lost` unless this run holds both.
     async fn pin_image(&self) -> Result<(), StoreError>;
@@ -120,6 +135,13 @@ pub enum Met {
     Yes(String),
     /// Not yet; the text is shown.
     NotYet(String),
+    /// Met, but what the run was for is lost by it: the run is Failed, whatever was decided before.
+    AtACost {
+        /// How it was met.
+        how: String,
+        /// What is lost, and what a person has to do.
+        failure: Failure,
+    },
 }
 
 /// Meets obligations. Part of a recipe, because it knows the plan; it does not depend on the journal being writable.
@@ -175,6 +197,8 @@ pub struct Recipe {
     /// Which locks the run needs, told from the journal alone (what the steps before `locks_from` have found), so that a
     /// later pass and a take-over say the same.
     pub lock_set: fn(&Journal) -> &'static [LockKind],
+    /// How a run ends that has done nothing and meets an image that nobody may take.
+    pub refused_means: Phase,
     /// How many times faster than ours the devices' clock runs: the engine's own waits are divided by it, as polls, limits
     /// and cap are. 1 in production, the simulated clock's factor in tests and the demo.
     pub faster: f64,

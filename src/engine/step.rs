@@ -88,6 +88,8 @@ pub struct StepContext<'a> {
     pub journal: &'a Journal,
     /// The operator's wall clock.
     pub now: DateTime<Utc>,
+    /// A person releases production's BRMS although its history is not back (`spec.releaseBackups`).
+    pub release_backups: bool,
 }
 
 impl StepContext<'_> {
@@ -133,6 +135,11 @@ pub trait Step: Send + Sync {
     /// Locks that must be held when the effect is sent (rule 10).
     fn locks(&self) -> &'static [LockKind] {
         &[]
+    }
+    /// A lock that is taken for each turn of this step alone, long after the run has given it back. While another run
+    /// holds it, the step waits and asks its device nothing: production may be suspended.
+    fn borrows(&self) -> Option<LockKind> {
+        None
     }
     /// Obligations recorded with the intent (rule 5).
     fn incurs(&self) -> &'static [ObligationKind] {

@@ -128,6 +128,7 @@ impl Bench {
                 run_limit: Duration::from_secs(3600),
                 locks_from: 0,
                 lock_set: every_lock,
+                refused_means: Phase::Failed,
                 faster: 1.0,
             },
             store: MemoryStore::new(Journal::open("toy-v1", "T", &names), controls.clone()),
@@ -159,7 +160,9 @@ impl Bench {
             match self.pass(Cancel::No) {
                 Some(Pass::Final(journal)) => return *journal,
                 Some(Pass::Again(wait, _)) => self.clock.clock.advance(wait),
-                Some(Pass::Stale | Pass::Lost(_)) | None => self.clock.controls.restart(),
+                Some(Pass::Stale | Pass::Lost(_) | Pass::Forbidden(_)) | None => {
+                    self.clock.controls.restart()
+                }
             }
         }
         panic!("the run does not end: {:?}", self.store.get());

@@ -442,7 +442,7 @@ impl Engine<'_> {
         for kind in [ObligationKind::ResumeSource, ObligationKind::LeavePrepared] {
             let context = self.context(journal);
             match self.recipe.settle.meet(kind, &context).await {
-                Ok(Met::Yes(_)) => {}
+                Ok(Met::Yes(_) | Met::AtACost { .. }) => {}
                 Ok(Met::NotYet(why)) => {
                     tracing::warn!(?kind, why, "not met again while waiting for the cap")
                 }

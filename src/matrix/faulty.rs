@@ -4,6 +4,7 @@ use super::controls::{Controls, Injected, Point};
 use crate::site::*;
 use async_trait::async_trait;
 use std::sync::Arc;
+use tokio::sync::mpsc;
 
 /// Wraps every role of a site.
 pub fn faulty(site: &Site, controls: &Controls) -> Site {
@@ -169,8 +170,9 @@ impl IbmI for Faulty<dyn IbmI> {
         &self,
         session: &Session,
         source: &LogSource,
-    ) -> Result<Vec<Message>, DeviceError> {
-        self.0.messages(session, source).await
+        each: EachMessage<'_>,
+    ) -> Result<(), DeviceError> {
+        self.0.messages(session, source, each).await
     }
     async fn put(&self, session: &Session, path: &str, content: &[u8]) -> Result<(), DeviceError> {
         effect!(self.1, "put", self.0.put(session, path, content))
@@ -178,8 +180,42 @@ impl IbmI for Faulty<dyn IbmI> {
     async fn get(&self, session: &Session, path: &str) -> Result<Option<Vec<u8>>, DeviceError> {
         self.0.get(session, path).await
     }
+    async fn exists(&self, session: &Session, path: &str) -> Result<bool, DeviceError> {
+        self.0.exists(session, path).await
+    }
+    async fn read_pieces(
+        &self,
+        session: &Session,
+        path: &str,
+        pieces: mpsc::Sender<Vec<u8>>,
+    ) -> Result<(), DeviceError> {
+        self.0.read_pieces(session, path, pieces).await
+    }
+    async fn write_pieces(
+        &self,
+        session: &Session,
+        path: &str,
+        pieces: mpsc::Receiver<Vec<u8>>,
+    ) -> Result<(), DeviceError> {
+        effect!(
+            self.1,
+            "write-pieces",
+            self.0.write_pieces(session, path, pieces)
+        )
+    }
+    async fn rename(&self, session: &Session, from: &str, to: &str) -> Result<(), DeviceError> {
+        effect!(self.1, "rename", self.0.rename(session, from, to))
+    }
     async fn remove(&self, session: &Session, path: &str) -> Result<(), DeviceError> {
         effect!(self.1, "remove", self.0.remove(session, path))
+    }
+    async fn shell(
+        &self,
+        session: &Session,
+        line: &str,
+        input: &[u8],
+    ) -> Result<ShellOutput, DeviceError> {
+        effect!(self.1, "shell", self.0.shell(session, line, input))
     }
     async fn disconnect(&self) {
         self.0.disconnect().await;

@@ -33,6 +33,7 @@ fn about(stage: &Stage, function: &'static str, mode: RunMode) -> Plan {
         run: "nightly-1".into(),
         mark: image_mark(&shown.mark()),
         suspension_proof: Some("Assumed".into()),
+        backups_frozen_by: None,
         ..ImageOfRun::default()
     });
     plan

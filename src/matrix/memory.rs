@@ -115,6 +115,13 @@ impl Locks for MemoryLocks {
     async fn lost(&self, _: LockKind) -> Result<bool, StoreError> {
         Ok(false)
     }
+    async fn borrow(&self, kind: LockKind) -> Result<bool, StoreError> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if !held.contains(&kind) {
+            held.push(kind);
+        }
+        Ok(true)
+    }
     async fn release(&self, kind: LockKind) -> Result<(), StoreError> {
         self.held
             .lock()
@@ -128,6 +135,10 @@ impl Locks for MemoryLocks {
     }
     async fn close_image(&self) -> Result<(), StoreError> {
         *self.closed.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        Ok(())
+    }
+    async fn disown_image(&self) -> Result<(), StoreError> {
+        *self.owned.lock().unwrap_or_else(PoisonError::into_inner) = false;
         Ok(())
     }
     async fn pin_image(&self) -> Result<(), StoreError> {

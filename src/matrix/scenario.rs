@@ -9,7 +9,7 @@ use crate::engine::clock::SingleReplica;
 use crate::engine::drive::{Cancel, Engine, Pass};
 use crate::engine::journal::{Journal, Phase};
 use crate::engine::ports::{Clock, JournalStore, Locks, Recipe, StoreError};
-use crate::recipe::{LogKind, LogLine, LogSink, LogSummary, Plan};
+use crate::recipe::{Gathered, LogKind, LogLine, LogSink, LogSummary, LogWriter, Plan};
 use crate::simulators::Shared;
 use crate::simulators::clock::SimulatedClock;
 use crate::simulators::faults::{Device, Fault, FaultKind};
@@ -52,15 +52,17 @@ struct MemoryLogs(Mutex<Vec<(LogKind, LogSummary)>>);
 
 #[async_trait]
 impl LogSink for MemoryLogs {
-    async fn put(&self, kind: LogKind, lines: Vec<LogLine>) -> Result<LogSummary, StoreError> {
-        let summary = LogSummary {
-            lines: i64::try_from(lines.len()).unwrap(),
-            ..LogSummary::default()
-        };
-        let mut logs = self.0.lock().unwrap();
-        logs.retain(|(k, _)| *k != kind);
-        logs.push((kind, summary.clone()));
-        Ok(summary)
+    fn begin(&self, kind: LogKind) -> Box<dyn LogWriter + '_> {
+        Box::new(Gathered::new(move |lines: Vec<LogLine>| {
+            let summary = LogSummary {
+                lines: i64::try_from(lines.len()).unwrap(),
+                ..LogSummary::default()
+            };
+            let mut logs = self.0.lock().unwrap();
+            logs.retain(|(k, _)| *k != kind);
+            logs.push((kind, summary.clone()));
+            summary
+        }))
     }
     async fn has(&self, kind: LogKind) -> Result<Option<LogSummary>, StoreError> {
         Ok(self
@@ -231,7 +233,7 @@ impl RunUnderTest {
                 Some(Pass::Again(wait, _)) => {
                     self.clock.clock.advance(wait.max(Duration::from_millis(1)))
                 }
-                Some(Pass::Stale | Pass::Lost(_)) => {
+                Some(Pass::Stale | Pass::Lost(_) | Pass::Forbidden(_)) => {
                     self.clock.clock.advance(Duration::from_secs(1))
                 }
                 None => {
@@ -257,7 +259,7 @@ impl RunUnderTest {
                 Some(Pass::Again(wait, _)) => {
                     self.clock.clock.advance(wait.max(Duration::from_millis(1)))
                 }
-                Some(Pass::Stale | Pass::Lost(_)) => {
+                Some(Pass::Stale | Pass::Lost(_) | Pass::Forbidden(_)) => {
                     self.clock.clock.advance(Duration::from_secs(1))
                 }
                 Some(Pass::Final(journal)) => {

@@ -3,7 +3,10 @@
 use super::scenario::{RunUnderTest, SOURCE, Setting};
 use crate::api::devices::Npiv;
 use crate::engine::journal::Phase;
+use crate::recipe::records::LOCK_PATH;
 use crate::recipe::{Plan, fakes};
+use crate::simulators::ibmi;
+use crate::simulators::ibmi::brms::BrmsFile;
 use crate::simulators::ibmi::file::{ProgramFile, ProgramResult, SystemFile};
 use crate::simulators::world::World;
 use crate::simulators::world::file::WorldFile;
@@ -79,11 +82,30 @@ knobs:
             messages: Vec::new(),
         })
         .to_vec();
+    prod.brms = Some(brms());
+    let cartridges = ["VOL001", "VOL002"].map(|volume| format!("{{ volume: {volume} }}"));
+    let tapes = format!(
+        "{{ drives: [{{ device: TAP01 }}], cartridges: [{}] }}",
+        cartridges.join(", ")
+    );
+    file.tapes = serde_saphyr::from_str(&tapes).unwrap();
     file.systems.push(prod);
     if npiv {
         by_fibre_channel(&mut file);
     }
     World::from_file(&file).unwrap()
+}
+
+/// Two control groups with a volume each, and everything quick.
+fn brms() -> BrmsFile {
+    let yaml = r#"
+controlGroups:
+  - { name: DAILY, seconds: 20 }
+  - { name: WEEKLY, seconds: 10 }
+media: [{ volume: VOL001 }, { volume: VOL002 }]
+knobs: { libraryKib: 8, libraryMilliseconds: 2000, maintenanceMilliseconds: 3000 }
+"#;
+    serde_saphyr::from_str(yaml).unwrap()
 }
 
 /// The clone gets virtual Fibre Channel adapters and a host object of its own instead of VIOS maps.
@@ -111,7 +133,14 @@ pub(super) fn plan(setting: Setting, run: i64) -> Plan {
     let (function, around) = setting.parts();
     let (mut spec, mut facts) = fakes::sample(function);
     match around {
+        "" if function == "BRMS" => spec.brms.as_mut().unwrap().max_frozen_seconds = 3600,
         "" => {}
+        "merge" => {
+            let brms = spec.brms.as_mut().unwrap();
+            brms.history = crate::api::saves::BrmsHistory::Merge;
+            brms.maintenance = false;
+            brms.max_frozen_seconds = 3600;
+        }
         "hooks" => {
             let program = |name: &str| serde_json::json!({"program": format!("CLNLIB/{name}")});
             let programs = [program("MYSAVE"), program("SECOND")];
@@ -192,7 +221,9 @@ impl Stage {
         let end = run.to_end();
         assert_eq!(end.phase, Phase::Succeeded, "{:#?}", end.verdict);
         run.leave_off();
-        let world = run.shared.now().clone();
+        let mut world = run.shared.now().clone();
+        // As before the first run of an operator: taking the lock is among the effects of every run.
+        ibmi::forget_file(&mut world, "PROD", LOCK_PATH);
         let at = world.now;
         Self { world, at }
     }

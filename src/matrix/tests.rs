@@ -162,6 +162,16 @@ fn the_end_of_clone_and_image_survives_every_single_fault() {
     single_faults(setting("USER+end", false));
 }
 
+#[test]
+fn brms_that_restores_survives_every_single_fault() {
+    single_faults(setting("BRMS", false));
+}
+
+#[test]
+fn brms_that_merges_survives_every_single_fault() {
+    single_faults(setting("BRMS+merge", false));
+}
+
 /// Two faults in one run: every pair would be a million, so every n-th is taken, always the same ones.
 #[test]
 fn a_second_fault_while_the_first_is_being_dealt_with_changes_nothing() {
@@ -171,6 +181,7 @@ fn a_second_fault_while_the_first_is_being_dealt_with_changes_nothing() {
     for setting in [
         setting("HOLD", true),
         setting("USER", false),
+        setting("BRMS", false),
         setting("SAVE21", false),
     ] {
         let all = singles(&stage, setting);

@@ -2,8 +2,12 @@
 
 use super::scenario::RunUnderTest;
 use crate::engine::journal::{EntryState, Journal, Phase};
+use crate::recipe::BrmsJob;
+use crate::simulators::ibmi;
+use crate::simulators::ibmi::brms::BrmsState;
 use crate::simulators::ledger::ViolationKind;
 use crate::simulators::storage::spectrum_virtualize;
+use crate::simulators::tape;
 use crate::simulators::world::{Content, Quality, World};
 
 impl RunUnderTest {
@@ -35,6 +39,7 @@ impl RunUnderTest {
             found.push(format!("production is left suspended: {suspended:?}"));
         }
         spectrum_virtualize::check_left_behind(&mut world);
+        self.check_backups(&mut world, journal, &mut found);
         let failed = !matches!(journal.phase, Phase::Succeeded | Phase::Warning);
         for violation in &world.ledger.violations {
             // The world resumed by itself in the instant of the copy: noticed, and the run has failed.
@@ -70,6 +75,29 @@ impl RunUnderTest {
         found
     }
 
+    /// Production's BRMS works again, and knows every tape of this run or the run has failed and names it.
+    fn check_backups(&self, world: &mut World, journal: &Journal, found: &mut Vec<String>) {
+        let verdict = journal.verdict.as_ref();
+        if let Some(v) = verdict.filter(|v| v.reason == "BackupHistoryMissing") {
+            let named = ["VOL001", "VOL002"].into_iter();
+            let named = named.filter(|volume| v.message.contains(volume));
+            world.tapes.protected.extend(named.map(str::to_owned));
+        }
+        tape::check_left_behind(world);
+        let state = ibmi::brms::state_of(world, "PROD");
+        if state != Some(BrmsState::Normal) {
+            found.push(format!("production's BRMS is left in {state:?}"));
+        }
+        let success = matches!(journal.phase, Phase::Succeeded | Phase::Warning);
+        if self.setting.parts().0 == "BRMS" && success {
+            let saved = world.ledger.effect_count("brms.CLONE1.saved");
+            let home = journal.output("return-history", "history");
+            if saved != 2 || !matches!(home, Some("restored" | "merged")) {
+                found.push(format!("a success with {saved} saves, history {home:?}"));
+            }
+        }
+    }
+
     /// How often each job of this run was submitted, on whichever system.
     fn submitted(world: &World, name: &str) -> u64 {
         let jobs = world.ledger.effects.iter();
@@ -83,9 +111,12 @@ impl RunUnderTest {
     /// taken back by the AfterResume hook.
     fn check_jobs(&self, world: &World, journal: &Journal, found: &mut Vec<String>) {
         let success = matches!(journal.phase, Phase::Succeeded | Phase::Warning);
-        let function = self.setting.parts().0 == "USER";
-        let least = u64::from(success && function);
-        for name in self.plan.job_names() {
+        let function = self.setting.parts().0;
+        let least = u64::from(success && function == "USER");
+        // What BRMS does besides the saves may be needed again after it ended badly; a save is never repeated.
+        let names = self.plan.job_names();
+        let own = |name: &String| BrmsJob::ALL.iter().all(|j| self.plan.brms_job(*j) != *name);
+        for name in names.filter(own) {
             let count = Self::submitted(world, &name);
             if !(least..=1).contains(&count) {
                 found.push(format!("job {name} was submitted {count} times"));
@@ -160,7 +191,7 @@ impl RunUnderTest {
         if a != b || !clean || usize::try_from(a.0).unwrap() <= self.images_before {
             found.push(format!("a success with an image that is not of this run or not clean: {a:?} {b:?} {origin:?}"));
         }
-        if ["SAVE21", "USER"].contains(&self.setting.parts().0) {
+        if self.setting.parts().0 != "HOLD" {
             let runs_it = world.systems.get("CLONE1").and_then(|s| s.image()) == Some(a);
             if !runs_it {
                 found.push("a success whose clone does not run on this run's image".into());

@@ -101,6 +101,8 @@ pub struct LogSummary {
     pub lines: i64,
     /// SHA-256 of the lines as given, lower-case hex.
     pub digest: String,
+    /// Compressed bytes kept.
+    pub bytes: u64,
     /// Nothing is stored, and asking again does not help: what the store said (a quota, a namespace that is going).
     pub refused: Option<String>,
 }
@@ -108,11 +110,63 @@ pub struct LogSummary {
 /// Stores the logs of one run. Bound to the run when it is made.
 #[async_trait]
 pub trait LogSink: Send + Sync {
-    /// Stores a whole log under its deterministic name. The same lines again change nothing; other lines replace it. A
-    /// store that refuses is no error: the run does not wait for what a person must change ([`LogSummary::refused`]).
-    async fn put(&self, kind: LogKind, lines: Vec<LogLine>) -> Result<LogSummary, StoreError>;
+    /// Begins a log. Nothing is stored before [`LogWriter::finish`].
+    fn begin(&self, kind: LogKind) -> Box<dyn LogWriter + '_>;
     /// What is stored of a log now; `None` = proved absent.
     async fn has(&self, kind: LogKind) -> Result<Option<LogSummary>, StoreError>;
+    /// The lines of a stored log, one JSON object each, up to `limit` bytes: a longer one is cut on a line, and its last
+    /// line says so. `None` = the log is not stored, or this store keeps no lines.
+    async fn text(&self, kind: LogKind, limit: usize) -> Result<Option<String>, StoreError> {
+        let (_, _) = (kind, limit);
+        Ok(None)
+    }
+    /// Stores a log whose lines are all there.
+    async fn put(&self, kind: LogKind, lines: Vec<LogLine>) -> Result<LogSummary, StoreError> {
+        let mut writer = self.begin(kind);
+        for line in &lines {
+            writer.line(line);
+        }
+        writer.finish().await
+    }
+}
+
+/// A log that is being written, line by line: it may be larger than memory.
+#[async_trait]
+pub trait LogWriter: Send {
+    /// Adds a line.
+    fn line(&mut self, line: &LogLine);
+    /// Stores the log under its deterministic name. The same lines again change nothing; other lines replace it. A store
+    /// that refuses is no error: the run does not wait for what a person must change ([`LogSummary::refused`]).
+    async fn finish(self: Box<Self>) -> Result<LogSummary, StoreError>;
+}
+
+/// A writer for stores in memory: `finish` is given all lines.
+pub struct Gathered<F> {
+    lines: Vec<LogLine>,
+    store: F,
+}
+
+impl<F> Gathered<F> {
+    /// `store` keeps the lines.
+    pub fn new(store: F) -> Self {
+        Self {
+            lines: Vec::new(),
+            store,
+        }
+    }
+}
+
+#[async_trait]
+impl<F> LogWriter for Gathered<F>
+where
+    F: FnOnce(Vec<LogLine>) -> LogSummary + Send,
+{
+    fn line(&mut self, line: &LogLine) {
+        self.lines.push(line.clone());
+    }
+    async fn finish(self: Box<Self>) -> Result<LogSummary, StoreError> {
+        Ok((self.store)(self.lines))
+    }
 }
 
 #[cfg(test)]

@@ -1,11 +1,13 @@
 //! Recipes: which steps a run takes, in which order, and why. A storage administrator could read the lists aloud.
 
+mod brms;
 pub mod checks;
 #[cfg(test)]
 pub(crate) mod fakes;
 mod image;
 pub mod log_sink;
 mod names;
+pub mod operator_lock;
 pub mod pace;
 pub mod parameters;
 pub mod pins;
@@ -19,8 +21,10 @@ mod surroundings;
 #[cfg(test)]
 mod tests;
 
+#[cfg(test)]
+pub(crate) use brms::BrmsJob;
 pub use image::image_mark;
-pub use log_sink::{LogKind, LogLine, LogSink, LogSummary};
+pub use log_sink::{Gathered, LogKind, LogLine, LogSink, LogSummary, LogWriter};
 pub use pace::Pace;
 pub use plan::{Mapping, Pins, Plan, PlanError, ResolvedFacts};
 pub use recorded::{RecordedSet, RecordedSets, Stays};
@@ -28,6 +32,7 @@ pub use surroundings::{END_OF_IMAGE, END_OF_PARTITION, program_at};
 
 use crate::api::options::Function;
 use crate::api::run::RunMode;
+use crate::engine::journal::Phase;
 use crate::engine::ports::{Recipe, every_lock, locks_and_backups};
 use crate::site::ArrayFamily;
 use std::sync::Arc;
@@ -69,7 +74,8 @@ const USER_OVERWRITE: &[&str] = &[
     "settle",
 ];
 
-/// All rows: as USER, with production's BRMS in its FlashCopy process from before the flash until the history is back.
+/// All rows: as USER, with production's BRMS in its FlashCopy process from before the flash until the history is back. The
+/// clone's BRMS saves for production between `begin-backup` and `end-backup`, one control group after another.
 const BRMS_OVERWRITE: &[&str] = &[
     "verify-site",
     "write-parameters",
@@ -84,7 +90,9 @@ const BRMS_OVERWRITE: &[&str] = &[
     "map-volumes",
     "start-clone",
     "await-clone",
+    "begin-backup",
     "run-function",
+    "end-backup",
     "collect-logs",
     "return-history",
     "settle",
@@ -111,6 +119,9 @@ const SAVE21_OVERWRITE: &[&str] = &[
 
 /// A run about the image of another one: off, unmapped, then the copy is stopped (`product.md` § 7.10).
 const END_OVERWRITE: &[&str] = &["verify-image", "stop-clone", "unmap-volumes", "end-image"];
+
+/// The same where the clone keeps running on a full copy: only the relation ends, once everything is copied.
+const END_RELATION: &[&str] = &["verify-image", "end-image"];
 
 /// Pinned before the first effect; then as the end of a clone, but nobody waits for a guest (`product.md` § 5.1).
 const START_HELD: &[&str] = &[
@@ -184,13 +195,17 @@ pub fn build(plan: &Plan, log_sink: Arc<dyn LogSink>) -> Recipe {
     let plan = Arc::new(plan.clone());
     let (function, mode, family, mapping) = (plan.function, plan.mode, plan.family, plan.mapping);
     let recipe = step_names(function, mode, family, mapping).unwrap_or(PREFLIGHT);
+    let (recipe, kept) = match plan.ends_relation_only() {
+        true => (END_RELATION, "-relation"),
+        false => (recipe, ""),
+    };
     let names = surroundings::surround(recipe, &plan);
     let steps = names
         .iter()
         .filter_map(|name| steps::step(name, &plan, &log_sink))
         .collect();
     Recipe {
-        name: recipe_name(function, mode, family, mapping) + &surroundings::suffix(&plan),
+        name: recipe_name(function, mode, family, mapping) + kept + &surroundings::suffix(&plan),
         steps,
         window: match mode {
             RunMode::Clone => Some(plan.window()),
@@ -202,6 +217,7 @@ pub fn build(plan: &Plan, log_sink: Arc<dyn LogSink>) -> Recipe {
             RunMode::StartHeld | RunMode::ReleaseHeld => 0,
         },
         lock_set: match (mode, function) {
+            (RunMode::End, _) if plan.ends_relation_only() => steps::target_lock,
             (RunMode::End, _) => steps::end_locks,
             (RunMode::StartHeld | RunMode::ReleaseHeld, _) => steps::held_locks,
             // A HOLD that is mapped needs the partition like every run that uses it.
@@ -209,6 +225,11 @@ pub fn build(plan: &Plan, log_sink: Arc<dyn LogSink>) -> Recipe {
             (RunMode::Clone | RunMode::Preflight, Function::Hold) => steps::hold_locks,
             (RunMode::Clone | RunMode::Preflight, Function::Save21 | Function::User) => every_lock,
             (RunMode::Clone | RunMode::Preflight, Function::Brms) => locks_and_backups,
+        },
+        refused_means: match mode {
+            // As when it meets it before it is opened: its time has not come, nothing went wrong.
+            RunMode::Clone | RunMode::Preflight => Phase::Skipped,
+            RunMode::StartHeld | RunMode::ReleaseHeld | RunMode::End => Phase::Failed,
         },
         faster: plan.pace.scale(),
         settle: Arc::new(settle::SettleRun::new(plan)),

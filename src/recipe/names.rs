@@ -1,10 +1,13 @@
 //! Names on devices: short, unique, and never cut off (`product.md` § 2).
 
+use super::brms::BrmsJob;
 use super::plan::Plan;
 use crate::site::{Uid, WantedVolume};
 
 /// Most programs of function USER: the schema's bound.
 const PROGRAMS: usize = 16;
+/// Number of the first of BRMS's jobs: the first with two digits in base 36.
+const BRMS_JOBS: usize = 36;
 
 impl Plan {
     /// `C` + environment, `_`, run, both in base 36: at most 10 characters, unique for the run. The `_` keeps
@@ -30,6 +33,17 @@ impl Plan {
         self.numbered_job(PROGRAMS + 1 + place)
     }
 
+    /// Name of one of BRMS's own jobs: `10` to `18`, behind programs (control groups), hooks.
+    pub(crate) fn brms_job(&self, job: BrmsJob) -> String {
+        self.numbered_job(BRMS_JOBS + job.place())
+    }
+
+    /// How many jobs the function has: programs or control groups.
+    pub fn function_jobs(&self) -> usize {
+        let groups = self.brms.as_ref().map_or(0, |b| b.control_groups.len());
+        self.programs.len().max(groups)
+    }
+
     fn numbered_job(&self, number: usize) -> String {
         let number = i64::try_from(number).unwrap_or(i64::MAX);
         format!("{}_{}", self.job_name(), base36(number))
@@ -37,8 +51,12 @@ impl Plan {
 
     /// Names of all jobs that this run may submit.
     pub fn job_names(&self) -> impl Iterator<Item = String> {
-        let programs = (0..self.programs.len().max(1)).map(|n| self.program_job(n));
-        programs.chain((0..self.hooks.len()).map(|n| self.hook_job(n)))
+        let programs = (0..self.function_jobs().max(1)).map(|n| self.program_job(n));
+        let hooks = (0..self.hooks.len()).map(|n| self.hook_job(n));
+        let brms = BrmsJob::ALL.into_iter().filter(|_| self.brms.is_some());
+        programs
+            .chain(hooks)
+            .chain(brms.map(|job| self.brms_job(job)))
     }
 
     /// Name of the virtual target device of the volume at this place in the group: `C1_V00`. It holds no run number: the

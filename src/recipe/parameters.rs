@@ -150,6 +150,9 @@ fn personality_lines(text: &mut RecordText, plan: &Plan) {
             ScheduledJobs::Keep => "Keep",
         },
     );
+    let scheduler = &become_.job_scheduler;
+    text.list("js1.dataLibrary", &scheduler.data_libraries);
+    text.list("js1.monitorJob", &scheduler.monitor_jobs);
     // All other job queues stay held: only those on which jobs of this run are submitted are released.
     text.list("releaseJobQueue", &plan.clone_queues());
 }

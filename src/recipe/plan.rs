@@ -9,7 +9,7 @@ use crate::api::devices::CopyKind;
 use crate::api::options::{Freeze, FreezeMode, Function, Logs, OnTimeout, Proof, UserProgram};
 use crate::api::run::{ImageOfRun, RunMode};
 use crate::api::saves::{Brms, Save21};
-use crate::api::surroundings::{After, Hook};
+use crate::api::surroundings::{After, AfterClone, Hook};
 use crate::engine::ports::WindowPlan;
 use crate::site::{ArrayFamily, Identity, OnBoundaryTimeout, PartitionUuid, Uid};
 use chrono::Datelike;
@@ -304,12 +304,7 @@ impl Plan {
         }
         match self.function {
             Function::Hold | Function::User => {}
-            Function::Brms => {
-                return Err(unusable(
-                    "function",
-                    "this version runs HOLD, SAVE21 and USER only; BRMS comes with a later one",
-                ));
-            }
+            Function::Brms => self.check_groups()?,
             Function::Save21 => self.check_save21()?,
         }
         if self.function == Function::User && self.programs.is_empty() {
@@ -361,6 +356,28 @@ impl Plan {
         ))
     }
 
+    fn check_groups(&self) -> Result<(), PlanError> {
+        let Some(brms) = self.brms.as_ref().filter(|b| !b.control_groups.is_empty()) else {
+            return Err(PlanError::Missing {
+                field: "brms",
+                write: "controlGroups: [ DAILY ]",
+            });
+        };
+        let restricted = brms.restricted_groups.iter().flatten();
+        let strangers: Vec<&str> = restricted
+            .filter(|g| !brms.control_groups.contains(g))
+            .map(String::as_str)
+            .collect();
+        if !strangers.is_empty() {
+            let why = format!(
+                "{} is not in controlGroups: each restricted group stands there too, at its place in the order",
+                strangers.join(", ")
+            );
+            return Err(unusable("brms.restrictedGroups", &why));
+        }
+        Ok(())
+    }
+
     /// Whether this recipe starts the clone.
     pub fn starts_clone(&self) -> bool {
         match self.mode {
@@ -374,8 +391,9 @@ impl Plan {
     pub fn clone_queues(&self) -> Vec<&str> {
         let programs = self.programs.iter().map(|p| p.job_queue.as_str());
         let hooks = self.hooks.iter().filter(|h| !h.at.on_source());
+        let hooks = hooks.map(|h| h.job_queue.as_str());
         let mut queues: Vec<&str> = Vec::new();
-        for queue in programs.chain(hooks.map(|h| h.job_queue.as_str())) {
+        for queue in programs.chain(self.brms_queues()).chain(hooks) {
             if !queues.contains(&queue) {
                 queues.push(queue);
             }
@@ -391,6 +409,15 @@ impl Plan {
             RunMode::StartHeld | RunMode::ReleaseHeld | RunMode::End => false,
         };
         self.starts_clone() || maps
+    }
+
+    /// Whether the end of an image leaves the clone at work: on a full copy it keeps its disks, and only the relation to
+    /// production ends, once everything is copied (`product.md` § 7.10). The clone of a HOLD is not at work.
+    pub fn ends_relation_only(&self) -> bool {
+        self.mode == RunMode::End
+            && self.function != Function::Hold
+            && self.copy_kind == CopyKind::Full
+            && self.after.clone == AfterClone::KeepRunning
     }
 
     /// How the window is run. Seconds are the devices' own; `cap` and `margin` are the same on our clock.

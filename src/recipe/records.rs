@@ -19,7 +19,7 @@ pub const FIRED_PATH: &str = "/ibmiclone/watchdog.fired";
 /// File form of the kit's version.
 pub const VERSION_PATH: &str = "/ibmiclone/version";
 /// Version of the guest kit this operator works with (`ibmi/CONTRACT.md` § 1).
-pub const KIT_VERSION: &str = "1.0.0";
+pub const KIT_VERSION: &str = "1.1.0";
 
 /// Why a text is no record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -1,5 +1,6 @@
 //! Meets the obligations of a run. Every try is harmless when repeated, and none needs the journal (rule 7).
 
+use super::brms::meet_release;
 use super::plan::{Plan, identity_text};
 use super::records::PARAMETERS_PATH;
 use super::steps::gate::Stop;
@@ -91,6 +92,14 @@ impl SettleRun {
         })
     }
 
+    async fn release_backups(&self, context: &StepContext<'_>) -> Result<Met, DeviceError> {
+        match meet_release(&self.plan, context).await {
+            Ok(met) => Ok(met),
+            Err(Stop::Device(error)) => Err(error),
+            Err(Stop::Failure(failure)) => Ok(Met::NotYet(failure.message)),
+        }
+    }
+
     async fn remove_parameters(&self, context: &StepContext<'_>) -> Result<Met, DeviceError> {
         let source = &context.site.source;
         let proof = match source.prove(&self.plan.source_identities).await {
@@ -145,9 +154,7 @@ impl Settle for SettleRun {
             ObligationKind::LeavePrepared => self.leave_prepared(context).await,
             ObligationKind::RemoveParameters => self.remove_parameters(context).await,
             ObligationKind::RunAfterResume => self.run_after_resume(context).await,
-            ObligationKind::ReleaseBackups => Ok(Met::NotYet(
-                "this version does not release BRMS: type INZBRM OPTION(*FLASHCOPY) STATE(*ENDPRC) on production".to_owned(),
-            )),
+            ObligationKind::ReleaseBackups => self.release_backups(context).await,
         }
     }
 }

@@ -69,14 +69,24 @@ pub const END_OF_IMAGE: &str = "end-copy";
 /// The clone is switched off with this step of the run itself (`after.clone: PowerOff`).
 pub const END_OF_PARTITION: &str = "power-off-clone";
 
+/// Row and logs are put on production with this step, the last one (`logs.onSource`).
+pub const TELL_SOURCE: &str = "tell-source";
+
 /// Place of the program that a step of this name calls, counting from 0.
 pub fn program_at(name: &str) -> Option<usize> {
     PROGRAMS.iter().position(|n| *n == name)
 }
 
-/// Names of the steps that call the plan's programs, in order.
+/// Point of the hook that a step of this name calls.
+pub(super) fn point_of(name: &str) -> Option<HookPoint> {
+    POINTS
+        .into_iter()
+        .find(|point| names(*point).contains(&name))
+}
+
+/// Names of the steps of the plan's programs or control groups, in order.
 pub(super) fn program_steps(plan: &Plan) -> &'static [&'static str] {
-    PROGRAMS.get(..plan.programs.len()).unwrap_or(&PROGRAMS)
+    PROGRAMS.get(..plan.function_jobs()).unwrap_or(&PROGRAMS)
 }
 
 /// The hooks of a point in order: name of the step, place in the environment's list.
@@ -120,7 +130,11 @@ pub(super) fn surround(recipe: &[&'static str], plan: &Plan) -> Vec<&'static str
     for name in recipe.iter().copied() {
         match name {
             "prepare-copy" => list.extend(at(HookPoint::BeforeFreeze)),
-            "run-function" => list.extend(at(HookPoint::BeforeFunction)),
+            // BRMS begins to save behind the hooks of this point, and ends before those behind the function.
+            "begin-backup" => list.extend(at(HookPoint::BeforeFunction)),
+            "run-function" if plan.function != Function::Brms => {
+                list.extend(at(HookPoint::BeforeFunction));
+            }
             "settle" => list.extend(at(HookPoint::Always)),
             _ => {}
         }
@@ -141,13 +155,17 @@ pub(super) fn surround(recipe: &[&'static str], plan: &Plan) -> Vec<&'static str
             "run-function" if plan.function == Function::Save21 => {}
             "run-function" => {
                 list.extend(program_steps(plan).iter().skip(1));
-                list.extend(at(HookPoint::AfterFunction));
+                if plan.function != Function::Brms {
+                    list.extend(at(HookPoint::AfterFunction));
+                }
             }
+            "end-backup" => list.extend(at(HookPoint::AfterFunction)),
             "return-history" => list.extend(at(HookPoint::AfterHistory)),
             "settle" => list.extend(afterwards(plan)),
             _ => {}
         }
     }
+    list.extend(plan.logs.on_source.as_ref().map(|_| TELL_SOURCE));
     list
 }
 
@@ -158,8 +176,8 @@ pub(super) fn suffix(plan: &Plan) -> String {
         return String::new();
     }
     let mut text = String::new();
-    if plan.programs.len() > 1 {
-        text.push_str(&format!("-p{}", plan.programs.len()));
+    if plan.function_jobs() > 1 {
+        text.push_str(&format!("-p{}", plan.function_jobs()));
     }
     for point in POINTS {
         match hooks_at(plan, point).len() {
@@ -170,7 +188,8 @@ pub(super) fn suffix(plan: &Plan) -> String {
     if plan.after.map {
         text.push_str("-map");
     }
-    for name in afterwards(plan) {
+    let last = plan.logs.on_source.as_ref().map(|_| TELL_SOURCE);
+    for name in afterwards(plan).into_iter().chain(last) {
         text.push('-');
         text.push_str(name);
     }

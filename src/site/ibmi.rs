@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::mpsc;
 
 /// One proved connection. When the connection behind it is replaced, every use of it is `Unreachable`: prove again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -152,6 +153,9 @@ pub enum LogSource {
     },
 }
 
+/// Takes the messages of a log, one at a time.
+pub type EachMessage<'t> = &'t mut (dyn FnMut(Message) + Send);
+
 /// One row of a query: column name (upper case) to text; SQL NULL is `None`.
 pub type Row = BTreeMap<String, Option<String>>;
 
@@ -180,16 +184,70 @@ pub trait IbmI: Send + Sync {
     async fn submit(&self, session: &Session, job: &Submission) -> Result<JobName, DeviceError>;
     /// Read: the newest job of this name; `None` only when the system proves that there is none.
     async fn job(&self, session: &Session, name: &str) -> Result<Option<JobStatus>, DeviceError>;
-    /// Read: messages, oldest first.
+    /// Read: hands the messages of a log over one by one, oldest first, as they arrive. A log may be larger than memory:
+    /// whoever takes them keeps what it needs and no more. After an error some may have been handed over; they prove
+    /// nothing then, because the log was not read to its end.
     async fn messages(
         &self,
         session: &Session,
         source: &LogSource,
-    ) -> Result<Vec<Message>, DeviceError>;
+        each: EachMessage<'_>,
+    ) -> Result<(), DeviceError>;
     /// Effect: writes a stream file under a temporary name and renames it.
     async fn put(&self, session: &Session, path: &str, content: &[u8]) -> Result<(), DeviceError>;
     /// Read: a stream file; `None` only when the system says that it does not exist.
     async fn get(&self, session: &Session, path: &str) -> Result<Option<Vec<u8>>, DeviceError>;
+    /// Read: whether a stream file exists; `false` only when the system says that it does not.
+    async fn exists(&self, session: &Session, path: &str) -> Result<bool, DeviceError> {
+        Ok(self.get(session, path).await?.is_some())
+    }
+    /// Read: a stream file, or a save file by its path in `/QSYS.LIB`, of any size, piece by piece as it arrives. `Ok` only
+    /// when it was read to its end; pieces handed over before an error prove nothing.
+    async fn read_pieces(
+        &self,
+        session: &Session,
+        path: &str,
+        pieces: mpsc::Sender<Vec<u8>>,
+    ) -> Result<(), DeviceError> {
+        let found = self.get(session, path).await?;
+        let content = found.ok_or_else(|| {
+            DeviceError::refused(
+                self.address(),
+                "FileNotFound",
+                format!("{path} does not exist"),
+            )
+        })?;
+        // Whoever does not take it has a reason of its own.
+        let _ = pieces.send(content).await;
+        Ok(())
+    }
+    /// Effect: writes a stream file of any size from pieces, in place; what is there under its name proves nothing until it
+    /// was read back. `Ok` only when the system has taken all pieces.
+    async fn write_pieces(
+        &self,
+        session: &Session,
+        path: &str,
+        mut pieces: mpsc::Receiver<Vec<u8>>,
+    ) -> Result<(), DeviceError> {
+        let mut content = Vec::new();
+        while let Some(piece) = pieces.recv().await {
+            content.extend(piece);
+        }
+        self.put(session, path, &content).await
+    }
+    /// Effect: gives a stream file another name, in place of whatever has it.
+    async fn rename(&self, session: &Session, from: &str, to: &str) -> Result<(), DeviceError> {
+        let found = self.get(session, from).await?;
+        let content = found.ok_or_else(|| {
+            DeviceError::refused(
+                self.address(),
+                "FileNotFound",
+                format!("{from} does not exist"),
+            )
+        })?;
+        self.put(session, to, &content).await?;
+        self.remove(session, from).await
+    }
     /// Effect: removes a stream file; not there = done.
     async fn remove(&self, session: &Session, path: &str) -> Result<(), DeviceError>;
     /// Effect or read: one line for the system's shell, as the guest kit's contract writes it (`ibmi/CONTRACT.md` §§ 10,

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Lines kept; the oldest go first.
@@ -24,32 +25,57 @@ pub struct Exchange {
     pub microseconds: u64,
 }
 
+/// Who wants to know of each exchange as it happens, without its words.
+pub trait Listener: Send + Sync {
+    /// A device of this kind was asked something, and has answered or not after so many microseconds.
+    fn exchanged(&self, kind: &'static str, microseconds: u64);
+}
+
 type Ring = Arc<Mutex<VecDeque<Exchange>>>;
 
 /// What was said to one device, or to all devices of one site together. Passwords and tokens never enter it: callers pass
 /// redacted text.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Transcript {
     rings: Vec<Ring>,
+    heard_by: Option<(&'static str, Arc<dyn Listener>)>,
+}
+
+impl fmt::Debug for Transcript {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Transcript({} devices)", self.rings.len())
+    }
 }
 
 impl Default for Transcript {
     fn default() -> Self {
         Self {
             rings: vec![Ring::default()],
+            heard_by: None,
         }
     }
 }
 
 impl Transcript {
+    /// Of one device of this kind; a listener hears of each exchange.
+    pub fn heard_by(kind: &'static str, listener: Option<Arc<dyn Listener>>) -> Self {
+        Self {
+            heard_by: listener.map(|listener| (kind, listener)),
+            ..Self::default()
+        }
+    }
     /// Several devices read as one.
     pub fn joined(parts: &[Transcript]) -> Self {
         Self {
             rings: parts.iter().flat_map(|p| p.rings.iter().cloned()).collect(),
+            heard_by: None,
         }
     }
     /// Adds one exchange, to the device this was made for.
     pub fn add(&self, device: &str, request: &str, answer: &str, microseconds: u64) {
+        if let Some((kind, listener)) = &self.heard_by {
+            listener.exchanged(kind, microseconds);
+        }
         let Some(ring) = self.rings.first() else {
             return;
         };
@@ -107,6 +133,24 @@ mod tests {
         joined.add("hmc", "GET c", "200", 1);
         assert_eq!(one.since(start).len(), 2);
         assert_eq!(two.since(start).len(), 1);
+    }
+
+    #[test]
+    fn a_listener_hears_of_each_exchange_once_and_of_its_words_nothing() {
+        struct Heard(Mutex<Vec<(&'static str, u64)>>);
+        impl Listener for Heard {
+            fn exchanged(&self, kind: &'static str, microseconds: u64) {
+                let mut heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+                heard.push((kind, microseconds));
+            }
+        }
+        let heard = Arc::new(Heard(Mutex::default()));
+        let hmc = Transcript::heard_by("hmc", Some(heard.clone()));
+        let joined = Transcript::joined(&[hmc.clone(), Transcript::default()]);
+        hmc.add("hmc1", "GET a", "200", 7);
+        assert_eq!(joined.since(DateTime::UNIX_EPOCH).len(), 1);
+        let heard = heard.0.lock().unwrap_or_else(PoisonError::into_inner);
+        assert_eq!(*heard, [("hmc", 7)]);
     }
 
     #[test]

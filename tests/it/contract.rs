@@ -2,7 +2,11 @@
 //! stands in the sources, and what the two sides in Rust say stands in the contract.
 
 use chrono::Utc;
-use ibmi_clone_operator::commands::guest::{Action, Lock, Observed, SOURCES, Wanted, plan};
+use ibmi_clone_operator::commands::guest::{
+    Action, Leaving, Lock, Observed, Remains, SOURCES, StartUp, Wanted, leaving_plan, plan,
+};
+use ibmi_clone_operator::recipe::operator_lock::{LOCK_DROP, LOCK_TAKE, LOCK_WRITE, lock_text};
+use ibmi_clone_operator::recipe::records::KIT_VERSION;
 use ibmi_clone_operator::simulators::ibmi::kit;
 use ibmi_clone_operator::site::Identity;
 use std::collections::BTreeSet;
@@ -298,7 +302,9 @@ fn every_key_of_the_parameter_file_is_written_and_the_simulator_reads_no_other()
         }
     }
     let contract: BTreeSet<String> = first("2").into_iter().collect();
-    let reader = text("src/simulators/ibmi/kit.rs") + &folder("src/simulators/ibmi/kit");
+    let reader = text("src/simulators/ibmi/kit.rs")
+        + &folder("src/simulators/ibmi/kit")
+        + &text("src/simulators/ibmi/job_scheduler.rs");
     for key in [
         "systemName",
         "hostName",
@@ -319,6 +325,8 @@ fn every_key_of_the_parameter_file_is_written_and_the_simulator_reads_no_other()
         "sourceRoute",
         "startSubsystem",
         "releaseJobQueue",
+        "js1.dataLibrary",
+        "js1.monitorJob",
         "asp",
     ] {
         assert!(contract.contains(&format!("{list}.count")), "{list}");
@@ -437,4 +445,92 @@ fn every_step_of_the_installation_is_the_contracts() {
         assert!(place >= at, "{} is out of order", step.id);
         at = place;
     }
+}
+
+#[test]
+fn the_uninstallation_sends_the_contracts_steps_in_its_order() {
+    let identity = Identity::new("7812345", 3);
+    let program = |program: &str| {
+        Some(StartUp {
+            program: program.to_owned(),
+            library: "QGPL".to_owned(),
+        })
+    };
+    let everything = Remains {
+        identity: identity.clone(),
+        start_up: program("CLNSTRUP"),
+        original: program("STRTUP"),
+        original_exists: true,
+        stub: true,
+        original_area: true,
+        library: true,
+        directory: true,
+        lock: Lock::Free,
+    };
+    let leaving = Leaving {
+        identity,
+        operator: "cluster-1".to_owned(),
+    };
+    let steps = leaving_plan(&everything, &leaving).unwrap();
+    let table: Vec<Vec<String>> = rows("11").into_iter().filter(|r| r.len() == 2).collect();
+    let order: Vec<String> = table.iter().map(|r| words(&r[0]).remove(0)).collect();
+    assert_eq!(steps.iter().map(|a| a.id).collect::<Vec<_>>(), order);
+    for (step, row) in steps.iter().zip(&table) {
+        let template = words(&row[1]).remove(0);
+        assert!(
+            fits(step.shown(), &template),
+            "{}: {template}",
+            step.shown()
+        );
+    }
+}
+
+#[test]
+fn the_lock_is_taken_and_dropped_by_the_contracts_lines() {
+    let line = |id: &str| {
+        let row = rows("10").into_iter().find(|r| r[0] == format!("`{id}`"));
+        row.map(|r| words(&r[1]).remove(0)).unwrap()
+    };
+    assert_eq!(line("lock-write"), LOCK_WRITE);
+    assert_eq!(line("lock-take"), LOCK_TAKE);
+    assert_eq!(line("lock-drop"), LOCK_DROP);
+    let text = lock_text("cluster-1").unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!((lines.len(), lines[0]), (2, "operator=cluster-1"));
+    assert!(lines[1].starts_with("checksum="));
+}
+
+#[test]
+fn every_side_has_the_contracts_version_of_the_kit() {
+    let contract = text("ibmi/CONTRACT.md");
+    assert!(contract.contains(&format!("Version of the kit `{KIT_VERSION}`")));
+    assert_eq!(kit::VERSION, KIT_VERSION);
+    let header = format!("#define KIT_VERSION   \"{KIT_VERSION}\"");
+    assert!(text("ibmi/src/clnkit.h").contains(&header));
+}
+
+#[test]
+fn the_job_scheduler_is_held_by_the_contracts_commands_in_the_sources() {
+    let row = rows("7")
+        .into_iter()
+        .find(|r| r[0] == "`hold-js1`")
+        .unwrap();
+    let source = text("ibmi/src/persjs1.clle").replace(" +\n", " ");
+    let squeezed: Vec<&str> = source.split_whitespace().collect();
+    let squeezed = squeezed.join(" ");
+    for command in [
+        "ENDJS OPTION(*MONITOR) DTALIB(*ALL)",
+        "MON(*NO) AUTOSTART(*NO)",
+    ] {
+        assert!(row[2].contains(command), "{command} in § 7");
+        assert!(squeezed.contains(command), "{command} in persjs1.clle");
+    }
+    // Held before any job queue is touched, and before anything is started.
+    let person = text("ibmi/src/person.clle");
+    let at = |word: &str| person.find(word).unwrap_or_else(|| panic!("{word}"));
+    assert!(at("IBMICLONE/PERSJS1") < at("HLDJOBQ"));
+    let ready = text("ibmi/src/ready.clle");
+    let at = |word: &str| ready.find(word).unwrap_or_else(|| panic!("{word}"));
+    assert!(at("STRSBS     SBSD") < at("IBMICLONE/PERSJS1"));
+    assert!(at("IBMICLONE/PERSJS1") < at("IBMICLONE/CLNREC"));
 }

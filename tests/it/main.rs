@@ -1,12 +1,14 @@
 //! Integration tests, a module per subject.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod brms;
 mod chart;
 mod commands;
 mod contract;
 mod controllers;
 mod crd_rules;
 mod failures;
+mod guest;
 mod held;
 mod history;
 mod hmc;

@@ -13,7 +13,8 @@ use crate::engine::ports::{Clock, StoreError};
 use crate::matrix::controls::Controls;
 use crate::matrix::memory::{MatrixClock, MemoryLocks, MemoryStore};
 use crate::recipe::{
-    LogKind, LogLine, LogSink, LogSummary, Pace, Pins, Plan, ResolvedFacts, build,
+    Gathered, LogKind, LogLine, LogSink, LogSummary, LogWriter, Pace, Pins, Plan, ResolvedFacts,
+    build,
 };
 use crate::simulators::Shared;
 use crate::simulators::clock::SimulatedClock;
@@ -34,16 +35,18 @@ struct MemoryLogs(Mutex<BTreeMap<LogKind, LogSummary>>);
 
 #[async_trait]
 impl LogSink for MemoryLogs {
-    async fn put(&self, kind: LogKind, lines: Vec<LogLine>) -> Result<LogSummary, StoreError> {
-        let summary = LogSummary {
-            config_map: kind.as_str().to_owned(),
-            parts: 1,
-            lines: i64::try_from(lines.len()).unwrap_or_default(),
-            ..LogSummary::default()
-        };
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.insert(kind, summary.clone());
-        Ok(summary)
+    fn begin(&self, kind: LogKind) -> Box<dyn LogWriter + '_> {
+        Box::new(Gathered::new(move |lines: Vec<LogLine>| {
+            let summary = LogSummary {
+                config_map: kind.as_str().to_owned(),
+                parts: 1,
+                lines: i64::try_from(lines.len()).unwrap_or_default(),
+                ..LogSummary::default()
+            };
+            let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            kept.insert(kind, summary.clone());
+            summary
+        }))
     }
     async fn has(&self, kind: LogKind) -> Result<Option<LogSummary>, StoreError> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -135,7 +138,9 @@ async fn run(
         match engine.pass(Cancel::No).await {
             Pass::Again(wait, _) => clock.sleep(wait).await,
             Pass::Final(journal) => return *journal,
-            Pass::Stale | Pass::Lost(_) => panic!("nobody else writes: {:?}", store.get()),
+            Pass::Stale | Pass::Lost(_) | Pass::Forbidden(_) => {
+                panic!("nobody else writes: {:?}", store.get())
+            }
         }
     }
     panic!("the run does not end: {:#?}", store.get());

@@ -1,6 +1,7 @@
 //! `guest install` and `guest verify` for one environment: opens its devices, asks, prints.
 
 use super::install::{Done, InstallError, Mode, install};
+use super::leave::{Show, Uninstall, run_show, run_uninstall};
 use super::observe::check;
 use super::plan::{Action, Wanted};
 use super::verify::{Expectations, KitFinding, Verdict, verify};
@@ -28,6 +29,10 @@ enum What {
     Install(Install),
     /// Judge the guest kit on production; changes nothing.
     Verify(Verify),
+    /// What is installed there: version, identities, start-up program, leftovers, owner. Changes nothing.
+    Show(Show),
+    /// Remove the guest kit from production; the original start-up program is restored first. May be repeated.
+    Uninstall(Uninstall),
 }
 
 #[derive(Debug, clap::Args)]
@@ -57,16 +62,24 @@ struct Verify {
 }
 
 #[derive(Debug, clap::Args)]
-struct Target {
+pub(super) struct Target {
     /// Name of the environment.
     #[arg(value_name = "ENV")]
-    environment: String,
+    pub(super) environment: String,
     /// Namespace of the operator's Leases, from which its id in the lock on production is made.
     #[arg(long, env = "POD_NAMESPACE", value_name = "NAME")]
     operator_namespace: Option<String>,
     /// Id of the operator in that lock, when it was started with one.
     #[arg(long, value_name = "ID")]
     operator_id: Option<String>,
+}
+
+impl Target {
+    /// Where the operator keeps its Leases.
+    pub(super) fn operator_namespace<'t>(&'t self, cluster: &'t Cluster) -> &'t str {
+        let named = self.operator_namespace.as_deref();
+        named.unwrap_or(&cluster.namespace)
+    }
 }
 
 /// Does it; the devices are logged off whatever happens.
@@ -76,21 +89,23 @@ pub async fn execute(kube: &KubeFlags, arguments: Arguments) -> Result<Exit, Com
     let exit = match &arguments.what {
         What::Install(install) => run_install(&cluster, &drivers, install).await,
         What::Verify(verify) => run_verify(&cluster, &drivers, verify).await,
+        What::Show(show) => run_show(&cluster, &drivers, show).await,
+        What::Uninstall(uninstall) => run_uninstall(&cluster, &drivers, uninstall).await,
     };
     drivers.close().await;
     exit
 }
 
 /// An environment with its devices, opened.
-struct Opened {
-    spec: CloneEnvironmentSpec,
+pub(super) struct Opened {
+    pub(super) spec: CloneEnvironmentSpec,
     secrets: SiteSecrets,
-    site: Site,
-    operator: String,
+    pub(super) site: Site,
+    pub(super) operator: String,
 }
 
 impl Opened {
-    async fn new(
+    pub(super) async fn new(
         cluster: &Cluster,
         drivers: &Drivers,
         target: &Target,
@@ -99,10 +114,7 @@ impl Opened {
         let operator = match &target.operator_id {
             Some(id) => id.clone(),
             None => {
-                let namespace = target
-                    .operator_namespace
-                    .as_ref()
-                    .unwrap_or(&cluster.namespace);
+                let namespace = target.operator_namespace(cluster);
                 operator::installation(&cluster.client, namespace).await?
             }
         };
@@ -155,7 +167,7 @@ fn user(secrets: &SiteSecrets, spec: &CloneEnvironmentSpec) -> Result<String, Co
 }
 
 /// Production's pair: the console's word, or one the environment names. What answers at the address is never believed alone.
-async fn production(
+pub(super) async fn production(
     site: &Site,
     spec: &CloneEnvironmentSpec,
     session: &Session,
@@ -226,7 +238,7 @@ async fn run_install(
     Ok(Exit::Done)
 }
 
-fn line(action: &Action, done: Done) -> String {
+pub(super) fn line(action: &Action, done: Done) -> String {
     let word = match (done, action.needs_yes) {
         (Done::Shown, false) => "would send",
         (Done::Shown, true) => "would send with --yes",

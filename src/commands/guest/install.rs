@@ -95,7 +95,11 @@ pub async fn install(
     }
 }
 
-async fn send(system: &dyn IbmI, session: &Session, action: &Action) -> Result<(), InstallError> {
+pub(super) async fn send(
+    system: &dyn IbmI,
+    session: &Session,
+    action: &Action,
+) -> Result<(), InstallError> {
     let (succeeded, text) = match &action.send {
         Send::Cl(command) => {
             let done = system.run(session, &ClCommand::new(command)).await?;

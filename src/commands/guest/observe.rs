@@ -1,39 +1,11 @@
 //! What is there of the guest kit on a source: the probes of `ibmi/CONTRACT.md` §§ 11 and 12. Changes nothing.
 
 use super::sources::SOURCES;
-use crate::recipe::records::{LOCK_PATH, Record, VERSION_PATH, digest};
+use crate::recipe::operator_lock::{Lock, read_lock};
+use crate::recipe::records::{Record, VERSION_PATH};
 use crate::site::{ClCommand, CommandOutput, DeviceError, IbmI, Identity, Session};
 use chrono::{DateTime, Utc};
 use std::collections::BTreeSet;
-
-/// The lock file of the operator on the source.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Lock {
-    /// Not there.
-    Free,
-    /// Another operator's, or this one's: its id.
-    Held(String),
-    /// There, but its checksum is wrong: counts as another operator's (§ 10).
-    Unreadable,
-}
-
-impl Lock {
-    fn read(bytes: Option<&[u8]>) -> Self {
-        let Some(bytes) = bytes else {
-            return Self::Free;
-        };
-        let text = String::from_utf8_lossy(bytes);
-        let proved = text.find("checksum=").and_then(|at| {
-            let (body, sum) = text.split_at(at);
-            let sum = sum.strip_prefix("checksum=")?.trim_end();
-            (sum == digest(body.as_bytes())).then(|| body.lines().next().unwrap_or_default())
-        });
-        match proved.and_then(|line| line.strip_prefix("operator=")) {
-            Some(id) => Self::Held(id.to_owned()),
-            None => Self::Unreadable,
-        }
-    }
-}
 
 /// Everything the plan and the verdict are made from.
 #[derive(Debug, Clone)]
@@ -94,8 +66,17 @@ pub(super) fn said(done: &CommandOutput) -> String {
     list.join("; ")
 }
 
+/// Whether a line of the shell that only looks ends well.
+pub(super) async fn probe_shell(
+    system: &dyn IbmI,
+    session: &Session,
+    line: &str,
+) -> Result<bool, DeviceError> {
+    Ok(system.shell(session, line, b"").await?.succeeded)
+}
+
 /// Whether an object exists. Only the ids that say so count as "no".
-async fn exists(
+pub(super) async fn exists(
     system: &dyn IbmI,
     session: &Session,
     object: &str,
@@ -128,10 +109,7 @@ pub async fn observe(system: &dyn IbmI, session: &Session) -> Result<Observed, D
     let ours = Utc::now();
     let library = exists(system, session, "QSYS/IBMICLONE", "*LIB").await?;
     let source_file = library && exists(system, session, "IBMICLONE/QSRC", "*FILE").await?;
-    let directory = system
-        .shell(session, "ls -d /ibmiclone/src", b"")
-        .await?
-        .succeeded;
+    let directory = probe_shell(system, session, "ls -d /ibmiclone/src").await?;
     let mut uploaded = BTreeSet::new();
     let mut owner = None;
     if directory {
@@ -151,7 +129,7 @@ pub async fn observe(system: &dyn IbmI, session: &Session) -> Result<Observed, D
             .map(str::to_ascii_uppercase);
     }
     let version_file = system.get(session, VERSION_PATH).await?;
-    let lock = system.get(session, LOCK_PATH).await?;
+    let lock = read_lock(system, session).await?;
     let (record, check_said) = match library {
         true => match check(system, session).await? {
             Ok(record) => (Some(record), String::new()),
@@ -171,6 +149,6 @@ pub async fn observe(system: &dyn IbmI, session: &Session) -> Result<Observed, D
         version_file: version_file.map(|b| String::from_utf8_lossy(&b).trim().to_owned()),
         check: record,
         check_said,
-        lock: Lock::read(lock.as_deref()),
+        lock,
     })
 }

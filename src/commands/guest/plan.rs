@@ -1,7 +1,8 @@
 //! From what is there to what must be sent: pure. A kit that is complete gives an empty plan.
 
-use super::observe::{Lock, Observed};
+use super::observe::Observed;
 use super::sources::SOURCES;
+use crate::recipe::operator_lock::LOCK_DROP;
 use crate::recipe::records::KIT_VERSION;
 use crate::site::{Identity, cl_quote};
 
@@ -47,7 +48,7 @@ pub struct Action {
 }
 
 impl Action {
-    fn cl(id: &'static str, command: impl Into<String>) -> Self {
+    pub(super) fn cl(id: &'static str, command: impl Into<String>) -> Self {
         Self {
             id,
             send: Send::Cl(command.into()),
@@ -55,7 +56,7 @@ impl Action {
             remark: "",
         }
     }
-    fn shell(id: &'static str, line: impl Into<String>, input: &[u8]) -> Self {
+    pub(super) fn shell(id: &'static str, line: impl Into<String>, input: &[u8]) -> Self {
         Self {
             id,
             send: Send::Shell(line.into(), input.to_vec()),
@@ -63,7 +64,7 @@ impl Action {
             remark: "",
         }
     }
-    fn asks(mut self, remark: &'static str) -> Self {
+    pub(super) fn asks(mut self, remark: &'static str) -> Self {
         self.needs_yes = true;
         self.remark = remark;
         self
@@ -102,8 +103,8 @@ pub enum PlanError {
 }
 
 /// Programs the helper's profile must not call.
-const EXCLUDED: [&str; 8] = [
-    "GUARD", "ISPROD", "PERSON", "PERSNET", "READY", "SAVE21", "INSTALL", "CLNMSGS",
+const EXCLUDED: [&str; 9] = [
+    "GUARD", "ISPROD", "PERSON", "PERSJS1", "PERSNET", "READY", "SAVE21", "INSTALL", "CLNMSGS",
 ];
 
 /// The steps that are missing, in the order of sending.
@@ -118,24 +119,15 @@ pub fn plan(observed: &Observed, wanted: &Wanted) -> Result<Vec<Action>, PlanErr
         });
     }
     let mut actions = Vec::new();
-    let owner = match &observed.lock {
-        Lock::Free => None,
-        Lock::Held(id) if *id == wanted.operator => None,
-        Lock::Held(id) => Some(id.clone()),
-        Lock::Unreadable => Some("(unreadable lock)".to_owned()),
-    };
+    let owner = observed.lock.other_than(&wanted.operator);
     if let Some(owner) = owner {
         if !wanted.take_over {
             return Err(PlanError::OtherOperator {
-                owner,
+                owner: owner.to_owned(),
                 operator: wanted.operator.clone(),
             });
         }
-        actions.push(Action::shell(
-            "lock-drop",
-            "rm -f /ibmiclone/operator.lock",
-            b"",
-        ));
+        actions.push(Action::shell("lock-drop", LOCK_DROP, b""));
     }
     build(observed, &mut actions);
     identity(observed, wanted, &mut actions);

@@ -1,7 +1,7 @@
 //! The guest kit's sources, as they are uploaded.
 
 /// File name and text, in the order of uploading.
-pub const SOURCES: [(&str, &str); 23] = [
+pub const SOURCES: [(&str, &str); 24] = [
     source("canary.c", include_str!("../../../ibmi/src/canary.c")),
     source("check.clle", include_str!("../../../ibmi/src/check.clle")),
     source("clnget.c", include_str!("../../../ibmi/src/clnget.c")),
@@ -25,6 +25,10 @@ pub const SOURCES: [(&str, &str); 23] = [
     source("isprod.clle", include_str!("../../../ibmi/src/isprod.clle")),
     source("kit.sql", include_str!("../../../ibmi/src/kit.sql")),
     source("msgs.clle", include_str!("../../../ibmi/src/msgs.clle")),
+    source(
+        "persjs1.clle",
+        include_str!("../../../ibmi/src/persjs1.clle"),
+    ),
     source(
         "persnet.clle",
         include_str!("../../../ibmi/src/persnet.clle"),

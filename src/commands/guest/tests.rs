@@ -1,8 +1,10 @@
 //! `guest install` and `guest verify` against a simulated production system.
 
+mod leaving;
+
 use super::{
-    Action, Done, Expectations, InstallError, Mode, PlanError, Verdict, Wanted, install, observe,
-    plan, verify,
+    Action, Done, Expectations, InstallError, Lock, Mode, PlanError, Verdict, Wanted, install,
+    observe, plan, verify,
 };
 use crate::drivers::ibmi::IbmIDriver;
 use crate::simulators::Shared;
@@ -314,12 +316,12 @@ async fn another_profile_for_the_helper_is_let_in_and_kept_out_of_the_guard() {
         .filter(|a| a.id.starts_with("grant"))
         .map(Action::shown)
         .collect();
-    assert_eq!(grants.len(), 11);
+    assert_eq!(grants.len(), 12);
     assert_eq!(
         grants[2],
         "GRTOBJAUT OBJ(IBMICLONE/GUARD) OBJTYPE(*PGM) USER(CLNHELP) AUT(*EXCLUDE) REPLACE(*YES)"
     );
-    assert_eq!(grants[10], "chown -R CLNHELP /ibmiclone");
+    assert_eq!(grants[11], "chown -R CLNHELP /ibmiclone");
 }
 
 #[tokio::test]

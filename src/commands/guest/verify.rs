@@ -1,7 +1,8 @@
 //! The verdict on an installed kit: the table of `ibmi/CONTRACT.md` § 12, pure.
 
-use super::observe::{Lock, Observed, observe};
+use super::observe::{Observed, observe};
 use super::plan::pair_text;
+use crate::recipe::operator_lock::Lock;
 use crate::recipe::records::KIT_VERSION;
 use crate::site::{DeviceError, IbmI, Identity, Session};
 
@@ -74,6 +75,7 @@ pub fn judge(observed: &Observed, expected: &Expectations) -> Vec<KitFinding> {
     rows.starts(observed, expected);
     rows.rights(observed, expected);
     rows.surroundings(observed, expected);
+    rows.job_scheduler(observed);
     rows.lock(observed, expected);
     rows.0
 }
@@ -243,6 +245,18 @@ impl Rows {
                 "leftovers",
                 format!("{other} of an ended run: remove it from /ibmiclone"),
             ),
+        }
+    }
+
+    fn job_scheduler(&mut self, observed: &Observed) {
+        match observed.checked("js1") {
+            "Yes" => self.add(
+                "job-scheduler",
+                Verdict::Note,
+                "the Advanced Job Scheduler is installed: its monitor must not start by itself, or it starts on the clone before the guard: CHGDLJS DTALIB(...) AUTOSTART(*NO), and STRJS in the start-up program",
+            ),
+            "No" => self.good("job-scheduler", "not installed"),
+            _ => {}
         }
     }
 

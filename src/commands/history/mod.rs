@@ -1,14 +1,22 @@
 //! `history`: the runs, newest first, in the layout that users of the IBM i history display know: objects and the lines
 //! of the archive together.
 
-mod read;
+pub mod heading;
+pub mod layout;
+pub mod read;
 mod row;
+mod times;
 
-use super::table::{Column, Side, render, width};
+use super::operator_state::{LeaseFlags, last_sign};
+use super::table::{Column, render};
 use super::{CommandError, Exit, KubeFlags, text};
 use crate::api::CloneRun;
 use crate::api::options::Function;
 use chrono::{DateTime, Utc};
+use heading::{Heading, labelled, under_way};
+use kube::ResourceExt;
+use layout::{View, fitting, wide};
+use read::Known;
 pub use row::Row;
 use std::collections::HashMap;
 use std::io::Write;
@@ -16,9 +24,9 @@ use std::io::Write;
 /// Arguments of `history`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Only this environment; default all of the namespace.
+    /// Only these environments; default all of the namespace.
     #[arg(value_name = "ENV")]
-    environment: Option<String>,
+    environments: Vec<String>,
     /// All namespaces.
     #[arg(short = 'A', long)]
     all_namespaces: bool,
@@ -26,12 +34,17 @@ pub struct Arguments {
     #[arg(long, value_parser = text::parse_function)]
     function: Option<Function>,
     /// At most this many rows of each environment.
-    #[arg(long, value_name = "N")]
+    #[arg(short = 'c', long, visible_alias = "count", value_name = "N")]
     limit: Option<usize>,
-    /// wide: more columns; json: rows as a JSON array; csv: one row per line. json and csv tell with `archived` whether
-    /// the object is gone and only its line in the archive is left.
+    /// When each part began and ended instead of how long it took. Times are UTC.
+    #[arg(short, long)]
+    time: bool,
+    /// wide: more columns; json: rows as a JSON array; csv: one row per line. json and csv have all of both views and tell
+    /// with `archived` whether the object is gone and only its line in the archive is left.
     #[arg(short, long, value_enum)]
     output: Option<Output>,
+    #[command(flatten)]
+    leases: LeaseFlags,
 }
 
 /// Form of the output.
@@ -47,8 +60,34 @@ enum Output {
 
 /// Reads and prints.
 pub async fn execute(kube: &KubeFlags, arguments: &Arguments) -> Result<Exit, CommandError> {
-    let rows = read::rows(kube, arguments, Utc::now()).await?;
-    let groups = group(rows, arguments.function, arguments.limit);
+    kube.namespace_is_no_count("rows of each environment write --limit")?;
+    let cluster = kube.connect().await?;
+    let mut known = read::known(&cluster, arguments, Utc::now()).await?;
+    let groups = group(
+        std::mem::take(&mut known.rows),
+        arguments.function,
+        arguments.limit,
+    );
+    let table = matches!(arguments.output, None | Some(Output::Wide));
+    if table && !groups.is_empty() {
+        known.operator = arguments.leases.look(&cluster).await;
+    }
+    let headings = Headings {
+        known: &known,
+        namespaces: arguments.all_namespaces,
+        now: Utc::now(),
+    };
+    let view = match arguments.time {
+        true => View::Times,
+        false => View::Durations,
+    };
+    let all = |columns: &dyn Fn(&[&Row]) -> Vec<Column>| {
+        if groups.is_empty() {
+            return String::new();
+        }
+        let tables = tables(&groups, |row| headings.of(row), columns);
+        format!("{}\n{tables}", headings.operator())
+    };
     let shown = match arguments.output {
         Some(Output::Json) => {
             let rows: Vec<&Row> = groups.iter().flatten().collect();
@@ -56,10 +95,9 @@ pub async fn execute(kube: &KubeFlags, arguments: &Arguments) -> Result<Exit, Co
             format!("{json}\n")
         }
         Some(Output::Csv) => csv(&groups)?,
-        Some(Output::Wide) => tables(&groups, arguments.headings(), wide),
-        None => tables(&groups, arguments.headings(), narrow),
+        Some(Output::Wide) => all(&|rows| wide(rows, view)),
+        None => all(&|rows| fitting(rows, view, TERMINAL)),
     };
-    let table = matches!(arguments.output, None | Some(Output::Wide));
     if groups.is_empty() && table {
         eprintln!("no runs; `ibmi-clone run ENV` starts one");
     }
@@ -69,7 +107,11 @@ pub async fn execute(kube: &KubeFlags, arguments: &Arguments) -> Result<Exit, Co
 }
 
 /// Rows by environment, newest first; the environment that ran last comes first.
-fn group(mut rows: Vec<Row>, function: Option<Function>, limit: Option<usize>) -> Vec<Vec<Row>> {
+pub(super) fn group(
+    mut rows: Vec<Row>,
+    function: Option<Function>,
+    limit: Option<usize>,
+) -> Vec<Vec<Row>> {
     rows.retain(|row| {
         function.is_none_or(|wanted| row.function.as_deref() == Some(wanted.as_str()))
     });
@@ -131,190 +173,73 @@ fn cell(value: &serde_json::Value) -> String {
 }
 
 /// What stands above each table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Heading {
-    /// Nothing: there is one environment.
-    None,
-    /// Name of the environment.
-    Environment,
-    /// Namespace and name.
-    Namespace,
+struct Headings<'a> {
+    known: &'a Known,
+    /// Names with their namespaces.
+    namespaces: bool,
+    now: DateTime<Utc>,
 }
 
-impl Arguments {
-    fn headings(&self) -> Heading {
-        match (self.all_namespaces, &self.environment) {
-            (true, _) => Heading::Namespace,
-            (false, None) => Heading::Environment,
-            (false, Some(_)) => Heading::None,
-        }
+impl Headings<'_> {
+    /// The first lines of all: the operator.
+    fn operator(&self) -> String {
+        let (environments, runs) = (self.known.environments.iter(), self.known.runs.iter());
+        let sign = last_sign(environments, runs);
+        let said = self.known.operator.said(sign, self.now);
+        labelled("Operator", &said, TERMINAL)
+    }
+
+    /// Of the environment that a row belongs to.
+    fn of(&self, row: &Row) -> String {
+        let same = |namespace: Option<String>, name: &str| {
+            namespace.as_deref() == Some(row.namespace.as_str()) && name == row.environment
+        };
+        let name = match self.namespaces {
+            true => format!("{}/{}", row.namespace, row.environment),
+            false => row.environment.clone(),
+        };
+        let mut environments = self.known.environments.iter();
+        let Some(environment) = environments.find(|e| same(e.namespace(), &e.name_any())) else {
+            let said = format!("{name} (does not exist any more)");
+            return labelled("Environment", &said, TERMINAL);
+        };
+        let runs = self.known.runs.iter();
+        let under_way = runs
+            .filter(|run| same(run.namespace(), &run.spec.environment))
+            .find_map(|run| under_way(run, self.now));
+        let heading = Heading {
+            name,
+            ..Heading::of(environment, self.now)
+        };
+        heading.block(under_way.as_deref(), TERMINAL)
     }
 }
 
 /// The default form of all runs given, one table per environment; for the end of the demo.
 pub fn table_of_all(runs: &[CloneRun]) -> String {
     let rows = runs.iter().map(|run| Row::new(run, Utc::now())).collect();
-    tables(&group(rows, None, None), Heading::Environment, narrow)
+    let name = |row: &Row| format!("{}\n", row.environment);
+    tables(&group(rows, None, None), name, |rows| {
+        fitting(rows, View::Durations, TERMINAL)
+    })
 }
 
-fn tables(groups: &[Vec<Row>], heading: Heading, table: fn(&[Row]) -> String) -> String {
-    let mut text = String::new();
-    for rows in groups {
-        let Some(first) = rows.first() else { continue };
-        if !text.is_empty() {
-            text.push('\n');
-        }
-        match heading {
-            Heading::None => {}
-            Heading::Environment => text.push_str(&format!("{}\n", first.environment)),
-            Heading::Namespace => {
-                text.push_str(&format!("{}/{}\n", first.namespace, first.environment));
-            }
-        }
-        text.push_str(&table(rows));
-    }
-    text
+/// A table per environment, its heading above, an empty line between.
+fn tables(
+    groups: &[Vec<Row>],
+    heading: impl Fn(&Row) -> String,
+    columns: impl Fn(&[&Row]) -> Vec<Column>,
+) -> String {
+    let tables = groups.iter().filter_map(|rows| {
+        let heading = heading(rows.first()?);
+        let rows: Vec<&Row> = rows.iter().collect();
+        Some(heading + &render(&columns(&rows)))
+    });
+    tables.collect::<Vec<_>>().join("\n")
 }
 
-/// How much of STARTED and STEP is shown; tried in this order until the table fits a terminal.
-const LAYOUTS: [(Started, usize); 5] = [
-    (Started::Seconds, 16),
-    (Started::Minutes, 16),
-    (Started::Minutes, 12),
-    (Started::NoYear, 12),
-    (Started::NoYear, 7),
-];
 /// The terminal everybody has.
 const TERMINAL: usize = 80;
-
-#[derive(Debug, Clone, Copy)]
-enum Started {
-    /// `2026-11-23 07:30:12`
-    Seconds,
-    /// `2026-11-23 07:30`
-    Minutes,
-    /// `11-23 07:30`
-    NoYear,
-}
-
-impl Started {
-    /// From RFC 3339 in UTC; anything else is shown as it is.
-    fn shown(self, text: &str) -> String {
-        let Ok(at) = DateTime::parse_from_rfc3339(text) else {
-            return text.to_owned();
-        };
-        let form = match self {
-            Self::Seconds => "%Y-%m-%d %H:%M:%S",
-            Self::Minutes => "%Y-%m-%d %H:%M",
-            Self::NoYear => "%m-%d %H:%M",
-        };
-        at.with_timezone(&Utc).format(form).to_string()
-    }
-}
-
-/// The default form: at most 80 columns.
-fn narrow(rows: &[Row]) -> String {
-    for (started, step) in LAYOUTS {
-        let columns = common(rows, started, step);
-        if width(&columns) <= TERMINAL {
-            return render(&columns);
-        }
-    }
-    let (started, step) = LAYOUTS[LAYOUTS.len() - 1];
-    render(&common(rows, started, step))
-}
-
-/// Everything, as wide as it is.
-fn wide(rows: &[Row]) -> String {
-    let mut columns = common(rows, Started::Seconds, usize::MAX);
-    let text = |value: fn(&Row) -> Option<String>| column(rows, value);
-    columns.extend([
-        Column::new("RUN", Side::Left, text(|r| Some(r.name.clone()))),
-        Column::new(
-            "PARTITION",
-            Side::Right,
-            text(|r| r.partition_active.clone()),
-        ),
-        Column::new(
-            "FLASHCOPY",
-            Side::Right,
-            text(|r| r.flash_copy_active.clone()),
-        ),
-        Column::new("FUNCTION", Side::Left, text(|r| r.function.clone())),
-        Column::new(
-            "TRIGGER",
-            Side::Left,
-            text(|r| Some(format!("{:?}", r.trigger))),
-        ),
-        Column::new("FREEZE", Side::Right, text(|r| r.freeze.clone())),
-        Column::new("DURATION", Side::Right, text(|r| r.duration.clone())),
-        Column::new("REASON", Side::Left, text(|r| r.reason.clone())),
-        Column::new(
-            "MESSAGE",
-            Side::Left,
-            text(|r| r.message.as_deref().map(text::one_line)),
-        ),
-    ]);
-    render(&columns)
-}
-
-fn common(rows: &[Row], started: Started, step: usize) -> Vec<Column> {
-    let text = |value: fn(&Row) -> Option<String>| column(rows, value);
-    let started = rows
-        .iter()
-        .map(|r| {
-            r.started
-                .as_deref()
-                .map_or("-".into(), |t| started.shown(t))
-        })
-        .collect();
-    let (number, state) = (
-        text(|r| r.number.map(|n| n.to_string())),
-        text(|r| Some(r.state.clone())),
-    );
-    vec![
-        Column::new("NUMBER", Side::Right, number),
-        Column::new("STARTED", Side::Left, started),
-        Column::new("STATUS", Side::Left, state),
-        Column::new("STEP", Side::Left, text(|r| r.step.clone())).at_most(step),
-        Column::new("MSG", Side::Right, text(|r| r.messages.map(count))),
-        Column::new("ERR", Side::Right, text(|r| r.errors.map(count))),
-        Column::two_lines(
-            "PREP",
-            "PROD",
-            Side::Right,
-            text(|r| r.prepare_on_source.clone()),
-        ),
-        Column::two_lines(
-            "PREP",
-            "CLONE",
-            Side::Right,
-            text(|r| r.prepare_on_clone.clone()),
-        ),
-        Column::new("SAVE", Side::Right, text(|r| r.save.clone())),
-        Column::new(
-            "DISK%",
-            Side::Right,
-            text(|r| r.disk_used_percent.map(|p| p.to_string())),
-        ),
-    ]
-}
-
-/// No cell is empty: scripts cut tables at blanks.
-fn column(rows: &[Row], value: fn(&Row) -> Option<String>) -> Vec<String> {
-    rows.iter()
-        .map(|row| value(row).filter(|t| !t.is_empty()).unwrap_or("-".into()))
-        .collect()
-}
-
-/// Message counts of five digits at most, so that a noisy save does not widen the table.
-fn count(n: i64) -> String {
-    match n {
-        ..100_000 => n.to_string(),
-        100_000..10_000_000 => format!("{}k", n / 1000),
-        10_000_000.. => format!("{}M", n / 1_000_000),
-    }
-}
 
 #[cfg(test)]
 mod tests;

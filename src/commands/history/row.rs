@@ -1,5 +1,6 @@
 //! One row of the history, made from a CloneRun; durations of what is still going on are computed at the moment.
 
+use super::times::Times;
 use crate::api::CloneRun;
 use crate::api::run::{CloneRunStatus, RunMode, Trigger};
 use crate::commands::text::{clock, freeze, seconds_between};
@@ -63,6 +64,9 @@ pub struct Row {
     pub reason: Option<String>,
     /// What happened and what a person can do.
     pub message: Option<String>,
+    /// When each part began and ended, where the durations say how long.
+    #[serde(flatten)]
+    pub times: Times,
     /// The object is gone, the row is a line of the archive.
     pub archived: bool,
     /// When the object was created.
@@ -71,7 +75,7 @@ pub struct Row {
 }
 
 /// The fields in the order of their columns in CSV.
-pub const FIELDS: [&str; 25] = [
+pub const FIELDS: [&str; 34] = [
     "namespace",
     "environment",
     "number",
@@ -97,6 +101,15 @@ pub const FIELDS: [&str; 25] = [
     "reason",
     "message",
     "archived",
+    "finished",
+    "resumed",
+    "cloneStarted",
+    "cloneReady",
+    "saveStarted",
+    "saveEnded",
+    "partitionEnded",
+    "imageTaken",
+    "imageEnded",
 ];
 
 impl Row {
@@ -137,6 +150,7 @@ impl Row {
             duration: live.duration(),
             reason: status.reason.clone(),
             message: status.message.clone(),
+            times: Times::of(status),
             archived: false,
             created: run
                 .creation_timestamp()
@@ -173,6 +187,10 @@ impl Row {
             duration: line.duration,
             reason: line.reason,
             message: line.message,
+            times: Times {
+                finished: line.finished,
+                ..Times::default()
+            },
             archived: true,
             created: line.created.map(Timestamp::utc),
         }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::api::CloneEnvironment;
 use crate::api::run::{CloneRunStatus, Frozen, Queue};
 use crate::commands::samples;
 use crate::controllers::history::line::ArchivedRun;
@@ -110,6 +111,14 @@ fn rows(runs: &[CloneRun], now: &str) -> Vec<Vec<Row>> {
     group(rows.collect(), None, None)
 }
 
+fn narrow(groups: &[Vec<Row>], view: View) -> String {
+    tables(
+        groups,
+        |_| String::new(),
+        |rows| fitting(rows, view, TERMINAL),
+    )
+}
+
 #[test]
 fn the_default_table_shows_the_newest_run_first_with_durations_that_still_count() {
     let runs = [
@@ -118,40 +127,115 @@ fn the_default_table_shows_the_newest_run_first_with_durations_that_still_count(
     ];
     let groups = rows(&runs, "2026-11-24T01:30:05Z");
     let expected = "
-                                                       PREP  PREP
-NUMBER STARTED          STATUS   STEP          MSG ERR PROD CLONE    SAVE DISK%
-    13 2026-11-24 00:00 RUNNING  run-function    -   - 1:40 27:00 1:00:05     -
-    12 2026-11-23 00:00 USER_END settle       1214   0 1:37 31:37 7:52:35    12
+                                       PREPA PREPA          PARTIT  FLASHC   %
+NBR DATE       TIME  STATUS    MSG ERR  PROD CLONE    SAVE  ACTIVE  ACTIVE DSK
+ 13 2026-11-24 00:00 RUNNING     -   -  1:40 27:00 1:00:05 1:27:05 1:29:03   -
+ 12 2026-11-23 00:00 USER_END 1214   0  1:37 31:37 7:52:35       -       -  12
 ";
     assert_eq!(
-        tables(&groups, Heading::None, narrow),
+        narrow(&groups, View::Durations),
         expected.trim_start_matches('\n')
     );
 }
 
 #[test]
-fn the_default_table_never_needs_more_than_80_columns() {
+fn times_stand_where_the_durations_did() {
+    let mut status = saving();
+    status.phase = Phase::Succeeded;
+    status.save = Some("1:00:05".into());
+    status.finished_at = stamp("2026-11-24T01:31:00Z");
+    if let Some(last) = status.steps.last_mut() {
+        last.state = EntryState::Done;
+        last.end = stamp("2026-11-24T01:30:06Z");
+    }
+    let runs = [run("nightly-2", "2026-11-24T00:00:00Z", status)];
+    let groups = rows(&runs, "2026-11-25T01:30:05Z");
+    let expected = "
+                                    PROD    CLONE     SAVE     SAVE      RUN
+NBR DATE       START    STATUS   RESUMED    READY    START      END      END
+ 13 2026-11-24 00:00:00 RUNNING 00:01:40 00:30:00 00:30:01 01:30:06 01:31:00
+";
+    assert_eq!(
+        narrow(&groups, View::Times),
+        expected.trim_start_matches('\n')
+    );
+}
+
+#[test]
+fn neither_view_ever_needs_more_than_80_columns_and_what_identifies_is_whole() {
     let mut worst = done(123_456);
-    worst.state = Some("SAVE21_END".into());
-    worst.step = Some("write-parameters".into());
+    worst.state = Some("RELEASE_HELD".into());
     worst.messages = Some(123_456_789);
     worst.errors = Some(99_999);
     worst.prepare_on_source = Some("1:02:03".into());
     worst.prepare_on_clone = Some("1:31:37".into());
     worst.save = Some("17:52:35".into());
+    worst.partition_active = Some("9999:59:59".into());
+    worst.flash_copy_active = Some("9999:59:59".into());
     worst.disk_used_percent = Some(100);
+    worst.finished_at = stamp("2026-12-28T03:04:05Z");
     let runs = [
         run("nightly-1", "2026-11-23T00:00:00Z", worst),
         run("nightly-2", "2026-11-24T00:00:00Z", saving()),
     ];
-    let table = tables(&rows(&runs, "2026-11-24T01:30:05Z"), Heading::None, narrow);
-    for line in table.lines() {
+    let groups = rows(&runs, "2026-11-24T01:30:05Z");
+    for view in [View::Durations, View::Times] {
+        let table = narrow(&groups, view);
         assert!(
-            line.chars().count() <= 80,
-            "{}: {line}",
-            line.chars().count()
+            table.contains("123456") && table.contains("RELEASE_HELD"),
+            "{table}"
         );
+        for line in table.lines() {
+            let width = line.chars().count();
+            assert!(width <= TERMINAL, "{width}: {line}");
+        }
     }
+}
+
+#[test]
+fn above_the_rows_stand_operator_partitions_function_schedule_and_the_run_under_way() {
+    let mut environment: CloneEnvironment = samples::environment();
+    environment.metadata.namespace = Some("ibmi".into());
+    environment.metadata.name = Some("nightly-user".into());
+    let runs = vec![run("nightly-2", "2026-11-24T00:00:00Z", saving())];
+    let known = Known {
+        rows: Vec::new(),
+        environments: vec![environment],
+        runs: runs.clone(),
+        operator: Default::default(),
+    };
+    let mut headings = Headings {
+        known: &known,
+        namespaces: false,
+        now: at("2026-11-24T01:30:05Z"),
+    };
+    let groups = rows(&runs, "2026-11-24T01:30:05Z");
+    let row = &groups[0][0];
+    let text = headings.of(row);
+    for said in [
+        "Environment .: nightly-user, function *USER\n",
+        "PROD on P10-PARIS (production)\n",
+        "CLONE1 on P10-PARIS (clone)\n",
+        "Schedule  . .: by hand",
+        "Under way . .: number 13: at run-function (?), since 1:30:05\n",
+    ] {
+        assert!(text.contains(said), "{said}: {text}");
+    }
+    headings.namespaces = true;
+    assert!(
+        headings
+            .of(row)
+            .starts_with("Environment .: ibmi/nightly-user, ")
+    );
+    let gone = Row {
+        environment: "other".into(),
+        ..row.clone()
+    };
+    assert!(
+        headings
+            .of(&gone)
+            .contains("ibmi/other (does not exist any more)")
+    );
 }
 
 #[test]
@@ -201,6 +285,7 @@ fn a_run_that_has_not_opened_stands_on_top_and_a_queued_one_shows_its_place() {
     let queued = CloneRunStatus {
         phase: Phase::Queued,
         queue: Some(Queue {
+            since: None,
             position: 2,
             blocked_by: "ibmi/x (source)".into(),
         }),
@@ -226,8 +311,8 @@ fn environments_have_tables_of_their_own_and_the_last_active_one_comes_first() {
     let runs = [run("nightly-1", "2026-11-23T00:00:00Z", done(12)), other];
     let text = tables(
         &rows(&runs, "2026-11-25T00:00:00Z"),
-        Heading::Namespace,
-        narrow,
+        |row| format!("{}/{}\n", row.namespace, row.environment),
+        |rows| fitting(rows, View::Durations, TERMINAL),
     );
     let headings: Vec<&str> = text.lines().filter(|l| l.contains('/')).collect();
     assert_eq!(headings, ["ibmi/midday-hold", "ibmi/nightly-user"]);
@@ -326,7 +411,7 @@ fn csv_has_every_field_of_a_row_and_quotes_what_needs_it() {
         line.starts_with("ibmi,nightly-user,12,n,2026-11-23T00:00:02Z,USER_END,Succeeded,settle,")
     );
     assert!(
-        line.ends_with(",\"3 errors, \"\"CPF3770\"\" first\",false"),
+        line.contains(",\"3 errors, \"\"CPF3770\"\" first\",false,"),
         "{line}"
     );
 }

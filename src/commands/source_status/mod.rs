@@ -192,6 +192,9 @@ fn commands(
             "a copy taken later must not find it",
         ));
     }
+    if owes(ObligationKind::ReleaseBackups) {
+        out.extend(release_backups(owed));
+    }
     if owes(ObligationKind::LeavePrepared)
         && let Some(array) = &environment.spec.storage.spectrum_virtualize
     {
@@ -206,15 +209,35 @@ fn commands(
     out
 }
 
+/// How production's BRMS is released: by the operator at a person's word, or by hand where the operator cannot reach it.
+fn release_backups(owed: &[(&CloneRun, &Obligation)]) -> Vec<String> {
+    let mut out = vec![
+        "BRMS of production is released by the operator when the history of the saves is back. To release it now, without that history (the run fails and lists the volumes to protect):".to_owned(),
+    ];
+    for (run, _) in owed
+        .iter()
+        .filter(|(_, o)| o.kind == ObligationKind::ReleaseBackups)
+    {
+        out.push(patch(run, "releaseBackups"));
+    }
+    out.push("Only if the operator cannot reach production, on production:".to_owned());
+    out.push(command(
+        "INZBRM OPTION(*FLASHCOPY) STATE(*ENDPRC)",
+        "before it, protect the volumes that the clone has written",
+    ));
+    out
+}
+
+fn patch(run: &CloneRun, field: &str) -> String {
+    let namespace = run.namespace().unwrap_or_default();
+    let name = run.name_any();
+    format!(
+        "    kubectl -n {namespace} patch crun {name} --type merge -p '{{\"spec\":{{\"{field}\":true}}}}'"
+    )
+}
+
 /// How a person says that production was resumed by hand, and how a run is let go whose devices never come back.
 fn by_hand(owed: &[(&CloneRun, &Obligation)]) -> Vec<String> {
-    let patch = |run: &CloneRun, field: &str| {
-        let namespace = run.namespace().unwrap_or_default();
-        let name = run.name_any();
-        format!(
-            "    kubectl -n {namespace} patch crun {name} --type merge -p '{{\"spec\":{{\"{field}\":true}}}}'"
-        )
-    };
     let mut out = Vec::new();
     for (run, _) in owed
         .iter()

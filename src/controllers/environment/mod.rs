@@ -98,7 +98,7 @@ async fn source_is_busy(
 
 /// After an error of the API server: again soon.
 pub fn again(
-    _object: Arc<DeserializeGuard<CloneEnvironment>>,
+    object: Arc<DeserializeGuard<CloneEnvironment>>,
     error: &StoreError,
     context: Arc<Context>,
 ) -> Action {
@@ -106,8 +106,18 @@ pub fn again(
         StoreError::Conflict => Action::requeue(Duration::from_millis(200)),
         StoreError::Gone => Action::await_change(),
         StoreError::Lost(text) => {
-            tracing::warn!(error = text, "environment: the API server did not answer");
+            let name = object.name_any();
+            tracing::warn!(
+                environment = name,
+                error = text,
+                "the API server could not be asked"
+            );
             Action::requeue(context.pace().seconds(5))
+        }
+        StoreError::Forbidden(what) => {
+            let name = object.name_any();
+            tracing::error!(environment = name, what, "a permission is missing");
+            Action::requeue(context.pace().seconds(15))
         }
     }
 }

@@ -2,6 +2,7 @@
 //! backup, and are shown in status. The number behind device names is kept with them.
 
 use crate::api::{CloneEnvironment, PINS_ANNOTATION};
+use crate::controllers::answer::store_error;
 use crate::engine::journal::Facts;
 use crate::engine::ports::StoreError;
 use crate::recipe::Pins;
@@ -68,7 +69,7 @@ pub async fn add(
     match tokio::time::timeout(Duration::from_secs(5), request).await {
         Ok(Ok(written)) => Ok(written),
         Ok(Err(kube::Error::Api(status))) if status.is_conflict() => Err(StoreError::Conflict),
-        Ok(Err(error)) => Err(StoreError::Lost(error.to_string())),
+        Ok(Err(error)) => Err(store_error(error)),
         Err(_) => Err(StoreError::Lost("the API server did not answer".into())),
     }
 }

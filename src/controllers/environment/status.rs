@@ -4,6 +4,7 @@
 use crate::api::environment::{CloneObserved, ImageObserved, LastRun};
 use crate::api::run::RunMode;
 use crate::api::{CloneEnvironment, CloneEnvironmentStatus, CloneRun, CloneRunStatus};
+use crate::controllers::answer::store_error;
 use crate::controllers::conditions::{self, Truth};
 use crate::controllers::run::store::{call, writes_as_us};
 use crate::controllers::text::cut;
@@ -43,7 +44,7 @@ pub async fn update(
             Ok(Ok(written)) => return Ok(Some(written)),
             Ok(Err(kube::Error::Api(status))) if status.is_conflict() => {}
             Ok(Err(kube::Error::Api(status))) if status.is_not_found() => return Ok(None),
-            Ok(Err(error)) => return Err(StoreError::Lost(error.to_string())),
+            Ok(Err(error)) => return Err(store_error(error)),
             Err(_) => return Err(StoreError::Lost("the API server did not answer".into())),
         }
     }
@@ -200,6 +201,40 @@ pub fn source_frozen(
         &mut status.conditions,
         "SourceFrozen",
         Truth::of(frozen),
+        reason,
+        &message,
+        environment.metadata.generation,
+        now,
+    );
+}
+
+/// `BackupsFrozen`: True from the freeze of production's BRMS until it was released; nothing can be saved with BRMS there
+/// meanwhile.
+pub fn backups_frozen(
+    environment: &CloneEnvironment,
+    status: &mut CloneEnvironmentStatus,
+    run: &str,
+    since: Option<Timestamp>,
+    now: Timestamp,
+) {
+    let (reason, message) = match since {
+        Some(since) => (
+            "FrozenForClone",
+            format!(
+                "production's BRMS is frozen since {} by run {run}: no save, no maintenance and no movement of media there until its history is back; `ibmi-clone source-status` says what to type if it has to be released by hand",
+                since.to_seconds_text()
+            ),
+        ),
+        None => ("NotFrozen", String::new()),
+    };
+    let known = conditions::get(&status.conditions, "BackupsFrozen");
+    if known.is_some_and(|c| c.reason == reason && c.message == message) {
+        return;
+    }
+    conditions::set(
+        &mut status.conditions,
+        "BackupsFrozen",
+        Truth::of(since.is_some()),
         reason,
         &message,
         environment.metadata.generation,

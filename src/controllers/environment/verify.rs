@@ -2,6 +2,7 @@
 
 use super::{pins, status};
 use crate::api::environment::{CloneObserved, ImageObserved, SourceObserved, VolumesObserved};
+use crate::api::options::Function;
 use crate::api::{CloneEnvironment, CloneEnvironmentStatus};
 use crate::controllers::conditions::{self, Truth};
 use crate::controllers::context::{Caller, Context};
@@ -335,6 +336,10 @@ fn write(
     set("InsecureTransport", Truth::of(insecure), why, "");
     if conditions::get(&status.conditions, "SourceFrozen").is_none() {
         status::source_frozen(environment, status, "", false, now);
+    }
+    let saves = environment.spec.function == Function::Brms;
+    if saves && conditions::get(&status.conditions, "BackupsFrozen").is_none() {
+        status::backups_frozen(environment, status, "", None, now);
     }
     kstatus(environment, status, outcome, now);
 }

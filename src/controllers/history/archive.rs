@@ -6,6 +6,7 @@
 use super::line::ArchivedRun;
 use super::pack::{self, UnpackError};
 use crate::api::ENVIRONMENT_LABEL;
+use crate::controllers::answer::store_error;
 use crate::controllers::run::store::{call, writes_as_us};
 use crate::engine::ports::StoreError;
 use k8s_openapi::ByteString;
@@ -111,7 +112,7 @@ pub async fn add(
                 let why = status.message.clone();
                 return Err(ArchiveError::Refused { name, why });
             }
-            Ok(Err(error)) => return Err(StoreError::Lost(error.to_string()).into()),
+            Ok(Err(error)) => return Err(store_error(error).into()),
             Err(_) => return Err(lost("the API server did not answer")),
         }
     }

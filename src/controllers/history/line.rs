@@ -30,6 +30,9 @@ pub struct ArchivedRun {
     /// When the first step began, RFC 3339, whole seconds, UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started: Option<String>,
+    /// When it ended, RFC 3339, whole seconds, UTC; lines of earlier versions have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished: Option<String>,
     /// The history display's word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
@@ -100,6 +103,7 @@ impl ArchivedRun {
             number: status.number,
             created: created.map(Timestamp::new),
             started: status.started.clone(),
+            finished: status.finished_at.map(Timestamp::to_seconds_text),
             state: status.state.clone(),
             phase: status.phase,
             step: status.step.clone(),

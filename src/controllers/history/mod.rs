@@ -5,6 +5,7 @@
 //! archive does not take stays.
 
 pub mod archive;
+mod left;
 pub mod line;
 pub mod pack;
 mod prune;
@@ -15,9 +16,11 @@ pub use super::schedule::board::Key;
 use super::context::Context;
 use crate::api::{CloneEnvironment, CloneRun};
 use futures::StreamExt;
+use k8s_openapi::api::coordination::v1::Lease;
 use kube::ResourceExt;
 use kube::core::{DeserializeGuard, PartialObjectMeta};
 use kube::runtime::watcher::Event;
+use left::{Left, Locks};
 use prune::Pruned;
 use rows::Rows;
 use std::collections::{HashMap, HashSet};
@@ -45,6 +48,7 @@ struct Known {
     touched: HashSet<Key>,
     /// Environments that are tried again.
     later: HashMap<Key, Instant>,
+    locks: Locks,
 }
 
 impl Histories {
@@ -68,6 +72,26 @@ impl Histories {
             self.lock().touched.insert(key);
             self.changed.notify_one();
         }
+    }
+
+    /// Enters an event of the watch on lock Leases. A run that a Lease has named and names no more may leave the objects
+    /// now, and its image is gone: nobody else would tell, its own object does not change.
+    pub fn saw_lock(&self, event: &Event<PartialObjectMeta<Lease>>) {
+        let mut known = self.lock();
+        let let_go = known.locks.saw(event);
+        if let_go.is_empty() {
+            return;
+        }
+        for (namespace, run) in let_go {
+            let touched = known.rows.environment_of(&namespace, &run);
+            known.touched.extend(touched);
+        }
+        self.changed.notify_one();
+    }
+
+    /// Images whose Lease names another owner by now, or none.
+    fn take_left(&self) -> Vec<Left> {
+        self.lock().locks.take_left()
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
@@ -103,8 +127,12 @@ pub async fn run(context: Arc<Context>, shutdown: CancellationToken) {
         () = context.term.begun() => {}
     }
     while context.term.leads() {
+        let left = context.histories.take_left();
         let (keys, wait) = context.histories.due();
-        if keys.is_empty() {
+        for left in &left {
+            left.close(&context).await;
+        }
+        if keys.is_empty() && left.is_empty() {
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 () = context.histories.changed.notified() => {}

@@ -5,6 +5,7 @@ use super::line::ArchivedRun;
 use super::{Key, rows};
 use crate::api::run::{RunMode, Trigger};
 use crate::api::{CloneEnvironment, CloneEnvironmentStatus, CloneRun};
+use crate::controllers::answer::store_error;
 use crate::controllers::conditions::{self, Truth};
 use crate::controllers::context::Context;
 use crate::controllers::environment::status::update;
@@ -166,7 +167,7 @@ async fn delete(context: &Context, key: &Key, run: &CloneRun) -> Result<(), Stor
         Ok(Err(kube::Error::Api(status))) if status.is_not_found() || status.is_conflict() => {
             Ok(())
         }
-        Ok(Err(error)) => Err(StoreError::Lost(error.to_string())),
+        Ok(Err(error)) => Err(store_error(error)),
         Err(_) => Err(StoreError::Lost("the API server did not answer".into())),
     }
 }

@@ -148,6 +148,13 @@ impl Rows {
         }
     }
 
+    /// The environment of a run that may go.
+    pub fn environment_of(&self, namespace: &str, run: &str) -> Option<Key> {
+        let mut known = self.by_environment.iter();
+        let found = known.find(|(key, rows)| key.namespace == namespace && rows.contains_key(run));
+        found.map(|(key, _)| key.clone())
+    }
+
     /// Runs beyond what is kept, oldest first.
     pub fn beyond(&self, key: &Key, history: &History) -> Vec<String> {
         let Some(rows) = self.by_environment.get(key) else {

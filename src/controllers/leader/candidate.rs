@@ -120,7 +120,8 @@ pub fn holder(spec: &LeaseSpec) -> &str {
     spec.holder_identity.as_deref().unwrap_or_default()
 }
 
-fn micro_time(wall: DateTime<Utc>) -> Option<MicroTime> {
+/// As Leases keep a time.
+pub fn micro_time(wall: DateTime<Utc>) -> Option<MicroTime> {
     let at = jiff::Timestamp::from_microsecond(wall.timestamp_micros()).ok()?;
     Some(MicroTime(at))
 }

@@ -1,17 +1,22 @@
 //! Takes, renews and gives up the Lease on the API server, for one term.
 
-use super::{Candidate, Election, Look, Term, candidate};
+use super::{Candidate, Election, Look, OPERATOR_LABEL, Term, candidate};
 use crate::controllers::run::store::writes_as_us;
 use crate::engine::clock::SystemClock;
 use crate::engine::ports::Clock;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::Api;
+use kube::{Api, ResourceExt};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// After somebody wrote in between. Never at once: a namespace that is gone answers like a Lease that is.
 const SOON: Duration = Duration::from_millis(50);
+
+/// By which people and commands find the Lease.
+fn label() -> [(String, String); 1] {
+    [(OPERATOR_LABEL.to_owned(), "leader".to_owned())]
+}
 
 /// Elects this process, or not, for one term.
 pub struct Elector {
@@ -178,12 +183,14 @@ impl Elector {
             Some(mut lease) => {
                 lease.spec = Some(spec);
                 lease.metadata.managed_fields = None;
+                lease.labels_mut().extend(label());
                 self.in_time(self.leases.replace(&name, &parameters, &lease))
                     .await
             }
             None => {
                 let metadata = ObjectMeta {
                     name: Some(name),
+                    labels: Some(label().into()),
                     ..ObjectMeta::default()
                 };
                 let lease = Lease {

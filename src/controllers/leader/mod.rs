@@ -6,6 +6,7 @@
 
 pub mod candidate;
 pub mod elector;
+pub mod presence;
 pub mod term;
 
 pub use candidate::{Candidate, Look};
@@ -15,6 +16,9 @@ use std::time::Duration;
 
 /// Default of [`Election::lease`].
 pub const LEASE: &str = "ibmi-clone-operator-leader";
+
+/// Label of the Leases that show an operator at work: `leader`, or `alone` without election.
+pub const OPERATOR_LABEL: &str = "ibmiclone.dev/operator";
 
 /// How the leader is elected. Times are real seconds on the machine's clock, whatever the pace of simulated devices.
 #[derive(Debug, Clone, PartialEq, Eq)]

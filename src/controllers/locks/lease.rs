@@ -2,6 +2,7 @@
 
 use super::names::DeviceLock;
 use crate::api::CloneRun;
+use crate::controllers::answer::store_error;
 use crate::controllers::run::store::{call, writes_as_us};
 use crate::engine::ports::StoreError;
 use crate::engine::time::Timestamp;
@@ -17,7 +18,8 @@ use std::time::Duration;
 /// Label on all Leases of locks.
 pub const LOCK_LABEL: &str = "ibmiclone.dev/lock";
 const DEVICE: &str = "ibmiclone.dev/device";
-const HOLDER: &str = "ibmiclone.dev/holder";
+/// `namespace/run` of the holder.
+pub const HOLDER: &str = "ibmiclone.dev/holder";
 const WAITING: &str = "ibmiclone.dev/waiting";
 const IMAGE: &str = "ibmiclone.dev/image-owner";
 /// Set while a run owns the devices beyond its end (`start-held`); nobody takes a pinned lock.
@@ -83,7 +85,7 @@ pub fn is_pinned(lease: &Lease) -> bool {
 }
 
 /// Owner of the image, from the annotation.
-pub fn image_owner(lease: &Lease) -> Option<ImageOwner> {
+pub fn image_owner(lease: &impl ResourceExt) -> Option<ImageOwner> {
     serde_json::from_str(lease.annotations().get(IMAGE)?).ok()
 }
 
@@ -142,7 +144,7 @@ pub async fn replace(leases: &Api<Lease>, lease: &Lease) -> Result<bool, StoreEr
         Ok(Err(kube::Error::Api(status))) if status.is_conflict() || status.is_not_found() => {
             Ok(false)
         }
-        Ok(Err(error)) => Err(StoreError::Lost(error.to_string())),
+        Ok(Err(error)) => Err(store_error(error)),
         Err(_) => Err(StoreError::Lost("the API server did not answer".to_owned())),
     }
 }
@@ -214,6 +216,35 @@ pub async fn in_use(client: &Client, lease: &Lease) -> Result<bool, StoreError> 
         Life::Open => Ok(true),
         Life::Over | Life::Missing => Ok(false),
     }
+}
+
+/// Whether an open run waits for the lock.
+///
+/// # Errors
+/// When the API server cannot be asked.
+pub async fn is_waited_for(client: &Client, lease: &Lease) -> Result<bool, StoreError> {
+    for run in queue(lease) {
+        match life(client, &run).await? {
+            Life::Open => return Ok(true),
+            Life::Over | Life::Missing => {}
+        }
+    }
+    Ok(false)
+}
+
+/// The run that holds it and is not over.
+///
+/// # Errors
+/// When the API server cannot be asked.
+pub async fn holding_run(client: &Client, lease: &Lease) -> Result<Option<Holder>, StoreError> {
+    let Some(uid) = holder(lease) else {
+        return Ok(None);
+    };
+    let who = named(lease, uid);
+    Ok(match life(client, &who).await? {
+        Life::Over => None,
+        Life::Open | Life::Missing => Some(who),
+    })
 }
 
 fn named(lease: &Lease, uid: String) -> Holder {
@@ -422,7 +453,7 @@ async fn create(leases: &Api<Lease>, lock: &DeviceLock, me: &Holder) -> Result<b
     match tokio::time::timeout(Duration::from_secs(5), request).await {
         Ok(Ok(_)) => Ok(true),
         Ok(Err(kube::Error::Api(status))) if status.is_already_exists() => Ok(false),
-        Ok(Err(error)) => Err(StoreError::Lost(error.to_string())),
+        Ok(Err(error)) => Err(store_error(error)),
         Err(_) => Err(StoreError::Lost("the API server did not answer".to_owned())),
     }
 }

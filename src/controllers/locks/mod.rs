@@ -10,10 +10,11 @@ pub mod held;
 pub mod lease;
 pub mod names;
 
-pub use names::{DeviceLock, device_locks};
+pub use names::{DeviceLock, device_locks, waits_for};
 
 use crate::api::run::RunMode;
 use crate::api::{CloneRun, CloneRunStatus};
+use crate::controllers::answer::store_error;
 use crate::controllers::run::ended::{end_image, leave_partition};
 use crate::controllers::run::store::{call, writes_as_us};
 use crate::engine::journal::Journal;
@@ -136,36 +137,6 @@ impl KubeLocks {
             (lease, owner)
         }))
     }
-
-    /// Changes the row of a former owner. A row that is gone or is another object by now needs nothing.
-    async fn close_row(
-        &self,
-        owner: &ImageOwner,
-        close: fn(&mut CloneRunStatus, Timestamp),
-    ) -> Result<(), StoreError> {
-        let runs: Api<CloneRun> = Api::namespaced(self.client.clone(), &owner.namespace);
-        loop {
-            let found = call(runs.get_opt(&owner.run)).await?;
-            let Some(mut run) = found.filter(|r| r.uid().as_deref() == Some(&owner.uid)) else {
-                return Ok(());
-            };
-            let Some(status) = run.status.as_mut() else {
-                return Ok(());
-            };
-            let before = status.clone();
-            close(status, Timestamp::new(Utc::now()));
-            if *status == before {
-                return Ok(());
-            }
-            run.metadata.managed_fields = None;
-            let parameters = writes_as_us();
-            match runs.replace_status(&owner.run, &parameters, &run).await {
-                Ok(_) => return Ok(()),
-                Err(kube::Error::Api(status)) if status.is_conflict() => {}
-                Err(error) => return Err(StoreError::Lost(error.to_string())),
-            }
-        }
-    }
 }
 
 #[async_trait]
@@ -235,6 +206,29 @@ impl Locks for KubeLocks {
         Ok(false)
     }
 
+    async fn other_holder(&self, kind: LockKind) -> Result<Option<String>, StoreError> {
+        for lock in self.of(kind) {
+            let found = call(self.leases.get_opt(&lock.lease)).await?;
+            let Some(found) = found else { continue };
+            let other = lease::holding_run(&self.client, &found).await?;
+            if let Some(other) = other.filter(|other| other.uid != self.me.uid) {
+                return Ok(Some(format!("{}/{}", other.namespace, other.run)));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn borrow(&self, kind: LockKind) -> Result<bool, StoreError> {
+        let (client, leases, me) = (&self.client, &self.leases, &self.me);
+        for lock in self.of(kind) {
+            match lease::take(client, leases, lock, me, None, self.grace).await? {
+                Taken::Mine => {}
+                Taken::Waits { .. } | Taken::Pinned { .. } => return Ok(false),
+            }
+        }
+        Ok(true)
+    }
+
     async fn release(&self, kind: LockKind) -> Result<(), StoreError> {
         for lock in self.of(kind) {
             lease::release(&self.leases, lock, &self.me).await?;
@@ -274,7 +268,25 @@ impl Locks for KubeLocks {
                 return Err(StoreError::Conflict);
             }
             // The row first: a crash in between closes it again instead of never.
-            self.close_row(&owner, end_image).await?;
+            close_row(&self.client, &owner, end_image).await?;
+            lease::set_image_owner(&mut object, None);
+            if lease::replace(&self.leases, &object).await? {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn disown_image(&self) -> Result<(), StoreError> {
+        loop {
+            let Some((mut object, owner)) = self.target_set().await? else {
+                return Ok(());
+            };
+            if owner.is_none_or(|owner| owner.uid != self.me.uid) {
+                return Ok(());
+            }
+            if lease::holder(&object).as_deref() != Some(&self.me.uid) {
+                return Err(StoreError::Conflict);
+            }
             lease::set_image_owner(&mut object, None);
             if lease::replace(&self.leases, &object).await? {
                 return Ok(());
@@ -320,7 +332,7 @@ impl Locks for KubeLocks {
             let before = attached::attached(&lease)?;
             // The rows first: a crash in between closes them again instead of never.
             for other in before.iter().filter(|set| set.owner.uid != self.me.uid) {
-                self.close_row(&other.owner, leave_partition).await?;
+                close_row(&self.client, &other.owner, leave_partition).await?;
             }
             if !maps(journal) || before == std::slice::from_ref(&mine) {
                 return Ok(());
@@ -328,6 +340,39 @@ impl Locks for KubeLocks {
             if attached::record(&self.leases, &lease, std::slice::from_ref(&mine)).await? {
                 return Ok(());
             }
+        }
+    }
+}
+
+/// Changes the row of a former owner. A row that is gone or is another object by now needs nothing.
+///
+/// # Errors
+/// When the API server cannot be asked.
+pub async fn close_row(
+    client: &Client,
+    owner: &ImageOwner,
+    close: fn(&mut CloneRunStatus, Timestamp),
+) -> Result<(), StoreError> {
+    let runs: Api<CloneRun> = Api::namespaced(client.clone(), &owner.namespace);
+    loop {
+        let found = call(runs.get_opt(&owner.run)).await?;
+        let Some(mut run) = found.filter(|r| r.uid().as_deref() == Some(&owner.uid)) else {
+            return Ok(());
+        };
+        let Some(status) = run.status.as_mut() else {
+            return Ok(());
+        };
+        let before = status.clone();
+        close(status, Timestamp::new(Utc::now()));
+        if *status == before {
+            return Ok(());
+        }
+        run.metadata.managed_fields = None;
+        let parameters = writes_as_us();
+        match runs.replace_status(&owner.run, &parameters, &run).await {
+            Ok(_) => return Ok(()),
+            Err(kube::Error::Api(status)) if status.is_conflict() => {}
+            Err(error) => return Err(store_error(error)),
         }
     }
 }

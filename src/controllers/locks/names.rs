@@ -80,6 +80,21 @@ fn source_identities(spec: &CloneEnvironmentSpec, pins: &Pins) -> Vec<Identity> 
     all
 }
 
+/// Begin of a device in words, by kind of lock.
+const DEVICES: [(LockKind, &str); 4] = [
+    (LockKind::Clone, "clone partition "),
+    (LockKind::TargetSet, "target set "),
+    (LockKind::Source, "source "),
+    (LockKind::Backups, "BRMS of "),
+];
+
+/// Which lock a run waits for, from `status.queue.blockedBy`: `NAMESPACE/RUN (DEVICE)`.
+pub fn waits_for(blocked_by: &str) -> Option<LockKind> {
+    let (_, device) = blocked_by.split_once(" (")?;
+    let found = DEVICES.iter().find(|(_, begin)| device.starts_with(begin));
+    found.map(|(kind, _)| *kind)
+}
+
 fn host(endpoint: &str) -> String {
     let bare = endpoint.trim_start_matches("https://");
     bare.split(['/', ':'])
@@ -139,6 +154,15 @@ mod tests {
             clone_lease(&PartitionUuid::new("1111-aaaa"))
         );
         assert!(locks.iter().all(|l| l.lease.len() <= 63));
+    }
+
+    #[test]
+    fn what_a_run_waits_for_is_told_by_the_device_in_words() {
+        for lock in device_locks(&spec("CLONE1"), &Pins::default()) {
+            let said = format!("ibmi/nightly-1, whose object is gone ({})", lock.device);
+            assert_eq!(waits_for(&said), Some(lock.kind), "{said}");
+        }
+        assert_eq!(waits_for("ibmi/nightly-1"), None);
     }
 
     #[test]

@@ -8,18 +8,46 @@ use crate::engine::time::Timestamp;
 /// The image of this row's run is gone.
 pub const IMAGE_ENDED: &str = "END_FC";
 
+/// More steps than a recipe has without hooks and further programs.
+const MANY: usize = 24;
+
+/// Of a row with many steps: those whose times the row's lengths are made of, and those that did not end well.
+fn is_timed(entry: &Entry) -> bool {
+    let lengths = ["resume-source", "start-copy", "start-clone", "await-clone"];
+    lengths.contains(&entry.name.as_str()) || !ended_well(entry)
+}
+
+fn ended_well(entry: &Entry) -> bool {
+    matches!(entry.state, EntryState::Done | EntryState::Skipped)
+}
+
+/// Of a further program or hook: `NAME-2` and so on.
+fn is_further(entry: &Entry) -> bool {
+    let number = entry.name.rsplit_once('-').map(|(_, number)| number);
+    number.is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit()))
+}
+
 /// What a finished row keeps: 10,000 of them live in etcd and in the API server's memory (`product.md` § 3). The whole
 /// record is the `steps` log.
 pub(super) fn slim(status: &mut CloneRunStatus) {
+    let wide = status.steps.len() > MANY;
     for entry in &mut status.steps {
+        let timed = !wide || is_timed(entry);
         *entry = Entry {
             name: std::mem::take(&mut entry.name),
             state: entry.state,
-            attempts: entry.attempts,
-            start: entry.start,
-            end: entry.end,
+            attempts: if timed { entry.attempts } else { 0 },
+            start: entry.start.filter(|_| timed),
+            end: entry.end.filter(|_| timed),
             ..Entry::default()
         };
+    }
+    if wide {
+        status.steps.retain(|e| !is_further(e) || !ended_well(e));
+        // The conditions say what became of them.
+        status.obligations.retain(|owed| owed.met.is_none());
+        // Those of further programs are named after the first one's.
+        status.logs.retain(|log| !log.kind.starts_with("joblog-"));
     }
     status.message = status.message.as_deref().map(|m| cut(m, 400));
     for line in &mut status.failure_tail {

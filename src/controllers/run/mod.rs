@@ -94,7 +94,9 @@ async fn pass(
     let namespace = run.namespace().unwrap_or_default();
     let journal = status::journal_of(status);
     let metrics = context.config.metrics.clone();
-    let store = KubeStore::new(context.runs(&namespace), run).counted_by(metrics);
+    let store = KubeStore::new(context.runs(&namespace), run)
+        .counted_by(metrics)
+        .told_by(context.live.of(&run.uid().unwrap_or_default()));
     let opened_for = status.resolved.as_ref().map(|r| &r.environment_uid);
     if let Some(uid) = opened_for {
         let name = &run.spec.environment;
@@ -132,7 +134,7 @@ async fn pass(
         status.number,
         spec.logs.max_bytes_per_run,
     );
-    let sink = Arc::new(logs.with_programs(plan.programs.len()));
+    let sink = Arc::new(logs.with_programs(plan.function_jobs()));
     let store = store.with_logs(sink.clone(), site.transcript.clone());
     let recipe = context.recipes.build(&plan, sink);
     let locks = locks_of(context, run, status);
@@ -214,15 +216,17 @@ async fn after(
     publish(&context.recorder, run, &store.take_events()).await;
     match outcome {
         Pass::Again(wait, journal) => {
-            source_frozen(context, run, &journal).await?;
+            frozen_source(context, run, &journal).await?;
             if !journal.owed_nothing() && forced::let_go(context, store, &journal).await? {
                 return Ok(Action::await_change());
             }
             acknowledge(context, store).await?;
+            let faster = context.pace().scale();
+            context.live.write(&context.client, run, faster).await;
             Ok(Action::requeue(wait))
         }
         Pass::Final(journal) => {
-            source_frozen(context, run, &journal).await?;
+            frozen_source(context, run, &journal).await?;
             // Needed for the next in the queue only; whoever needs a lock finds its holder final anyway.
             if let Err(error) = locks.let_go().await {
                 tracing::warn!(run = run.name_any(), %error, "locks are left to be replaced");
@@ -237,6 +241,7 @@ async fn after(
             tracing::warn!(run = name, error = text, "pass ended early, tried again");
             Ok(Action::requeue(context.pace().seconds(5)))
         }
+        Pass::Forbidden(what) => Err(StoreError::Forbidden(what)),
     }
 }
 
@@ -261,24 +266,30 @@ async fn acknowledge(context: &Context, store: &KubeStore) -> Result<(), StoreEr
     }
 }
 
-async fn source_frozen(
+/// What the environment says of production while this run owes it something: `SourceFrozen`, `BackupsFrozen`.
+async fn frozen_source(
     context: &Context,
     run: &CloneRun,
     journal: &Journal,
 ) -> Result<(), StoreError> {
-    let frozen = journal.owes(ObligationKind::ResumeSource);
-    if !frozen
-        && !journal
-            .obligations
-            .iter()
-            .any(|o| o.kind == ObligationKind::ResumeSource)
-    {
+    let ever = |kind| journal.obligations.iter().any(|o| o.kind == kind);
+    let suspended =
+        ever(ObligationKind::ResumeSource).then(|| journal.owes(ObligationKind::ResumeSource));
+    let mut owed = journal.open_obligations();
+    let backups = owed.find(|o| o.kind == ObligationKind::ReleaseBackups);
+    let backups = ever(ObligationKind::ReleaseBackups).then(|| backups.map(|o| o.since));
+    if suspended.is_none() && backups.is_none() {
         return Ok(());
     }
     let api = context.environments(&run.namespace().unwrap_or_default());
     let (name, now) = (run.name_any(), context.now());
     environment_status::update(&api, &run.spec.environment, |object, status| {
-        environment_status::source_frozen(object, status, &name, frozen, now);
+        if let Some(frozen) = suspended {
+            environment_status::source_frozen(object, status, &name, frozen, now);
+        }
+        if let Some(since) = backups {
+            environment_status::backups_frozen(object, status, &name, since, now);
+        }
     })
     .await
     .map(drop)
@@ -355,7 +366,7 @@ async fn blocked(
         store.replace(&journal, &next).await?;
         publish(&context.recorder, run, &store.take_events()).await;
     }
-    source_frozen(context, run, &next).await?;
+    frozen_source(context, run, &next).await?;
     if next.phase.is_final() {
         let row = store.last().unwrap_or_else(|| run.clone());
         finish::finish(context, &row).await?;
@@ -392,8 +403,17 @@ pub fn again(
         StoreError::Gone => Action::await_change(),
         StoreError::Lost(text) => {
             let name = object.name_any();
-            tracing::warn!(run = name, error = text, "the API server did not answer");
+            tracing::warn!(
+                run = name,
+                error = text,
+                "the API server could not be asked"
+            );
             Action::requeue(context.pace().seconds(5))
+        }
+        StoreError::Forbidden(what) => {
+            let name = object.name_any();
+            tracing::error!(run = name, what, "a permission is missing");
+            Action::requeue(context.pace().seconds(15))
         }
     }
 }

@@ -6,6 +6,7 @@
 use crate::api::{
     CloneEnvironment, CloneRun, ENVIRONMENT_LABEL, FIELD_MANAGER, NUMBER_LABEL, OPENED_ANNOTATION,
 };
+use crate::controllers::answer::store_error;
 use crate::controllers::context::Context;
 use crate::controllers::environment::{pins, status};
 use crate::controllers::history::archive;
@@ -67,7 +68,7 @@ pub async fn run_number(
         match api.replace_status(&now.name_any(), &parameters, &now).await {
             Ok(_) => return Ok(number),
             Err(kube::Error::Api(status)) if status.is_conflict() => {}
-            Err(error) => return Err(StoreError::Lost(error.to_string())),
+            Err(error) => return Err(store_error(error)),
         }
     }
 }
@@ -126,7 +127,7 @@ async fn complete(
         Ok(_) => Ok(Reserved::Taken),
         Err(kube::Error::Api(status)) if status.is_conflict() => Err(StoreError::Conflict),
         Err(kube::Error::Api(status)) if status.is_not_found() => Ok(Reserved::Free),
-        Err(error) => Err(StoreError::Lost(error.to_string())),
+        Err(error) => Err(store_error(error)),
     }
 }
 
@@ -251,6 +252,6 @@ async fn reserve(leases: &Api<Lease>, number: i64, me: &str) -> Result<bool, Sto
     match leases.create(&writes_as_us(), &lease).await {
         Ok(_) => Ok(true),
         Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(false),
-        Err(error) => Err(StoreError::Lost(error.to_string())),
+        Err(error) => Err(store_error(error)),
     }
 }

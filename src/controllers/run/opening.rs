@@ -9,13 +9,15 @@ use super::status::{RowFacts, build};
 use super::store::{call, journal_of_run, wishes_of, writes_as_us};
 use super::tally::Tally;
 use super::{numbers, order, target};
-use crate::api::run::{CloneRunStatus, Resolved, RunMode};
+use crate::api::run::{CloneRunStatus, Resolved, RunMode, Trigger};
 use crate::api::schedule::{SkipReason, default_deadline_seconds};
 use crate::api::{
     CloneEnvironment, CloneRun, ENVIRONMENT_LABEL, FIELD_MANAGER, FINALIZER, NUMBER_LABEL,
     OPENED_ANNOTATION, OUTCOME_LABEL,
 };
+use crate::controllers::answer::store_error;
 use crate::controllers::context::{Context, digest};
+use crate::controllers::endings::REQUESTED_BY;
 use crate::controllers::environment::status::{Readable, opening_key, read};
 use crate::controllers::environment::{pins, verify};
 use crate::controllers::events::{Transition, publish};
@@ -110,7 +112,7 @@ pub async fn open(context: &Context, run: &CloneRun) -> Result<Opening, StoreErr
         Known::NotYet(wait) => return Ok(Opening::NotYet(wait)),
     };
     let aim = target::aim(context, run, &environment).await?;
-    if let (RunMode::Clone, Some((reason, message))) = (run.spec.mode, &aim.refused) {
+    if let Some((reason, message)) = aim.refused.as_ref().filter(|_| only_its_time(run)) {
         return skip(context, run, reason, message).await;
     }
     write_opening(context, run, &environment, unusable, aim).await
@@ -156,6 +158,18 @@ fn too_late(context: &Context, run: &CloneRun, environment: &CloneEnvironment) -
             skip_words(SkipReason::DeadlineExceeded)
         )
     })
+}
+
+/// A run that nobody has asked for in person: what it meets says that its time has not come, or that there is nothing left
+/// to do, and is no failure.
+fn only_its_time(run: &CloneRun) -> bool {
+    match run.spec.mode {
+        RunMode::Clone => true,
+        RunMode::End => {
+            run.spec.trigger == Trigger::External && run.spec.requested_by == REQUESTED_BY
+        }
+        RunMode::Preflight | RunMode::StartHeld | RunMode::ReleaseHeld => false,
+    }
 }
 
 enum Known {
@@ -358,7 +372,7 @@ async fn answer<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Res
         Ok(Ok(written)) => Ok(written),
         Ok(Err(kube::Error::Api(status))) if status.is_conflict() => Err(StoreError::Conflict),
         Ok(Err(kube::Error::Api(status))) if status.is_not_found() => Err(StoreError::Gone),
-        Ok(Err(error)) => Err(StoreError::Lost(error.to_string())),
+        Ok(Err(error)) => Err(store_error(error)),
         Err(_) => Err(StoreError::Lost("the API server did not answer".into())),
     }
 }

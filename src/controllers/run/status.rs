@@ -4,6 +4,7 @@ use super::ended::{IMAGE_ENDED, slim};
 use super::order;
 use crate::api::options::Function;
 use crate::api::run::{CloneRunStatus, Frozen, JournalRest, Queue, RunImage, RunMode};
+use crate::api::surroundings::OnFailure;
 use crate::controllers::conditions::{self, Truth};
 use crate::controllers::text::{cut, duration, since, stable};
 use crate::engine::journal::{
@@ -11,7 +12,7 @@ use crate::engine::journal::{
 };
 use crate::engine::time::Timestamp;
 use crate::recipe::image_mark;
-use crate::recipe::steps::NOT_STORED;
+use crate::recipe::steps::{NOT_STORED, job_may_run};
 use crate::recipe::{END_OF_IMAGE, END_OF_PARTITION, program_at};
 
 /// Longest message of a row, bytes.
@@ -57,11 +58,11 @@ pub fn build(previous: &CloneRunStatus, journal: &Journal, facts: &RowFacts) -> 
     put_journal(&mut status, journal);
     status.observed_generation = facts.generation;
     status.state = Some(state_word(previous, journal, facts.mode).to_owned());
-    put_progress(&mut status, journal);
+    put_progress(&mut status, journal, previous.phase);
     put_times(&mut status, journal);
     put_image(&mut status, journal);
     put_results(&mut status, journal);
-    put_words(&mut status, journal);
+    put_words(&mut status, journal, facts.now);
     put_conditions(&mut status, journal, facts);
     if journal.phase.is_final() {
         slim(&mut status);
@@ -123,9 +124,10 @@ fn state_word(previous: &CloneRunStatus, journal: &Journal, mode: RunMode) -> &'
     }
 }
 
-fn put_progress(status: &mut CloneRunStatus, journal: &Journal) {
+fn put_progress(status: &mut CloneRunStatus, journal: &Journal, before: Phase) {
     let total = journal.steps.len();
-    if total == 0 {
+    // A final row may have dropped steps.
+    if total == 0 || before.is_final() {
         return;
     }
     let failed = journal
@@ -218,6 +220,9 @@ fn saved(journal: &Journal) -> Option<Saved> {
         let result = e.output.get("result").map(String::as_str);
         e.state == EntryState::Done && result != Some("notStarted")
     };
+    if journal.entry("begin-backup").is_some() {
+        return Some(groups_saved(programs().filter(called)));
+    }
     let (first, last) = (programs().find(called)?, programs().rfind(called)?);
     let (first_end, last_end) = (first.end?, last.end?);
     let reported = number(&first.output, "saveMilliseconds");
@@ -225,6 +230,21 @@ fn saved(journal: &Journal) -> Option<Saved> {
         reported: reported.map(|ms| duration(ms + last_end.since(first_end))),
         seen: first.start.map(|start| duration(last_end.since(start))),
     })
+}
+
+/// Of function BRMS: the sum of its control groups, without what lies between them.
+fn groups_saved<'e>(groups: impl Iterator<Item = &'e Entry>) -> Saved {
+    let (mut reported, mut seen) = (Some(0), Some(0));
+    for group in groups {
+        let looked = group.start.zip(group.end).map(|(from, to)| to.since(from));
+        let told = number(&group.output, "saveMilliseconds");
+        reported = reported.zip(told).map(|(sum, ms)| sum + ms);
+        seen = seen.zip(looked).map(|(sum, ms)| sum + ms);
+    }
+    Saved {
+        reported: reported.map(duration),
+        seen: seen.map(duration),
+    }
 }
 
 /// Whether the run has ended its own image (`after.image: End`).
@@ -260,7 +280,38 @@ fn put_image(status: &mut CloneRunStatus, journal: &Journal) {
         target_set: target_set(status),
         mark: image_mark(mark),
         taken_at: entry.end,
+        end_after_seconds: end_after(status, journal),
+        backups_frozen_by: frozen_backups(journal),
     });
+}
+
+/// When the operator ends the image of a run that is over: after a success, and after a failure where `onFailure` says
+/// so, unless a job on the clone may still be running.
+fn end_after(status: &CloneRunStatus, journal: &Journal) -> Option<i64> {
+    let after = &order::frozen(status)?.after;
+    let ends = match (journal.phase, after.on_failure) {
+        (Phase::Succeeded | Phase::Warning, _) => true,
+        (Phase::Failed, OnFailure::Apply) => !job_may_run(journal),
+        (Phase::Failed, OnFailure::Keep)
+        | (
+            Phase::Pending
+            | Phase::Queued
+            | Phase::Running
+            | Phase::Cancelling
+            | Phase::Cancelled
+            | Phase::Skipped,
+            _,
+        ) => false,
+    };
+    (ends && after.end_after_seconds > 0).then(|| i64::from(after.end_after_seconds))
+}
+
+/// Who had production's BRMS in its FlashCopy process when the image was taken: another run, or this one.
+fn frozen_backups(journal: &Journal) -> Option<String> {
+    let window = journal.window.as_ref();
+    let other = window.and_then(|w| w.backups_held_by.clone());
+    let ours = last(&journal.obligations, ObligationKind::ReleaseBackups);
+    other.or_else(|| ours.map(|_| "this run".to_owned()))
 }
 
 /// `ARRAY/GROUP` of the frozen environment.
@@ -303,15 +354,15 @@ fn number(facts: &Facts, key: &str) -> Option<i64> {
 }
 
 /// Reason, message and place in the queue.
-fn put_words(status: &mut CloneRunStatus, journal: &Journal) {
-    status.queue = None;
+fn put_words(status: &mut CloneRunStatus, journal: &Journal, now: Timestamp) {
+    let waited = status.queue.take();
     let unmet = journal
         .open_obligations()
         .find(|o| o.attempts > 0 && o.message.is_some());
     let (reason, message) = if let Some(verdict) = &journal.verdict {
         (verdict.reason.clone(), verdict.message.clone())
     } else if journal.phase == Phase::Queued {
-        status.queue = queue(journal);
+        status.queue = queue(journal, waited.and_then(|q| q.since).unwrap_or(now));
         let text = status.queue.as_ref().map(|q| {
             format!(
                 "waits as number {} for {}; it goes on by itself",
@@ -356,7 +407,7 @@ fn stopping(journal: &Journal) -> String {
     }
 }
 
-fn queue(journal: &Journal) -> Option<Queue> {
+fn queue(journal: &Journal, since: Timestamp) -> Option<Queue> {
     let notes = journal.steps.iter().filter_map(|e| e.message.as_deref());
     notes
         .filter_map(|note| note.split_once('|'))
@@ -364,6 +415,7 @@ fn queue(journal: &Journal) -> Option<Queue> {
             Some(Queue {
                 position: position.parse().ok()?,
                 blocked_by: by.to_owned(),
+                since: Some(since),
             })
         })
 }

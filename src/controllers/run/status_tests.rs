@@ -134,6 +134,10 @@ fn a_queued_run_shows_where_it_waits() {
     journal.steps[1].message = Some("2|ibmi/nightly-1 (target set CLONE1)".to_owned());
     let status = build(&opened(), &journal, &facts(60));
     let queue = status.queue.clone().unwrap();
+    assert_eq!(queue.since, Some(at(60)));
+    journal.steps[1].message = Some("1|ibmi/nightly-1 (target set CLONE1)".to_owned());
+    let nearer = build(&status, &journal, &facts(90)).queue.unwrap();
+    assert_eq!((nearer.position, nearer.since), (1, Some(at(60))));
     assert_eq!(
         (queue.position, queue.blocked_by.as_str()),
         (2, "ibmi/nightly-1 (target set CLONE1)")
@@ -355,6 +359,161 @@ fn the_worst_final_row_is_small() {
     let row = build(&opened(), &journal, &facts(900));
     let size = serde_json::to_vec(&row).unwrap().len();
     assert!(size <= 4_900, "{size} bytes, metadata not counted");
+}
+
+/// 16 programs, 16 hooks, and all of `after`.
+#[test]
+fn the_row_of_the_longest_line_of_steps_is_small_and_keeps_lengths_and_troubles() {
+    let mut names: Vec<String> = USER.iter().map(|n| (*n).to_owned()).collect();
+    names.extend((2..=16).map(|n| format!("run-function-{n}")));
+    names.push("before-function".to_owned());
+    names.extend((2..=16).map(|n| format!("before-function-{n}")));
+    names.extend(["power-off-clone", "unmap-after", "end-copy"].map(str::to_owned));
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    assert_eq!(names.len(), 49);
+    let mut journal = Journal::open(
+        "user-overwrite-vscsi-v1-p16-before-function16-power-off-clone-unmap-after-end-copy",
+        "TOKEN123TOKEN123TOKEN123TOKEN123",
+        &names,
+    );
+    journal.started_at = Some(at(0));
+    journal.window = Some(WindowRecord {
+        closed: Some(at(480)),
+        milliseconds: Some(480),
+        started_at: Some(at(470)),
+        ended_at: Some(at(480)),
+        suspension_proof: Some("Canary".into()),
+        ..WindowRecord::default()
+    });
+    let long = "ä very long text of a device ".repeat(100);
+    for (n, entry) in journal.steps.iter_mut().enumerate() {
+        let n = i64::try_from(n).unwrap();
+        entry.state = EntryState::Done;
+        entry.attempts = 12;
+        entry.start = Some(at(n * 60));
+        entry.end = Some(at(n * 60 + 60));
+        entry.message = Some(long.clone());
+        entry.output.insert("started".into(), "6".repeat(4000));
+    }
+    let failed = journal.entry_mut("run-function-7").unwrap();
+    failed.state = EntryState::Failed;
+    for kind in [
+        ObligationKind::ResumeSource,
+        ObligationKind::StopWatchdog,
+        ObligationKind::LeavePrepared,
+        ObligationKind::RemoveParameters,
+        ObligationKind::RunAfterResume,
+    ] {
+        journal.incur(kind, "suspend-source", at(1));
+        journal.meet(kind, at(2), &long);
+    }
+    journal.warnings = vec![long.clone(); 40];
+    journal.notes = vec![long.clone(); 40];
+    journal.writer = "ibmi-clone-operator-5d4f8b7c9-x7k2p-1-0a1b2c3d".into();
+    journal
+        .entry_mut("collect-logs")
+        .unwrap()
+        .output
+        .insert("failureTail".into(), vec![long.clone(); 9].join("\n"));
+    finish(&mut journal, Phase::Failed, 4000);
+    journal.verdict.as_mut().unwrap().message = long;
+    let mut before = opened();
+    before.logs = LOGS.iter().map(|kind| log(kind)).collect();
+    before
+        .logs
+        .extend((2..=16).map(|n| log(&format!("joblog-{n}"))));
+    let row = build(&before, &journal, &facts(4000));
+    let size = serde_json::to_vec(&row).unwrap().len();
+    assert!(size <= 4_900, "{size} bytes, metadata not counted");
+
+    let left: Vec<&str> = row.steps.iter().map(|e| e.name.as_str()).collect();
+    let recipe = names[..15].iter().copied();
+    let mut wanted: Vec<&str> = recipe
+        .chain(["run-function-7", "before-function"])
+        .collect();
+    wanted.extend(["power-off-clone", "unmap-after", "end-copy"]);
+    assert_eq!(left, wanted, "further ones that ended well are in the log");
+    assert_eq!(row.progress.as_deref(), Some("21/49"));
+    let entry = |name: &str| row.steps.iter().find(|e| e.name == name).unwrap();
+    for name in [
+        "resume-source",
+        "start-copy",
+        "start-clone",
+        "await-clone",
+        "run-function-7",
+    ] {
+        assert!(entry(name).end.is_some(), "{name}");
+    }
+    assert_eq!(entry("run-function-7").attempts, 12);
+    assert_eq!(row.prepare_on_source.as_deref(), Some("9:00"));
+    assert!(conditions::is_true(&row.conditions, "SourceResumed"));
+    assert_eq!(build(&row, &journal_of(&row), &facts(4001)), row);
+}
+
+const LOGS: [&str; 4] = ["steps", "joblog", "history", "devices"];
+
+fn log(kind: &str) -> crate::api::run::LogRef {
+    crate::api::run::LogRef {
+        kind: kind.to_owned(),
+        config_map: format!("nightly-user-20261124t2300z-log-{kind}-001"),
+        parts: 1,
+        lines: 12_345,
+    }
+}
+
+/// A run that has copied cleanly, whose environment ends its image 60 s after its end.
+fn to_be_ended(on_failure: OnFailure) -> (CloneRunStatus, Journal) {
+    let mut journal = journal(15);
+    let copied = journal.entry_mut("start-copy").unwrap();
+    copied.output.insert("started".into(), "M=1".into());
+    let program = journal.entry_mut("run-function").unwrap();
+    program.output.insert("result".into(), "ok".into());
+    journal.window = Some(WindowRecord {
+        opened: Some(at(420)),
+        closed: Some(at(480)),
+        ..WindowRecord::default()
+    });
+    let mut opened = opened();
+    let yaml = include_str!("../testdata/environment.yaml");
+    let mut spec: crate::api::CloneEnvironmentSpec = serde_saphyr::from_str(yaml).unwrap();
+    spec.after.end_after_seconds = 60;
+    spec.after.on_failure = on_failure;
+    opened.resolved.as_mut().unwrap().spec = Some(spec);
+    (opened, journal)
+}
+
+#[test]
+fn the_end_of_an_image_is_written_with_a_good_end_and_with_a_bad_one_only_where_apply_says_so() {
+    use OnFailure::{Apply, Keep};
+    for (phase, on_failure, wanted) in [
+        (Phase::Succeeded, Keep, Some(60)),
+        (Phase::Warning, Keep, Some(60)),
+        (Phase::Failed, Keep, None),
+        (Phase::Failed, Apply, Some(60)),
+        (Phase::Cancelled, Apply, None),
+        (Phase::Running, Apply, None),
+    ] {
+        let (opened, mut journal) = to_be_ended(on_failure);
+        finish(&mut journal, phase, 900);
+        let row = build(&opened, &journal, &facts(900));
+        let image = row.image.clone().unwrap();
+        assert_eq!(image.end_after_seconds, wanted, "{phase:?} {on_failure:?}");
+        let again = build(&row, &journal_of(&row), &facts(950));
+        assert_eq!(again.image, row.image);
+    }
+}
+
+/// A job that may still write to a tape is not cut off by a time that passes.
+#[test]
+fn a_failed_run_whose_job_may_still_be_active_keeps_its_image() {
+    for (result, wanted) in [("overrun", None), ("failed", Some(60))] {
+        let (opened, mut journal) = to_be_ended(OnFailure::Apply);
+        let program = journal.entry_mut("run-function").unwrap();
+        program.output.insert("result".into(), result.into());
+        finish(&mut journal, Phase::Failed, 900);
+        let row = build(&opened, &journal, &facts(900));
+        assert_eq!(row.image.unwrap().end_after_seconds, wanted, "{result}");
+    }
 }
 
 /// Further steps behind the list, 60 s each from 900 s on.

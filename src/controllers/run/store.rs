@@ -5,11 +5,14 @@
 //! write of a window must not lose its evidence to a label.
 
 use super::logs::RunLogs;
+use super::logs::live::{self, LiveTail};
 use super::status::{RowFacts, build, journal_of};
 use super::tally::Tally;
 use crate::api::run::{CancelMode, LogRef};
 use crate::api::{CloneRun, CloneRunStatus};
+use crate::controllers::answer::store_error;
 use crate::controllers::events::{Transition, transitions};
+use crate::controllers::locks::waits_for;
 use crate::engine::drive::Cancel;
 use crate::engine::journal::Journal;
 use crate::engine::ports::{JournalStore, StoreError, Wishes};
@@ -44,6 +47,7 @@ pub struct KubeStore {
     logs: Option<(Arc<RunLogs>, Transcript)>,
     tally: Tally,
     metrics: Option<Arc<Metrics>>,
+    live: Option<Arc<LiveTail>>,
 }
 
 impl KubeStore {
@@ -58,6 +62,16 @@ impl KubeStore {
             logs: None,
             tally: Tally::of(run),
             metrics: None,
+            live: None,
+        }
+    }
+
+    /// What changes is added to the live tail of the run.
+    #[must_use]
+    pub fn told_by(self, live: Arc<LiveTail>) -> Self {
+        Self {
+            live: Some(live),
+            ..self
         }
     }
 
@@ -144,13 +158,30 @@ impl KubeStore {
         let parameters = writes_as_us();
         let request = self.api.replace_status(&self.name, &parameters, &object);
         match tokio::time::timeout(CALL, request).await {
-            Ok(Ok(run)) => {
-                self.remember(Some(run));
+            Ok(Ok(written)) => {
+                self.queue_left(run, &written);
+                self.remember(Some(written));
                 Ok(true)
             }
             Ok(Err(kube::Error::Api(status))) if status.is_conflict() => Ok(false),
             Ok(Err(error)) => Err(lost(error)),
             Err(_) => Err(StoreError::Lost(no_answer())),
+        }
+    }
+
+    /// Counts a wait that is over.
+    fn queue_left(&self, before: &CloneRun, after: &CloneRun) {
+        let queue = |run: &CloneRun| run.status.as_ref().and_then(|s| s.queue.clone());
+        let (Some(metrics), Some(waited), None) = (&self.metrics, queue(before), queue(after))
+        else {
+            return;
+        };
+        let now = Timestamp::new(Utc::now());
+        let took = waited
+            .since
+            .and_then(|since| u64::try_from(now.since(since)).ok());
+        if let (Some(lock), Some(took)) = (waits_for(&waited.blocked_by), took) {
+            metrics.counted.waited(lock, Duration::from_millis(took));
         }
     }
 
@@ -160,6 +191,12 @@ impl KubeStore {
         }
         if let Some(metrics) = &self.metrics {
             self.tally.accepted(&metrics.counted, previous, next);
+        }
+        if let Some(live) = &self.live {
+            // In memory only: this may be inside the window.
+            let lines = live::changes(previous, next, Utc::now());
+            live::tell(&lines);
+            live.add(&lines);
         }
     }
 }
@@ -190,6 +227,7 @@ pub fn wishes_of(run: &CloneRun) -> Wishes {
     Wishes {
         cancel,
         resumed_by_hand: run.spec.resumed_by_hand == Some(true),
+        release_backups: run.spec.release_backups == Some(true),
         keep_image: run
             .spec
             .keep_until
@@ -215,7 +253,7 @@ fn same_writer(a: &Journal, b: &Journal) -> bool {
 fn lost(error: kube::Error) -> StoreError {
     match error {
         kube::Error::Api(status) if status.is_not_found() => StoreError::Gone,
-        other => StoreError::Lost(other.to_string()),
+        other => store_error(other),
     }
 }
 
@@ -294,6 +332,7 @@ impl JournalStore for KubeStore {
                     }
                     StoreError::Gone => StoreError::Gone,
                     StoreError::Lost(text) => StoreError::Lost(text),
+                    StoreError::Forbidden(what) => StoreError::Forbidden(what),
                 });
             }
             if trouble != StoreError::Conflict {

@@ -44,6 +44,7 @@ impl Tally {
             if let Some((labels, seconds)) = step_end(entry).filter(|_| before != Some(entry.state))
             {
                 counted.step_ended(&labels, seconds);
+                counted.last_step(namespace, environment, &labels.step, seconds);
             }
         }
         let closed = |j: &Journal| j.window.as_ref().is_some_and(|w| w.closed.is_some());

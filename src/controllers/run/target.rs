@@ -148,6 +148,7 @@ async fn live_image(
         uid: target.uid().unwrap_or_default(),
         mark: image.mark.clone(),
         suspension_proof: status.frozen.and_then(|f| f.suspension_proof),
+        backups_frozen_by: image.backups_frozen_by.clone(),
     };
     Ok((spec.with_target_set(set), Ok(Some(found))))
 }

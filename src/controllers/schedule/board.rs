@@ -91,7 +91,8 @@ impl Board {
         self.standing_by = standing_by;
     }
 
-    fn is_complete(&self) -> bool {
+    /// Whether every watch has listed its objects once.
+    pub fn is_complete(&self) -> bool {
         self.expected > 0 && self.listed.len() >= self.expected
     }
 

@@ -7,6 +7,7 @@ use crate::api::schedule::{Skip, SkipReason};
 use crate::api::{
     CloneEnvironment, CloneRun, CloneRunSpec, ENVIRONMENT_LABEL, FINALIZER, OUTCOME_LABEL,
 };
+use crate::controllers::answer::told;
 use crate::controllers::conditions::time;
 use crate::controllers::context::Context;
 use crate::controllers::run::store::writes_as_us;
@@ -170,7 +171,7 @@ pub async fn create(context: &Context, order: &Order) -> Created {
         Ok(Err(kube::Error::Api(status))) if namespace_goes(&status) => {
             Created::Never(status.message.clone())
         }
-        Ok(Err(error)) => Created::Not(error.to_string()),
+        Ok(Err(error)) => Created::Not(told(error)),
         Err(_) => Created::Not("the API server did not answer".to_owned()),
     }
 }

@@ -70,6 +70,11 @@ impl Schedules {
         self.with(|board| board.saw_lock(event));
     }
 
+    /// Whether every watch has listed its objects once.
+    pub fn is_complete(&self) -> bool {
+        self.with(|board| board.is_complete()).unwrap_or_default()
+    }
+
     fn with<T>(&self, work: impl FnOnce(&mut Board) -> T) -> Option<T> {
         // Poisoned only by a panic inside, which no code here does; the schedule would stand still and say so at once.
         match self.board.lock() {

@@ -1,10 +1,8 @@
-//! Submitted jobs and logs (`ibmi.md` §§ 6, 8).
+//! Submitted jobs (`ibmi.md` § 6).
 
-use super::messages::parse_job_log;
 use super::system::IbmIDriver;
 use crate::site::{
-    ClCommand, DeviceError, IbmI, JobName, JobState, JobStatus, LogSource, Message, Row, Session,
-    Submission,
+    ClCommand, DeviceError, IbmI, JobName, JobState, JobStatus, Message, Row, Session, Submission,
 };
 use chrono::NaiveDateTime;
 
@@ -30,7 +28,7 @@ fn need_name(driver: &IbmIDriver, what: &str, text: &str) -> Result<(), DeviceEr
     ))
 }
 
-fn is_qualified(text: &str) -> bool {
+pub(super) fn is_qualified(text: &str) -> bool {
     let parts: Vec<&str> = text.split('/').collect();
     matches!(parts.as_slice(), [n, u, j]
         if n.len() == 6 && n.bytes().all(|b| b.is_ascii_digit())
@@ -94,7 +92,7 @@ pub(super) fn last_error(messages: &[Message]) -> (String, String) {
     (code, text.join("; "))
 }
 
-fn cell<'a>(row: &'a Row, name: &str) -> &'a str {
+pub(super) fn cell<'a>(row: &'a Row, name: &str) -> &'a str {
     row.get(name)
         .and_then(|v| v.as_deref())
         .unwrap_or_default()
@@ -238,89 +236,4 @@ async fn from_history(
         },
         active_milliseconds: between(started, cell(end, "MESSAGE_TIMESTAMP")),
     }))
-}
-
-pub(super) async fn messages(
-    driver: &IbmIDriver,
-    session: &Session,
-    source: &LogSource,
-) -> Result<Vec<Message>, DeviceError> {
-    const COLUMNS: &str = "MESSAGE_ID, MESSAGE_TYPE, MESSAGE_SUBTYPE, SEVERITY, MESSAGE_TIMESTAMP, MESSAGE_TEXT, MESSAGE_SECOND_LEVEL_TEXT";
-    match source {
-        LogSource::History { since } => {
-            let fine = !since.is_empty()
-                && since
-                    .bytes()
-                    .all(|b| b.is_ascii_digit() || b"-:. T".contains(&b));
-            if !fine {
-                return Err(DeviceError::refused(
-                    driver.device(),
-                    "TimeNotValid",
-                    format!("{since} is no time stamp of the system"),
-                ));
-            }
-            let sql = format!(
-                "SELECT {COLUMNS}, FROM_JOB AS LOG_JOB FROM TABLE(QSYS2.HISTORY_LOG_INFO(START_TIME => TIMESTAMP('{since}'))) X ORDER BY ORDINAL_POSITION"
-            );
-            Ok(driver
-                .query(session, &sql)
-                .await?
-                .iter()
-                .map(message)
-                .collect())
-        }
-        LogSource::JobLog(job) => {
-            if !is_qualified(job.as_str()) {
-                return Err(DeviceError::refused(
-                    driver.device(),
-                    "NameNotValid",
-                    format!("{job} is no qualified job name"),
-                ));
-            }
-            let sql = format!(
-                "SELECT {COLUMNS}, QUALIFIED_JOB_NAME AS LOG_JOB FROM TABLE(QSYS2.JOBLOG_INFO('{job}')) X ORDER BY ORDINAL_POSITION"
-            );
-            match driver.query(session, &sql).await {
-                // The job has ended: its log is a spooled file now.
-                Err(DeviceError::Refused { .. }) => spooled(driver, session, job).await,
-                other => Ok(other?.iter().map(message).collect()),
-            }
-        }
-    }
-}
-
-async fn spooled(
-    driver: &IbmIDriver,
-    session: &Session,
-    job: &JobName,
-) -> Result<Vec<Message>, DeviceError> {
-    let sql = format!(
-        "SELECT SPOOLED_DATA FROM TABLE(SYSTOOLS.SPOOLED_FILE_DATA(JOB_NAME => '{job}', SPOOLED_FILE_NAME => 'QPJOBLOG')) X ORDER BY ORDINAL_POSITION"
-    );
-    let lines: Vec<String> = driver
-        .query(session, &sql)
-        .await?
-        .iter()
-        .map(|r| r.get("SPOOLED_DATA").cloned().flatten().unwrap_or_default())
-        .collect();
-    Ok(parse_job_log(&lines, job.as_str()))
-}
-
-fn message(row: &Row) -> Message {
-    let severity: u8 = cell(row, "SEVERITY").parse().unwrap_or(0);
-    let second = cell(row, "MESSAGE_SECOND_LEVEL_TEXT");
-    Message {
-        id: cell(row, "MESSAGE_ID").to_owned(),
-        severity,
-        kind: cell(row, "MESSAGE_TYPE").to_owned(),
-        subtype: cell(row, "MESSAGE_SUBTYPE").to_owned(),
-        timestamp: cell(row, "MESSAGE_TIMESTAMP").to_owned(),
-        text: cell(row, "MESSAGE_TEXT").to_owned(),
-        second_level: if severity >= 30 {
-            second.to_owned()
-        } else {
-            String::new()
-        },
-        job: cell(row, "LOG_JOB").to_owned(),
-    }
 }

@@ -3,6 +3,11 @@
 use crate::site::DeviceError;
 use async_trait::async_trait;
 use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// Standard output of a command, piece by piece as it arrives. Bounded: what is not taken is not read, and the far side
+/// waits.
+pub type Chunks = mpsc::Sender<Vec<u8>>;
 
 /// What an exec left behind. It ended in order: end of file on both streams, clean close, no signal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +56,34 @@ pub trait Connection: Send + Sync {
         stdin: &[u8],
         limit: Duration,
     ) -> Result<ExecOutput, DeviceError>;
+    /// As [`Self::exec`] without input, for output that may be larger than memory: it is handed over in `chunks` and is not
+    /// in the answer. `silence` is the longest time without a byte.
+    ///
+    /// # Errors
+    /// As [`Self::exec`]; `Indeterminate` as well when nobody takes the chunks any more.
+    async fn stream(
+        &self,
+        command: &str,
+        silence: Duration,
+        chunks: Chunks,
+    ) -> Result<ExecOutput, DeviceError>;
+    /// As [`Self::exec`], for input that may be larger than memory: it is taken piece by piece, and ends when nobody sends
+    /// any more. `silence` is the longest time in which the far side takes nothing.
+    ///
+    /// # Errors
+    /// As [`Self::exec`].
+    async fn feed(
+        &self,
+        command: &str,
+        silence: Duration,
+        mut pieces: mpsc::Receiver<Vec<u8>>,
+    ) -> Result<ExecOutput, DeviceError> {
+        let mut input = Vec::new();
+        while let Some(piece) = pieces.recv().await {
+            input.extend(piece);
+        }
+        self.exec(command, &input, silence).await
+    }
     /// Starts a command that stays, and gives the connection to it.
     ///
     /// # Errors

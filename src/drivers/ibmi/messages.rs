@@ -40,48 +40,69 @@ pub fn parse_messages(text: &str) -> (Vec<Message>, String) {
     (messages, rest)
 }
 
-/// Reads a printed job log: a line with id, type, severity, date and time begins a message; the first labelled line
-/// below it is the first-level text, the second one the second-level text, others continue them.
-pub fn parse_job_log(lines: &[String], job: &str) -> Vec<Message> {
-    let mut messages: Vec<Message> = Vec::new();
-    let mut labels = 0;
-    for line in lines {
-        if let Some(message) = begins_message(line, job) {
-            messages.push(message);
-            labels = 0;
-            continue;
+/// Reads a printed job log line by line: a line with id, type, severity, date and time begins a message; the first
+/// labelled line below it is the first-level text, the second one the second-level text, others continue them.
+pub(super) struct JobLogReader {
+    job: String,
+    open: Option<Message>,
+    labels: usize,
+}
+
+/// Longest text that lines are joined to; the lines beyond it are left out, and that is said once.
+const LONGEST_TEXT: usize = 64 << 10;
+const CUT: &str = " … (the rest is left out)";
+
+impl JobLogReader {
+    /// Of this job.
+    pub(super) fn new(job: &str) -> Self {
+        Self {
+            job: job.to_owned(),
+            open: None,
+            labels: 0,
         }
-        let Some(last) = messages.last_mut() else {
-            continue;
-        };
-        if !line.starts_with("          ") {
-            // A page heading.
-            continue;
+    }
+
+    /// The message that is over with this line, if one is.
+    pub(super) fn line(&mut self, line: &str) -> Option<Message> {
+        if let Some(message) = begins_message(line, &self.job) {
+            self.labels = 0;
+            return self.open.replace(message);
         }
+        // A page heading does not stand that far to the right.
+        let last = self
+            .open
+            .as_mut()
+            .filter(|_| line.starts_with("          "))?;
         let text = line.trim();
-        if let Some((label, value)) = text.split_once(":   ")
-            && label.trim_end().ends_with('.')
-        {
-            labels += 1;
-            match labels {
-                1 => last.text = value.trim().to_owned(),
-                _ => join(&mut last.second_level, text),
+        let labelled = text.split_once(":   ");
+        if let Some((_, value)) = labelled.filter(|(label, _)| label.trim_end().ends_with('.')) {
+            self.labels += 1;
+            if self.labels == 1 {
+                last.text = value.trim().to_owned();
+                return None;
             }
-        } else if labels <= 1 {
+        }
+        if self.labels <= 1 {
             join(&mut last.text, text);
-        } else {
+        } else if last.severity >= 30 {
             join(&mut last.second_level, text);
         }
+        None
     }
-    for m in &mut messages {
-        if m.severity < 30 {
-            m.second_level.clear();
-        }
+
+    /// The last message.
+    pub(super) fn end(self) -> Option<Message> {
+        self.open
     }
-    messages
 }
 
 fn join(text: &mut String, more: &str) {
+    if text.len() + more.len() > LONGEST_TEXT {
+        if !text.ends_with(CUT) {
+            text.push_str(CUT);
+        }
+        return;
+    }
     if !text.is_empty() {
         text.push(' ');
     }
@@ -139,7 +160,7 @@ mod tests {
 
     #[test]
     fn a_printed_job_log_is_read_whatever_its_language() {
-        let lines: Vec<String> = [
+        let lines = [
             " 5770SS1 V7R5M0 220415          Jobprotokoll            PROD   18.07.26  12:00:00    Seite    1",
             " CPF1124    Information             00   18.07.26  12:00:00.123456  QWTPIIPP     QSYS        0636",
             "                                      Nachricht . . . :   Job 123456/U/RUN1 gestartet",
@@ -148,10 +169,10 @@ mod tests {
             "                                      Nachricht . . . :   Fehler.",
             "                                      Ursache . . . . :   Das Programm",
             "                                        ist zu Ende.",
-        ]
-        .map(str::to_owned)
-        .to_vec();
-        let found = parse_job_log(&lines, "123456/U/RUN1");
+        ];
+        let mut reader = JobLogReader::new("123456/U/RUN1");
+        let mut found: Vec<Message> = lines.iter().filter_map(|l| reader.line(l)).collect();
+        found.extend(reader.end());
         assert_eq!(found.len(), 2);
         assert_eq!(found[0].text, "Job 123456/U/RUN1 gestartet am 18.07.26.");
         assert_eq!((found[1].severity, found[1].kind.as_str()), (40, "ESCAPE"));
@@ -159,5 +180,20 @@ mod tests {
             found[1].second_level,
             "Ursache . . . . :   Das Programm ist zu Ende."
         );
+    }
+
+    #[test]
+    fn a_text_that_goes_on_for_ever_is_cut_and_says_so() {
+        let mut reader = JobLogReader::new("123456/U/RUN1");
+        let begin =
+            " CPF1124    Information             00   18.07.26  12:00:00.123456  QWTPIIPP     QSYS";
+        assert_eq!(reader.line(begin), None);
+        for _ in 0..10_000 {
+            let line = format!("{}and more, and more", " ".repeat(38));
+            assert_eq!(reader.line(&line), None);
+        }
+        let text = reader.end().unwrap().text;
+        assert!(text.ends_with(CUT) && text.len() <= LONGEST_TEXT + CUT.len());
+        assert_eq!(text.matches(CUT).count(), 1);
     }
 }

@@ -84,24 +84,77 @@ pub(super) fn command(sql: &str, columns: &[String], mark: &str) -> String {
     wire::ibmi::sql(&whole)
 }
 
-/// The rows of the output.
+/// Reads the output line by line: a line behind the mark is a row, everything else is db2's own.
+pub(super) struct RowReader<'m> {
+    mark: &'m str,
+    heading: bool,
+    /// What db2 printed besides rows, its beginning.
+    other: String,
+    broken: Option<String>,
+}
+
+/// Longest text kept of what is no row.
+const OTHER: usize = 8 << 10;
+
+impl<'m> RowReader<'m> {
+    pub(super) fn new(mark: &'m str) -> Self {
+        Self {
+            mark,
+            heading: false,
+            other: String::new(),
+            broken: None,
+        }
+    }
+
+    /// The row in this line, if it is one.
+    pub(super) fn line(&mut self, line: &str) -> Option<Row> {
+        let line = line.trim();
+        let Some(text) = line.strip_prefix(self.mark) else {
+            self.heading |= line == HEADING;
+            if self.other.len() + line.len() < OTHER {
+                self.other.push_str(line);
+                self.other.push('\n');
+            }
+            return None;
+        };
+        match serde_json::from_str::<Row>(text.trim()) {
+            Ok(row) => Some(row),
+            Err(why) => {
+                let text = format!("a row of the answer was cut or not JSON: {why}");
+                self.broken.get_or_insert(text);
+                None
+            }
+        }
+    }
+
+    /// What db2 printed besides rows.
+    pub(super) fn other(&self) -> &str {
+        &self.other
+    }
+
+    /// Whether all of it was an answer.
+    ///
+    /// # Errors
+    /// A marked line that is no whole row: the output was cut. No heading: whether `db2` fails with a status is not known
+    /// [I], and a statement that did not run must not look like one without rows.
+    pub(super) fn end(self) -> Result<(), String> {
+        if !self.heading {
+            let words: Vec<&str> = self.other.split_whitespace().collect();
+            return Err(format!("db2 printed no result: {}", words.join(" ")));
+        }
+        self.broken.map_or(Ok(()), Err)
+    }
+}
+
+/// The rows of a whole output.
 ///
 /// # Errors
-/// A marked line that is no whole row: the output was cut. No heading: whether `db2` fails with a status is not known [I],
-/// and a statement that did not run must not look like one without rows.
+/// As [`RowReader::end`].
 pub(super) fn rows(stdout: &str, mark: &str) -> Result<Vec<Row>, String> {
-    if !stdout.lines().any(|line| line.trim() == HEADING) {
-        let words: Vec<&str> = stdout.split_whitespace().collect();
-        return Err(format!("db2 printed no result: {}", words.join(" ")));
-    }
-    stdout
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix(mark))
-        .map(|text| {
-            serde_json::from_str::<Row>(text.trim())
-                .map_err(|why| format!("a row of the answer was cut or not JSON: {why}"))
-        })
-        .collect()
+    let mut reader = RowReader::new(mark);
+    let rows = stdout.lines().filter_map(|line| reader.line(line));
+    let rows = rows.collect();
+    reader.end().map(|()| rows)
 }
 
 /// SQLSTATE of a failed statement: db2's own block, which is English on every system. A row never begins a line with it.

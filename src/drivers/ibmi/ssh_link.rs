@@ -1,7 +1,7 @@
 //! The driver's way over the network: [`Link`] on the SSH transport.
 
 use super::freeze::{FreezeOptions, IbmIFreeze};
-use super::link::{Connection, ExecOutput, LineChannel, Link};
+use super::link::{Chunks, Connection, ExecOutput, LineChannel, Link};
 use super::system::{IbmIDriver, Limits};
 use crate::drivers::transport::latch::Version;
 use crate::drivers::transport::ssh::{self, Credential, SshHost, SshSession, SshTarget};
@@ -10,6 +10,7 @@ use crate::site::{DeviceError, Identity};
 use async_trait::async_trait;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::mpsc;
 
 /// How long one answer of the helper may take, beyond what the command itself is allowed.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
@@ -107,6 +108,16 @@ impl Link for SshLink {
     }
 }
 
+impl From<ssh::Output> for ExecOutput {
+    fn from(done: ssh::Output) -> Self {
+        Self {
+            stdout: done.stdout,
+            stderr: done.stderr,
+            status: done.status,
+        }
+    }
+}
+
 #[async_trait]
 impl Connection for SshSession {
     async fn exec(
@@ -116,11 +127,25 @@ impl Connection for SshSession {
         limit: Duration,
     ) -> Result<ExecOutput, DeviceError> {
         let done = SshSession::exec(self, command, stdin, limit).await?;
-        Ok(ExecOutput {
-            stdout: done.stdout,
-            stderr: done.stderr,
-            status: done.status,
-        })
+        Ok(done.into())
+    }
+    async fn stream(
+        &self,
+        command: &str,
+        silence: Duration,
+        chunks: Chunks,
+    ) -> Result<ExecOutput, DeviceError> {
+        let done = SshSession::stream(self, command, silence, chunks).await?;
+        Ok(done.into())
+    }
+    async fn feed(
+        &self,
+        command: &str,
+        silence: Duration,
+        pieces: mpsc::Receiver<Vec<u8>>,
+    ) -> Result<ExecOutput, DeviceError> {
+        let done = SshSession::feed(self, command, silence, pieces).await?;
+        Ok(done.into())
     }
     async fn start(self: Box<Self>, command: &str) -> Result<Box<dyn LineChannel>, DeviceError> {
         Ok(Box::new((*self).lines(command, ANSWER_LIMIT).await?))

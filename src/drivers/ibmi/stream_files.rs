@@ -5,7 +5,7 @@ use super::system::IbmIDriver;
 use crate::site::{DeviceError, Session};
 use crate::wire::ibmi::shell_quote;
 
-fn checked(driver: &IbmIDriver, path: &str) -> Result<(), DeviceError> {
+pub(super) fn checked(driver: &IbmIDriver, path: &str) -> Result<(), DeviceError> {
     let fine = path.starts_with('/')
         && path.len() < 500
         && path
@@ -84,21 +84,26 @@ pub(super) async fn get(
 ) -> Result<Option<Vec<u8>>, DeviceError> {
     checked(driver, path)?;
     let command = format!("cat {}", shell_quote(path));
-    let done = driver
-        .shell_line(session.number, &command, b"", driver.limits().read)
-        .await?;
-    if done.status == 0 {
-        return Ok(Some(done.stdout));
-    }
-    if absent(driver, session, path).await? {
-        return Ok(None);
+    let mut said = Vec::new();
+    // A second time: the file may have been written between the failed `cat` and the listing that shows it.
+    for _ in 0..2 {
+        let done = driver
+            .shell_line(session.number, &command, b"", driver.limits().read)
+            .await?;
+        if done.status == 0 {
+            return Ok(Some(done.stdout));
+        }
+        if absent(driver, session, path).await? {
+            return Ok(None);
+        }
+        said = done.stderr;
     }
     Err(DeviceError::refused(
         driver.device(),
         "FileNotReadable",
         format!(
             "{path} exists and cannot be read: {}",
-            String::from_utf8_lossy(&done.stderr).trim()
+            String::from_utf8_lossy(&said).trim()
         ),
     ))
 }
@@ -144,4 +149,25 @@ pub(super) async fn remove(
         "FileRefused",
         format!("{path} is still there after its removal"),
     ))
+}
+
+pub(super) async fn exists(
+    driver: &IbmIDriver,
+    session: &Session,
+    path: &str,
+) -> Result<bool, DeviceError> {
+    checked(driver, path)?;
+    Ok(!absent(driver, session, path).await?)
+}
+
+pub(super) async fn rename(
+    driver: &IbmIDriver,
+    session: &Session,
+    from: &str,
+    to: &str,
+) -> Result<(), DeviceError> {
+    checked(driver, from)?;
+    checked(driver, to)?;
+    let command = format!("mv -f {} {}", shell_quote(from), shell_quote(to));
+    must(driver, session, &command, b"", "rename", from).await
 }

@@ -2,17 +2,17 @@
 
 use super::exec::{self, Finished};
 use super::link::{Connection, Link};
-use super::{jobs, messages, sql, stream_files};
+use super::{jobs, logs, messages, pieces, sql, stream_files};
 use crate::site::{
-    ClCommand, CommandOutput, DeviceError, IbmI, Identity, JobName, JobStatus, LogSource, Message,
-    Row, Session, ShellOutput, Submission, SystemStatus,
+    ClCommand, CommandOutput, DeviceError, EachMessage, IbmI, Identity, JobName, JobStatus,
+    LogSource, Row, Session, ShellOutput, Submission, SystemStatus,
 };
 use crate::wire;
 use async_trait::async_trait;
 use chrono::NaiveDateTime;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, mpsc};
 
 /// How long the driver waits.
 #[derive(Debug, Clone, Copy)]
@@ -76,6 +76,18 @@ impl IbmIDriver {
         self.limits
     }
 
+    /// The session's connection, while it is the live one.
+    pub(super) async fn connection(&self, number: u64) -> Result<Arc<dyn Connection>, DeviceError> {
+        let live = self.live.lock().await;
+        match &live.connection {
+            Some((n, connection)) if *n == number => Ok(Arc::clone(connection)),
+            Some(_) | None => Err(DeviceError::unreachable(
+                self.device(),
+                "the proved connection is gone; nothing was sent, the identity is proved again",
+            )),
+        }
+    }
+
     /// Runs a shell command on the session's connection. A connection that failed is given up: the next use proves anew.
     pub(super) async fn shell_line(
         &self,
@@ -84,18 +96,7 @@ impl IbmIDriver {
         stdin: &[u8],
         limit: Duration,
     ) -> Result<Finished, DeviceError> {
-        let connection = {
-            let live = self.live.lock().await;
-            match &live.connection {
-                Some((n, connection)) if *n == number => Arc::clone(connection),
-                Some(_) | None => {
-                    return Err(DeviceError::unreachable(
-                        self.device(),
-                        "the proved connection is gone; nothing was sent, the identity is proved again",
-                    ));
-                }
-            }
-        };
+        let connection = self.connection(number).await?;
         let mark = exec::new_mark();
         let outcome = connection
             .exec(&wire::ibmi::marked(&mark, command), stdin, limit)
@@ -117,7 +118,7 @@ impl IbmIDriver {
             .is_ok_and(|done| done.status == 0)
     }
 
-    async fn drop_connection(&self, number: u64) {
+    pub(super) async fn drop_connection(&self, number: u64) {
         let mut live = self.live.lock().await;
         if live.connection.as_ref().is_some_and(|(n, _)| *n == number) {
             live.connection = None;
@@ -302,8 +303,9 @@ impl IbmI for IbmIDriver {
         &self,
         session: &Session,
         source: &LogSource,
-    ) -> Result<Vec<Message>, DeviceError> {
-        jobs::messages(self, session, source).await
+        each: EachMessage<'_>,
+    ) -> Result<(), DeviceError> {
+        logs::messages(self, session, source, each).await
     }
 
     async fn put(&self, session: &Session, path: &str, content: &[u8]) -> Result<(), DeviceError> {
@@ -312,6 +314,32 @@ impl IbmI for IbmIDriver {
 
     async fn get(&self, session: &Session, path: &str) -> Result<Option<Vec<u8>>, DeviceError> {
         stream_files::get(self, session, path).await
+    }
+
+    async fn exists(&self, session: &Session, path: &str) -> Result<bool, DeviceError> {
+        stream_files::exists(self, session, path).await
+    }
+
+    async fn read_pieces(
+        &self,
+        session: &Session,
+        path: &str,
+        pieces: mpsc::Sender<Vec<u8>>,
+    ) -> Result<(), DeviceError> {
+        pieces::read(self, session, path, pieces).await
+    }
+
+    async fn write_pieces(
+        &self,
+        session: &Session,
+        path: &str,
+        pieces: mpsc::Receiver<Vec<u8>>,
+    ) -> Result<(), DeviceError> {
+        pieces::write(self, session, path, pieces).await
+    }
+
+    async fn rename(&self, session: &Session, from: &str, to: &str) -> Result<(), DeviceError> {
+        stream_files::rename(self, session, from, to).await
     }
 
     async fn remove(&self, session: &Session, path: &str) -> Result<(), DeviceError> {

@@ -191,3 +191,13 @@ fn an_image_that_a_person_keeps_is_not_ended_by_its_own_run() {
         assert_eq!((toy.sent(), journal.steps[0].state), (sent, state));
     }
 }
+
+/// The lock no longer names a run whose image the run itself has ended.
+#[test]
+fn a_run_that_has_ended_its_own_image_owns_none() {
+    let toy = Toy::new("end-copy", &[Observation::Absent, done()]);
+    let bench = Bench::new(std::slice::from_ref(&toy));
+    *bench.locks.owned.lock().unwrap() = true;
+    assert_eq!(bench.to_end().phase, Phase::Succeeded);
+    assert!(!*bench.locks.owned.lock().unwrap());
+}

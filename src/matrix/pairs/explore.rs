@@ -40,6 +40,8 @@ pub struct Setting {
     pub pinned: bool,
     /// The device refuses the first run's `arm` after all: it fails and still owes.
     pub refused: bool,
+    /// Both runs save with production's BRMS.
+    pub backups: bool,
     pub mutation: Mutation,
 }
 
@@ -74,13 +76,14 @@ impl Bench {
             ..MemoryLease::default()
         };
         let state = State {
-            journals: [opened(0), opened(1)],
+            journals: [opened(0, setting.backups), opened(1, setting.backups)],
             leases: KINDS.into_iter().map(|k| (k, lease(k))).collect(),
             done: Default::default(),
             armed: None,
             violations: Vec::new(),
             dies: false,
             refused: setting.refused,
+            backups: setting.backups,
             seen: vec![0; setting.processes.len()],
             mutation: setting.mutation,
         };
@@ -234,13 +237,14 @@ fn poll(future: &mut Running) -> bool {
 
 /// An old leader of the first run stops after any of its calls, a new one moves the run on, then the second run has its
 /// turn; after any of their calls the old one wakes and goes on as if nothing had happened.
-pub fn old_leader_wakes(mutation: Mutation, first_only: bool) -> Found {
+pub fn old_leader_wakes(mutation: Mutation, backups: bool, first_only: bool) -> Found {
     let setting = Setting {
         processes: &[0, 0, 1],
         deaths: false,
         longest: usize::MAX,
         pinned: false,
         refused: false,
+        backups,
         mutation,
     };
     let site = fakes::world().site();

@@ -4,8 +4,8 @@
 use super::shared::Shared;
 use crate::engine::clock::SingleReplica;
 use crate::engine::drive::{Cancel, Engine, Pass};
-use crate::engine::journal::{EntryState, Journal, ObligationKind, WindowRecord};
-use crate::engine::ports::{Clock, Met, Recipe, Settle, every_lock};
+use crate::engine::journal::{EntryState, Journal, ObligationKind, Phase, WindowRecord};
+use crate::engine::ports::{Clock, Met, Recipe, Settle, every_lock, locks_and_backups};
 use crate::engine::step::{LockKind, Observation, Step, StepContext};
 use crate::engine::time::Timestamp;
 use crate::recipe::fakes;
@@ -16,6 +16,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 const NAME: &str = "pair-v1";
+/// Name, locks, what it incurs.
+type Line = [(&'static str, &'static [LockKind], &'static [ObligationKind])];
+
+fn steps(backups: bool) -> &'static Line {
+    if backups { &WITH_BACKUPS } else { &STEPS }
+}
+
 const STEPS: [(&str, &[LockKind], &[ObligationKind]); 4] = [
     ("verify-site", &[], &[]),
     ("end-image", &[LockKind::TargetSet], &[]),
@@ -30,9 +37,26 @@ const STEPS: [(&str, &[LockKind], &[ObligationKind]); 4] = [
     ("use", &[LockKind::Clone, LockKind::TargetSet], &[]),
 ];
 
+/// The same with production's BRMS frozen before the copy and released behind it.
+const WITH_BACKUPS: [(&str, &[LockKind], &[ObligationKind]); 4] = [
+    ("verify-site", &[], &[]),
+    (
+        "freeze-backups",
+        &[LockKind::Source, LockKind::Backups],
+        &[ObligationKind::ReleaseBackups],
+    ),
+    (
+        "arm",
+        &[LockKind::TargetSet, LockKind::Source],
+        &[ObligationKind::LeavePrepared],
+    ),
+    (RETURN, &[LockKind::Clone, LockKind::Backups], &[]),
+];
+const RETURN: &str = "return-history";
+
 /// The journal of a run that was opened.
-pub fn opened(run: usize) -> Journal {
-    let names: Vec<&str> = STEPS.iter().map(|(name, ..)| *name).collect();
+pub fn opened(run: usize, backups: bool) -> Journal {
+    let names: Vec<&str> = steps(backups).iter().map(|(name, ..)| *name).collect();
     Journal::open(NAME, &format!("RUN{run:08}"), &names)
 }
 
@@ -74,6 +98,13 @@ impl Step for PairStep {
     fn incurs(&self) -> &'static [ObligationKind] {
         self.incurs
     }
+    fn discharges(&self) -> &'static [ObligationKind] {
+        if self.id == RETURN {
+            &[ObligationKind::ReleaseBackups]
+        } else {
+            &[]
+        }
+    }
     async fn observe(&self, _: &StepContext<'_>) -> Observation {
         let (run, id) = (self.shared.run, self.id);
         let done = self.locks.is_empty() || self.shared.lock().done.contains(&(run, id));
@@ -110,7 +141,11 @@ impl Settle for PairOwed {
     async fn meet(&self, kind: ObligationKind, _: &StepContext<'_>) -> Result<Met, DeviceError> {
         let lock = match kind {
             ObligationKind::LeavePrepared => LockKind::TargetSet,
-            _ => LockKind::Source,
+            ObligationKind::ReleaseBackups => LockKind::Backups,
+            ObligationKind::ResumeSource
+            | ObligationKind::StopWatchdog
+            | ObligationKind::RemoveParameters
+            | ObligationKind::RunAfterResume => LockKind::Source,
         };
         let run = self.0.run;
         self.0.lock().owed(run, lock);
@@ -134,7 +169,8 @@ impl Clock for Still {
 
 /// A process that moves one run until it is final.
 pub async fn process(shared: Shared, site: Site, writer: String) {
-    let steps = STEPS.iter().map(|(id, locks, incurs)| {
+    let backups = shared.lock().backups;
+    let steps = steps(backups).iter().map(|(id, locks, incurs)| {
         let shared = shared.clone();
         Box::new(PairStep {
             id,
@@ -150,7 +186,12 @@ pub async fn process(shared: Shared, site: Site, writer: String) {
         settle: Arc::new(PairOwed(shared.clone())),
         run_limit: Duration::from_secs(3600),
         locks_from: 1,
-        lock_set: every_lock,
+        lock_set: if backups {
+            locks_and_backups
+        } else {
+            every_lock
+        },
+        refused_means: Phase::Failed,
         faster: 1.0,
     };
     loop {

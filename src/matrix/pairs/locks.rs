@@ -119,6 +119,10 @@ impl Locks for Shared {
         Ok(holder.is_some_and(|run| run != self.run) && !blind)
     }
 
+    async fn borrow(&self, kind: LockKind) -> Result<bool, StoreError> {
+        Ok(self.take(kind).await.is_none())
+    }
+
     async fn release(&self, kind: LockKind) -> Result<(), StoreError> {
         release(self, kind).await;
         Ok(())
@@ -163,6 +167,9 @@ impl Locks for Shared {
         }
     }
 
+    async fn disown_image(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
     async fn pin_image(&self) -> Result<(), StoreError> {
         Ok(())
     }

@@ -2,7 +2,7 @@
 //! between two turns of a process anything may happen elsewhere.
 
 use super::line::closes_window;
-use crate::engine::journal::Journal;
+use crate::engine::journal::{Journal, Obligation, ObligationKind};
 use crate::engine::ports::{JournalStore, StoreError};
 use crate::engine::rules::{Rule, kept};
 use crate::engine::step::LockKind;
@@ -17,7 +17,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 /// The devices, in the order in which their locks are taken.
-pub const KINDS: [LockKind; 3] = [LockKind::Clone, LockKind::TargetSet, LockKind::Source];
+pub const KINDS: [LockKind; 4] = [
+    LockKind::Clone,
+    LockKind::TargetSet,
+    LockKind::Source,
+    LockKind::Backups,
+];
 
 /// What is broken on purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +71,8 @@ pub struct State {
     pub dies: bool,
     /// The first run's `arm` happens and is answered with a refusal.
     pub refused: bool,
+    /// Both runs save with production's BRMS.
+    pub backups: bool,
     /// Per process: what it has seen in its present pass.
     pub seen: Vec<u64>,
     pub mutation: Mutation,
@@ -112,9 +119,16 @@ impl State {
         let Some(journal) = self.journals.get(by) else {
             return;
         };
-        let owes = journal.open_obligations().next().is_some();
-        let met = !journal.obligations.is_empty() && !owes;
-        let span_over = journal.phase.is_final() || (kind == LockKind::Source && met);
+        // BRMS of production has a lock of its own, beyond the source's.
+        let here = |o: &&Obligation| match kind {
+            LockKind::Clone | LockKind::TargetSet => true,
+            LockKind::Source => o.kind != ObligationKind::ReleaseBackups,
+            LockKind::Backups => o.kind == ObligationKind::ReleaseBackups,
+        };
+        let owes = journal.open_obligations().any(|o| here(&o));
+        let met = journal.obligations.iter().any(|o| here(&o)) && !owes;
+        let ends_early = matches!(kind, LockKind::Source | LockKind::Backups);
+        let span_over = journal.phase.is_final() || (ends_early && met);
         if self.begun(by) && (owes || !span_over) {
             let text = format!(
                 "{kind:?} of run {by} was freed while the run is {:?}, owes: {owes}",

@@ -10,7 +10,12 @@ const TWO_RUNS: Setting = Setting {
     longest: usize::MAX,
     pinned: false,
     refused: false,
+    backups: false,
     mutation: Mutation::None,
+};
+const WITH_BACKUPS: Setting = Setting {
+    backups: true,
+    ..TWO_RUNS
 };
 
 fn holds(what: &str, setting: Setting) {
@@ -43,7 +48,7 @@ fn a_process_that_dies_anywhere_leaves_every_device_to_one_run() {
 
 #[test]
 fn an_old_leader_beside_the_new_one_changes_nothing() {
-    let found = old_leader_wakes(Mutation::None, false);
+    let found = old_leader_wakes(Mutation::None, false, false);
     told("two runs, an old leader wakes", found);
 }
 
@@ -64,6 +69,52 @@ fn nobody_touches_a_pinned_device_and_all_end_once_it_is_released() {
         ..TWO_RUNS
     };
     holds("two runs, target set pinned", setting);
+}
+
+#[test]
+fn production_s_brms_is_one_runs_from_its_freeze_to_its_release() {
+    holds("two runs with BRMS", WITH_BACKUPS);
+    let deaths = Setting {
+        deaths: true,
+        ..WITH_BACKUPS
+    };
+    holds("two runs with BRMS, a process dies", deaths);
+    let refused = Setting {
+        refused: true,
+        ..WITH_BACKUPS
+    };
+    holds("two runs with BRMS, the first fails while it owes", refused);
+    let found = old_leader_wakes(Mutation::None, true, false);
+    told("two runs with BRMS, an old leader wakes", found);
+}
+
+#[test]
+fn the_second_matrix_notices_brms_in_two_hands() {
+    for mutation in [
+        Mutation::FreedWhileOwing,
+        Mutation::BlindSeize,
+        Mutation::HolderNotAsked,
+    ] {
+        let first = noticed(Setting {
+            mutation,
+            ..WITH_BACKUPS
+        });
+        assert!(first.contains("run 0"), "{mutation:?}: {first}");
+    }
+    let mutation = Mutation::OwedWithoutLock;
+    let first = said(mutation, old_leader_wakes(mutation, true, true));
+    assert!(first.contains("met what it owes"), "{first}");
+    break_rule(Some(Rule::ObligationsBeforeVerdict));
+    let found = explore(
+        Setting {
+            refused: true,
+            ..WITH_BACKUPS
+        },
+        true,
+    );
+    break_rule(None);
+    let first = said(Mutation::None, found);
+    assert!(first.contains("owes: true"), "{first}");
 }
 
 /// What the matrix says when something is broken on purpose.
@@ -102,10 +153,10 @@ fn the_second_matrix_notices_a_broken_protocol() {
     });
     assert!(first.contains("pinned"), "{first}");
     let mutation = Mutation::OwedWithoutLock;
-    let first = said(mutation, old_leader_wakes(mutation, true));
+    let first = said(mutation, old_leader_wakes(mutation, false, true));
     assert!(first.contains("met what it owes"), "{first}");
     let mutation = Mutation::ImageWithoutLock;
-    let first = said(mutation, old_leader_wakes(mutation, true));
+    let first = said(mutation, old_leader_wakes(mutation, false, true));
     assert!(first.contains("noted is"), "{first}");
 }
 
@@ -126,7 +177,7 @@ fn the_second_matrix_notices_when_a_run_ends_while_it_owes() {
 #[test]
 fn the_second_matrix_notices_when_free_locks_are_taken_as_proof() {
     break_rule(Some(Rule::LockBeforeEffect));
-    let found = old_leader_wakes(Mutation::None, true);
+    let found = old_leader_wakes(Mutation::None, false, true);
     break_rule(None);
     let first = said(Mutation::None, found);
     assert!(first.contains("noted is None"), "{first}");

@@ -1,5 +1,7 @@
 //! What is counted where it happens. These begin at zero with the process; alerts on state use the families of objects.
 
+use super::last_steps::LastSteps;
+use crate::engine::step::LockKind;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -27,6 +29,14 @@ const STEP: [f64; 15] = [
 const LATENESS: [f64; 16] = [
     0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 900.0,
 ];
+/// Seconds a run waited for a device.
+const QUEUE: [f64; 12] = [
+    1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0, 14_400.0, 28_800.0,
+];
+/// Seconds of one request to a device.
+const DEVICE: [f64; 11] = [0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+/// Seconds of one request to the API server.
+const API: [f64; 8] = [0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0];
 /// Seconds of one look at an object.
 const RECONCILE: [f64; 8] = [0.01, 0.1, 0.5, 1.0, 5.0, 30.0, 120.0, 600.0];
 
@@ -93,6 +103,31 @@ pub struct ReconcileLabels {
     pub kind: String,
 }
 
+/// A lock that runs wait for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LockLabels {
+    lock: &'static str,
+}
+
+/// A kind of device.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DeviceLabels {
+    device: &'static str,
+}
+
+/// An answer of the API server.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AnswerLabels {
+    verb: &'static str,
+    code: String,
+}
+
+/// A request to the API server.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct VerbLabels {
+    verb: &'static str,
+}
+
 /// What this is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct BuildLabels {
@@ -119,6 +154,11 @@ pub struct Counted {
     reconciles: Family<ReconcileLabels, Counter>,
     reconcile_errors: Family<ReconcileLabels, Counter>,
     reconcile_seconds: Histograms<ReconcileLabels>,
+    queue_seconds: Histograms<LockLabels>,
+    device_seconds: Histograms<DeviceLabels>,
+    api_requests: Family<AnswerLabels, Counter>,
+    api_seconds: Histograms<VerbLabels>,
+    pub(super) last_steps: LastSteps,
 }
 
 fn histograms<L: Clone + std::hash::Hash + Eq>(make: fn() -> Histogram) -> Histograms<L> {
@@ -141,6 +181,11 @@ impl Counted {
             reconciles: Family::default(),
             reconcile_errors: Family::default(),
             reconcile_seconds: histograms(|| Histogram::new(RECONCILE)),
+            queue_seconds: histograms(|| Histogram::new(QUEUE)),
+            device_seconds: histograms(|| Histogram::new(DEVICE)),
+            api_requests: Family::default(),
+            api_seconds: histograms(|| Histogram::new(API)),
+            last_steps: LastSteps::default(),
         };
         register_build(registry);
         let c = &counted;
@@ -188,6 +233,26 @@ impl Counted {
             "Duration of looks",
             c.reconcile_seconds.clone(),
         );
+        registry.register(
+            "queue_wait_seconds",
+            "How long runs waited for a device",
+            c.queue_seconds.clone(),
+        );
+        registry.register(
+            "device_request_duration_seconds",
+            "Duration of requests to devices, answered or not",
+            c.device_seconds.clone(),
+        );
+        registry.register(
+            "kube_api_requests",
+            "Requests to the API server",
+            c.api_requests.clone(),
+        );
+        registry.register(
+            "kube_api_request_duration_seconds",
+            "Time to the first byte of its answers",
+            c.api_seconds.clone(),
+        );
         counted
     }
 
@@ -216,6 +281,36 @@ impl Counted {
     /// A step has ended.
     pub fn step_ended(&self, labels: &StepLabels, seconds: f64) {
         self.step_seconds.get_or_create(labels).observe(seconds);
+    }
+
+    /// A step of an environment has ended; kept only where it was asked for.
+    pub fn last_step(&self, namespace: &str, environment: &str, step: &str, seconds: f64) {
+        self.last_steps.enter(namespace, environment, step, seconds);
+    }
+
+    /// A run has waited so long for a device.
+    pub fn waited(&self, lock: LockKind, waited: Duration) {
+        let labels = LockLabels {
+            lock: lock_word(lock),
+        };
+        let seconds = self.queue_seconds.get_or_create(&labels);
+        seconds.observe(waited.as_secs_f64());
+    }
+
+    /// A request to a device of this kind was answered, or was not.
+    pub fn asked(&self, device: &'static str, took: Duration) {
+        let seconds = self.device_seconds.get_or_create(&DeviceLabels { device });
+        seconds.observe(took.as_secs_f64());
+    }
+
+    /// A request to the API server; `code` is that of HTTP, or `none` without an answer. A watch has no duration.
+    pub fn requested(&self, verb: &'static str, code: String, took: Option<Duration>) {
+        let answer = AnswerLabels { verb, code };
+        self.api_requests.get_or_create(&answer).inc();
+        if let Some(took) = took {
+            let seconds = self.api_seconds.get_or_create(&VerbLabels { verb });
+            seconds.observe(took.as_secs_f64());
+        }
     }
 
     /// The run of a slot was created, so long after slot and jitter.
@@ -253,6 +348,16 @@ impl Counted {
         errors.inc_by(u64::from(failed));
         let seconds = self.reconcile_seconds.get_or_create(&labels);
         seconds.observe(took.as_secs_f64());
+    }
+}
+
+/// As labels show a kind of lock.
+pub(super) fn lock_word(lock: LockKind) -> &'static str {
+    match lock {
+        LockKind::Clone => "clone",
+        LockKind::TargetSet => "target",
+        LockKind::Source => "source",
+        LockKind::Backups => "backups",
     }
 }
 

@@ -6,16 +6,19 @@
 //! the name of a run.
 
 pub mod counted;
+pub mod last_steps;
 pub mod objects;
 
 pub use counted::{Counted, ReconcileLabels, RunLabels, StepLabels};
 pub use objects::Objects;
 
+use crate::site::transcript::Listener;
 use chrono::Utc;
 use prometheus_client::encoding::text;
 use prometheus_client::registry::Registry;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 /// Content type of the text.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -76,6 +79,11 @@ impl Metrics {
         caches.as_ref().and_then(Weak::upgrade)
     }
 
+    /// Tells how long each step of each environment took last: off by default, it is a series per step.
+    pub fn tell_steps(&self) {
+        self.counted.last_steps.want();
+    }
+
     /// The timer queue of the schedule was looked at.
     pub fn scheduler_ticked(&self) {
         let now = Utc::now().timestamp_millis() as f64 / 1000.0;
@@ -97,13 +105,22 @@ impl Metrics {
         self.counted.leader.set(f64::from(u8::from(leads)));
         let mut out = String::new();
         text::encode_registry(&mut out, &self.registry).map_err(|_| NotYet::Encoding)?;
-        if let Some(objects) = objects {
+        if let Some(mut objects) = objects {
+            let there = objects.names();
+            objects.last_steps = self.counted.last_steps.of(|key| there.contains(key));
             let mut own = Registry::default();
             own.register_collector(Box::new(objects));
             text::encode_registry(&mut out, &own).map_err(|_| NotYet::Encoding)?;
         }
         text::encode_eof(&mut out).map_err(|_| NotYet::Encoding)?;
         Ok(out)
+    }
+}
+
+impl Listener for Metrics {
+    fn exchanged(&self, kind: &'static str, microseconds: u64) {
+        self.counted
+            .asked(kind, Duration::from_micros(microseconds));
     }
 }
 

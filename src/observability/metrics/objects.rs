@@ -1,7 +1,11 @@
 //! Families that describe environments, encoded from the caches at each scrape.
 
+use super::counted::lock_word;
+use super::last_steps::{ByEnvironment, Steps};
 use crate::api::{CloneEnvironment, CloneEnvironmentStatus, CloneRun};
+use crate::controllers::locks::waits_for;
 use crate::engine::journal::{ObligationKind, Phase};
+use crate::engine::step::LockKind;
 use crate::engine::time::Timestamp;
 use kube::ResourceExt;
 use kube::core::DeserializeGuard;
@@ -9,7 +13,7 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::gauge::ConstGauge;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -21,6 +25,13 @@ const OBLIGATIONS: [ObligationKind; 6] = [
     ObligationKind::RemoveParameters,
     ObligationKind::RunAfterResume,
     ObligationKind::ReleaseBackups,
+];
+/// All locks that runs wait for.
+const LOCKS: [LockKind; 4] = [
+    LockKind::Clone,
+    LockKind::TargetSet,
+    LockKind::Source,
+    LockKind::Backups,
 ];
 /// Phases of a run that is not over.
 const ACTIVE: [Phase; 4] = [
@@ -39,6 +50,8 @@ pub struct Objects {
     pub environments: Vec<Arc<DeserializeGuard<CloneEnvironment>>>,
     /// Runs that are not final.
     pub runs: Vec<Arc<DeserializeGuard<CloneRun>>>,
+    /// How long steps took last, where that is told.
+    pub last_steps: ByEnvironment,
 }
 
 impl fmt::Debug for Objects {
@@ -55,6 +68,7 @@ struct Seen<'o> {
     name: String,
     environment: Option<&'o CloneEnvironment>,
     runs: Vec<&'o CloneRun>,
+    last_steps: Option<&'o Steps>,
 }
 
 impl Seen<'_> {
@@ -239,6 +253,13 @@ fn source_frozen(seen: &Seen<'_>) -> f64 {
     flag(owed || said)
 }
 
+/// As [`source_frozen`], of production's BRMS.
+fn backups_frozen(seen: &Seen<'_>) -> f64 {
+    let owed = seen.open_obligations(ObligationKind::ReleaseBackups) > 0;
+    let said = seen.condition("BackupsFrozen").is_some_and(|c| c.0);
+    flag(owed || said)
+}
+
 /// In the order of docs/metrics.md.
 #[rustfmt::skip]
 static FAMILIES: &[Family] = &[
@@ -277,10 +298,42 @@ static FAMILIES: &[Family] = &[
     Family { name: "ibmiclone_environment_clone_disk_used_ratio", help: "Space used on the targets",
         of: |e, p| one(p, percent(e.status().and_then(|s| s.image.as_ref()?.disk_used_percent))) },
     Family { name: "ibmiclone_environment_obligations_open", help: "Obligations of open runs that are not met", of: obligations },
+    Family { name: "ibmiclone_environment_last_step_duration_seconds", help: "How long a step took last",
+        of: |e, p| e.last_steps.into_iter().flatten().try_for_each(|(step, took)| p(&[("step", step)], *took)) },
     Family { name: "ibmiclone_environment_source_frozen", help: "It is not proved that production runs", of: |e, p| p(&[], source_frozen(e)) },
+    Family { name: "ibmiclone_environment_backups_frozen", help: "Production's BRMS is in its FlashCopy process, or may be", of: |e, p| p(&[], backups_frozen(e)) },
 ];
 
 impl Objects {
+    /// Namespace and name of all environments, also of one that cannot be read.
+    pub(super) fn names(&self) -> HashSet<(String, String)> {
+        let environments = self.environments.iter();
+        environments
+            .map(|e| (e.namespace().unwrap_or_default(), e.name_any()))
+            .collect()
+    }
+
+    /// Runs that wait, by the lock they miss.
+    fn waiting(&self, lock: LockKind) -> usize {
+        let runs = self.runs.iter().filter_map(|r| r.0.as_ref().ok());
+        let queues = runs.filter_map(|r| r.status.as_ref()?.queue.as_ref());
+        queues
+            .filter(|queue| waits_for(&queue.blocked_by) == Some(lock))
+            .count()
+    }
+
+    fn encode_queue(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
+        let (name, help) = ("ibmiclone_queue_length", "Runs that wait for a device");
+        let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for lock in LOCKS {
+            let labels = [("lock", lock_word(lock))];
+            let labels = labels.as_slice();
+            let of_one = metric.encode_family(&labels)?;
+            ConstGauge::new(self.waiting(lock) as f64).encode(of_one)?;
+        }
+        Ok(())
+    }
+
     fn seen(&self) -> Vec<Seen<'_>> {
         let mut all: BTreeMap<(String, String), Seen<'_>> = BTreeMap::new();
         let blank = |key: &(String, String)| Seen {
@@ -288,6 +341,7 @@ impl Objects {
             name: key.1.clone(),
             environment: None,
             runs: Vec::new(),
+            last_steps: self.last_steps.get(key),
         };
         for environment in self.environments.iter().filter_map(|e| e.0.as_ref().ok()) {
             let key = (
@@ -334,6 +388,6 @@ impl Collector for Objects {
                 (family.of)(one, &mut point)?;
             }
         }
-        Ok(())
+        self.encode_queue(&mut encoder)
     }
 }

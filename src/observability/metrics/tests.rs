@@ -1,6 +1,8 @@
 use super::parse::Scrape;
 use super::*;
 use crate::api::{CloneEnvironment, CloneRun};
+use crate::engine::step::LockKind;
+use crate::site::transcript::Listener;
 use kube::core::DeserializeGuard;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,6 +26,7 @@ impl Caches for Fake {
                 .map(read::<CloneEnvironment>)
                 .collect(),
             runs: runs.into_iter().map(read::<CloneRun>).collect(),
+            ..Objects::default()
         })
     }
 }
@@ -113,12 +116,19 @@ fn everything(metrics: &Metrics) -> Scrape {
     counted.missed("ibmi", "nightly", "DeadlineExceeded", 3);
     counted.resumed("ibmi", "nightly", "start-copy");
     counted.reconciled("CloneRun", Duration::from_millis(3), true);
+    metrics.tell_steps();
+    counted.last_step("ibmi", "nightly", "start-copy", 0.4);
+    counted.last_step("ibmi", "gone", "start-copy", 0.4);
+    counted.waited(LockKind::TargetSet, Duration::from_secs(40));
+    metrics.exchanged("hmc", 1_500_000);
+    counted.requested("get", "200".into(), Some(Duration::from_millis(3)));
     metrics.scheduler_ticked();
+    let queue = json!({"position": 1, "blockedBy": "ibmi/weekly-1 (target set CLONE1 on svc)"});
     let waiting = run(
         "n-3",
         "nightly",
         "2026-11-24T12:31:00Z",
-        json!({"phase": "Queued"}),
+        json!({"phase": "Queued", "queue": queue}),
     );
     let runs = vec![
         waiting,
@@ -188,6 +198,26 @@ fn names_types_labels_and_buckets_are_those_of_the_page() {
     let (told_names, page_names): (Vec<_>, Vec<_>) = (told.keys().collect(), page.keys().collect());
     assert_eq!(told_names, page_names);
     assert_eq!(told, page);
+}
+
+#[test]
+fn who_waits_is_told_by_the_lock_it_misses_and_steps_only_where_asked_for() {
+    let found = everything(&Metrics::default());
+    let length = |lock| found.value("ibmiclone_queue_length", &[("lock", lock)]);
+    let lengths = ["clone", "target", "source"].map(length);
+    assert_eq!(lengths, [Some(0.0), Some(1.0), Some(0.0)]);
+    let steps = |found: &Scrape| {
+        let name = "ibmiclone_environment_last_step_duration_seconds";
+        let of = |s: &&super::parse::Sample| s.name == name;
+        found.samples.iter().filter(of).count()
+    };
+    assert_eq!(steps(&found), 1, "an environment that is gone is not told");
+    let quiet = Metrics::default();
+    quiet
+        .counted
+        .last_step("ibmi", "nightly", "start-copy", 0.4);
+    let found = scrape(&quiet, vec![environment("nightly", full())], Vec::new());
+    assert_eq!(steps(&found), 0);
 }
 
 #[test]

@@ -3,8 +3,9 @@
 use super::{Finding, GUEST_KIT, Level};
 use crate::api::clone_side::Network;
 use crate::api::options::Proof;
+use crate::recipe::operator_lock::Lock;
 use crate::recipe::plan::{Plan, identity_text};
-use crate::recipe::records::{KIT_VERSION, Record, digest};
+use crate::recipe::records::{KIT_VERSION, Record};
 use crate::site::Identity;
 use chrono::{DateTime, Utc};
 
@@ -192,12 +193,8 @@ fn authorities(record: &Record, plan: &Plan, bad: &mut impl FnMut(&'static str, 
 }
 
 fn operator(look: &KitLook, plan: &Plan, bad: &mut impl FnMut(&'static str, String)) {
-    let Some(bytes) = &look.operator_lock else {
-        return;
-    };
-    // A lock that cannot be proved counts as another operator's (`ibmi/CONTRACT.md` § 10).
-    let owner = lock_owner(bytes).unwrap_or("(an unreadable lock)");
-    if owner != plan.operator_id {
+    let lock = Lock::read(look.operator_lock.as_deref());
+    if let Some(owner) = lock.other_than(&plan.operator_id) {
         bad(
             "OtherOperator",
             format!(
@@ -206,17 +203,6 @@ fn operator(look: &KitLook, plan: &Plan, bad: &mut impl FnMut(&'static str, Stri
             ),
         );
     }
-}
-
-/// The id in `operator.lock`: one line and the checksum line.
-fn lock_owner(bytes: &[u8]) -> Option<&str> {
-    let text = std::str::from_utf8(bytes).ok()?;
-    let (body, _) = text.split_once("checksum=")?;
-    let sum = text.get(body.len()..)?.strip_prefix("checksum=")?;
-    let proved = sum.trim_end() == digest(body.as_bytes());
-    body.lines()
-        .find_map(|l| l.strip_prefix("operator="))
-        .filter(|_| proved)
 }
 
 fn remarks(record: &Record, look: &KitLook, label: &str) -> Vec<Finding> {
@@ -232,6 +218,12 @@ fn remarks(record: &Record, look: &KitLook, label: &str) -> Vec<Finding> {
         note(
             "SshdUnknown",
             "whether sshd starts by itself is not known".to_owned(),
+        );
+    }
+    if record.text("js1") == "Yes" {
+        note(
+            "JobScheduler",
+            "the Advanced Job Scheduler is installed: its monitor must be started by the start-up program (STRJS), not by itself (CHGDLJS AUTOSTART(*NO)), or it starts on the clone before the guard".to_owned(),
         );
     }
     if !record.text("leftovers").is_empty() {

@@ -1,6 +1,8 @@
 //! Production's IBM i: who answers, its addresses, its pending PTFs, the guest kit.
 
 use super::{Depth, Finding, GUEST_KIT, Level, SiteReport, kit};
+use crate::api::options::Function;
+use crate::recipe::brms::{There, working_jobs};
 use crate::recipe::plan::{Plan, identity_text};
 use crate::recipe::queries::{self, INTERFACES, PENDING_PTFS, column};
 use crate::recipe::records::{LOCK_PATH, Record, VERSION_PATH};
@@ -20,6 +22,7 @@ pub(super) struct Production {
     lock: Option<Result<Option<Vec<u8>>, DeviceError>>,
     /// Whether production has a description of the tape device of SAVE21.
     tape: Option<Result<CommandOutput, DeviceError>>,
+    brms: Option<Result<Vec<String>, DeviceError>>,
 }
 
 impl Production {
@@ -33,6 +36,7 @@ impl Production {
             version: None,
             lock: None,
             tape: None,
+            brms: None,
         };
         if let Ok(session) = &seen.session {
             let source = &site.source.0;
@@ -45,6 +49,10 @@ impl Production {
             if let Some(save) = &plan.save21 {
                 let look = format!("CHKOBJ OBJ(QSYS/{}) OBJTYPE(*DEVD)", save.device);
                 seen.tape = Some(source.run(session, &ClCommand::new(look)).await);
+            }
+            if plan.function == Function::Brms {
+                let system = source.as_ref();
+                seen.brms = Some(working_jobs(There { system, session }).await);
             }
         }
         seen
@@ -89,6 +97,7 @@ pub(super) fn judge(
     judge_addresses(seen.interfaces, plan, report);
     judge_ptfs(seen.ptfs, plan, report);
     judge_tape(seen.tape, plan, report);
+    judge_brms(seen.brms, &session, plan, report);
     judge_kit(
         seen.check,
         seen.version,
@@ -199,6 +208,50 @@ fn judge_tape(
         "TapeDeviceUnknown",
         format!("save21.device: create {device} on source {}, or correct the name: without a description there the clone makes one by itself at its IPL, if at all, under a name of its own", plan.source_label()),
     ));
+}
+
+/// BRMS of production must be at rest: what it does now would be cut off by its FlashCopy process, and be missing in the
+/// history that comes back. Whether it is in such a process already is not to be read on any system (no page tells how);
+/// BRMS itself refuses a second one, before anything is copied.
+fn judge_brms(
+    answer: Option<Result<Vec<String>, DeviceError>>,
+    session: &Session,
+    plan: &Plan,
+    report: &mut SiteReport,
+) {
+    let label = plan.source_label();
+    let name = &session.system.host_name;
+    let own = plan
+        .brms
+        .as_ref()
+        .is_some_and(|b| b.system_name == "Source");
+    if own && answer.is_some() && !(1..=8).contains(&name.len()) {
+        report.add(Finding::fatal(
+            "BackupNameUnknown",
+            format!("{name:?}, the name of source {label}, cannot be a BRMS system name (1 to 8 characters): write brms.systemName as production's BRMS is called"),
+        ));
+    }
+    match answer {
+        Some(Err(DeviceError::Refused { code, .. })) => report.add(Finding::new(
+            Level::Note,
+            "BackupsUnknown",
+            format!("source {label} does not say whether BRMS works there now ({code})"),
+        )),
+        Some(answer) => {
+            let jobs = report.take(answer).unwrap_or_default();
+            // The environment's own verify comes at any time of the day.
+            if !jobs.is_empty() && !plan.run.is_empty() {
+                report.add(Finding::fatal(
+                    "BackupsActive",
+                    format!(
+                        "BRMS works on source {label} now: {}; wait for it to end, then run again",
+                        jobs.join(", ")
+                    ),
+                ));
+            }
+        }
+        None => {}
+    }
 }
 
 fn judge_kit(

@@ -2,8 +2,9 @@
 
 use super::{Inner, SystemFake, World, copy_state, paths, silent};
 use crate::engine::ports::StoreError;
-use crate::recipe::log_sink::{LogKind, LogLine, LogSink, LogSummary};
-use crate::recipe::records::digest;
+use crate::recipe::log_sink::{Gathered, LogKind, LogSink, LogSummary, LogWriter};
+use crate::recipe::operator_lock::{LOCK_TAKE, LOCK_WRITE};
+use crate::recipe::records::{LOCK_PATH, digest};
 use crate::site::*;
 use async_trait::async_trait;
 
@@ -221,10 +222,33 @@ impl IbmI for Host {
             });
         }
         self.0.send(format!("{}: {}", self.1, command.as_str()));
-        self.with(|s| Ok(s.run.clone()))
+        let mut done = self.with(|s| {
+            let text = command.as_str();
+            if s.refuses.iter().any(|r| text.starts_with(r)) {
+                return Ok(CommandOutput {
+                    succeeded: false,
+                    messages: vec![super::message("CPF9898", 40, "", "", "refused")],
+                    text: String::new(),
+                });
+            }
+            let mut done = s.run.clone();
+            if let Some((_, said)) = s.says.iter().find(|(begin, _)| text.starts_with(**begin)) {
+                done.messages = vec![super::message("CPC1221", 0, "", "", said)];
+            }
+            Ok(done)
+        })?;
+        done.succeeded &= !(self.0.set().refuses_to_tell && command.as_str().starts_with("SNDMSG"));
+        Ok(done)
     }
     async fn query(&self, _: &Session, sql: &str) -> Result<Vec<Row>, DeviceError> {
-        self.with(|s| s.rows.get(sql).cloned().unwrap_or_else(|| Ok(Vec::new())))
+        self.with(|s| {
+            let table = s.tables.iter().find(|(part, _)| sql.contains(**part));
+            match (s.rows.get(sql), table) {
+                (Some(rows), _) => rows.clone(),
+                (None, Some((_, rows))) => Ok(rows.clone()),
+                (None, None) => Ok(Vec::new()),
+            }
+        })
     }
     async fn submit(&self, _: &Session, job: &Submission) -> Result<JobName, DeviceError> {
         self.0.send(format!(
@@ -265,14 +289,21 @@ impl IbmI for Host {
                 .cloned())
         })
     }
-    async fn messages(&self, _: &Session, log: &LogSource) -> Result<Vec<Message>, DeviceError> {
-        self.with(|s| match log {
+    async fn messages(
+        &self,
+        _: &Session,
+        log: &LogSource,
+        each: EachMessage<'_>,
+    ) -> Result<(), DeviceError> {
+        let found = self.with(|s| match log {
             LogSource::JobLog(_) => s.job_log.clone(),
             LogSource::History { since } => {
                 s.since = Some(since.clone());
                 Ok(s.history.clone())
             }
-        })
+        })?;
+        found.into_iter().for_each(each);
+        Ok(())
     }
     async fn put(&self, _: &Session, path: &str, content: &[u8]) -> Result<(), DeviceError> {
         self.0.send(format!("{}: put {path}", self.1));
@@ -289,6 +320,35 @@ impl IbmI for Host {
         self.with(|s| {
             s.files.remove(path);
             Ok(())
+        })
+    }
+    async fn shell(
+        &self,
+        _: &Session,
+        line: &str,
+        input: &[u8],
+    ) -> Result<ShellOutput, DeviceError> {
+        self.0.send(format!("{}: {line}", self.1));
+        let new = format!("{LOCK_PATH}.new");
+        let output = self.with(|s| {
+            if line == LOCK_WRITE {
+                s.files.insert(new, input.to_vec());
+                return Ok(Vec::new());
+            }
+            if line == LOCK_TAKE {
+                let written = s.files.remove(&new).expect("written before");
+                return Ok(s.files.entry(LOCK_PATH.into()).or_insert(written).clone());
+            }
+            let directory = line.split('\'').nth(1).unwrap_or_default().to_owned();
+            let name =
+                |path: &String| Some(path.strip_prefix(&directory)?.strip_prefix('/')?.to_owned());
+            let listing: Vec<String> = s.files.keys().filter_map(name).collect();
+            Ok(listing.join("\n").into_bytes())
+        })?;
+        Ok(ShellOutput {
+            succeeded: true,
+            output,
+            error: String::new(),
         })
     }
     async fn disconnect(&self) {}
@@ -311,17 +371,26 @@ impl Host {
 
 #[async_trait]
 impl LogSink for World {
-    async fn put(&self, kind: LogKind, lines: Vec<LogLine>) -> Result<LogSummary, StoreError> {
-        if let Some(why) = self.set().logs_refused.clone() {
-            return Ok(LogSummary {
-                refused: Some(why),
-                ..LogSummary::default()
-            });
-        }
-        self.set().logs.insert(kind, lines);
-        self.has(kind)
-            .await
-            .map(|found| found.expect("just stored"))
+    fn begin(&self, kind: LogKind) -> Box<dyn LogWriter + '_> {
+        Box::new(Gathered::new(move |lines| {
+            if let Some(why) = self.set().logs_refused.clone() {
+                return LogSummary {
+                    refused: Some(why),
+                    ..LogSummary::default()
+                };
+            }
+            self.set().logs.insert(kind, lines);
+            LogSummary::default()
+        }))
+    }
+    async fn text(&self, kind: LogKind, _: usize) -> Result<Option<String>, StoreError> {
+        let lines = self.set().logs.get(&kind).cloned();
+        Ok(lines.map(|lines| {
+            let text = lines
+                .iter()
+                .map(|l| serde_json::to_string(l).expect("is JSON"));
+            text.map(|l| l + "\n").collect()
+        }))
     }
     async fn has(&self, kind: LogKind) -> Result<Option<LogSummary>, StoreError> {
         let inner = self.set();
@@ -330,6 +399,7 @@ impl LogSink for World {
             parts: 1,
             lines: i64::try_from(lines.len()).unwrap_or(0),
             digest: digest(format!("{lines:?}").as_bytes()),
+            bytes: 0,
             refused: None,
         }))
     }

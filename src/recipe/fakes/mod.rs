@@ -45,6 +45,10 @@ pub(crate) struct Inner {
     pub(crate) logs: BTreeMap<LogKind, Vec<LogLine>>,
     /// The log store takes nothing and says this.
     pub(crate) logs_refused: Option<String>,
+    /// Another run has production when the last step comes.
+    pub(crate) source_is_busy: bool,
+    /// SNDMSG ends abnormally.
+    pub(crate) refuses_to_tell: bool,
     /// Whether effects change the world, as they do in a whole run.
     pub(crate) alive: bool,
     /// Start time the array shows after a start.
@@ -71,6 +75,12 @@ pub(crate) struct SystemFake {
     pub(crate) job: Option<JobStatus>,
     /// Submitted jobs of a living world, by the last part of their names.
     pub(crate) jobs: BTreeMap<String, JobStatus>,
+    /// Commands that are refused, by the beginning of their text.
+    pub(crate) refuses: BTreeSet<&'static str>,
+    /// Answers of commands, by the beginning of their text.
+    pub(crate) says: BTreeMap<&'static str, &'static str>,
+    /// Rows of queries, by a part of their text.
+    pub(crate) tables: BTreeMap<&'static str, Vec<Row>>,
     /// Last parts of names of jobs that end abnormally, or never.
     pub(crate) fails: BTreeSet<String>,
     pub(crate) hangs: BTreeSet<String>,
@@ -182,6 +192,9 @@ fn system(id: i32, scpf: &str) -> SystemFake {
         },
         job: None,
         jobs: BTreeMap::new(),
+        refuses: BTreeSet::new(),
+        says: BTreeMap::new(),
+        tables: BTreeMap::new(),
         fails: BTreeSet::new(),
         hangs: BTreeSet::new(),
         history: Vec::new(),
@@ -196,7 +209,7 @@ pub(crate) fn world() -> World {
     source.run.text = check_record(&[]);
     source
         .files
-        .insert("/ibmiclone/version".into(), b"1.0.0\n".to_vec());
+        .insert("/ibmiclone/version".into(), b"1.1.0\n".to_vec());
     World(Arc::new(Mutex::new(Inner {
         clone: Ok(partition("CLONE1", 7)),
         source: Ok(partition("PROD", 3)),
@@ -236,6 +249,8 @@ pub(crate) fn world() -> World {
         .into(),
         logs: BTreeMap::new(),
         logs_refused: None,
+        source_is_busy: false,
+        refuses_to_tell: false,
         alive: false,
         copy_start: "2",
         start_lost: false,
@@ -249,7 +264,7 @@ pub(crate) fn world() -> World {
 /// A good `check` record with some values changed.
 pub(crate) fn check_record(changes: &[(&str, &str)]) -> String {
     let mut values: BTreeMap<&str, &str> = [
-        ("kit", "1.0.0"),
+        ("kit", "1.1.0"),
         ("serial", "78ABCD0"),
         ("partition", "3"),
         ("clock", "2026-11-23T03:00:00Z"),
@@ -263,6 +278,7 @@ pub(crate) fn check_record(changes: &[(&str, &str)]) -> String {
         ("jobctl", "Yes"),
         ("sshd", "Yes"),
         ("leftovers", "-"),
+        ("js1", "No"),
     ]
     .into();
     values.extend(changes.iter().copied());
@@ -367,6 +383,7 @@ impl World {
             site: &site,
             journal,
             now,
+            release_backups: false,
         };
         step.observe(&context).await
     }
@@ -380,6 +397,7 @@ impl World {
             site: &site,
             journal,
             now: start(),
+            release_backups: false,
         };
         step.act(&context).await
     }
@@ -421,6 +439,9 @@ pub(crate) fn sample(function: &str) -> (CloneEnvironmentSpec, ResolvedFacts) {
     }
     if function == "USER" {
         json["user"] = serde_json::json!({"programs": [{"program": "CLNLIB/MYSAVE", "parameters": ["it's", "B"]}]});
+    }
+    if function == "BRMS" {
+        json["brms"] = serde_json::json!({"controlGroups": ["DAILY", "WEEKLY"]});
     }
     let spec = serde_json::from_value(json).expect("a valid environment");
     let facts = ResolvedFacts {

@@ -3,13 +3,13 @@
 //! job on the clone may still run.
 
 use super::gate::{self, Stop};
-use super::{end_image, hook, map_volumes, run_function, start_clone, start_copy, stop_clone};
+use super::{end_image, map_volumes, start_clone, start_copy, stop_clone};
 use crate::api::surroundings::{AfterClone, OnFailure};
 use crate::engine::journal::{EntryState, Facts, Journal, Phase};
-use crate::engine::step::{Failure, LockKind, NOTE_FACT, Observation, Step, StepContext};
+use crate::engine::step::{LockKind, NOTE_FACT, Observation, Step, StepContext};
 use crate::recipe::plan::Plan;
 use crate::recipe::surroundings::{END_OF_IMAGE as END_COPY, END_OF_PARTITION as POWER_OFF};
-use crate::site::{CopyPhase, CopyState, DeviceError};
+use crate::site::{CopyPhase, DeviceError};
 use async_trait::async_trait;
 use std::sync::Arc;
 use std::time::Duration;
@@ -81,7 +81,10 @@ impl OnceMore {
                 self.plan.copy_group
             ))));
         }
-        Ok(self.full_copy(&state))
+        Ok(match self.plan.after.clone {
+            AfterClone::PowerOff => None,
+            AfterClone::KeepRunning => Some(end_image::full_copy(&self.plan, &state)),
+        })
     }
 
     fn stopping(&self) -> Observation {
@@ -90,30 +93,6 @@ impl OnceMore {
             self.plan.copy_group
         );
         Observation::Done(gate::facts([(&format!("{NOTE_FACT}stopping"), note)]))
-    }
-
-    /// A clone that keeps running keeps its disks: the relation of a full copy ends when everything is copied.
-    fn full_copy(&self, state: &CopyState) -> Option<Observation> {
-        match self.plan.after.clone {
-            AfterClone::PowerOff => None,
-            AfterClone::KeepRunning if state.phase == CopyPhase::Copying => {
-                Some(Observation::underway(
-                    self.plan.pace.of(Duration::from_secs(30)),
-                    format!(
-                        "the background copy of consistency group {} is at {} %; its relation ends when it is complete",
-                        self.plan.copy_group, state.progress
-                    ),
-                ))
-            }
-            AfterClone::KeepRunning if state.phase == CopyPhase::Idle => Some(Observation::done()),
-            AfterClone::KeepRunning => Some(Observation::Broken(Failure::new(
-                "CopyStoppedByOthers",
-                format!(
-                    "consistency group {} was stopped before the full copy was complete: somebody stopped it, and the clone that keeps running has lost its disks; switch it off and run again",
-                    self.plan.copy_group
-                ),
-            ))),
-        }
     }
 }
 
@@ -141,8 +120,7 @@ impl Step for OnceMore {
             .verdict
             .as_ref()
             .is_some_and(|v| v.phase == Phase::Failed);
-        let busy = run_function::may_run(journal, &self.plan)
-            || hook::may_run_on_clone(journal, &self.plan);
+        let busy = super::job_may_run(journal);
         self.plan.after.on_failure == OnFailure::Apply && failed && !busy && self.in_turn(journal)
     }
     async fn observe(&self, context: &StepContext<'_>) -> Observation {
@@ -156,6 +134,7 @@ impl Step for OnceMore {
             site: context.site,
             journal: &journal,
             now: context.now,
+            release_backups: context.release_backups,
         };
         self.inner.observe(&inner).await
     }
@@ -168,6 +147,7 @@ impl Step for OnceMore {
             site: context.site,
             journal: &journal,
             now: context.now,
+            release_backups: context.release_backups,
         };
         self.inner.act(&inner).await
     }

@@ -243,10 +243,11 @@ impl AwaitClone {
         Err(Stop::Failure(Failure::new(
             "PersonalityFailed",
             format!(
-                "the guest kit could not apply the personality on clone {}: action {} ended with {}; see /ibmiclone/kit.log there",
+                "the guest kit could not apply the personality on clone {}: action {} ended with {}; {}",
                 self.plan.clone_label(),
                 marker.text("failed"),
-                marker.text("failedId")
+                marker.text("failedId"),
+                advice(marker.text("failedId"))
             ),
         )))
     }
@@ -263,21 +264,51 @@ impl AwaitClone {
                 ),
             )));
         }
-        let scheduled = record.text("jobsScheduled");
         let must_hold = match self.plan.personality.scheduled_jobs {
             ScheduledJobs::Hold => true,
             ScheduledJobs::Keep => false,
         };
-        if must_hold && !matches!(scheduled, "0" | "") {
-            return Err(Stop::Failure(Failure::new(
-                "SchedulesNotHeld",
-                format!(
-                    "{scheduled} job schedule entries are not held on clone {}: production's jobs would run there; hold them with HLDJOBSCDE and find out who released them",
-                    self.plan.clone_label()
-                ),
-            )));
+        if must_hold {
+            self.schedules_held(record)?;
         }
         Ok(Observation::Done(output(record)))
+    }
+
+    /// What the kit read back of the job schedule and of the Advanced Job Scheduler.
+    fn schedules_held(&self, record: &Record) -> Result<(), Stop> {
+        let clone = self.plan.clone_label();
+        let not_held = |text: String| {
+            Err(Stop::Failure(Failure::new(
+                "SchedulesNotHeld",
+                format!("{text}; find out who released them"),
+            )))
+        };
+        let scheduled = record.text("jobsScheduled");
+        if !matches!(scheduled, "0" | "") {
+            return not_held(format!(
+                "{scheduled} job schedule entries are not held on clone {clone}: production's jobs would run there; hold them with HLDJOBSCDE"
+            ));
+        }
+        let monitors = record.text("js1Monitors");
+        match record.text("js1") {
+            "Absent" | "Held" if matches!(monitors, "0" | "") => Ok(()),
+            state => not_held(format!(
+                "the Advanced Job Scheduler on clone {clone} is not held ({state:?}, monitors active: {monitors:?}): production's jobs would run there; end it with ENDJS OPTION(*MONITOR) DTALIB(*ALL)"
+            )),
+        }
+    }
+}
+
+/// What a person does about an action that failed, by its message (`ibmi/CONTRACT.md` § 9).
+fn advice(id: &str) -> &'static str {
+    match id {
+        "CLN0215" => {
+            "a monitor of the Advanced Job Scheduler was active on the clone before the guard ran, so production's jobs may have run there: on production, CHGDLJS DTALIB(...) AUTOSTART(*NO) and let the start-up program start it (STRJS), then run again"
+        }
+        "CLN0216" => {
+            "the Advanced Job Scheduler is installed, but none of its data libraries was found: name them in clone.personality.jobScheduler.dataLibraries, then run again"
+        }
+        _ => "see /ibmiclone/kit.log there",
     }
 }
 

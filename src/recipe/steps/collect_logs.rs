@@ -3,32 +3,37 @@
 
 use super::gate::{self, Stop, facts};
 use super::prepare_copy;
-use super::run_function;
+use super::{run_function, run_group};
 use crate::api::options::JobLogs;
+use crate::api::saves::Brms;
 use crate::engine::journal::{EntryState, Facts, Journal};
 use crate::engine::ports::StoreError;
 use crate::engine::step::{LockKind, NOTE_FACT, Observation, Step, StepContext, WARNING_FACT};
-use crate::recipe::log_sink::{LogKind, LogLine, LogSink};
+use crate::recipe::brms::{Log, There, is_error};
+use crate::recipe::log_sink::{LogKind, LogLine, LogSink, LogWriter};
 use crate::recipe::plan::Plan;
 use crate::recipe::queries::{local_text, local_time};
 use crate::site::{DeviceError, JobName, LogSource, Message, ProvenClone};
 use async_trait::async_trait;
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 pub(super) const ID: &str = "collect-logs";
 /// Output: messages recorded, the MSG column.
-const MESSAGES: &str = "messages";
+pub(super) const MESSAGES: &str = "messages";
 /// Output: errors among them, the ERR column.
-const ERRORS: &str = "errors";
+pub(super) const ERRORS: &str = "errors";
 /// Output: errors in the job logs of the function's programs.
 pub(super) const JOB_ERRORS: &str = "jobErrors";
 /// Output: last error messages of the function's job, one per line.
 pub(super) const FAILURE_TAIL: &str = "failureTail";
 /// Output: what the log store said when it took a log no more; a log that is not stored fails no run.
 pub const NOT_STORED: &str = "notStored";
+/// No message has a severity like this.
+const NEVER: i32 = 100;
 const TAIL_LINES: usize = 5;
 const TAIL_CHARACTERS: usize = 200;
 
@@ -53,14 +58,19 @@ struct Counts {
 impl CollectLogs {
     fn kinds(&self, context: &StepContext<'_>) -> Vec<LogKind> {
         let mut kinds = vec![LogKind::Steps, LogKind::History];
+        kinds.extend(self.plan.brms.as_ref().map(|_| LogKind::Brms));
         let wanted = self.wanted_job_logs(context.journal);
         kinds.extend(wanted.into_iter().map(|(kind, _, _)| kind));
         kinds
     }
 
-    /// Job logs that are kept: kind, step and severity of an error of each. A program that was never called has none.
+    /// Job logs that are kept: kind, step, and from which severity on a message is an error. A program that was never called
+    /// has none.
     fn wanted_job_logs(&self, journal: &Journal) -> Vec<(LogKind, &'static str, i32)> {
-        let jobs = run_function::jobs(&self.plan).into_iter().enumerate();
+        let jobs = run_function::jobs(&self.plan);
+        // What a save did is told by the BRMS log; the same messages in its job's log are not counted again.
+        let groups = run_group::groups(&self.plan).map(|(step, _)| (step, NEVER));
+        let jobs = jobs.into_iter().chain(groups).enumerate();
         jobs.filter(|(place, (step, _))| {
             let called = *place == 0 || journal.output(step, run_function::JOB).is_some();
             let ended_well = journal.output(step, run_function::RESULT) == Some(run_function::OK);
@@ -69,7 +79,7 @@ impl CollectLogs {
                 JobLogs::Failed => called && !ended_well,
             }
         })
-        .map(|(place, (step, severity))| (LogKind::of_program(place), step, severity))
+        .map(|(place, (step, limit))| (LogKind::of_program(place), step, limit))
         .collect()
     }
 
@@ -104,8 +114,11 @@ impl CollectLogs {
         self.put(LogKind::Steps, steps, &mut counts).await?;
         let status = context.site.clone_partition.status().await?;
         let proof = gate::prove_clone(context.site, &self.plan, &status.identity).await?;
-        for source in self.wanted_job_logs(context.journal) {
-            self.job_log(context, &proof, source, &mut counts).await?;
+        for log in self.wanted_job_logs(context.journal) {
+            self.job_log(context, &proof, log, &mut counts).await?;
+        }
+        if let Some(brms) = &self.plan.brms {
+            self.brms_log(context, &proof, brms, &mut counts).await?;
         }
         self.history(context, &proof, &mut counts).await?;
         Ok(counts)
@@ -124,35 +137,62 @@ impl CollectLogs {
             return self.put(kind, Vec::new(), counts).await;
         };
         let source = LogSource::JobLog(JobName::new(job));
-        let messages = match context
-            .site
-            .clone
-            .0
-            .messages(proof.session(), &source)
-            .await
-        {
-            Ok(messages) => messages,
+        let system = &context.site.clone.0;
+        let mut writer = self.sink.begin(kind);
+        let mut seen = Seen::default();
+        let mut each = |message: Message| {
+            self.take(&message, limit, &mut seen, writer.as_mut());
+        };
+        match system.messages(proof.session(), &source, &mut each).await {
+            Ok(()) => {}
             // A job that is gone with its spooled files has no log any more; the run does not fail for it.
             Err(error @ DeviceError::Refused { .. }) => {
                 counts
                     .notes
                     .push(format!("the job log of {job} could not be read: {error}"));
-                Vec::new()
             }
             Err(error) => return Err(error.into()),
-        };
-        let kept = self.kept(messages);
-        let errors: Vec<&Message> = kept.iter().filter(|m| self.is_error(m, limit)).collect();
-        counts.job_errors += count(errors.len());
+        }
+        counts.job_errors += seen.errors;
         // The tail is of the program that failed, if one did.
         if counts.tail.is_empty() || result != Some(run_function::OK) {
-            let last = errors.iter().rev().take(TAIL_LINES).rev();
-            counts.tail = last.map(|m| cut(&format!("{} {}", m.id, m.text))).collect();
+            counts.tail = seen.tail.iter().cloned().collect();
         }
-        counts.messages += count(kept.len());
-        counts.errors += count(errors.len());
-        self.put(kind, kept.iter().map(line).collect(), counts)
-            .await
+        counts.add(&seen);
+        self.store(kind, writer, counts).await
+    }
+
+    /// The BRMS log since the flash: what was there before is production's.
+    async fn brms_log(
+        &self,
+        context: &StepContext<'_>,
+        proof: &ProvenClone,
+        brms: &Brms,
+        counts: &mut Counts,
+    ) -> Result<(), Stop> {
+        let there = There {
+            system: context.site.clone.0.as_ref(),
+            session: proof.session(),
+        };
+        let since = history_since(context);
+        let messages = match (Log::open(there).await?, since) {
+            (Some(log), Some(since)) => log.since(there, &since).await?,
+            (None, _) | (_, None) => {
+                counts.notes.push(
+                    "the BRMS log was not read: the clone has no view QUSRBRM.BRMS_LOG_INFO (INZBRM OPTION(*SQLSRVINZ) creates it), or the time of the flash is not known".to_owned(),
+                );
+                Vec::new()
+            }
+        };
+        let mut writer = self.sink.begin(LogKind::Brms);
+        let mut seen = Seen::default();
+        for message in &messages {
+            let error = is_error(brms, message);
+            self.keep(message, error, &mut seen, writer.as_mut());
+        }
+        counts.add(&seen);
+        counts.tail = seen.tail.into_iter().collect();
+        self.store(LogKind::Brms, writer, counts).await
     }
 
     async fn history(
@@ -170,33 +210,45 @@ impl CollectLogs {
         // Before the flash the clone's history log is production's: the disks are the same.
         let from = local_time(&since);
         let source = LogSource::History { since };
-        let messages = context
-            .site
-            .clone
-            .0
-            .messages(proof.session(), &source)
-            .await?;
-        let ours = messages
-            .into_iter()
-            .filter(|m| match (from, local_time(&m.timestamp)) {
+        let system = &context.site.clone.0;
+        let limit = self.plan.logs.error_severity;
+        let mut writer = self.sink.begin(LogKind::History);
+        let mut seen = Seen::default();
+        let mut each = |message: Message| {
+            let ours = match (from, local_time(&message.timestamp)) {
                 (Some(from), Some(at)) => at >= from,
                 (Some(_) | None, Some(_) | None) => true,
-            })
-            .collect();
-        let kept = self.kept(ours);
-        let limit = self.plan.logs.error_severity;
-        counts.messages += count(kept.len());
-        counts.errors += count(kept.iter().filter(|m| self.is_error(m, limit)).count());
-        self.put(LogKind::History, kept.iter().map(line).collect(), counts)
-            .await
+            };
+            if ours {
+                self.take(&message, limit, &mut seen, writer.as_mut());
+            }
+        };
+        let session = proof.session();
+        system.messages(session, &source, &mut each).await?;
+        counts.add(&seen);
+        self.store(LogKind::History, writer, counts).await
     }
 
-    fn kept(&self, messages: Vec<Message>) -> Vec<Message> {
-        let least = self.plan.logs.min_severity;
-        messages
-            .into_iter()
-            .filter(|m| i32::from(m.severity) >= least)
-            .collect()
+    /// Counts a message and writes it, if it is kept.
+    fn take(&self, message: &Message, limit: i32, seen: &mut Seen, writer: &mut dyn LogWriter) {
+        let error = self.is_error(message, limit);
+        self.keep(message, error, seen, writer);
+    }
+
+    fn keep(&self, message: &Message, error: bool, seen: &mut Seen, writer: &mut dyn LogWriter) {
+        if i32::from(message.severity) < self.plan.logs.min_severity {
+            return;
+        }
+        seen.messages += 1;
+        if error {
+            seen.errors += 1;
+            if seen.tail.len() == TAIL_LINES {
+                seen.tail.pop_front();
+            }
+            seen.tail
+                .push_back(cut(&format!("{} {}", message.id, message.text)));
+        }
+        writer.line(&line(message));
     }
 
     /// Severity at or above the limit, not ignored, not an exception that the program handled.
@@ -206,14 +258,25 @@ impl CollectLogs {
             && !message.subtype.eq_ignore_ascii_case("EXCEPTION HANDLED")
     }
 
-    /// A refusal counts: the messages are counted all the same, and the row says what is missing.
     async fn put(
         &self,
         kind: LogKind,
         lines: Vec<LogLine>,
         counts: &mut Counts,
     ) -> Result<(), Stop> {
-        let stored = self.sink.put(kind, lines).await.map_err(store_error)?;
+        let mut writer = self.sink.begin(kind);
+        lines.iter().for_each(|line| writer.line(line));
+        self.store(kind, writer, counts).await
+    }
+
+    /// A refusal counts: the messages are counted all the same, and the row says what is missing.
+    async fn store(
+        &self,
+        kind: LogKind,
+        writer: Box<dyn LogWriter + '_>,
+        counts: &mut Counts,
+    ) -> Result<(), Stop> {
+        let stored = writer.finish().await.map_err(store_error)?;
         if let Some(why) = stored.refused {
             let why = format!("log {} could not be stored: {why}", kind.as_str());
             counts.refused.get_or_insert(why);
@@ -222,10 +285,26 @@ impl CollectLogs {
     }
 }
 
+/// What was counted of one log while it passed.
+#[derive(Debug, Default)]
+struct Seen {
+    messages: i64,
+    errors: i64,
+    /// The last errors.
+    tail: VecDeque<String>,
+}
+
+impl Counts {
+    fn add(&mut self, seen: &Seen) {
+        self.messages += seen.messages;
+        self.errors += seen.errors;
+    }
+}
+
 /// From when on the clone's history log is of this run, by the clock the clone inherited: the source's local time read
 /// just before prepare-copy, plus what passed on our clock until the window opened. Only a length is added; the two
 /// clocks are never compared.
-pub(super) fn history_since(context: &StepContext<'_>) -> Option<String> {
+pub(in crate::recipe) fn history_since(context: &StepContext<'_>) -> Option<String> {
     let prepare = context.journal.entry("prepare-copy")?;
     let clock = prepare.baseline.get(prepare_copy::SOURCE_CLOCK)?;
     let read = gate::first_sent(prepare)?;
@@ -300,11 +379,7 @@ fn line(message: &Message) -> LogLine {
         sev: message.severity,
         kind: message.kind.clone(),
         text: message.text.clone(),
-        second: if message.severity >= 30 {
-            message.second_level.clone()
-        } else {
-            String::new()
-        },
+        second: message.second_level.clone(),
     }
 }
 
@@ -329,15 +404,13 @@ fn cut(text: &str) -> String {
     text.chars().take(TAIL_CHARACTERS).collect()
 }
 
-fn count(n: usize) -> i64 {
-    i64::try_from(n).unwrap_or(i64::MAX)
-}
-
 /// A store that cannot be reached is asked again; a run that is gone needs no logs.
 pub(super) fn store_error(error: StoreError) -> Stop {
     let device = "the log store";
     Stop::Device(match error {
-        StoreError::Lost(text) => DeviceError::unreachable(device, text),
+        StoreError::Lost(text) | StoreError::Forbidden(text) => {
+            DeviceError::unreachable(device, text)
+        }
         StoreError::Conflict => DeviceError::busy(device, error),
         StoreError::Gone => DeviceError::refused(device, "Gone", error),
     })

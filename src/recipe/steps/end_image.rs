@@ -4,7 +4,7 @@
 
 use super::gate::{self, Stop};
 use crate::engine::journal::Facts;
-use crate::engine::step::{LockKind, Observation, Step, StepContext};
+use crate::engine::step::{Failure, LockKind, Observation, Step, StepContext};
 use crate::recipe::image::still_on_array;
 use crate::recipe::plan::Plan;
 use crate::site::{CopyPhase, CopyState, DeviceError};
@@ -14,6 +14,9 @@ use std::time::Duration;
 
 pub(super) const ID: &str = "end-image";
 
+/// How long the console may show the clone as neither on nor off.
+const OFF_SECONDS: u64 = 30 * 60;
+
 pub(super) struct EndImage {
     pub(super) plan: Arc<Plan>,
 }
@@ -22,6 +25,9 @@ impl EndImage {
     async fn look(&self, context: &StepContext<'_>) -> Result<Observation, Stop> {
         let state = context.site.copy.observe().await?;
         self.still_the_image(context, &state)?;
+        if self.plan.ends_relation_only() {
+            return Ok(full_copy(&self.plan, &state));
+        }
         let poll = self.plan.pace.array();
         let group = &self.plan.copy_group;
         if let Some(map) = state.deviating.iter().find(|m| m.contains("suspended")) {
@@ -31,7 +37,8 @@ impl EndImage {
             CopyPhase::Idle | CopyPhase::Stopped => Observation::done(),
             // An armed group that no run owns is disarmed too: the flush has to be of this run.
             CopyPhase::Copying | CopyPhase::Prepared => {
-                gate::clone_off(context.site, &self.plan, self.plan.keep_mappings).await?;
+                let off = gate::clone_off(context.site, &self.plan, self.plan.keep_mappings).await;
+                off.map_err(|stop| self.not_for_ever(context, stop))?;
                 gate::retry_gate(
                     &context.entry(ID),
                     context.now,
@@ -64,6 +71,26 @@ impl EndImage {
             return Ok(());
         }
         still_on_array(state, &self.plan).map_err(Stop::Failure)
+    }
+
+    /// A partition that is neither on nor off is waited for, but not as long as the array may clean up: production's BRMS
+    /// may be frozen meanwhile.
+    fn not_for_ever(&self, context: &StepContext<'_>, stop: Stop) -> Stop {
+        let entry = context.entry(ID);
+        let patience = self.plan.pace.seconds(OFF_SECONDS);
+        match stop {
+            Stop::Device(error @ DeviceError::Busy { .. })
+                if gate::unsent(&entry) && gate::elapsed(&entry, context.now) >= patience =>
+            {
+                Stop::Failure(Failure::new(
+                    "CloneNotOff",
+                    format!(
+                        "{error}, for 30 minutes; no copy was stopped or made: look at the partition at the console, switch it off by hand and run again"
+                    ),
+                ))
+            }
+            other => other,
+        }
     }
 
     async fn stopping(&self, context: &StepContext<'_>) -> Observation {
@@ -108,6 +135,32 @@ impl EndImage {
     }
 }
 
+/// A clone that keeps running keeps its disks: the relation of a full copy ends when everything is copied.
+pub(super) fn full_copy(plan: &Plan, state: &CopyState) -> Observation {
+    let group = &plan.copy_group;
+    match state.phase {
+        CopyPhase::Copying => Observation::underway(
+            plan.pace.of(Duration::from_secs(30)),
+            format!(
+                "the background copy of consistency group {group} is at {} %; its relation ends when it is complete",
+                state.progress
+            ),
+        ),
+        CopyPhase::Idle => Observation::done(),
+        CopyPhase::Empty
+        | CopyPhase::Preparing
+        | CopyPhase::Prepared
+        | CopyPhase::Stopping
+        | CopyPhase::Stopped
+        | CopyPhase::Suspended => Observation::broken(
+            "CopyStoppedByOthers",
+            format!(
+                "consistency group {group} was stopped before the full copy was complete: somebody stopped it, and the clone that keeps running has lost its disks; switch it off and run again"
+            ),
+        ),
+    }
+}
+
 /// The administrator has to make the maps.
 pub(super) fn empty(group: &str) -> Observation {
     Observation::broken(
@@ -134,8 +187,13 @@ impl Step for EndImage {
         ID
     }
     fn limit(&self) -> Duration {
-        // Cleaning for dependants can take hours: only the run's own limit bounds it.
-        self.plan.run_limit()
+        // Cleaning for dependants can take hours: only the run's own limit bounds it, and that of production's BRMS, which is
+        // frozen by now where it is to be saved with.
+        let most = self.plan.run_limit();
+        self.plan.brms.as_ref().map_or(most, |brms| {
+            let frozen = u64::from(brms.max_frozen_seconds.unsigned_abs());
+            most.min(self.plan.pace.seconds(frozen))
+        })
     }
     fn locks(&self) -> &'static [LockKind] {
         &[LockKind::TargetSet]

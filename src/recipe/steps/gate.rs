@@ -176,7 +176,7 @@ pub(crate) fn state_word(state: &PartitionState) -> &str {
 }
 
 /// The console's pair for the clone, read now, and the proof that the clone answers.
-pub(super) async fn prove_clone(
+pub(in crate::recipe) async fn prove_clone(
     site: &Site,
     plan: &Plan,
     clone: &Identity,
@@ -241,7 +241,7 @@ pub(super) fn targets(context: &StepContext<'_>) -> Result<Vec<Uid>, Stop> {
 }
 
 /// Time since the step began.
-pub(super) fn elapsed(entry: &Entry, now: DateTime<Utc>) -> Duration {
+pub(in crate::recipe) fn elapsed(entry: &Entry, now: DateTime<Utc>) -> Duration {
     entry
         .start
         .and_then(|start| (now - start.utc()).to_std().ok())
@@ -250,7 +250,7 @@ pub(super) fn elapsed(entry: &Entry, now: DateTime<Utc>) -> Duration {
 
 /// Whether no effect of this step has been sent. An intent alone proves nothing: it is also written while a device does
 /// not answer the first look.
-pub(super) fn unsent(entry: &Entry) -> bool {
+pub(in crate::recipe) fn unsent(entry: &Entry) -> bool {
     entry.attempts == 0
 }
 
@@ -268,7 +268,7 @@ pub(super) fn handle(given: &str, now: DateTime<Utc>) -> String {
 }
 
 /// What the device gave with the last accepted effect.
-pub(super) fn given(entry: &Entry) -> Option<&str> {
+pub(in crate::recipe) fn given(entry: &Entry) -> Option<&str> {
     let (given, _) = entry.handle.as_deref()?.rsplit_once('@')?;
     (!given.is_empty()).then_some(given)
 }

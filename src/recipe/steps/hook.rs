@@ -10,8 +10,8 @@ use crate::api::surroundings::{Hook, HookPoint, OnHookError};
 use crate::engine::journal::{Entry, EntryState, Facts, Journal, ObligationKind};
 use crate::engine::step::{Failure, LockKind, Observation, Step, StepContext, WARNING_FACT};
 use crate::recipe::plan::Plan;
-use crate::recipe::surroundings::hooks_at;
-use crate::site::{DeviceError, IbmI, JobName, LogSource, Session};
+use crate::recipe::surroundings::{hooks_at, point_of};
+use crate::site::{DeviceError, IbmI, JobName, LogSource, Message, Session};
 use async_trait::async_trait;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,14 +39,10 @@ enum Bad {
 }
 
 /// Whether a hook's job may still be there on the clone: it was submitted, and nothing proves its end.
-pub(super) fn may_run_on_clone(journal: &Journal, plan: &Plan) -> bool {
-    let points = [
-        HookPoint::CloneReady,
-        HookPoint::BeforeFunction,
-        HookPoint::AfterFunction,
-    ];
-    let mut steps = points.into_iter().flat_map(|point| hooks_at(plan, point));
-    steps.any(|(step, _)| sent_without_end(journal, step))
+pub(super) fn may_run_on_clone(journal: &Journal) -> bool {
+    let on_clone = |step: &str| point_of(step).is_some_and(|point| !point.on_source());
+    let mut steps = journal.steps.iter().filter(|e| on_clone(&e.name));
+    steps.any(|entry| sent_without_end(journal, &entry.name))
 }
 
 fn sent_without_end(journal: &Journal, step: &str) -> bool {
@@ -88,9 +84,7 @@ impl RunHook {
         let entry = context.entry(self.id);
         let (call, hook) = self.call()?;
         let text = || format!("hook {:?} {}", self.point, call.program);
-        if self.point == HookPoint::AfterFunction
-            && run_function::may_run(context.journal, &self.plan)
-        {
+        if self.point == HookPoint::AfterFunction && run_function::may_run(context.journal) {
             return Ok(Observation::NotNeeded(format!(
                 "{} was not called: the function may still run",
                 text()
@@ -262,12 +256,16 @@ async fn submit_once(
 /// Last message of the job's log that tells what went wrong; the log itself stays on the system.
 async fn last_error(system: &dyn IbmI, session: &Session, job: &str) -> String {
     let log = LogSource::JobLog(JobName::new(job));
-    let messages = system.messages(session, &log).await.unwrap_or_default();
-    let last = messages.iter().rfind(|m| m.severity >= TOLD_FROM);
-    last.map_or_else(
-        || "its job log shows no error".to_owned(),
-        |m| format!("{} {}", m.id, m.text),
-    )
+    let mut last = None;
+    let mut each = |m: Message| {
+        if m.severity >= TOLD_FROM {
+            last = Some(format!("{} {}", m.id, m.text));
+        }
+    };
+    // What cannot be read tells nothing, and the hook has failed anyway.
+    let read = system.messages(session, &log, &mut each).await.is_ok();
+    last.filter(|_| read)
+        .unwrap_or_else(|| "its job log shows no error".to_owned())
 }
 
 /// What a BeforeFreeze hook that has not ended does: an AfterResume hook that overtook it would be undone by it.

@@ -134,15 +134,20 @@ impl<'p> Call<'p> {
         since: String,
     ) -> Result<Option<Facts>, DeviceError> {
         let log = LogSource::History { since };
-        let messages = system.messages(session, &log).await?;
-        let of_job = |id: &str| {
-            messages
-                .iter()
-                .rev()
-                .find(|m| m.id == id && m.job.rsplit('/').next() == Some(self.name.as_str()))
+        let (mut started, mut ended) = (None, None);
+        let mut each = |m: Message| {
+            if m.job.rsplit('/').next() != Some(self.name.as_str()) {
+                return;
+            }
+            match m.id.as_str() {
+                JOB_STARTED => started = Some(m),
+                JOB_ENDED => ended = Some(m),
+                _ => {}
+            }
         };
-        Ok(match (of_job(JOB_STARTED), of_job(JOB_ENDED)) {
-            (started, Some(ended)) => Some(from_history(started, ended)),
+        system.messages(session, &log, &mut each).await?;
+        Ok(match (started, ended) {
+            (started, Some(ended)) => Some(from_history(started.as_ref(), &ended)),
             (Some(started), None) => Some(facts([
                 (JOB, started.job.clone()),
                 (RESULT, VANISHED.to_owned()),
@@ -190,7 +195,7 @@ fn from_history(started: Option<&Message>, ended: &Message) -> Facts {
 
 /// The clone for one more look. The console is asked again only when the clone does not answer: its pair of the clone is
 /// in this run's journal, and a submit asks it anew.
-pub(super) async fn watch_clone(
+pub(in crate::recipe) async fn watch_clone(
     context: &StepContext<'_>,
     plan: &Plan,
 ) -> Result<ProvenClone, Stop> {

@@ -9,11 +9,15 @@
 //! | write-parameters | `sha256`, `writtenAt`, `notAfter`, `sourceScpf` |
 //! | stop-clone, start-clone | `state` |
 //! | unmap-volumes | `mapped`: kept maps |
+//! | freeze-backups | `fingerprint` (digest of QUSRBRM's objects), `brmsName` |
 //! | start-copy | `started`: the copy's identity |
 //! | map-volumes | `volumes` |
 //! | await-clone | `readyAt`, `scpf`, `reIpls`, `systemName` |
 //! | run-function, run-function-2 … | `jobName`, `result` (`ok`, `failed`, `overrun`, `vanished`, `left`, `notStarted`), `endSeverity`, `saveMilliseconds`, `lastSeen` |
 //! | run-function of SAVE21 | `jobName`, `result` (`ok`, `failed`, `left`), `endSeverity`, `saveMilliseconds`, `steps`, `failed`, `failedId`, `media` |
+//! | the same with BRMS | `jobName`, `result` as above, `reason` and `said` where it failed, `endSeverity`, `saveMilliseconds`, `lastSeen` |
+//! | end-backup | `volumes` that were written (comma list), `said` where ENDBKU was refused |
+//! | return-history | `history` (`restored`, `merged`, `kept`), `saveFile` where it is kept |
 //! | hooks: before-freeze, after-resume-2 … | as run-function; `said` where settle judges it |
 //! | collect-logs | `messages`, `errors`, `jobErrors`, `failureTail` (lines), `notStored` (why a log is missing) |
 //! | settle | `cloneState`, `referenceCode`, `copyProgress`, `diskUsedPercent` |
@@ -22,8 +26,11 @@
 
 mod afterwards;
 mod await_clone;
+mod begin_backup;
 mod collect_logs;
+mod end_backup;
 mod end_image;
+mod freeze_backups;
 pub(super) mod gate;
 pub(super) mod hook;
 mod job;
@@ -33,27 +40,34 @@ pub(super) mod power;
 pub(super) mod prepare_copy;
 mod restricted;
 mod resume_source;
+mod return_history;
 mod run_function;
+pub(super) mod run_group;
 mod save21;
 mod settle;
 mod start_clone;
 mod start_copy;
 pub(super) mod stop_clone;
 mod suspend_source;
+mod tell_source;
 mod unmap_volumes;
 mod verify_image;
 mod verify_site;
 mod volumes;
 mod write_parameters;
 
+pub(super) use collect_logs::history_since;
 pub use collect_logs::{NOT_STORED, step_lines};
-pub(super) use verify_image::{end_locks, held_locks};
+pub(super) use job::watch_clone;
+pub(super) use verify_image::{end_locks, held_locks, target_lock};
 pub(super) use verify_site::hold_locks;
 
+use super::brms;
 use super::log_sink::LogSink;
 use super::plan::Plan;
-use super::surroundings::{hook_of, program_at};
+use super::surroundings::{TELL_SOURCE, hook_of, program_at};
 use crate::api::options::Function;
+use crate::engine::journal::Journal;
 use crate::engine::step::Step;
 pub(crate) use gate::state_word;
 use std::sync::Arc;
@@ -66,6 +80,12 @@ pub const ATTENTION: [&str; 3] = ["NeedsReply", "CloneUpButSilent", "CloneNeedsA
 pub fn attention(message: &str) -> Option<&'static str> {
     let word = message.split(':').next()?;
     ATTENTION.into_iter().find(|a| *a == word)
+}
+
+/// Whether a job of the run may still be there on the clone, a program's or a hook's: it was submitted, and nothing proves
+/// its end.
+pub fn job_may_run(journal: &Journal) -> bool {
+    run_function::may_run(journal) || hook::may_run_on_clone(journal)
 }
 
 /// The step of this name.
@@ -92,21 +112,26 @@ pub(super) fn step(
         map_volumes::ID => Box::new(map_volumes::MapVolumes { plan }),
         start_clone::ID => Box::new(start_clone::StartClone { plan }),
         await_clone::ID => Box::new(await_clone::AwaitClone { plan }),
+        brms::FREEZE => Box::new(freeze_backups::FreezeBackups { plan }),
+        brms::BEGIN => Box::new(begin_backup::BeginBackup { plan }),
+        brms::END => Box::new(end_backup::EndBackup { plan }),
+        brms::RETURN => Box::new(return_history::ReturnHistory { plan }),
         collect_logs::ID => Box::new(collect_logs::CollectLogs { plan, sink }),
         settle::ID => Box::new(settle::SettleStep { plan, sink }),
+        TELL_SOURCE => Box::new(tell_source::TellSource { plan, sink }),
         _ => return added(name, &plan),
     })
 }
 
 /// The step of a name that the environment has added to the recipe's list.
 fn added(name: &str, plan: &Arc<Plan>) -> Option<Box<dyn Step>> {
-    if name == run_function::ID && plan.function == Function::Save21 {
-        let plan = Arc::clone(plan);
-        return Some(Box::new(save21::RunSave21 { plan }));
-    }
     if let Some(place) = program_at(name) {
         let plan = Arc::clone(plan);
-        return Some(Box::new(run_function::RunFunction { plan, place }));
+        return Some(match plan.function {
+            Function::Brms => Box::new(run_group::RunGroup { plan, place }),
+            Function::Save21 => Box::new(save21::RunSave21 { plan }),
+            Function::Hold | Function::User => Box::new(run_function::RunFunction { plan, place }),
+        });
     }
     if let Some((point, id, place)) = hook_of(plan, name) {
         return Some(Box::new(hook::RunHook {

@@ -16,7 +16,7 @@ use crate::api::surroundings::OnProgramError;
 use crate::engine::journal::{Entry, Facts, Journal};
 use crate::engine::step::{Failure, LockKind, Observation, Step, StepContext, WARNING_FACT};
 use crate::recipe::plan::Plan;
-use crate::recipe::surroundings::program_steps;
+use crate::recipe::surroundings::{program_at, program_steps};
 use crate::site::{DeviceError, ProvenClone};
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -47,17 +47,18 @@ pub(super) fn jobs(plan: &Plan) -> Vec<(&'static str, i32)> {
 }
 
 /// Whether a job of the function may still be there: it was submitted, and nothing proves its end.
-pub(super) fn may_run(journal: &Journal, plan: &Plan) -> bool {
-    if plan.function == Function::Save21 {
+pub(super) fn may_run(journal: &Journal) -> bool {
+    if save21::is_of(journal) {
         return save21::may_run(journal);
     }
-    programs(plan).any(|(step, _)| {
-        let over = matches!(
-            journal.output(step, RESULT),
-            Some(OK | FAILED | VANISHED | NOT_STARTED)
-        );
-        let sent = journal.entry(step).is_some_and(|e| !gate::unsent(e));
-        sent && !over
+    let mut programs = journal
+        .steps
+        .iter()
+        .filter(|e| program_at(&e.name).is_some());
+    programs.any(|entry| {
+        let result = entry.output.get(RESULT).map(String::as_str);
+        let over = matches!(result, Some(OK | FAILED | VANISHED | NOT_STARTED));
+        !gate::unsent(entry) && !over
     })
 }
 

@@ -5,7 +5,7 @@
 //! A save that ended badly is `Done` with result `failed`, as a job of USER is: its logs are collected next, and `settle`
 //! fails the run. A clone that never answers leaves the outcome unknown: it is not touched, whatever the time.
 
-use super::await_clone::{SILENT_SECONDS, since};
+use super::await_clone::{self, SILENT_SECONDS, since};
 use super::gate::{self, Stop, facts};
 use super::job::{END_SEVERITY, FAILED, JOB, LEFT, MILLISECONDS, OK, RESULT};
 use super::restricted::{self, OwnIpl, Seen};
@@ -34,6 +34,12 @@ const MEDIA: &str = "media";
 
 pub(super) struct RunSave21 {
     pub(super) plan: Arc<Plan>,
+}
+
+/// Whether a journal is of a run that saves before the clone is ready.
+pub(super) fn is_of(journal: &Journal) -> bool {
+    let place = |step: &str| journal.steps.iter().position(|e| e.name == step);
+    place(ID).is_some() && place(ID) < place(await_clone::ID)
 }
 
 /// Whether the clone may be saving: it was started, and no result record says that the save is over.

@@ -3,7 +3,7 @@
 
 use super::gate::{self, Stop, facts, state_word};
 use super::map_volumes::image_is_this_runs;
-use super::{collect_logs, hook, run_function, save21, stop_clone};
+use super::{collect_logs, hook, run_function, run_group, save21, stop_clone};
 use crate::api::options::UserProgram;
 use crate::api::surroundings::{OnFailure, OnProgramError};
 use crate::engine::journal::{EntryState, Facts, Journal};
@@ -136,8 +136,41 @@ impl SettleStep {
             .find_map(|(step, program)| self.program_failed(journal, step, program));
         of_program
             .or_else(|| save21::failed(journal, &self.plan))
+            .or_else(|| self.group_failed(journal))
             .or_else(|| hook::failed_after_function(journal, &self.plan))
             .map(Observation::Broken)
+    }
+
+    /// As a program, for function BRMS.
+    fn group_failed(&self, journal: &Journal) -> Option<Failure> {
+        run_group::groups(&self.plan).find_map(|(step, group)| {
+            let said = |key: &str| journal.output(step, key).unwrap_or("?").to_owned();
+            Some(match journal.output(step, run_function::RESULT)? {
+                run_function::OK => return None,
+                run_function::OVERRUN | run_function::LEFT => Failure::new(
+                    "FunctionOverrun",
+                    format!(
+                        "job {} of control group {group} did not end within timeouts.functionSeconds ({}) and is left as it is on clone {}; at the last look: {}",
+                        said(run_function::JOB),
+                        self.plan.function_seconds,
+                        self.plan.clone_label(),
+                        said(run_function::LAST_SEEN)
+                    ),
+                ),
+                run_function::NOT_STARTED => Failure::new(
+                    "FunctionOverrun",
+                    format!(
+                        "control group {group} was not started: the groups before it took timeouts.functionSeconds ({}); allow more time",
+                        self.plan.function_seconds
+                    ),
+                ),
+                run_function::VANISHED => Failure::new("FunctionVanished", said(run_group::SAID)),
+                _ if said(run_group::REASON) == "MediaUnavailable" => {
+                    Failure::new("MediaUnavailable", said(run_group::SAID))
+                }
+                _ => Failure::new("BackupFailed", said(run_group::SAID)),
+            })
+        })
     }
 
     fn program_failed(

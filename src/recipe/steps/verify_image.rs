@@ -29,6 +29,11 @@ pub(in crate::recipe) fn end_locks(journal: &Journal) -> &'static [LockKind] {
     }
 }
 
+/// Locks of the end of a relation: the clone keeps its partition and its disks.
+pub(in crate::recipe) fn target_lock(_: &Journal) -> &'static [LockKind] {
+    &[LockKind::TargetSet]
+}
+
 pub(super) struct VerifyImage {
     pub(super) plan: Arc<Plan>,
 }
@@ -124,6 +129,14 @@ impl VerifyImage {
                     "the image was not taken inside a proven suspension: it is not started; take another run's",
                 )));
             }
+        }
+        if let Some(by) = image.and_then(|i| i.backups_frozen_by.as_deref()) {
+            found.insert(
+                format!("{WARNING_FACT}backups"),
+                format!(
+                    "the image was taken while production's BRMS was in its FlashCopy process (frozen by {by}): on the started system type INZBRM OPTION(*FLASHCOPY) STATE(*ENDPRC) before anything is saved with BRMS"
+                ),
+            );
         }
         if self.plan.source_is_down {
             found.insert(

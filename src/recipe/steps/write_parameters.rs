@@ -3,10 +3,11 @@
 use super::gate::{self, Stop, facts};
 use crate::engine::journal::{Entry, Facts, ObligationKind};
 use crate::engine::step::{Failure, LockKind, Observation, Step, StepContext};
+use crate::recipe::operator_lock::{Lock, read_lock, take_lock};
 use crate::recipe::parameters::{SourceFacts, parameter_file};
 use crate::recipe::plan::Plan;
 use crate::recipe::queries::{self, INTERFACES, ROUTES};
-use crate::recipe::records::{PARAMETERS_PATH, Record, digest};
+use crate::recipe::records::{LOCK_PATH, PARAMETERS_PATH, Record, digest};
 use crate::site::{AspName, DeviceError, ProvenSource};
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -22,6 +23,8 @@ impl WriteParameters {
     async fn look(&self, context: &StepContext<'_>) -> Result<Observation, Stop> {
         let proof = gate::prove_source(context.site, &self.plan).await?;
         let source = &context.site.source.0;
+        let lock = read_lock(source.as_ref(), proof.session()).await?;
+        self.not_anothers(&lock)?;
         let found = source.get(proof.session(), PARAMETERS_PATH).await?;
         let entry = context.entry(ID);
         match found
@@ -29,15 +32,31 @@ impl WriteParameters {
             .map(|bytes| self.read(bytes, &entry))
             .transpose()?
         {
-            Some(Some(facts)) => Ok(Observation::Done(facts)),
-            // Absent, damaged, or of a run that is over: under the source lock only this run may write it.
-            Some(None) | None => Ok(gate::retry_gate(
+            Some(Some(facts)) if lock != Lock::Free => Ok(Observation::Done(facts)),
+            // Absent, damaged, of a run that is over, or written without our lock, which is taken then: under the source lock only this run may write it.
+            Some(Some(_) | None) | None => Ok(gate::retry_gate(
                 &entry,
                 context.now,
                 self.plan.pace.short_retry(),
                 self.plan.pace.silence(),
                 || format!("{PARAMETERS_PATH} on the source is not this run's yet"),
             )),
+        }
+    }
+
+    /// Two operators on one source would each undo what the other does there.
+    fn not_anothers(&self, lock: &Lock) -> Result<(), Stop> {
+        match lock.other_than(&self.plan.operator_id) {
+            None => Ok(()),
+            Some(owner) => Err(Stop::Failure(Failure::new(
+                "OtherOperator",
+                format!(
+                    "source {} is used by operator {owner} ({LOCK_PATH}), this is {}: two operators must not use one source; if the other one is gone, run ibmi-clone guest install {} --take-over",
+                    self.plan.source_label(),
+                    self.plan.operator_id,
+                    self.plan.environment
+                ),
+            ))),
         }
     }
 
@@ -114,6 +133,13 @@ impl WriteParameters {
             ))
         })?;
         let source = &context.site.source.0;
+        // Before the first effect on the source. Of two operators at once the second one finds the other's id, and the
+        // next look says so.
+        let lock = take_lock(source.as_ref(), proof.session(), &self.plan.operator_id).await?;
+        if let Some(owner) = lock.other_than(&self.plan.operator_id) {
+            let text = format!("operator {owner} was faster to take {LOCK_PATH}");
+            return Err(DeviceError::busy(source.address(), text).into());
+        }
         source
             .put(proof.session(), PARAMETERS_PATH, text.as_bytes())
             .await?;

@@ -18,7 +18,7 @@ fn under_way() -> Journal {
     journal
 }
 
-const READY: [(&str, &str); 8] = [
+const READY: [(&str, &str); 10] = [
     ("kind", "ready"),
     ("runToken", TOKEN),
     ("stage", "2"),
@@ -27,6 +27,8 @@ const READY: [(&str, &str); 8] = [
     ("serialNumber", "78ABCD0"),
     ("partitionId", "7"),
     ("jobsScheduled", "0"),
+    ("js1", "Absent"),
+    ("js1Monitors", "0"),
 ];
 
 fn ready(world: &World, changes: &[(&str, &str)]) {
@@ -188,6 +190,17 @@ async fn a_failed_personality_and_jobs_that_are_not_held_stop_the_run() {
     let (reason, text) = broken(world.look(&*step, &under_way()).await);
     assert_eq!(reason, "SchedulesNotHeld");
     assert!(text.starts_with('3'), "{text}");
+    for changes in [
+        [("js1", "Active"), ("js1Monitors", "1")],
+        [("js1", "Held"), ("js1Monitors", "1")],
+        [("js1", "Unknown"), ("js1Monitors", "0")],
+        [("js1", "-"), ("js1Monitors", "-")],
+    ] {
+        ready(&world, &changes);
+        let (reason, text) = broken(world.look(&*step, &under_way()).await);
+        assert_eq!(reason, "SchedulesNotHeld");
+        assert!(text.contains("ENDJS"), "{text}");
+    }
     world.system("clone", |s| {
         let marker = record(&[
             ("runToken", TOKEN),

@@ -222,6 +222,7 @@ async fn the_sources_local_time_is_read_before_the_flash_and_its_absence_fails_n
         site: &site,
         journal: &journal,
         now: start(),
+        release_backups: false,
     };
     assert!(
         !step

@@ -5,7 +5,10 @@ use super::super::image_mark;
 use super::super::plan::{Pins, Plan};
 use super::step_of;
 use super::whole::{effects, run, run_until};
+use crate::api::devices::CopyKind;
+use crate::api::options::Function;
 use crate::api::run::{ImageOfRun, RunMode};
+use crate::api::surroundings::AfterClone;
 use crate::engine::drive::Pass;
 use crate::engine::journal::{Journal, Phase};
 use crate::engine::step::Observation;
@@ -21,6 +24,7 @@ fn about(function: &str, mode: RunMode) -> Plan {
         uid: "uid-7".into(),
         mark: image_mark(&copy_state(CopyPhase::Copying, "1").mark()),
         suspension_proof: Some("Canary".into()),
+        backups_frozen_by: None,
     });
     plan
 }
@@ -46,6 +50,39 @@ fn after_the_disaster() -> World {
 fn verdict(journal: &Journal) -> (Phase, String) {
     let verdict = journal.verdict.clone().expect("a verdict");
     (journal.phase, verdict.reason)
+}
+
+/// A full copy is the clone's own once it is complete; until then nothing may be stopped under a clone at work.
+#[tokio::test]
+async fn an_end_of_a_full_copy_waits_for_its_completion_and_touches_no_clone_at_work() {
+    let world = living();
+    let mut plan = about("USER", RunMode::End);
+    plan.copy_kind = CopyKind::Full;
+    assert!(plan.ends_relation_only());
+    let step = step_of(&Arc::new(plan.clone()), "end-image", &world);
+    let journal = Journal::open("r", "T", &["verify-image", "end-image"]);
+    let waits = world.look(&*step, &journal).await;
+    assert!(matches!(waits, Observation::Underway { .. }), "{waits:?}");
+    world.set().copy = Ok(copy_state(CopyPhase::Idle, "1"));
+    let journal = run(&world, &plan).await;
+    assert_eq!(journal.phase, Phase::Succeeded, "{:#?}", journal.verdict);
+    let steps: Vec<&str> = journal.steps.iter().map(|e| e.name.as_str()).collect();
+    assert_eq!(steps, ["verify-image", "end-image"]);
+    assert_eq!(journal.recipe, "end-overwrite-vscsi-v1-relation");
+    assert!(world.sent().is_empty());
+    // Another copy than the one it is about is not waited for.
+    world.set().copy = Ok(copy_state(CopyPhase::Idle, "7"));
+    assert_eq!(verdict(&run(&world, &plan).await).1, "ImageGone");
+    let off: [fn(&mut Plan); 3] = [
+        |plan| plan.after.clone = AfterClone::PowerOff,
+        |plan| plan.copy_kind = CopyKind::SpaceEfficient,
+        |plan| plan.function = Function::Hold,
+    ];
+    for change in off {
+        let mut plan = plan.clone();
+        change(&mut plan);
+        assert!(!plan.ends_relation_only());
+    }
 }
 
 #[tokio::test]

@@ -56,8 +56,8 @@ fn the_list_of_every_recipe() {
     HOLD hold-overwrite-npiv-v1: verify-site write-parameters stop-clone unmap-volumes end-image prepare-copy suspend-source start-copy resume-source settle
     HOLD hold-snapshot-vscsi-v1: not built
     HOLD hold-snapshot-npiv-v1: not built
-    BRMS brms-overwrite-vscsi-v1: verify-site write-parameters stop-clone unmap-volumes freeze-backups end-image prepare-copy suspend-source start-copy resume-source map-volumes start-clone await-clone run-function collect-logs return-history settle
-    BRMS brms-overwrite-npiv-v1: verify-site write-parameters stop-clone unmap-volumes freeze-backups end-image prepare-copy suspend-source start-copy resume-source map-volumes start-clone await-clone run-function collect-logs return-history settle
+    BRMS brms-overwrite-vscsi-v1: verify-site write-parameters stop-clone unmap-volumes freeze-backups end-image prepare-copy suspend-source start-copy resume-source map-volumes start-clone await-clone begin-backup run-function end-backup collect-logs return-history settle
+    BRMS brms-overwrite-npiv-v1: verify-site write-parameters stop-clone unmap-volumes freeze-backups end-image prepare-copy suspend-source start-copy resume-source map-volumes start-clone await-clone begin-backup run-function end-backup collect-logs return-history settle
     BRMS brms-snapshot-vscsi-v1: not built
     BRMS brms-snapshot-npiv-v1: not built
     SAVE21 save21-overwrite-vscsi-v1: verify-site write-parameters stop-clone unmap-volumes end-image prepare-copy suspend-source start-copy resume-source map-volumes start-clone run-function await-clone collect-logs settle

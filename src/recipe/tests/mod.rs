@@ -2,6 +2,7 @@
 
 mod afterwards;
 mod await_clone;
+mod brms;
 mod checks;
 mod copy;
 mod function;
@@ -14,6 +15,7 @@ mod power;
 mod save21;
 mod settle;
 mod surroundings;
+mod tell_source;
 mod turns;
 mod verify;
 mod virtual_io;

@@ -14,6 +14,7 @@ async fn meet(world: &World, kind: ObligationKind) -> Result<Met, DeviceError> {
         site: &site,
         journal: &journal,
         now: start(),
+        release_backups: false,
     };
     SettleRun::new(Arc::new(plan("HOLD")))
         .meet(kind, &context)
@@ -22,7 +23,7 @@ async fn meet(world: &World, kind: ObligationKind) -> Result<Met, DeviceError> {
 
 fn text(met: Result<Met, DeviceError>) -> (bool, String) {
     match met.expect("devices answer") {
-        Met::Yes(text) => (true, text),
+        Met::Yes(text) | Met::AtACost { how: text, .. } => (true, text),
         Met::NotYet(text) => (false, text),
     }
 }

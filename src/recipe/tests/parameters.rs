@@ -2,9 +2,10 @@ use super::super::fakes::*;
 use super::step;
 use crate::engine::journal::ObligationKind;
 use crate::engine::step::Observation;
+use crate::recipe::operator_lock::{LOCK_TAKE, LOCK_WRITE, lock_text};
 use crate::recipe::parameters::{SourceFacts, parameter_file};
 use crate::recipe::queries::{INTERFACES, ROUTES, SourceRoute};
-use crate::recipe::records::{PARAMETERS_PATH, Record};
+use crate::recipe::records::{LOCK_PATH, PARAMETERS_PATH, Record};
 use chrono::{TimeZone, Utc};
 
 fn source_facts() -> SourceFacts {
@@ -89,6 +90,10 @@ fn the_file_holds_every_key_of_the_contract() {
     startSubsystem.count=1
     startSubsystem.1=QSYSWRK
     scheduledJobs=Hold
+    js1.dataLibrary.count=1
+    js1.dataLibrary.1=QUSRIJS
+    js1.monitorJob.count=1
+    js1.monitorJob.1=QIJSSCD
     releaseJobQueue.count=1
     releaseJobQueue.1=QSYS/QSYSNOMAX
     sourceInterface.count=1
@@ -131,7 +136,9 @@ async fn the_file_is_written_once_and_read_back_by_its_checksum() {
     let mut journal = journal();
     assert_eq!(world.look(&*step, &journal).await, Observation::Absent);
     let handle = world.act(&*step, &journal).await.expect("written");
-    assert_eq!(world.sent(), ["source: put /ibmiclone/run.parm"]);
+    let lock = [LOCK_WRITE, LOCK_TAKE].map(|line| format!("source: {line}"));
+    let file = "source: put /ibmiclone/run.parm".to_owned();
+    assert_eq!(world.sent(), [&lock[..], &[file]].concat());
     intended(&mut journal, "write-parameters", 1);
     entry(&mut journal, "write-parameters").handle = handle.clone();
     let facts = facts_of(world.look(&*step, &journal).await);
@@ -169,6 +176,35 @@ async fn a_file_of_another_operator_stops_the_run() {
     let (reason, text) = broken(world.look(&*step, &journal()).await);
     assert_eq!(reason, "OtherOperator");
     assert!(text.contains("op2") && text.contains("op1"), "{text}");
+}
+
+#[tokio::test]
+async fn a_source_that_another_operator_owns_gets_no_file_whoever_was_first() {
+    let world = world();
+    let step = step("USER", "write-parameters", &world);
+    let theirs = lock_text("op2").expect("plain characters");
+    world.system("source", |s| {
+        s.files
+            .insert(LOCK_PATH.into(), theirs.clone().into_bytes());
+    });
+    let (reason, text) = broken(world.look(&*step, &journal()).await);
+    assert_eq!(reason, "OtherOperator");
+    for word in ["op2", "op1", "--take-over"] {
+        assert!(text.contains(word), "{text}");
+    }
+    // The other one was faster between look and act.
+    let error = world.act(&*step, &journal()).await.unwrap_err();
+    assert!(error.to_string().contains("op2"), "{error}");
+    assert!(world.sent().is_empty(), "{:?}", world.sent());
+}
+
+#[tokio::test]
+async fn a_file_without_the_lock_is_written_again_under_it() {
+    let world = world();
+    let step = step("USER", "write-parameters", &world);
+    world.act(&*step, &journal()).await.expect("written");
+    world.system("source", |s| drop(s.files.remove(LOCK_PATH)));
+    assert_eq!(world.look(&*step, &journal()).await, Observation::Absent);
 }
 
 #[tokio::test]

@@ -239,6 +239,7 @@ async fn started_means_running_after_off_was_read_after_the_copy() {
         site: &site,
         journal: &journal,
         now: start(),
+        release_backups: false,
     };
     let baseline = step.baseline(&context).await.expect("read");
     assert_eq!(baseline["state"], "not activated");

@@ -342,10 +342,11 @@ async fn meet(world: &World, plan: &Plan, journal: &Journal) -> (bool, String) {
         site: &site,
         journal,
         now: start() + TimeDelta::minutes(5),
+        release_backups: false,
     };
     let settle = SettleRun::new(Arc::new(plan.clone()));
     match settle.meet(ObligationKind::RunAfterResume, &context).await {
-        Ok(Met::Yes(how)) => (true, how),
+        Ok(Met::Yes(how) | Met::AtACost { how, .. }) => (true, how),
         Ok(Met::NotYet(what)) => (false, what),
         Err(error) => (false, error.to_string()),
     }

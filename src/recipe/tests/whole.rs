@@ -4,7 +4,7 @@ use super::super::fakes::*;
 use super::super::{Plan, build};
 use crate::engine::drive::{Cancel, Engine, Pass};
 use crate::engine::journal::{EntryState, Journal, Phase};
-use crate::engine::ports::{Acquired, Clock, Fence, JournalStore, Locks, StoreError};
+use crate::engine::ports::{Acquired, Clock, Fence, JournalStore, Locks, StoreError, Wishes};
 use crate::engine::rules::{Rule, break_rule};
 use crate::engine::step::LockKind;
 use crate::recipe::LogKind;
@@ -15,17 +15,21 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 /// Store, locks, clock and fence of one leader whom nothing disturbs.
-struct Calm {
+struct Calm<'w> {
     journal: Mutex<Journal>,
     now: Mutex<DateTime<Utc>>,
     /// The Leases cannot be pinned.
     no_pins: bool,
+    /// Another run has production.
+    source_is_busy: bool,
     /// Locks given back, with the step the run was at.
     released: Mutex<Vec<(LockKind, String)>>,
+    /// What a person asks of the run, told from the journal at every turn.
+    wish: &'w (dyn Fn(&Journal) -> Wishes + Send + Sync),
 }
 
 #[async_trait]
-impl JournalStore for Calm {
+impl JournalStore for Calm<'_> {
     async fn load(&self) -> Result<Journal, StoreError> {
         Ok(self.journal.lock().expect("held shortly").clone())
     }
@@ -33,10 +37,14 @@ impl JournalStore for Calm {
         *self.journal.lock().expect("held shortly") = next.clone();
         Ok(())
     }
+    fn wishes(&self) -> Wishes {
+        let journal = self.journal.lock().expect("held shortly").clone();
+        (self.wish)(&journal)
+    }
 }
 
 #[async_trait]
-impl Locks for Calm {
+impl Locks for Calm<'_> {
     async fn acquire(&self, _kinds: &[LockKind]) -> Result<Acquired, StoreError> {
         Ok(Acquired::All)
     }
@@ -45,6 +53,9 @@ impl Locks for Calm {
     }
     async fn lost(&self, _kind: LockKind) -> Result<bool, StoreError> {
         Ok(false)
+    }
+    async fn borrow(&self, _kind: LockKind) -> Result<bool, StoreError> {
+        Ok(!self.source_is_busy)
     }
     async fn release(&self, kind: LockKind) -> Result<(), StoreError> {
         let journal = self.load().await?;
@@ -57,6 +68,9 @@ impl Locks for Calm {
         Ok(None)
     }
     async fn close_image(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+    async fn disown_image(&self) -> Result<(), StoreError> {
         Ok(())
     }
     async fn pin_image(&self) -> Result<(), StoreError> {
@@ -74,7 +88,7 @@ impl Locks for Calm {
 }
 
 #[async_trait]
-impl Clock for Calm {
+impl Clock for Calm<'_> {
     fn now(&self) -> DateTime<Utc> {
         *self.now.lock().expect("held shortly")
     }
@@ -87,7 +101,7 @@ impl Clock for Calm {
     }
 }
 
-impl Fence for Calm {
+impl Fence for Calm<'_> {
     fn valid_until(&self) -> Option<Duration> {
         Some(self.boot() + Duration::from_secs(60))
     }
@@ -110,24 +124,44 @@ pub(super) async fn run_watching_locks(
 pub(super) async fn run_wishing(
     world: &World,
     plan: &Plan,
-    wish: impl Fn(&Journal) -> Cancel,
+    wish: impl Fn(&Journal) -> Cancel + Send + Sync,
 ) -> (Journal, Vec<(LockKind, String)>) {
+    let wish = |journal: &Journal| Wishes {
+        cancel: wish(journal),
+        ..Wishes::default()
+    };
     match watched(world, plan, false, wish).await {
         (Pass::Final(journal), released) => (*journal, released),
         (other, _) => panic!("{other:?}"),
     }
 }
 
+/// As [`run`], with a person who releases production's BRMS.
+pub(super) async fn run_releasing(
+    world: &World,
+    plan: &Plan,
+    releases: impl Fn(&Journal) -> bool + Send + Sync,
+) -> Journal {
+    let wish = |journal: &Journal| Wishes {
+        release_backups: releases(journal),
+        ..Wishes::default()
+    };
+    match watched(world, plan, false, wish).await {
+        (Pass::Final(journal), _) => *journal,
+        (other, _) => panic!("{other:?}"),
+    }
+}
+
 /// As [`run`], to the first pass that cannot go on.
 pub(super) async fn run_until(world: &World, plan: &Plan, no_pins: bool) -> Pass {
-    watched(world, plan, no_pins, |_| Cancel::No).await.0
+    watched(world, plan, no_pins, |_| Wishes::default()).await.0
 }
 
 async fn watched(
     world: &World,
     plan: &Plan,
     no_pins: bool,
-    wish: impl Fn(&Journal) -> Cancel,
+    wish: impl Fn(&Journal) -> Wishes + Send + Sync,
 ) -> (Pass, Vec<(LockKind, String)>) {
     let recipe = build(plan, world.sink());
     let names: Vec<&str> = recipe.steps.iter().map(|s| s.id()).collect();
@@ -135,7 +169,9 @@ async fn watched(
         journal: Mutex::new(Journal::open(&recipe.name, TOKEN, &names)),
         now: Mutex::new(start()),
         no_pins,
+        source_is_busy: world.set().source_is_busy,
         released: Mutex::default(),
+        wish: &wish,
     };
     let site = world.site();
     let engine = Engine {
@@ -147,9 +183,8 @@ async fn watched(
         fence: &calm,
         writer: "test",
     };
-    for _ in 0..500 {
-        let wish = wish(&calm.journal.lock().expect("held shortly").clone());
-        match engine.pass(wish).await {
+    for _ in 0..5000 {
+        match engine.pass(Cancel::No).await {
             Pass::Again(wait, journal) => {
                 if journal
                     .entry("await-clone")
@@ -177,6 +212,7 @@ fn become_ready(world: &World) {
         ("serialNumber", "78ABCD0"),
         ("partitionId", "7"),
         ("jobsScheduled", "0"),
+        ("js1", "Held"),
     ]);
     world.system("clone", |s| {
         s.files.insert(READY_PATH.into(), ready);
@@ -189,7 +225,9 @@ pub(super) fn effects(world: &World) -> Vec<String> {
     sent.into_iter().filter(|s| !s.contains("CHECK")).collect()
 }
 
-const COPY: [&str; 12] = [
+const COPY: [&str; 14] = [
+    "source: umask 077; cat > /ibmiclone/operator.lock.new",
+    "source: ln /ibmiclone/operator.lock.new /ibmiclone/operator.lock; rm -f /ibmiclone/operator.lock.new; cat /ibmiclone/operator.lock",
     "source: put /ibmiclone/run.parm",
     "power off",
     "unmap 2",

@@ -67,6 +67,7 @@ pub(super) fn check(
             ("jobctl", yes(profile.is_some_and(|p| p.jobctl))),
             ("sshd", yes(disk.sshd_autostart)),
             ("leftovers", dash(leftovers.join(","))),
+            ("js1", yes(disk.objects.contains("QSYS/QIJS *LIB"))),
         ],
     );
     Ok(String::from_utf8_lossy(&bytes).into_owned())
@@ -112,6 +113,7 @@ pub(super) fn install(
         "watchdog.clle",
         "isprod.clle",
         "person.clle",
+        "persjs1.clle",
         "persnet.clle",
         "ready.clle",
         "save21.clle",

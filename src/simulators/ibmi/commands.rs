@@ -13,7 +13,7 @@ use super::disk::{Interface, Route};
 use super::system::{
     disk_of, identity, own_clock, running, start_interface, start_tcp, tell_operator, view,
 };
-use super::{brms, check, helper, jobs, listings, quiesce, saves};
+use super::{brms, check, helper, job_scheduler, jobs, listings, quiesce, saves};
 use crate::simulators::faults::{Device, FaultKind};
 use crate::simulators::hmc;
 use crate::simulators::world::World;
@@ -300,6 +300,10 @@ fn other(world: &mut World, partition: &str, user: &str, command: &Command) -> C
     if name == "SNDMSG" {
         tell_operator(world, partition, "", 80, &word("MSG"));
         return ClAnswer::quiet();
+    }
+    if let Some(answer) = job_scheduler::run(world, partition, command) {
+        world.ledger.effect(format!("ibmi.{partition}.{name}"));
+        return answer;
     }
     let Some(r) = running(world, partition) else {
         return ClAnswer::escape("CPF9999", "Function check.");

@@ -2,6 +2,7 @@
 
 use super::brms::Brms;
 use super::file::{ProgramFile, SystemFile, SystemUser};
+use super::job_scheduler::{self, DataLibraries};
 use super::kit;
 use chrono::{DateTime, Utc};
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +26,8 @@ pub struct LogMessage {
     pub second_level: String,
     /// Qualified job.
     pub job: String,
+    /// How many times it stands there, one behind the other; 0 and 1 = once.
+    pub times: u32,
 }
 
 /// A TCP/IP interface on disk.
@@ -125,6 +128,8 @@ pub struct DiskState {
     pub values: BTreeMap<String, String>,
     /// Schedule entries.
     pub schedule: Vec<ScheduleEntry>,
+    /// Data libraries of the Advanced Job Scheduler.
+    pub scheduler: DataLibraries,
     /// Job queues by `LIB/NAME`.
     pub job_queues: BTreeMap<String, JobQueue>,
     /// Subsystems of production's start-up program.
@@ -257,6 +262,9 @@ impl DiskState {
                     held: false,
                 },
             );
+        }
+        if let Some(scheduler) = &file.job_scheduler {
+            job_scheduler::install(&mut disk, scheduler);
         }
         for q in &file.job_queues {
             disk.job_queues.insert(

@@ -42,6 +42,9 @@ pub struct SystemFile {
     /// Job schedule entries.
     #[serde(default)]
     pub schedule: Vec<ScheduleFile>,
+    /// The Advanced Job Scheduler (5770-JS1), where it is installed.
+    #[serde(default)]
+    pub job_scheduler: Option<JobSchedulerFile>,
     /// Job queues beside the usual ones.
     #[serde(default)]
     pub job_queues: Vec<JobQueueFile>,
@@ -103,6 +106,7 @@ impl SystemFile {
                 job_queue: queue(),
                 held: false,
             }],
+            job_scheduler: None,
             job_queues: Vec::new(),
             subsystems: production_subsystems(),
             start_up_starts_tcp: true,
@@ -240,8 +244,11 @@ pub struct ProgramMessage {
     /// `INFORMATIONAL`, `DIAGNOSTIC`, `ESCAPE`, …
     #[serde(default = "informational")]
     pub kind: String,
-    /// First-level text.
+    /// First-level text; `{n}` becomes the place of the message among its repetitions.
     pub text: String,
+    /// How many times it is sent: a long job log from one line.
+    #[serde(default = "once")]
+    pub repeat: u32,
 }
 
 /// A job schedule entry.
@@ -258,6 +265,46 @@ pub struct ScheduleFile {
     pub held: bool,
 }
 
+/// The Advanced Job Scheduler.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct JobSchedulerFile {
+    /// Its data libraries.
+    pub data_libraries: Vec<DataLibraryFile>,
+}
+
+/// A data library of the Advanced Job Scheduler.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DataLibraryFile {
+    /// Library.
+    #[serde(default = "data_library")]
+    pub name: String,
+    /// Job name of its monitor.
+    #[serde(default = "monitor_job")]
+    pub monitor_job: String,
+    /// Its monitor starts by itself; else production's start-up program starts it (STRJS).
+    #[serde(default)]
+    pub autostart: bool,
+    /// Jobs.
+    #[serde(default)]
+    pub jobs: Vec<SchedulerJobFile>,
+}
+
+/// A job of the Advanced Job Scheduler.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SchedulerJobFile {
+    /// Name.
+    pub name: String,
+    /// Held already.
+    #[serde(default)]
+    pub held: bool,
+    /// Submitted when a monitor starts after its time has passed.
+    #[serde(default = "yes")]
+    pub recovers: bool,
+}
+
 /// A job queue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -271,6 +318,9 @@ pub struct JobQueueFile {
     pub held: bool,
 }
 
+fn once() -> u32 {
+    1
+}
 fn yes() -> bool {
     true
 }
@@ -294,6 +344,12 @@ fn example_domain() -> String {
 }
 fn host_key_seed() -> String {
     "production".to_owned()
+}
+fn data_library() -> String {
+    "QUSRIJS".to_owned()
+}
+fn monitor_job() -> String {
+    "QIJSSCD".to_owned()
 }
 fn informational() -> String {
     "INFORMATIONAL".to_owned()

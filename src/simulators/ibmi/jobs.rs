@@ -192,6 +192,7 @@ fn start(world: &mut World, partition: &str, name: &str) {
             severity: 30,
             kind: "DIAGNOSTIC".to_owned(),
             text: format!("Program {} not found.", program.unwrap_or_default()),
+            repeat: 1,
         }];
     }
     let milliseconds = i64::try_from(milliseconds).unwrap_or(i64::MAX);
@@ -214,6 +215,9 @@ fn program_ended(world: &mut World, partition: &str, name: &str) {
     };
     for m in std::mem::take(&mut job.messages) {
         push_log(job, at, &m.id, m.severity, &m.kind, &m.text);
+        if let Some(last) = job.log.last_mut() {
+            last.times = m.repeat;
+        }
     }
     match job.result {
         ProgramResult::Msgw if !job.default_reply => {
@@ -317,6 +321,7 @@ pub(super) fn push_log(
             String::new()
         },
         job: job.name.clone(),
+        times: 1,
     });
 }
 

@@ -6,6 +6,7 @@ mod save21;
 use personality::{personality, ready, start_network};
 
 use super::disk::{DiskState, Interface, Route};
+use super::job_scheduler;
 use super::record;
 use super::system::{
     Phase, disk_of, history, identity, own_clock, running, scpf, start_interface, start_production,
@@ -18,14 +19,14 @@ use chrono::{Duration, SecondsFormat};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Version the simulator's kit reports.
-pub const VERSION: &str = "1.0.0";
+pub const VERSION: &str = "1.1.0";
 /// Parameter file.
 pub const RUN_PARM: &str = "/ibmiclone/run.parm";
 const MARKER: &str = "/ibmiclone/marker";
 const READY: &str = "/ibmiclone/ready";
 
 /// Objects of the kit, as § 1.1 names them.
-pub const OBJECTS: [(&str, &str); 26] = [
+pub const OBJECTS: [(&str, &str); 27] = [
     ("IBMICLONE/CLNMSGF", "*MSGF"),
     ("IBMICLONE/CLNMSGS", "*PGM"),
     ("IBMICLONE/VERSION", "*DTAARA"),
@@ -45,6 +46,7 @@ pub const OBJECTS: [(&str, &str); 26] = [
     ("IBMICLONE/GUARD", "*PGM"),
     ("IBMICLONE/ISPROD", "*PGM"),
     ("IBMICLONE/PERSON", "*PGM"),
+    ("IBMICLONE/PERSJS1", "*PGM"),
     ("IBMICLONE/PERSNET", "*PGM"),
     ("IBMICLONE/READY", "*PGM"),
     ("IBMICLONE/SAVE21", "*PGM"),
@@ -334,12 +336,16 @@ pub(super) fn personality_ended(world: &mut World, partition: &str) {
     let re_ipls: u32 = marker_of(world, partition, &run)
         .and_then(|m| m.get("reIpls")?.parse().ok())
         .unwrap_or(0);
+    let endjs_works = world.knobs.endjs_works;
     let fault = world.faults.take(Device::IbmI, partition, "PERSON");
     let outcome = match fault {
         Some(FaultKind::Refuse { code, text }) => Err((code, text)),
         _ => running(world, partition)
             .ok_or(("hold-schedule".to_owned(), "CLN0101".to_owned()))
-            .and_then(|r| personality(r.disk, &run)),
+            .and_then(|r| {
+                job_scheduler::hold(r.system, r.disk, &run, endjs_works)?;
+                personality(r.disk, &run)
+            }),
     };
     if let Err((row, id)) = outcome {
         return failed(world, partition, &run, (&row, &id));

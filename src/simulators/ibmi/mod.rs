@@ -2,8 +2,8 @@
 //! kit's behaviour as `ibmi/CONTRACT.md` says.
 //!
 //! Faults of [`Device::IbmI`](crate::simulators::faults::Device) wait under the partition's name for one of: `LOGIN`, a
-//! helper's verb (`HELLO`, `PING`, `CANARY`, `WATCHDOG ARM`, `CHGASPACT SUSPEND *SYSBAS`, …), a CL command's text, `SQL`,
-//! `GET`/`PUT`/`REMOVE` with a path, `PERSON` (`Refuse` with a row of § 7 and a message id), `PWRDWNSYS`
+//! helper's verb (`HELLO`, `PING`, `CANARY`, `WATCHDOG ARM`, `CHGASPACT SUSPEND *SYSBAS`, …), a CL command's text
+//! (`ignored`: it ends well and nothing happens), `SQL`, `GET`/`PUT`/`REMOVE` with a path, `PERSON` (`Refuse` with a row of § 7 and a message id), `PWRDWNSYS`
 //! (`no-reipl`: the command ends well and nothing happens), `SYSTEM_STATUS_INFO` (`null-identity`, stays while it waits).
 //! Commands of batch jobs are commands as well ([`script`]).
 
@@ -28,7 +28,9 @@ pub mod system;
 
 mod check;
 mod files;
+mod job_scheduler;
 mod listings;
+mod long;
 mod objects;
 mod saves;
 mod tables;
@@ -37,8 +39,8 @@ pub use disk::DiskState;
 pub use file::SystemFile;
 pub use quiesce::quality;
 pub use system::{
-    Answering, Phase, System, advance, answering, attention, boot, disk_of, power_lost,
-    reference_code, set_identity,
+    Answering, Phase, System, advance, answering, attention, boot, disk_of, forget_file,
+    power_lost, reference_code, set_identity,
 };
 
 use crate::simulators::hmc;

@@ -10,7 +10,8 @@ use super::helper::{self, Reply};
 use super::shell::{self, Login, Outcome};
 use super::system::{Answering, answering, view};
 use crate::drivers::ibmi::{
-    Connection, ExecOutput, FreezeOptions, IbmIDriver, IbmIFreeze, Limits, LineChannel, Link,
+    Chunks, Connection, ExecOutput, FreezeOptions, IbmIDriver, IbmIFreeze, Limits, LineChannel,
+    Link,
 };
 use crate::simulators::Shared;
 use crate::simulators::faults::{Device, FaultKind};
@@ -139,14 +140,13 @@ impl Drop for SimulatedConnection {
     }
 }
 
-#[async_trait]
-impl Connection for SimulatedConnection {
-    async fn exec(
+impl SimulatedConnection {
+    async fn outcome(
         &self,
         command: &str,
         stdin: &[u8],
         limit: Duration,
-    ) -> Result<ExecOutput, DeviceError> {
+    ) -> Result<Outcome, DeviceError> {
         let lost = |text: &str| DeviceError::indeterminate(self.link.device(), text);
         let hangs = shell::hangs(&self.link.shared.now(), &self.login.partition);
         let outcome = if hangs {
@@ -164,14 +164,51 @@ impl Connection for SimulatedConnection {
         if outcome.dropped {
             return Err(lost("the connection was lost"));
         }
-        Ok(ExecOutput {
-            stdout: outcome.stdout,
-            stderr: outcome.stderr,
-            // As libssh2 does: no status is 0.
-            status: outcome
-                .status
-                .map_or(0, |s| i32::try_from(s).unwrap_or(i32::MAX)),
-        })
+        Ok(outcome)
+    }
+}
+
+/// As libssh2 shows it: no status is 0.
+fn ended(outcome: Outcome) -> ExecOutput {
+    let status = outcome.status;
+    ExecOutput {
+        stdout: outcome.stdout,
+        stderr: outcome.stderr,
+        status: status.map_or(0, |s| i32::try_from(s).unwrap_or(i32::MAX)),
+    }
+}
+
+#[async_trait]
+impl Connection for SimulatedConnection {
+    async fn exec(
+        &self,
+        command: &str,
+        stdin: &[u8],
+        limit: Duration,
+    ) -> Result<ExecOutput, DeviceError> {
+        let outcome = self.outcome(command, stdin, limit).await?;
+        Ok(ended(outcome.whole(&self.link.shared, &self.login)))
+    }
+
+    async fn stream(
+        &self,
+        command: &str,
+        silence: Duration,
+        chunks: Chunks,
+    ) -> Result<ExecOutput, DeviceError> {
+        let mut outcome = self.outcome(command, b"", silence).await?;
+        let (before, mut long, behind) = outcome.halves();
+        let gone =
+            |_| DeviceError::indeterminate(self.link.device(), "nobody takes its output any more");
+        chunks.send(before).await.map_err(gone)?;
+        while let Some(more) = long
+            .as_mut()
+            .and_then(|long| long.more(&self.link.shared, &self.login))
+        {
+            chunks.send(more).await.map_err(gone)?;
+        }
+        chunks.send(behind).await.map_err(gone)?;
+        Ok(ended(outcome))
     }
 
     async fn start(self: Box<Self>, command: &str) -> Result<Box<dyn LineChannel>, DeviceError> {

@@ -39,6 +39,8 @@ pub struct Outcome {
     pub dropped: bool,
     /// Nothing ever arrives.
     pub hangs: bool,
+    /// A part of standard output that is made while it is sent.
+    pub long: Option<super::long::Long>,
 }
 
 /// One command of a line.
@@ -328,6 +330,10 @@ async fn step(
             return false;
         }
         Some(FaultKind::Delay { milliseconds }) => wait += milliseconds,
+        Some(FaultKind::Special(special)) if special == "ignored" => {
+            state.status = 0;
+            return false;
+        }
         Some(FaultKind::AnswerLost | FaultKind::Special(_)) | None => {}
     }
     if wait > 0 {
@@ -441,6 +447,9 @@ fn run(
 
 /// Qshell's `db2 -S`: heading, dashes, rows, count; errors on standard output as well.
 fn database(world: &World, login: &Login, text: &str, outcome: &mut Outcome) -> u32 {
+    if super::long::begin(world, login, text, outcome).is_some() {
+        return 0;
+    }
     let out = &mut Text(&mut outcome.stdout);
     match sql::query(world, &login.partition, &login.user, text) {
         Err(e) => {
@@ -453,21 +462,18 @@ fn database(world: &World, login: &Login, text: &str, outcome: &mut Outcome) -> 
         }
         Ok((columns, rows)) => {
             let _ = writeln!(out, "\n{}\n----------", columns.join(" "));
-            for row in &rows {
-                let cells: Vec<String> = columns
-                    .iter()
-                    .map(|c| {
-                        row.get(c)
-                            .cloned()
-                            .flatten()
-                            .unwrap_or_else(|| "-".to_owned())
-                    })
-                    .collect();
-                let _ = writeln!(out, "{}", cells.join(" "));
-            }
+            print_rows(out, &columns, &rows);
             let _ = writeln!(out, "\n  {} RECORD(S) SELECTED.", rows.len());
             0
         }
+    }
+}
+
+pub(super) fn print_rows(out: &mut impl Write, columns: &[String], rows: &[sql::SqlRow]) {
+    for row in rows {
+        let cell = |c: &String| row.get(c).and_then(|v| v.as_deref()).unwrap_or("-");
+        let cells: Vec<&str> = columns.iter().map(cell).collect();
+        let _ = writeln!(out, "{}", cells.join(" "));
     }
 }
 

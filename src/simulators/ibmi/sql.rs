@@ -2,7 +2,7 @@
 //! never answered with nothing.
 //!
 //! Understood: `SELECT` of columns, `COUNT(*)`, literals, `TRIM`, `VARCHAR`, `VARCHAR_FORMAT`, `COALESCE`, `MAX`, `MIN`,
-//! `JSON_OBJECT`, scalar subselects; `FROM schema.view`, `TABLE(schema.function(arguments))` or a subselect; `WHERE` with `AND`, `OR`, `NOT`,
+//! `JSON_OBJECT`, `CASE WHEN … THEN … ELSE … END`, scalar subselects; `FROM schema.view`, `TABLE(schema.function(arguments))` or a subselect; `WHERE` with `AND`, `OR`, `NOT`,
 //! comparisons, `LIKE`, `IN`, `IS NULL`; `ORDER BY`; `FETCH FIRST`.
 
 mod tokens;
@@ -16,6 +16,7 @@ use evaluate::{compare, holds, project, value};
 use super::tables;
 use crate::simulators::world::World;
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// One row: column → value.
 pub type SqlRow = BTreeMap<String, Option<String>>;
@@ -56,11 +57,26 @@ pub type Answer = (Vec<String>, Vec<SqlRow>);
 /// # Errors
 /// What is not understood, an unknown table or column.
 pub fn query(world: &World, partition: &str, user: &str, text: &str) -> Result<Answer, SqlError> {
+    slice(world, partition, user, text, 0..usize::MAX)
+}
+
+/// As [`query`], of the messages of a job log at these places only.
+///
+/// # Errors
+/// As [`query`].
+pub fn slice(
+    world: &World,
+    partition: &str,
+    user: &str,
+    text: &str,
+    wanted: Range<usize>,
+) -> Result<Answer, SqlError> {
     let tokens = tokens(text)?;
     let mut parser = Parser {
         world,
         partition,
         user,
+        wanted,
         tokens,
         at: 0,
     };
@@ -85,6 +101,7 @@ enum Expression {
     Extreme(bool, Box<Expression>),
     Concat(Box<Expression>, Box<Expression>),
     Json(Vec<(String, Expression)>, bool),
+    Case(Vec<(Condition, Expression)>, Option<Box<Expression>>),
 }
 
 #[derive(Debug, Clone)]
@@ -102,6 +119,7 @@ struct Parser<'w> {
     world: &'w World,
     partition: &'w str,
     user: &'w str,
+    wanted: Range<usize>,
     tokens: Vec<Token>,
     at: usize,
 }
@@ -269,7 +287,8 @@ impl Parser<'_> {
             }
             self.need_sign(")")?;
             self.need_sign(")")?;
-            tables::function(self.world, self.partition, self.user, &name, &arguments)?
+            let (world, partition, user) = (self.world, self.partition, self.user);
+            tables::function(world, partition, user, &name, &arguments, &self.wanted)?
         } else {
             let name = self.next()?.text().to_owned();
             tables::view(self.world, self.partition, self.user, &name)?
@@ -412,10 +431,29 @@ impl Parser<'_> {
                 _ => Err(SqlError::syntax("timestamp expected")),
             },
             "NULL" => Ok(Expression::Value(None)),
+            "CASE" => self.case(),
             name => Ok(Expression::Column(
                 name.rsplit('.').next().unwrap_or(name).to_owned(),
             )),
         }
+    }
+
+    fn case(&mut self) -> Result<Expression, SqlError> {
+        let mut arms = Vec::new();
+        while self.take_word("WHEN") {
+            let condition = self.condition()?;
+            self.need_word("THEN")?;
+            arms.push((condition, self.expression()?));
+        }
+        let otherwise = match self.take_word("ELSE") {
+            true => Some(Box::new(self.expression()?)),
+            false => None,
+        };
+        self.need_word("END")?;
+        if arms.is_empty() {
+            return Err(SqlError::syntax("WHEN expected."));
+        }
+        Ok(Expression::Case(arms, otherwise))
     }
 
     fn function(&mut self, name: &str) -> Result<Expression, SqlError> {

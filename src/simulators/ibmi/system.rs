@@ -4,7 +4,7 @@ use super::disk::{DiskState, LogMessage};
 use super::helper::{Helper, WatchdogJob};
 use super::jobs::Job;
 use super::script::Script;
-use super::{brms, jobs, kit, quiesce, restricted};
+use super::{brms, job_scheduler, jobs, kit, quiesce, restricted};
 use crate::simulators::ledger::ViolationKind;
 use crate::simulators::world::{ImageId, World};
 use crate::site::Identity;
@@ -134,6 +134,13 @@ pub fn disk_of<'w>(world: &'w World, partition: &str) -> Option<&'w DiskState> {
     view(world, partition).map(|(_, disk)| disk)
 }
 
+/// Removes a stream file from a running partition's disks, as a person would.
+pub fn forget_file(world: &mut World, partition: &str, path: &str) {
+    if let Some(r) = running(world, partition) {
+        r.disk.files.remove(path);
+    }
+}
+
 /// The system's own clock.
 pub(super) fn own_clock(world: &World, partition: &str) -> DateTime<Utc> {
     let ahead = view(world, partition).map_or(0, |(_, d)| d.clock_ahead_seconds);
@@ -202,6 +209,7 @@ pub(super) fn message(id: &str, severity: u8, at: DateTime<Utc>, text: &str) -> 
         text: text.to_owned(),
         second_level: String::new(),
         job: "000000/QSYS/SCPF".to_owned(),
+        times: 1,
     }
 }
 
@@ -316,6 +324,9 @@ fn ipl_ended(world: &mut World, partition: &str) {
     if strtcp {
         start_tcp(world, partition, true);
     }
+    if world.knobs.monitor_starts_before_start_up {
+        job_scheduler::start_by_itself(world, partition);
+    }
     kit::start_up(world, partition);
 }
 
@@ -371,8 +382,12 @@ pub(super) fn start_production(world: &mut World, partition: &str) {
         r.system.subsystems.insert(brms::NETWORK.to_owned());
     }
     let tcp = r.disk.start_up_starts_tcp && !r.system.tcp;
+    let schedulers: Vec<String> = r.disk.scheduler.keys().cloned().collect();
     if tcp {
         start_tcp(world, partition, true);
+    }
+    for library in schedulers {
+        job_scheduler::start(world, partition, &library);
     }
     if !world.sources.iter().any(|s| s == partition) {
         world.violation(

@@ -8,12 +8,14 @@ use super::brms;
 use super::disk::{DiskState, LogMessage};
 use super::jobs::JobPhase;
 use super::listings;
+use super::long;
 use super::sql::{Answer, SqlError, SqlRow};
 use super::system::{identity, own_clock, view as halves};
 use crate::simulators::faults::{Device, FaultKind};
 use crate::simulators::world::World;
 use chrono::{DateTime, Duration, NaiveDateTime, Utc};
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 const FORM: &str = "%Y-%m-%d %H:%M:%S%.6f";
 
@@ -251,6 +253,7 @@ pub(super) fn function(
     user: &str,
     name: &str,
     arguments: &BTreeMap<String, String>,
+    wanted: &Range<usize>,
 ) -> Result<Answer, SqlError> {
     let (_, disk) = halves(world, partition).ok_or_else(|| SqlError::no_object(name))?;
     let argument = |key: &str, at: &str| arguments.get(key).or_else(|| arguments.get(at)).cloned();
@@ -265,7 +268,7 @@ pub(super) fn function(
                 code: -443,
                 text: format!("Job {job} not found or has no job log."),
             })?;
-            log_rows(&log.log, "QUALIFIED_JOB_NAME")
+            log_rows(&log.log, wanted, "QUALIFIED_JOB_NAME")
         }
         "QSYS2.HISTORY_LOG_INFO" => {
             let day = shifted(&now(world, partition), -86_400).unwrap_or_default();
@@ -277,25 +280,26 @@ pub(super) fn function(
                 .filter(|m| since.is_none_or(|s| m.at.naive_utc() >= s))
                 .cloned()
                 .collect();
-            log_rows(&kept, "FROM_JOB")
+            log_rows(&kept, &(0..usize::MAX), "FROM_JOB")
         }
         "SYSTOOLS.SPOOLED_FILE_DATA" => {
             let job = argument("JOB_NAME", "1").unwrap_or_default();
             let file = argument("SPOOLED_FILE_NAME", "2").unwrap_or_default();
-            let lines = listings::spooled_file(world, partition, &job, &file);
-            let lines = lines.ok_or_else(|| SqlError {
+            let gone = || SqlError {
                 state: "38501",
                 code: -443,
                 text: format!("Spooled file {file} of {job} not found."),
-            })?;
-            table(
-                &["ORDINAL_POSITION", "SPOOLED_DATA"],
-                lines
-                    .iter()
-                    .enumerate()
-                    .map(|(at, l)| vec![some(at + 1), some(l)])
-                    .collect(),
-            )
+            };
+            if file != "QPJOBLOG" {
+                let lines = listings::spooled_file(world, partition, &job, &file);
+                let lines = lines.ok_or_else(gone)?;
+                let rows = lines.iter().enumerate();
+                let rows = rows.map(|(at, l)| vec![some(at + 1), some(l)]);
+                return Ok(table(&["ORDINAL_POSITION", "SPOOLED_DATA"], rows.collect()));
+            }
+            let mut ended = disk.ended.iter();
+            let log = ended.rfind(|j| j.name == job && !j.vanished);
+            spooled_rows(world, partition, &job, &log.ok_or_else(gone)?.log, wanted)
         }
         "QSYS2.SYSTEM_STATUS" | "QSYS2.SYSTEM_STATUS_INFO" => system_status(world, partition, user),
         "QSYS2.MESSAGE_QUEUE_INFO" => operator_queue(&disk.operator_queue),
@@ -345,6 +349,26 @@ fn objects(disk: &DiskState, library: &str, types: &str) -> Answer {
         })
         .collect(),
     )
+}
+
+/// The lines of the messages at these places; the heading goes with the first.
+fn spooled_rows(
+    world: &World,
+    partition: &str,
+    job: &str,
+    log: &[LogMessage],
+    wanted: &Range<usize>,
+) -> Answer {
+    let mut rows = Vec::new();
+    if wanted.start == 0 {
+        let heading = listings::spooled(world, partition, job, &[]);
+        rows.extend(heading.iter().map(|l| vec![some(0), some(l)]));
+    }
+    for (at, message) in long::messages(log, wanted) {
+        let lines = listings::print_message(&message);
+        rows.extend(lines.iter().map(|l| vec![some(at + 1), some(l)]));
+    }
+    table(&["ORDINAL_POSITION", "SPOOLED_DATA"], rows)
 }
 
 fn system_status(world: &World, partition: &str, user: &str) -> Answer {

@@ -1,12 +1,14 @@
 //! The roles in process, against the world: what the crash matrix stands on.
 
 mod ipl;
+mod job_scheduler;
 mod save21;
 mod saving;
 
 use super::{
     Phase, SystemFile, boot, disk_of, kit, quality, record, role, run_at_start, set_identity,
 };
+use crate::drivers::ibmi::IbmIDriver;
 use crate::simulators::Shared;
 use crate::simulators::clock::SimulatedClock;
 use crate::simulators::faults::{Device, Fault, FaultKind};
@@ -15,7 +17,8 @@ use crate::simulators::world::file::{Knobs, WorldFile};
 use crate::simulators::world::{Content, ImageId, Quality, World, coupling};
 use crate::site::{
     AspName, Canary, ClCommand, DeviceError, FreezePlan, FreezeSession, IbmI, Identity, JobState,
-    LogSource, OnBoundaryTimeout, SourceFreeze, SourceSystem, Submission, Uid, Watchdog,
+    LogSource, Message, OnBoundaryTimeout, Session, SourceFreeze, SourceSystem, Submission, Uid,
+    Watchdog,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -159,6 +162,10 @@ pub(crate) fn parameters(change: impl FnOnce(&mut Vec<(&'static str, String)>)) 
         ("startSubsystem.count", "1"),
         ("startSubsystem.1", "QBATCH"),
         ("scheduledJobs", "Hold"),
+        ("js1.dataLibrary.count", "1"),
+        ("js1.dataLibrary.1", "QUSRIJS"),
+        ("js1.monitorJob.count", "1"),
+        ("js1.monitorJob.1", "QIJSSCD"),
         ("releaseJobQueue.count", "1"),
         ("releaseJobQueue.1", "QGPL/QBATCH"),
         ("varyOnAsps", "No"),
@@ -182,6 +189,14 @@ fn ipl_clone(shared: &Shared) {
             boot(&mut world, "CLONE", image, false);
         }
     }
+}
+
+/// A whole log.
+async fn log_of(system: &IbmIDriver, session: &Session, source: &LogSource) -> Vec<Message> {
+    let mut all = Vec::new();
+    let mut each = |m| all.push(m);
+    system.messages(session, source, &mut each).await.unwrap();
+    all
 }
 
 #[tokio::test]
@@ -360,10 +375,7 @@ async fn a_job_is_followed_to_its_end_and_its_log_is_found() {
             JobState::Active
         );
         assert_eq!(
-            i.messages(&session, &LogSource::JobLog(submitted))
-                .await
-                .unwrap()[0]
-                .id,
+            log_of(&i, &session, &LogSource::JobLog(submitted)).await[0].id,
             "CPF1124"
         );
     }
@@ -393,7 +405,7 @@ async fn a_job_is_followed_to_its_end_and_its_log_is_found() {
         }
     );
     let bad = state("BAD").await.name;
-    let log = i.messages(&session, &LogSource::JobLog(bad)).await.unwrap();
+    let log = log_of(&i, &session, &LogSource::JobLog(bad)).await;
     assert!(
         log.iter()
             .any(|m| m.id == "CEE9901" && m.severity == 40 && !m.second_level.is_empty()),

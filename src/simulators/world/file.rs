@@ -138,6 +138,10 @@ pub struct Knobs {
     pub openssl_in_shell: bool,
     /// Guest kit's watchdog is honoured (off = it never fires, to test the proof without it).
     pub watchdog_works: bool,
+    /// Advanced Job Scheduler: ENDJS ends a monitor; off = the command is not there.
+    pub endjs_works: bool,
+    /// Advanced Job Scheduler: a monitor with AUTOSTART(*YES) starts before the start-up program instead of after it.
+    pub monitor_starts_before_start_up: bool,
 }
 
 impl Default for Knobs {
@@ -177,6 +181,8 @@ impl Default for Knobs {
             save_files_milliseconds: 600_000,
             openssl_in_shell: true,
             watchdog_works: true,
+            endjs_works: true,
+            monitor_starts_before_start_up: false,
         }
     }
 }

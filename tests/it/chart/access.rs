@@ -84,6 +84,7 @@ fn account() -> Rows<'static> {
             "ibmiclone.dev",
             "cloneruns",
         ),
+        ("create", "ibmiclone.dev", "cloneruns/end"),
         ("update patch", "ibmiclone.dev", "cloneenvironments/status"),
         ("update patch", "ibmiclone.dev", "cloneruns/status"),
         ("update", "ibmiclone.dev", "cloneenvironments/finalizers"),

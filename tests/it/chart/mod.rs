@@ -5,6 +5,7 @@ mod life;
 mod policy;
 mod process;
 mod rendering;
+mod viewing;
 
 use crate::support::chart::Helm;
 use crate::support::kube::bare;

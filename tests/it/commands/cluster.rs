@@ -13,14 +13,14 @@ use std::process::Output;
 use std::time::Duration;
 
 /// A namespace with the environment `nightly`.
-struct Site {
-    namespace: String,
+pub(super) struct Site {
+    pub(super) namespace: String,
     kubeconfig: String,
-    runs: Api<CloneRun>,
+    pub(super) runs: Api<CloneRun>,
 }
 
 impl Site {
-    async fn new(stack: &KubeStack) -> Self {
+    pub(super) async fn new(stack: &KubeStack) -> Self {
         let (client, namespace) = namespace(stack).await;
         let environments: Api<CloneEnvironment> = Api::namespaced(client.clone(), &namespace);
         let object = serde_json::from_value(environment("nightly")).unwrap();
@@ -36,7 +36,7 @@ impl Site {
     }
 
     /// Runs the binary without blocking the test's own work.
-    async fn call(&self, arguments: &[&str]) -> Output {
+    pub(super) async fn call(&self, arguments: &[&str]) -> Output {
         let mut command = ibmi_clone();
         command
             .args(arguments)
@@ -47,7 +47,7 @@ impl Site {
             .unwrap()
     }
 
-    async fn write_status(&self, name: &str, status: Value) {
+    pub(super) async fn write_status(&self, name: &str, status: Value) {
         let patch = Patch::Merge(json!({ "status": status }));
         self.runs
             .patch_status(name, &PatchParams::default(), &patch)
@@ -56,7 +56,7 @@ impl Site {
     }
 
     /// The one run there is, as soon as it is there.
-    async fn the_run(&self) -> String {
+    pub(super) async fn the_run(&self) -> String {
         wait::found("a run", async || {
             let runs = self.runs.list(&Default::default()).await.unwrap();
             runs.items
@@ -194,7 +194,8 @@ async fn the_history_is_built_from_the_runs_and_a_run_is_found_by_its_number() {
     }
     let output = site.call(&["history", "nightly"]).await;
     let table = text(&output.stdout);
-    let rows: Vec<&str> = table.lines().skip(2).collect();
+    let rows = table.lines().skip_while(|line| !line.starts_with("NBR"));
+    let rows: Vec<&str> = rows.skip(1).collect();
     assert!(
         rows[0].contains(" 2 ") && rows[0].contains("USER_END") && rows[0].ends_with("12"),
         "{table}"

@@ -95,13 +95,35 @@ async fn history_shows_objects_and_archive_in_one_table_and_says_which_is_which(
     assert_eq!(csv.lines().count(), 4, "{csv}");
     let last = csv.lines().last().unwrap();
     assert!(last.ends_with("\"row 2, of many\",true"), "{last}");
+    // A row of the archive has no logs any more, and the error says so; what never was is only not found.
+    let logs = |run: &str| {
+        let output = call(&["logs", run, "-n", &namespace, "--kubeconfig", &kubeconfig]);
+        assert_eq!(output.status.code(), Some(66), "{run}");
+        text(&output.stderr)
+    };
+    for run in ["nightly-1", "nightly/2"] {
+        let said = logs(run);
+        assert!(
+            said.contains("archive") && said.contains("history nightly"),
+            "{said}"
+        );
+    }
+    for run in ["nightly-9", "nightly/9", "other-1"] {
+        assert!(!logs(run).contains("archive"), "{run}");
+    }
     // The archive outlives environment and runs.
     let gone = Default::default();
     environments.delete("nightly", &gone).await.unwrap();
     runs.delete_collection(&gone, &Default::default())
         .await
         .unwrap();
-    assert_eq!(ask(&["history", "nightly"]).lines().count(), 5);
+    let table = ask(&["history", "nightly"]);
+    assert!(
+        table.contains("nightly (does not exist any more)"),
+        "{table}"
+    );
+    let rows = table.lines().skip_while(|line| !line.starts_with("NBR"));
+    assert_eq!(rows.skip(1).count(), 3, "{table}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,16 +1,20 @@
 //! The binary from outside: command line, exit codes, output; with a real Kubernetes API where it needs one.
 
+mod agree;
 mod cluster;
 mod everyday;
 mod examples;
+mod held;
+pub mod morning;
 mod offline;
+mod watch;
 pub mod whole;
 mod world_file;
 
 use assert_cmd::Command;
 
 /// The binary, with nothing of this machine's Kubernetes access in its environment.
-fn ibmi_clone() -> Command {
+pub fn ibmi_clone() -> Command {
     let mut command = Command::cargo_bin("ibmi-clone").expect("the binary is built");
     command
         .env_remove("KUBECONFIG")

@@ -13,7 +13,7 @@ fn a_wrong_command_line_ends_with_64_and_help_with_0() {
         &["run", "env", "--wait", "--timeout", "soon"],
         &["history", "--function", "*NOSUCH"],
         &["history", "-o", "xml"],
-        &["logs", "run", "--kind", "brms"],
+        &["logs", "run", "--kind", "nosuch"],
         &["demo", "--kube-binaries", ".", "--time-scale", "0"],
         &["simulate"],
     ] {
@@ -118,6 +118,18 @@ fn without_a_cluster_every_command_says_so_in_one_line() {
             "{said}"
         );
     }
+}
+
+#[test]
+fn watch_without_a_terminal_names_the_command_that_prints() {
+    let output = ibmi_clone().arg("watch").output().expect("runs");
+    assert_eq!(output.status.code(), Some(64));
+    let said = text(&output.stderr);
+    assert!(
+        said.contains("needs a terminal") && said.contains("ibmi-clone history"),
+        "{said}"
+    );
+    assert_eq!(said.lines().count(), 1, "{said}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use ibmi_clone_operator::api::CloneEnvironmentSpec;
 use ibmi_clone_operator::controllers::secrets::SiteSecrets;
 use ibmi_clone_operator::controllers::{OpenError, Recipes, SiteFactory};
-use ibmi_clone_operator::engine::journal::{Facts, ObligationKind};
+use ibmi_clone_operator::engine::journal::{Facts, ObligationKind, Phase};
 use ibmi_clone_operator::engine::ports::{Met, Recipe, Settle, every_lock};
 use ibmi_clone_operator::engine::step::{LockKind, Observation, Step, StepContext};
 use ibmi_clone_operator::recipe::checks::{SiteFacts, SiteReport};
@@ -215,6 +215,7 @@ impl Recipes for FakeRecipes {
             run_limit: Duration::from_secs(600),
             locks_from: 1,
             lock_set: every_lock,
+            refused_means: Phase::Skipped,
             faster: 1.0,
         }
     }
@@ -373,7 +374,12 @@ impl IbmI for Silent {
     async fn job(&self, _: &Session, _: &str) -> Result<Option<JobStatus>, DeviceError> {
         silent()
     }
-    async fn messages(&self, _: &Session, _: &LogSource) -> Result<Vec<Message>, DeviceError> {
+    async fn messages(
+        &self,
+        _: &Session,
+        _: &LogSource,
+        _: EachMessage<'_>,
+    ) -> Result<(), DeviceError> {
         silent()
     }
     async fn put(&self, _: &Session, _: &str, _: &[u8]) -> Result<(), DeviceError> {

@@ -140,7 +140,9 @@ async fn a_bad_environment_is_refused_with_field_and_remedy() {
         ("/spec/hooks", json!([{"at": "AfterHistory", "program": "CLNLIB/HOOK"}]), "spec.hooks", "AfterFunction instead of AfterHistory"),
         ("/spec/hooks", json!([{"at": "Always", "program": "CLNLIB/HOOK", "limitSeconds": 0}]), "hooks[0].limitSeconds", "greater than or equal to 1"),
         ("/spec/after", json!({"image": "End"}), "spec.after.image", "write clone: PowerOff, or copy: { kind: Full }"),
-        ("/spec/after", json!({"onFailure": "Apply"}), "spec.after", "write one of them, or onFailure: Keep"),
+        ("/spec/after", json!({"onFailure": "Apply"}), "spec.after", "image: End or endAfterSeconds; write one of them"),
+        ("/spec/after", json!({"clone": "PowerOff", "image": "End", "endAfterSeconds": 60}), "spec.after.endAfterSeconds", "write only one of the two"),
+        ("/spec/after", json!({"endAfterSeconds": -1}), "spec.after.endAfterSeconds", "greater than or equal to 0"),
         ("/spec/after", json!({"map": true}), "spec.after.map", "leave map out"),
         ("/spec/source/host/hostKeys", json!(["SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="]), "spec.source.host.hostKeys", "ssh-keygen -lf"),
         ("/spec/logs", json!({"ignore": ["cpf3770"]}), "spec.logs.ignore", "such as CPF3770"),
@@ -193,7 +195,7 @@ async fn a_hold_has_no_hooks_on_the_clone_and_keeps_its_image() {
         {"at": "Always", "program": "CLNLIB/TELL", "onError": "Continue"},
     ]);
     create(&client, &ns, &hold("hooks", hooks)).await.unwrap();
-    let map = json!({"map": true});
+    let map = json!({"map": true, "endAfterSeconds": 3600, "onFailure": "Apply"});
     create(&client, &ns, &hold("after", map)).await.unwrap();
     let mut full = environment("full");
     let after = json!({"image": "End", "onFailure": "Apply"});

@@ -4,7 +4,7 @@
 
 mod cancel;
 mod credentials;
-mod end;
+pub mod end;
 mod freeze;
 mod preconditions;
 mod reach;

@@ -39,7 +39,9 @@ pub const USER: &str = "nightly-user";
 pub struct Stage {
     pub client: Client,
     pub namespace: String,
-    pub site: SimulatedSite,
+    pub site: Arc<SimulatedSite>,
+    /// Id of the operator in the lock on production.
+    pub operator_id: String,
     drivers: Arc<Drivers>,
     operator: Option<(DropGuard, JoinHandle<()>)>,
 }
@@ -70,16 +72,33 @@ impl Stage {
         devices: impl FnOnce(&mut WorldFile),
         objects: impl Fn(&mut Value),
     ) -> Option<Self> {
-        let stack = shared().await?;
-        let (client, namespace) = namespace(stack).await;
+        shared().await?;
         let mut world = parse_world(include_str!("../../../examples/demo/world.yaml")).unwrap();
         quick(&mut world);
         devices(&mut world);
-        let site = SimulatedSite::start(&world, SCALE).await.unwrap();
+        let site = Arc::new(SimulatedSite::start(&world, SCALE).await.unwrap());
+        Self::on(site, "test-operator", objects).await
+    }
+
+    /// Another operator with a namespace, objects and Leases of its own, on the same devices.
+    pub async fn beside(&self, operator_id: &str) -> Self {
+        let stage = Self::on(self.site.clone(), operator_id, as_it_is).await;
+        let mut stage = stage.expect("there is an API server");
+        stage.start_operator(SCALE);
+        stage
+    }
+
+    async fn on(
+        site: Arc<SimulatedSite>,
+        operator_id: &str,
+        objects: impl Fn(&mut Value),
+    ) -> Option<Self> {
+        let (client, namespace) = namespace(shared().await?).await;
         let stage = Self {
             client,
             namespace,
             site,
+            operator_id: operator_id.to_owned(),
             drivers: Arc::new(Drivers::paced(SCALE)),
             operator: None,
         };
@@ -143,7 +162,7 @@ impl Stage {
         let config = OperatorConfig {
             namespaces: vec![self.namespace.clone()],
             pace,
-            ..OperatorConfig::new(&self.namespace, "writer-1", "test-operator")
+            ..OperatorConfig::new(&self.namespace, "writer-1", &self.operator_id)
         };
         let (client, token) = (self.client.clone(), shutdown.clone());
         let drivers = self.drivers.clone();
@@ -323,14 +342,27 @@ impl Stage {
         self.change_lock("clone partition", note).await;
     }
 
-    async fn change_lock(&self, device: &str, annotations: Value) {
+    async fn lock(&self, device: &str) -> Lease {
         let api: Api<Lease> = Api::namespaced(self.client.clone(), &self.namespace);
         let all = api.list(&ListParams::default()).await.unwrap().items;
-        let is_it = |lease: &&Lease| {
+        let is_it = |lease: &Lease| {
             let named = lease.annotations().get("ibmiclone.dev/device");
             named.is_some_and(|d| d.starts_with(device))
         };
-        let name = all.iter().find(is_it).unwrap().name_any();
+        all.into_iter().find(is_it).unwrap()
+    }
+
+    /// Name of the run whose image a target set carries, by the set's lock.
+    pub async fn image_owner(&self, device: &str) -> Option<String> {
+        let lock = self.lock(device).await;
+        let owner = lock.annotations().get("ibmiclone.dev/image-owner")?;
+        let owner: Value = serde_json::from_str(owner).unwrap();
+        owner["run"].as_str().map(str::to_owned)
+    }
+
+    async fn change_lock(&self, device: &str, annotations: Value) {
+        let api: Api<Lease> = Api::namespaced(self.client.clone(), &self.namespace);
+        let name = self.lock(device).await.name_any();
         let change = json!({"metadata": {"annotations": annotations}});
         let patch = Patch::Merge(&change);
         api.patch(&name, &Default::default(), &patch).await.unwrap();
@@ -344,6 +376,12 @@ impl Stage {
             .patch(environment, &Default::default(), &patch)
             .await
             .unwrap();
+    }
+
+    /// Lets the environment be verified now instead of within the hour: any change of its spec does.
+    pub async fn look_again(&self, environment: &str) {
+        self.change_spec(environment, json!({"suspend": true}))
+            .await;
     }
 
     /// Waits until the current step of the run is this one.
@@ -467,13 +505,22 @@ impl Stage {
         self.unharmed_but(&[]).await;
     }
 
-    /// As [`Stage::unharmed`], with violations that this test itself provokes.
-    pub async fn unharmed_but(mut self, known: &[ViolationKind]) {
+    /// The operator stops and logs off; what the world saw is asked of another stage on the same devices.
+    pub async fn gone(mut self) {
+        self.stop_operator().await;
+    }
+
+    async fn stop_operator(&mut self) {
         if let Some((shutdown, task)) = self.operator.take() {
             drop(shutdown);
             task.await.unwrap();
         }
         self.drivers.close().await;
+    }
+
+    /// As [`Stage::unharmed`], with violations that this test itself provokes.
+    pub async fn unharmed_but(mut self, known: &[ViolationKind]) {
+        self.stop_operator().await;
         let mut report = self.site.last_report().await;
         report.violations.retain(|v| !known.contains(&v.kind));
         assert!(report.violations.is_empty(), "{:#?}", report.violations);

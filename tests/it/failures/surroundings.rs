@@ -170,6 +170,7 @@ async fn a_failed_function_is_followed_by_after_where_apply_says_so() {
     let end = stage.ended(&run).await;
     end.is(Phase::Failed, "FunctionFailed", &["onFailure: Apply"]);
     assert_eq!(end.step("end-copy").state, EntryState::Done);
+    assert_eq!(stage.image_owner("target set CLONE1").await, None);
     let status = end.0.status.as_ref().unwrap();
     assert_eq!(status.state.as_deref(), Some("ERROR"));
     assert!(status.image.is_none());

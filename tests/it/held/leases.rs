@@ -180,7 +180,7 @@ async fn the_schedule_skips_while_an_image_on_its_devices_is_held() {
 }
 
 #[tokio::test]
-async fn a_run_that_waits_is_ended_when_its_device_becomes_pinned() {
+async fn a_run_that_waits_is_skipped_when_its_device_becomes_pinned() {
     let Some(field) = Field::new().await else {
         return;
     };
@@ -210,7 +210,8 @@ async fn a_run_that_waits_is_ended_when_its_device_becomes_pinned() {
     let waits = field.ended("waits").await;
     assert_eq!(
         (phase(&waits), reason(&waits)),
-        (Phase::Failed, "HeldImageInUse")
+        (Phase::Skipped, "HeldImageInUse")
     );
+    assert!(waits.status.unwrap().started.is_some());
     assert_eq!(field.world.acts_of("waits"), 0);
 }

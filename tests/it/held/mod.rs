@@ -1,4 +1,5 @@
 //! Runs about the image of another run: end, start-held, release-held, and images that are held or kept.
 
+mod endings;
 mod leases;
-mod wire;
+pub mod wire;

@@ -5,10 +5,18 @@ use ibmi_clone_operator::drivers::ibmi::IbmIDriver;
 use ibmi_clone_operator::simulators::faults::FaultKind;
 use ibmi_clone_operator::simulators::ibmi::file::{ProgramFile, ProgramResult};
 use ibmi_clone_operator::site::{
-    ClCommand, IbmI, JobState, LogSource, Session, Submission, cl_quote,
+    ClCommand, IbmI, JobState, LogSource, Message, Session, Submission, cl_quote,
 };
 use std::sync::Arc;
 use std::time::Duration;
+
+/// A whole log.
+async fn log_of(system: &IbmIDriver, session: &Session, source: &LogSource) -> Vec<Message> {
+    let mut all = Vec::new();
+    let mut each = |m| all.push(m);
+    system.messages(session, source, &mut each).await.unwrap();
+    all
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn success_is_the_commands_own_status() {
@@ -127,7 +135,7 @@ async fn a_job_is_followed_from_its_start_to_its_log() {
     let found = system.job(&session, "RUN0042").await.unwrap().unwrap();
     assert_eq!(found.state, JobState::Active);
     let live = LogSource::JobLog(found.name.clone());
-    let log = system.messages(&session, &live).await.unwrap();
+    let log = log_of(&system, &session, &live).await;
     assert_eq!(log[0].id, "CPF1124");
     bench.advance(Duration::from_secs(601));
     let found = system.job(&session, "RUN0042").await.unwrap().unwrap();
@@ -136,7 +144,7 @@ async fn a_job_is_followed_from_its_start_to_its_log() {
         severity: 40,
     };
     assert_eq!(found.state, failed);
-    let log = system.messages(&session, &live).await.unwrap();
+    let log = log_of(&system, &session, &live).await;
     let escape = log.iter().find(|m| m.id == "CEE9901").unwrap();
     assert_eq!((escape.severity, escape.kind.as_str()), (40, "ESCAPE"));
     assert!(!escape.second_level.is_empty());
@@ -166,9 +174,28 @@ async fn a_job_that_is_gone_is_found_in_the_history_log() {
         severity: 0,
     };
     assert_eq!(found.state, ended);
-    let log = system
-        .messages(&session, &LogSource::History { since })
-        .await
-        .unwrap();
+    let log = log_of(&system, &session, &LogSource::History { since }).await;
     assert!(log.iter().any(|m| m.id == "CPF1164"), "{log:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_appears_during_the_look_is_read_and_one_that_stays_closed_is_refused() {
+    let bench = Bench::new().await;
+    let system = bench.system();
+    let session = system.connect().await.unwrap();
+    let path = "/ibmiclone/ready";
+    system.put(&session, path, b"version=1\n").await.unwrap();
+    let closed = || FaultKind::Refuse {
+        code: "cat".to_owned(),
+        text: "cannot open".to_owned(),
+    };
+    // What `cat` says of a file that is not there yet; the listing after it shows the file.
+    bench.fault(&format!("GET {path}"), closed());
+    let found = system.get(&session, path).await.unwrap();
+    assert_eq!(found.as_deref(), Some(b"version=1\n".as_slice()));
+    for _ in 0..2 {
+        bench.fault(&format!("GET {path}"), closed());
+    }
+    let error = system.get(&session, path).await.unwrap_err();
+    assert_eq!(error.code(), Some("FileNotReadable"));
 }

@@ -2,6 +2,7 @@
 //! sockets: `architecture.md` § 4. Nothing is lost: the next process ends the run with a clean image, except when the
 //! kill fell into the freeze window; then the run fails `WindowInterrupted`. Production runs in any case.
 
+use crate::brms;
 use crate::failures::save21;
 use crate::failures::stage::{End, HOLD, SCALE, Stage, USER, environments};
 use crate::failures::surroundings::{programs, surrounded};
@@ -34,6 +35,7 @@ enum Around {
     HooksAndEnd,
     /// The full save instead of programs.
     Save21,
+    Saving,
 }
 
 /// What a kill led to.
@@ -83,12 +85,16 @@ async fn case(environment: &'static str, at: &'static str, around: Around) -> Op
         w.knobs.start_copy_milliseconds = 30_000;
         programs(w);
         save21::tapes(w);
+        if let Around::Saving = around {
+            brms::with_brms(w);
+        }
     };
     let change = environments(|s| {
         s["freeze"] = json!({"maxSeconds": 240});
         match around {
             Around::Nothing => {}
             Around::Save21 => save21::saves(s),
+            Around::Saving => brms::save_with(s, &json!({})),
             Around::HooksAndEnd => {
                 surrounded(s);
                 s["after"] = json!({"clone": "PowerOff", "image": "End"});
@@ -244,6 +250,12 @@ async fn killed_at_each_step_of_a_user_run() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_at_each_step_of_a_full_save() {
     every_step(USER, Function::Save21, Around::Save21).await;
+}
+
+/// Production's BRMS is frozen while the operator is dead: no save twice, and its history comes home.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_at_each_step_of_a_brms_run() {
+    every_step(USER, Function::Brms, Around::Saving).await;
 }
 
 /// Hooks are jobs of production and of the clone: none may be called twice, and none be forgotten.

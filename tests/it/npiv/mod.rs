@@ -1,6 +1,7 @@
 //! Clones with virtual Fibre Channel adapters, end to end on a real API server against simulated devices on real sockets:
 //! host mappings that stay, host mappings that runs swap, and what stops a run before it touches anything.
 
+mod held;
 mod refused;
 mod runs;
 

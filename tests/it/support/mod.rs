@@ -5,4 +5,5 @@ pub mod console;
 pub mod devices;
 pub mod kube;
 pub mod proxy;
+pub mod pty;
 pub mod wait;

@@ -6,4 +6,5 @@ mod broken;
 mod clock;
 mod deleted;
 mod namespace;
+mod permission;
 mod quota;

@@ -1,19 +1,23 @@
 //! The logs of a run in ConfigMaps, in the format of `product.md` § 9: `<run>-log-<kind>-<nnn>`, immutable, gzip members
 //! of at most 512 KiB cut on lines, owned by the run. Names are deterministic, so that collecting twice changes nothing.
 
+pub mod budget;
+pub mod live;
 pub mod pack;
 pub mod read;
+pub mod record;
 mod retain;
 
-pub use read::{LogReadError, read_logs};
+pub use read::{LogReadError, StoredLog, read_live, read_logs};
 pub use retain::forget_old_logs;
 
 use crate::api::run::LogRef;
 use crate::api::{CloneRun, ENVIRONMENT_LABEL, NUMBER_LABEL};
+use crate::controllers::answer::store_error;
 use crate::controllers::run::store::{call, writes_as_us};
 use crate::engine::journal::Journal;
 use crate::engine::ports::StoreError;
-use crate::recipe::{LogKind, LogLine, LogSink, LogSummary};
+use crate::recipe::{LogKind, LogLine, LogSink, LogSummary, LogWriter};
 use crate::site::transcript::Transcript;
 use async_trait::async_trait;
 use k8s_openapi::ByteString;
@@ -21,7 +25,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::api::{DeleteParams, ListParams};
 use kube::{Api, Client, Resource, ResourceExt};
-use pack::Packed;
+use pack::{Packed, Packer};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -35,6 +39,10 @@ pub(super) const DIGEST: &str = "ibmiclone.dev/log-digest";
 pub(super) const SHA256: &str = "ibmiclone.dev/sha256";
 pub(super) const PARTS: &str = "ibmiclone.dev/log-parts";
 pub(super) const LINES: &str = "ibmiclone.dev/log-lines";
+/// Annotation of a run whose logs were removed before their time: why.
+pub const LOGS_REMOVED: &str = "ibmiclone.dev/logs-removed";
+/// Compressed bytes of the log, all its parts.
+pub(super) const BYTES: &str = "ibmiclone.dev/log-bytes";
 const FROM: &str = "ibmiclone.dev/log-from";
 const TO: &str = "ibmiclone.dev/log-to";
 
@@ -73,6 +81,8 @@ pub fn part_name(run: &str, kind: LogKind, part: usize) -> String {
 
 /// The log sink of one run.
 pub struct RunLogs {
+    client: Client,
+    namespace: String,
     maps: Api<ConfigMap>,
     run: String,
     owner: Option<OwnerReference>,
@@ -92,7 +102,9 @@ impl RunLogs {
         ]);
         labels.extend(number.map(|n| (NUMBER_LABEL.to_owned(), n.to_string())));
         Self {
-            maps: Api::namespaced(client, &namespace),
+            maps: Api::namespaced(client.clone(), &namespace),
+            client,
+            namespace,
             run: run.name_any(),
             owner: run.controller_owner_ref(&()),
             labels,
@@ -124,7 +136,7 @@ impl RunLogs {
     /// # Errors
     /// When the API server does not take it; the verdict does not wait for that.
     pub async fn put_record(&self, journal: &Journal) -> Result<LogSummary, StoreError> {
-        self.put(LogKind::Steps, pack::record(journal)).await
+        self.put(LogKind::Steps, record::record(journal)).await
     }
 
     /// What was said to the devices during the run, redacted, as its `devices` log. Nothing is stored when nothing was.
@@ -142,7 +154,7 @@ impl RunLogs {
         let lines: Vec<LogLine> = transcript
             .since(started.utc())
             .iter()
-            .map(pack::exchange)
+            .map(record::exchange)
             .collect();
         if !lines.is_empty() {
             self.put(LogKind::Devices, lines).await?;
@@ -181,6 +193,7 @@ impl RunLogs {
             (SHA256.to_owned(), member.sha256.clone()),
             (PARTS.to_owned(), packed.members.len().to_string()),
             (LINES.to_owned(), packed.lines.to_string()),
+            (BYTES.to_owned(), packed.bytes().to_string()),
             (FROM.to_owned(), member.from.clone()),
             (TO.to_owned(), member.to.clone()),
         ]);
@@ -234,7 +247,7 @@ impl RunLogs {
                 Ok(Err(kube::Error::Api(status))) if is_refusal(status.code) => {
                     return Ok(Some(status.message.clone()));
                 }
-                Ok(Err(error)) => return Err(StoreError::Lost(error.to_string())),
+                Ok(Err(error)) => return Err(store_error(error)),
                 Err(_) => return Err(StoreError::Lost("the API server did not answer".into())),
             }
         }
@@ -277,6 +290,16 @@ fn is_refusal(code: u16) -> bool {
     matches!(code, 403 | 413 | 422)
 }
 
+/// Compressed bytes of one part: each part names those of the whole log.
+pub(super) fn part_bytes(map: &impl ResourceExt) -> u64 {
+    let note = |key| {
+        map.annotations()
+            .get(key)
+            .and_then(|n| n.parse::<u64>().ok())
+    };
+    note(BYTES).unwrap_or(0) / note(PARTS).unwrap_or(1).max(1)
+}
+
 pub(super) fn summary_of(map: &impl ResourceExt) -> Option<LogSummary> {
     let notes = map.annotations();
     Some(LogSummary {
@@ -284,36 +307,41 @@ pub(super) fn summary_of(map: &impl ResourceExt) -> Option<LogSummary> {
         parts: notes.get(PARTS)?.parse().ok()?,
         lines: notes.get(LINES)?.parse().ok()?,
         digest: notes.get(DIGEST)?.clone(),
+        bytes: notes.get(BYTES).and_then(|n| n.parse().ok()).unwrap_or(0),
         refused: None,
     })
 }
 
+/// A log on its way.
+struct Writing<'l> {
+    logs: &'l RunLogs,
+    kind: LogKind,
+    packer: Packer,
+}
+
 #[async_trait]
-impl LogSink for RunLogs {
-    async fn put(&self, kind: LogKind, lines: Vec<LogLine>) -> Result<LogSummary, StoreError> {
-        let packed = pack::pack(&lines, self.budget(kind));
+impl LogWriter for Writing<'_> {
+    fn line(&mut self, line: &LogLine) {
+        self.packer.line(line);
+    }
+
+    async fn finish(self: Box<Self>) -> Result<LogSummary, StoreError> {
+        let (logs, kind, packed) = (self.logs, self.kind, self.packer.finish());
         let mut tries = 1;
-        if let Some(stored) = self.has(kind).await? {
+        if let Some(stored) = logs.has(kind).await? {
             if stored.digest == packed.digest {
                 return Ok(stored);
             }
-            self.remove(kind).await?;
+            logs.remove(kind).await?;
             // A quota learns only after a moment that there is room again.
             tries = ROOM_TRIES;
         }
-        let summary = LogSummary {
-            config_map: part_name(&self.run, kind, 1),
-            parts: i32::try_from(packed.members.len()).unwrap_or(i32::MAX),
-            lines: packed.lines,
-            digest: packed.digest.clone(),
-            refused: None,
-        };
         // The first part last: its presence says that the log is whole.
         for part in (0..packed.members.len()).rev() {
-            let map = self.map(kind, part, &packed);
-            if let Some(why) = self.create_patiently(&map, tries).await? {
+            let map = logs.map(kind, part, &packed);
+            if let Some(why) = logs.create_patiently(&map, tries).await? {
                 tracing::warn!(
-                    run = self.run,
+                    run = logs.run,
                     log = kind.as_str(),
                     why,
                     "a log is not stored"
@@ -324,7 +352,33 @@ impl LogSink for RunLogs {
                 });
             }
         }
-        Ok(summary)
+        packed.each_line(|line| live::tell(std::slice::from_ref(line)));
+        Ok(LogSummary {
+            config_map: part_name(&logs.run, kind, 1),
+            parts: i32::try_from(packed.members.len()).unwrap_or(i32::MAX),
+            lines: packed.lines,
+            bytes: packed.bytes(),
+            digest: packed.digest,
+            refused: None,
+        })
+    }
+}
+
+#[async_trait]
+impl LogSink for RunLogs {
+    fn begin(&self, kind: LogKind) -> Box<dyn LogWriter + '_> {
+        Box::new(Writing {
+            logs: self,
+            kind,
+            packer: Packer::new(self.budget(kind)),
+        })
+    }
+
+    async fn text(&self, kind: LogKind, limit: usize) -> Result<Option<String>, StoreError> {
+        let (client, namespace) = (&self.client, &self.namespace);
+        read::beginning(client, namespace, &self.run, kind, limit)
+            .await
+            .map_err(|error| StoreError::Lost(error.to_string()))
     }
 
     async fn has(&self, kind: LogKind) -> Result<Option<LogSummary>, StoreError> {

@@ -1,15 +1,29 @@
-//! Lines to gzip members: pure and deterministic.
+//! Lines to gzip members: deterministic, and without ever having more of a log in memory than what is kept of it.
+//!
+//! Lines are gathered into small blocks, each compressed by itself, which tells what it costs. The first blocks are the
+//! head; the last ones stay in a queue whose front is dropped when it takes too much. At the end the blocks that are left
+//! are compressed once more, as one stream per ConfigMap.
 
-use crate::engine::journal::{Entry, Journal};
 use crate::recipe::LogLine;
-use crate::site::transcript::Exchange;
 use flate2::Compression;
+use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};
-use std::io::Write;
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, Read, Write};
 
 /// Largest gzip member: a ConfigMap holds 1 MiB, base64 takes a third more.
 pub const MEMBER: usize = 512 * 1024;
+/// Largest text of one line; what is longer is cut, and says so.
+const LONGEST_TEXT: usize = 128 << 10;
+/// Largest block before compression.
+const BLOCK: usize = 64 << 10;
+/// Smallest one: below that gzip's own frame weighs more than it saves.
+const SMALLEST_BLOCK: usize = 512;
+/// What the line that marks the cut may take.
+const MARK: usize = 200;
+/// Messages of this severity and above are told apart in the line that marks the cut.
+const SEVERE: u8 = 30;
 
 /// One ConfigMap's content.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,109 +49,227 @@ pub struct Packed {
     pub digest: String,
 }
 
-/// Packs lines into members. Beyond `budget` compressed bytes head and tail survive and a line marks the cut.
-pub fn pack(lines: &[LogLine], budget: usize) -> Packed {
-    let texts: Vec<String> = lines.iter().map(text).collect();
-    let mut all = Sha256::new();
-    for line in &texts {
-        all.update(line.as_bytes());
+impl Packed {
+    /// Hands over the lines that are kept.
+    pub fn each_line(&self, mut each: impl FnMut(&LogLine)) {
+        for member in &self.members {
+            let lines = BufReader::new(GzDecoder::new(member.gzip.as_slice())).lines();
+            // Made by ourselves a moment ago: all of it is readable.
+            lines
+                .map_while(Result::ok)
+                .filter_map(|line| serde_json::from_str(&line).ok())
+                .for_each(|line| each(&line));
+        }
     }
-    let kept = within_budget(lines, &texts, budget);
-    let mut members = Vec::new();
-    split(&kept, &mut members);
-    Packed {
-        lines: i64::try_from(kept.len()).unwrap_or(i64::MAX),
-        digest: hex(&all.finalize()),
-        members,
+
+    /// Compressed bytes of all members.
+    pub fn bytes(&self) -> u64 {
+        let sizes = self.members.iter().map(|m| m.gzip.len());
+        u64::try_from(sizes.sum::<usize>()).unwrap_or(u64::MAX)
     }
+}
+
+/// Lines compressed together.
+#[derive(Debug, Default)]
+struct Block {
+    gzip: Vec<u8>,
+    /// Bytes before compression.
+    bytes: u64,
+    lines: i64,
+    severe: i64,
+    from: String,
+    to: String,
+}
+
+/// Packs lines as they come. Beyond the budget head and tail survive and a line marks the cut.
+#[derive(Debug)]
+pub struct Packer {
+    budget: usize,
+    block: usize,
+    digest: Sha256,
+    raw: Vec<u8>,
+    open: Block,
+    head: Vec<Block>,
+    head_size: usize,
+    tail: VecDeque<Block>,
+    tail_size: usize,
+    cut: Block,
+}
+
+impl Packer {
+    /// For this many compressed bytes.
+    pub fn new(budget: usize) -> Self {
+        Self {
+            budget,
+            block: (budget / 8).clamp(SMALLEST_BLOCK, BLOCK),
+            digest: Sha256::new(),
+            raw: Vec::new(),
+            open: Block::default(),
+            head: Vec::new(),
+            head_size: 0,
+            tail: VecDeque::new(),
+            tail_size: 0,
+            cut: Block::default(),
+        }
+    }
+
+    /// Adds a line.
+    pub fn line(&mut self, line: &LogLine) {
+        let text = text(line);
+        self.digest.update(text.as_bytes());
+        if !self.raw.is_empty() && self.raw.len() + text.len() > self.block {
+            self.close();
+        }
+        if self.open.lines == 0 {
+            self.open.from.clone_from(&line.ts);
+        }
+        self.open.to.clone_from(&line.ts);
+        self.open.lines += 1;
+        self.open.severe += i64::from(line.sev >= SEVERE);
+        self.raw.extend(text.as_bytes());
+    }
+
+    fn close(&mut self) {
+        let mut block = std::mem::take(&mut self.open);
+        block.bytes = u64::try_from(self.raw.len()).unwrap_or(u64::MAX);
+        block.gzip = gzip(&self.raw);
+        self.raw.clear();
+        let size = block.gzip.len();
+        let room = self.budget.saturating_sub(MARK);
+        if self.tail.is_empty() && self.cut.lines == 0 && self.head_size + size <= room / 2 {
+            self.head_size += size;
+            self.head.push(block);
+            return;
+        }
+        self.tail_size += size;
+        self.tail.push_back(block);
+        while self.head_size + self.tail_size > room
+            && let Some(oldest) = self.tail.pop_front()
+        {
+            self.tail_size -= oldest.gzip.len();
+            self.cut.lines += oldest.lines;
+            self.cut.severe += oldest.severe;
+            self.cut.bytes += oldest.bytes;
+            if self.cut.from.is_empty() {
+                self.cut.from = oldest.from;
+            }
+        }
+    }
+
+    /// What is left of all lines.
+    pub fn finish(mut self) -> Packed {
+        if self.open.lines > 0 {
+            self.close();
+        }
+        let mark = (self.cut.lines > 0).then(|| self.mark());
+        let blocks: Vec<Block> = self.head.into_iter().chain(mark).chain(self.tail).collect();
+        Packed {
+            lines: blocks.iter().map(|b| b.lines).sum(),
+            digest: hex(&self.digest.finalize()),
+            members: members(&blocks),
+        }
+    }
+
+    fn mark(&self) -> Block {
+        let cut = &self.cut;
+        let line = LogLine {
+            ts: cut.from.clone(),
+            part: "operator".to_owned(),
+            text: format!(
+                "{} lines are cut here: they do not fit into logs.maxBytesPerRun ({} bytes, {} lines of severity {SEVERE} or above)",
+                cut.lines, cut.bytes, cut.severe
+            ),
+            ..LogLine::default()
+        };
+        Block {
+            gzip: gzip(text(&line).as_bytes()),
+            bytes: 0,
+            lines: 1,
+            severe: 0,
+            from: line.ts.clone(),
+            to: line.ts,
+        }
+    }
+}
+
+/// Packs lines that are all there.
+#[cfg(test)]
+fn pack(lines: &[LogLine], budget: usize) -> Packed {
+    let mut packer = Packer::new(budget);
+    lines.iter().for_each(|line| packer.line(line));
+    packer.finish()
 }
 
 /// One JSON object and its line end.
 fn text(line: &LogLine) -> String {
+    let long = |text: &str| text.len() > LONGEST_TEXT;
     // A line is made of strings and a number: it always serialises.
-    let mut text = serde_json::to_string(line).unwrap_or_default();
+    let mut text = if long(&line.text) || long(&line.second) {
+        let shorter = LogLine {
+            text: shortened(&line.text),
+            second: shortened(&line.second),
+            ..line.clone()
+        };
+        serde_json::to_string(&shorter).unwrap_or_default()
+    } else {
+        serde_json::to_string(line).unwrap_or_default()
+    };
     text.push('\n');
     text
 }
 
-struct Kept<'l> {
-    ts: &'l str,
-    text: std::borrow::Cow<'l, str>,
+fn shortened(text: &str) -> String {
+    let end = text.floor_char_boundary(LONGEST_TEXT);
+    match text.len() - end {
+        0 => text.to_owned(),
+        more => format!("{} … ({more} more bytes are cut here)", &text[..end]),
+    }
 }
 
-fn within_budget<'l>(lines: &'l [LogLine], texts: &'l [String], budget: usize) -> Vec<Kept<'l>> {
-    let keep = |n: usize| Kept {
-        ts: lines[n].ts.as_str(),
-        text: texts[n].as_str().into(),
-    };
-    let total = texts.len();
-    if gzip(texts.iter().map(String::as_str)).len() <= budget {
-        return (0..total).map(keep).collect();
-    }
-    // Largest number of lines that fits, half from each end.
-    let ends = |n: usize| {
-        let head = n / 2 + n % 2;
-        (head, total - n / 2)
-    };
-    let fits = |n: usize| {
-        let (head, tail) = ends(n);
-        let both = texts[..head].iter().chain(&texts[tail..]);
-        gzip(both.map(String::as_str)).len() + 200 <= budget
-    };
-    let (mut low, mut high) = (0, total.saturating_sub(1));
-    while low < high {
-        let middle = (low + high).div_ceil(2);
-        if fits(middle) {
-            low = middle;
-        } else {
-            high = middle - 1;
+/// As many blocks as fit into one member, compressed once more as one stream: it is no larger than they were.
+fn members(blocks: &[Block]) -> Vec<Member> {
+    let mut members = Vec::new();
+    let mut begin = 0;
+    loop {
+        let mut size = 0;
+        let mut end = begin;
+        while let Some(block) = blocks.get(end)
+            && (end == begin || size + block.gzip.len() <= MEMBER)
+        {
+            size += block.gzip.len();
+            end += 1;
+        }
+        members.push(member(&blocks[begin..end]));
+        begin = end;
+        if begin == blocks.len() {
+            return members;
         }
     }
-    let (head, tail) = ends(low);
-    let mark = LogLine {
-        part: "operator".to_owned(),
-        text: format!(
-            "{} lines are cut here: they do not fit into logs.maxBytesPerRun",
-            tail - head
-        ),
-        ..LogLine::default()
-    };
-    let mut kept: Vec<Kept<'l>> = (0..head).map(keep).collect();
-    kept.push(Kept {
-        ts: lines.get(head).map_or("", |l| l.ts.as_str()),
-        text: text(&mark).into(),
-    });
-    kept.extend((tail..total).map(keep));
-    kept
 }
 
-/// Halves until every member is small enough; one line alone is never cut.
-fn split(lines: &[Kept<'_>], members: &mut Vec<Member>) {
-    let bytes = gzip(lines.iter().map(|l| l.text.as_ref()));
-    if bytes.len() > MEMBER && lines.len() > 1 {
-        let (left, right) = lines.split_at(lines.len() / 2);
-        split(left, members);
-        split(right, members);
-        return;
-    }
-    let mut digest = Sha256::new();
-    for line in lines {
-        digest.update(line.text.as_bytes());
-    }
-    members.push(Member {
-        gzip: bytes,
-        sha256: hex(&digest.finalize()),
-        from: lines.first().map_or("", |l| l.ts).to_owned(),
-        to: lines.last().map_or("", |l| l.ts).to_owned(),
-    });
-}
-
-fn gzip<'t>(texts: impl Iterator<Item = &'t str>) -> Vec<u8> {
+fn member(blocks: &[Block]) -> Member {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-    for text in texts {
-        // Writing to memory does not fail.
-        let _ = encoder.write_all(text.as_bytes());
+    let mut digest = Sha256::new();
+    let mut raw = Vec::new();
+    for block in blocks {
+        raw.clear();
+        // Both ends are memory, and we have written the one ourselves: neither fails.
+        let _ = GzDecoder::new(block.gzip.as_slice()).read_to_end(&mut raw);
+        digest.update(&raw);
+        let _ = encoder.write_all(&raw);
     }
+    Member {
+        gzip: encoder.finish().unwrap_or_default(),
+        sha256: hex(&digest.finalize()),
+        from: blocks.first().map_or("", |b| &b.from).to_owned(),
+        to: blocks.last().map_or("", |b| &b.to).to_owned(),
+    }
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    // Writing to memory does not fail.
+    let _ = encoder.write_all(bytes);
     encoder.finish().unwrap_or_default()
 }
 
@@ -146,106 +278,10 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
-/// One exchange with a device.
-pub fn exchange(exchange: &Exchange) -> LogLine {
-    let milliseconds = exchange.microseconds / 1000;
-    LogLine {
-        ts: exchange
-            .at
-            .to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
-        part: exchange.device.clone(),
-        kind: "EXCHANGE".to_owned(),
-        text: format!(
-            "{} -> {} ({milliseconds} ms)",
-            exchange.request, exchange.answer
-        ),
-        ..LogLine::default()
-    }
-}
-
-/// The whole record of a run, one line per fact: what the slim final row does not keep.
-pub fn record(journal: &Journal) -> Vec<LogLine> {
-    let mut lines: Vec<LogLine> = journal.steps.iter().filter_map(step).collect();
-    if let Some(window) = &journal.window {
-        let text = serde_json::to_string(window).unwrap_or_default();
-        lines.push(line(
-            "window",
-            window.opened.map(|t| t.to_string()),
-            0,
-            text,
-        ));
-    }
-    for owed in &journal.obligations {
-        let met = match owed.met {
-            Some(at) => format!("met {at}"),
-            None => "open".to_owned(),
-        };
-        let how = owed.message.as_deref().unwrap_or_default();
-        let text = format!("{:?} of {}: {met}; {how}", owed.kind, owed.step);
-        lines.push(line("obligation", Some(owed.since.to_string()), 0, text));
-    }
-    for (name, severity, texts) in [
-        ("warning", 20, &journal.warnings),
-        ("note", 0, &journal.notes),
-    ] {
-        lines.extend(texts.iter().map(|t| line(name, None, severity, t.clone())));
-    }
-    if let Some(verdict) = &journal.verdict {
-        let text = format!(
-            "{:?} {}: {}",
-            verdict.phase, verdict.reason, verdict.message
-        );
-        lines.push(line("verdict", Some(verdict.at.to_string()), 0, text));
-    }
-    lines
-}
-
-fn step(entry: &Entry) -> Option<LogLine> {
-    let start = entry.start.or(entry.end)?;
-    let facts = |name: &str, map: &crate::engine::journal::Facts| {
-        let list: Vec<String> = map.iter().map(|(k, v)| format!("{k}={v}")).collect();
-        match list.as_slice() {
-            [] => String::new(),
-            list => format!("; {name}: {}", list.join(", ")),
-        }
-    };
-    let end = entry.end.map(|t| format!(" {t}")).unwrap_or_default();
-    let message = entry.message.as_deref().map(|m| format!("; {m}"));
-    let text = format!(
-        "{:?}{end} after {} attempts{}{}{}",
-        entry.state,
-        entry.attempts,
-        message.unwrap_or_default(),
-        facts("before", &entry.baseline),
-        facts("after", &entry.output),
-    );
-    let severity = match entry.state {
-        crate::engine::journal::EntryState::Failed => 40,
-        crate::engine::journal::EntryState::Pending
-        | crate::engine::journal::EntryState::Intended
-        | crate::engine::journal::EntryState::Done
-        | crate::engine::journal::EntryState::Skipped => 0,
-    };
-    Some(line(&entry.name, Some(start.to_string()), severity, text))
-}
-
-fn line(job: &str, ts: Option<String>, sev: u8, text: String) -> LogLine {
-    LogLine {
-        ts: ts.unwrap_or_default(),
-        part: "operator".to_owned(),
-        job: job.to_owned(),
-        sev,
-        text,
-        ..LogLine::default()
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use flate2::read::GzDecoder;
-    use std::io::Read;
 
     fn lines(count: usize) -> Vec<LogLine> {
         // Hashes do not compress: a log of them meets every limit early.
@@ -302,6 +338,55 @@ mod tests {
         assert_eq!(marks, 1);
         assert_eq!(packed.lines, i64::try_from(kept.len()).unwrap());
         assert_ne!(packed.digest, pack(&given[..1999], 20_000).digest);
+    }
+
+    #[test]
+    fn what_fits_compressed_is_not_cut_however_long_it_is() {
+        let same: Vec<LogLine> = (0..200_000)
+            .map(|n| LogLine {
+                ts: "2026-11-23-04.00.00.000000".to_owned(),
+                text: format!("Object {} in library CLNLIB was saved.", n % 10),
+                ..LogLine::default()
+            })
+            .collect();
+        let packed = pack(&same, 256 * 1024);
+        assert_eq!(packed.lines, 200_000);
+        assert!(!unpack(&packed).contains("lines are cut here"));
+    }
+
+    #[test]
+    fn what_is_cut_is_counted_and_nothing_is_lost_besides() {
+        let mut given = lines(3_000);
+        given.iter_mut().step_by(10).for_each(|l| l.sev = 40);
+        let text = unpack(&pack(&given, 30_000));
+        let (mark, kept): (Vec<&str>, Vec<&str>) =
+            text.lines().partition(|l| l.contains("lines are cut here"));
+        let mark: LogLine = serde_json::from_str(mark[0]).unwrap();
+        let count: usize = mark.text.split(' ').next().unwrap().parse().unwrap();
+        assert_eq!(kept.len() + count, 3_000);
+        let severe = kept.iter().filter(|l| l.contains("\"sev\":40")).count();
+        let lost = 300 - severe;
+        assert!(
+            mark.text.contains(&format!(" {lost} lines of severity 30")),
+            "{}",
+            mark.text
+        );
+        assert!(kept.iter().any(|l| l.contains(&mark.ts)));
+    }
+
+    #[test]
+    fn a_text_of_ten_megabytes_is_cut_and_says_so() {
+        let line = LogLine {
+            text: "é".repeat(5 << 20),
+            ..LogLine::default()
+        };
+        let text = unpack(&pack(&[line], usize::MAX));
+        assert!(text.len() < LONGEST_TEXT + 200);
+        assert!(
+            text.contains("more bytes are cut here"),
+            "{}",
+            &text[text.len() - 100..]
+        );
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Reading logs back, for the command `logs`.
 
-use super::{KINDS, LOG_KEY, PARTS, SHA256, pack::hex, part_name};
-use crate::recipe::LogKind;
+use super::{KINDS, LOG_KEY, PARTS, SHA256, live, pack::hex, part_name};
+use crate::api::CloneRun;
+use crate::recipe::{LogKind, LogLine};
 use flate2::read::MultiGzDecoder;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, Client, ResourceExt};
@@ -47,25 +48,131 @@ pub async fn read_logs(
     run: &str,
     kind: Option<LogKind>,
 ) -> Result<Vec<(LogKind, String)>, LogReadError> {
-    let maps: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
     let mut logs = Vec::new();
     for wanted in KINDS
         .into_iter()
         .filter(|k| kind.is_none_or(|only| only == *k))
     {
-        let Some(first) = get(&maps, &part_name(run, wanted, 1)).await? else {
+        let Some(mut log) = StoredLog::open(client, namespace, run, wanted).await? else {
             continue;
         };
-        let parts = first.annotations().get(PARTS).and_then(|n| n.parse().ok());
-        let mut text = content(&first)?;
-        for part in 2..=parts.unwrap_or(1_usize) {
-            let name = part_name(run, wanted, part);
-            let next = get(&maps, &name).await?;
-            text.push_str(&content(&next.ok_or(LogReadError::Missing { name })?)?);
+        let mut text = String::new();
+        while let Some(part) = log.next_part().await? {
+            text.push_str(&part);
         }
         logs.push((wanted, text));
     }
     Ok(logs)
+}
+
+/// A log that was kept, read part by part: each is proved by its SHA-256 before it is handed over.
+pub struct StoredLog {
+    maps: Api<ConfigMap>,
+    run: String,
+    kind: LogKind,
+    first: Option<ConfigMap>,
+    next: usize,
+    parts: usize,
+}
+
+impl StoredLog {
+    /// The log of this kind; `None` = it was not kept.
+    ///
+    /// # Errors
+    /// When the API server does not answer or says no.
+    pub async fn open(
+        client: &Client,
+        namespace: &str,
+        run: &str,
+        kind: LogKind,
+    ) -> Result<Option<Self>, LogReadError> {
+        let maps: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
+        let Some(first) = get(&maps, &part_name(run, kind, 1)).await? else {
+            return Ok(None);
+        };
+        let parts = first.annotations().get(PARTS).and_then(|n| n.parse().ok());
+        Ok(Some(Self {
+            maps,
+            run: run.to_owned(),
+            kind,
+            first: Some(first),
+            next: 1,
+            parts: parts.unwrap_or(1),
+        }))
+    }
+
+    /// How many parts it has.
+    pub fn parts(&self) -> usize {
+        self.parts
+    }
+
+    /// Whole lines of the next part, proved; `None` = that was all.
+    ///
+    /// # Errors
+    /// When the part cannot be read or is damaged.
+    pub async fn next_part(&mut self) -> Result<Option<String>, LogReadError> {
+        if self.next > self.parts {
+            return Ok(None);
+        }
+        let name = part_name(&self.run, self.kind, self.next);
+        self.next += 1;
+        let map = match self.first.take() {
+            Some(first) => Some(first),
+            None => get(&self.maps, &name).await?,
+        };
+        content(&map.ok_or(LogReadError::Missing { name })?).map(Some)
+    }
+}
+
+/// The beginning of a kept log, cut on a line; then its last line says so.
+///
+/// # Errors
+/// As [`StoredLog`].
+pub(super) async fn beginning(
+    client: &Client,
+    namespace: &str,
+    run: &str,
+    kind: LogKind,
+    limit: usize,
+) -> Result<Option<String>, LogReadError> {
+    let Some(mut log) = StoredLog::open(client, namespace, run, kind).await? else {
+        return Ok(None);
+    };
+    let mut text = String::new();
+    while let Some(part) = log.next_part().await? {
+        for line in part.split_inclusive('\n') {
+            if text.len() + line.len() > limit {
+                let cut = LogLine {
+                    part: "operator".to_owned(),
+                    text: format!(
+                        "the rest is not here: `ibmi-clone logs {run} --kind {}` shows all that is kept",
+                        kind.as_str()
+                    ),
+                    ..LogLine::default()
+                };
+                text.push_str(&serde_json::to_string(&cut).unwrap_or_default());
+                text.push('\n');
+                return Ok(Some(text));
+            }
+            text.push_str(line);
+        }
+    }
+    Ok(Some(text))
+}
+
+/// The live tail of a run that is under way: one JSON object per line; `None` = there is none now.
+///
+/// # Errors
+/// When the API server does not answer or says no.
+pub async fn read_live(
+    client: &Client,
+    namespace: &str,
+    run: &CloneRun,
+) -> Result<Option<String>, LogReadError> {
+    let maps: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
+    let found = get(&maps, &live::live_name(&run.name_any())).await?;
+    let found = found.filter(|map| live::is_of(map, run));
+    Ok(found.and_then(|map| map.data?.remove(live::LIVE_KEY)))
 }
 
 async fn get(maps: &Api<ConfigMap>, name: &str) -> Result<Option<ConfigMap>, LogReadError> {

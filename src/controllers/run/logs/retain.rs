@@ -1,15 +1,17 @@
 //! Logs are kept for the newest runs only: `logs.retainRuns` of the environment.
 
-use super::{LOG_LABEL, RUN_LABEL};
+use super::{LOG_LABEL, RUN_LABEL, part_bytes};
 use crate::api::{ENVIRONMENT_LABEL, NUMBER_LABEL};
 use crate::controllers::run::store::call;
 use crate::engine::ports::StoreError;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{DeleteParams, ListParams};
+use kube::core::PartialObjectMeta;
 use kube::{Api, Client, ResourceExt};
 use std::collections::BTreeSet;
 
-/// Deletes the logs of all but the newest `retain` runs of an environment. Rows stay.
+/// Deletes the logs of all but the newest `retain` runs of an environment. Rows stay. Gives the compressed bytes that are
+/// stored of `run`.
 ///
 /// # Errors
 /// When the API server cannot be asked; the next run's end tries again.
@@ -17,8 +19,9 @@ pub async fn forget_old_logs(
     client: &Client,
     namespace: &str,
     environment: &str,
+    run: &str,
     retain: usize,
-) -> Result<(), StoreError> {
+) -> Result<u64, StoreError> {
     let maps: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
     let selector = format!("{ENVIRONMENT_LABEL}={environment},{LOG_LABEL}");
     let found = call(maps.list_metadata(&ListParams::default().labels(&selector))).await?;
@@ -47,5 +50,8 @@ pub async fn forget_old_logs(
             }
         }
     }
-    Ok(())
+    let of_run = |o: &&PartialObjectMeta<ConfigMap>| {
+        o.labels().get(RUN_LABEL).is_some_and(|name| name == run)
+    };
+    Ok(found.iter().filter(of_run).map(part_bytes).sum())
 }

@@ -9,6 +9,7 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
 
 /// LIBSSH2_ERROR_CHANNEL_REQUEST_DENIED: the server does not run commands for this user.
 const REQUEST_DENIED: i32 = -22;
@@ -51,6 +52,87 @@ impl Drop for CutOnDrop {
     }
 }
 
+/// Where standard input comes from.
+enum Stdin {
+    Whole(Vec<u8>),
+    /// Sent as it comes; the time limit begins anew with each piece.
+    Pieces {
+        pieces: mpsc::Receiver<Vec<u8>>,
+        silence: Duration,
+    },
+}
+
+impl Stdin {
+    fn send(
+        self,
+        session: &Session,
+        channel: &mut Channel,
+        deadline: &mut Instant,
+    ) -> std::io::Result<()> {
+        match self {
+            Self::Whole(all) => channel.write_all(&all),
+            Self::Pieces {
+                mut pieces,
+                silence,
+            } => {
+                while let Some(piece) = pieces.blocking_recv() {
+                    session.set_timeout(milliseconds(silence));
+                    channel.write_all(&piece)?;
+                    *deadline = Instant::now() + silence;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// What is done with standard output.
+enum Stdout {
+    /// Kept until the end, up to [`LARGEST_OUTPUT`].
+    Keep(Vec<u8>),
+    /// Handed over as it arrives; the time limit begins anew with each piece. What nobody takes is not read.
+    Pass {
+        chunks: mpsc::Sender<Vec<u8>>,
+        silence: Duration,
+        bytes: u64,
+    },
+}
+
+impl Stdout {
+    fn take(&mut self, piece: &[u8], deadline: &mut Instant) -> Result<(), String> {
+        match self {
+            Self::Keep(all) => keep(all, piece),
+            Self::Pass {
+                chunks,
+                silence,
+                bytes,
+            } => {
+                *bytes += u64::try_from(piece.len()).unwrap_or(u64::MAX);
+                let taken = chunks.blocking_send(piece.to_vec());
+                taken.map_err(|_| "nobody takes its output any more".to_owned())?;
+                *deadline = Instant::now() + *silence;
+                Ok(())
+            }
+        }
+    }
+
+    /// What is kept, and what the transcript says of what is not.
+    fn end(self) -> (Vec<u8>, String) {
+        match self {
+            Self::Keep(all) => (all, String::new()),
+            Self::Pass { bytes, .. } => (Vec::new(), format!("({bytes} bytes)")),
+        }
+    }
+}
+
+fn keep(all: &mut Vec<u8>, piece: &[u8]) -> Result<(), String> {
+    all.extend(piece);
+    if all.len() > LARGEST_OUTPUT {
+        return Err("its output is larger than 32 MiB".to_owned());
+    }
+    Ok(())
+}
+
 impl SshSession {
     /// Runs one line to its end. `limit` is for all of it, waiting for an earlier command included.
     ///
@@ -62,6 +144,54 @@ impl SshSession {
         line: &str,
         stdin: &[u8],
         limit: Duration,
+    ) -> Result<Output, DeviceError> {
+        let stdin = Stdin::Whole(stdin.to_vec());
+        self.run_line(line, stdin, limit, Stdout::Keep(Vec::new()))
+            .await
+    }
+
+    /// As [`Self::exec`], for input that may be larger than memory: `pieces` are sent as they come, until nobody has any
+    /// more. `silence` bounds each write.
+    ///
+    /// # Errors
+    /// As [`Self::exec`].
+    pub async fn feed(
+        &self,
+        line: &str,
+        silence: Duration,
+        pieces: mpsc::Receiver<Vec<u8>>,
+    ) -> Result<Output, DeviceError> {
+        let stdin = Stdin::Pieces { pieces, silence };
+        self.run_line(line, stdin, silence, Stdout::Keep(Vec::new()))
+            .await
+    }
+
+    /// As [`Self::exec`] without input, for output that may be larger than memory: it goes into `chunks` as it arrives and
+    /// is not in the answer. `silence` bounds the time to the first byte and between two pieces.
+    ///
+    /// # Errors
+    /// As [`Self::exec`].
+    pub async fn stream(
+        &self,
+        line: &str,
+        silence: Duration,
+        chunks: mpsc::Sender<Vec<u8>>,
+    ) -> Result<Output, DeviceError> {
+        let stdout = Stdout::Pass {
+            chunks,
+            silence,
+            bytes: 0,
+        };
+        let stdin = Stdin::Whole(Vec::new());
+        self.run_line(line, stdin, silence, stdout).await
+    }
+
+    async fn run_line(
+        &self,
+        line: &str,
+        stdin: Stdin,
+        limit: Duration,
+        stdout: Stdout,
     ) -> Result<Output, DeviceError> {
         let shown = line;
         let started = Instant::now();
@@ -79,14 +209,16 @@ impl SshSession {
             broken: self.broken.clone(),
             armed: true,
         };
-        let (session, command, stdin) = (self.session.clone(), line.to_owned(), stdin.to_vec());
+        let (session, command) = (self.session.clone(), line.to_owned());
         let work = tokio::task::spawn_blocking(move || {
             let _turn = turn;
-            run(&session, &command, &stdin, deadline)
+            run(&session, &command, stdin, deadline, stdout)
         });
+        let mut passed = String::new();
         let answer = match work.await {
-            Ok(Ok(done)) => {
+            Ok(Ok((done, bytes))) => {
                 cut.armed = false;
+                passed = bytes;
                 Ok(done)
             }
             Ok(Err(Lost::Before(text))) => Err(DeviceError::unreachable(
@@ -105,7 +237,7 @@ impl SshSession {
         *self.used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         let told = match &answer {
             Ok(done) => format!(
-                "status {}: {} {}",
+                "status {}: {passed}{} {}",
                 done.status,
                 String::from_utf8_lossy(&done.stdout),
                 String::from_utf8_lossy(&done.stderr)
@@ -144,7 +276,13 @@ pub(super) fn start(
     }
 }
 
-fn run(session: &Session, line: &str, stdin: &[u8], deadline: Instant) -> Result<Output, Lost> {
+fn run(
+    session: &Session,
+    line: &str,
+    stdin: Stdin,
+    mut deadline: Instant,
+    mut stdout: Stdout,
+) -> Result<(Output, String), Lost> {
     let mut channel = start(session, line, deadline).map_err(|(sent, text)| {
         if sent {
             Lost::After(text)
@@ -154,18 +292,16 @@ fn run(session: &Session, line: &str, stdin: &[u8], deadline: Instant) -> Result
     })?;
     let lost = |what: &str, e: &dyn std::fmt::Display| Lost::After(format!("{what}: {e}"));
     session.set_timeout(left(deadline));
-    if !stdin.is_empty() {
-        channel
-            .write_all(stdin)
-            .map_err(|e| lost("its input was not taken", &e))?;
-    }
+    stdin
+        .send(session, &mut channel, &mut deadline)
+        .map_err(|e| lost("its input was not taken", &e))?;
     channel
         .send_eof()
         .map_err(|e| lost("its input was not ended", &e))?;
-    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+    let mut stderr = Vec::new();
     session.set_blocking(false);
     session.set_keepalive(true, KEEPALIVE_SECONDS);
-    let drained = drain(session, &channel, deadline, &mut stdout, &mut stderr);
+    let drained = drain(session, &channel, &mut deadline, &mut stdout, &mut stderr);
     session.set_keepalive(false, 0);
     session.set_blocking(true);
     drained.map_err(Lost::After)?;
@@ -183,19 +319,21 @@ fn run(session: &Session, line: &str, stdin: &[u8], deadline: Instant) -> Result
     if let Some(signal) = signal.exit_signal {
         return Err(Lost::After(format!("it was ended by signal {signal}")));
     }
-    Ok(Output {
+    let (stdout, passed) = stdout.end();
+    let output = Output {
         stdout,
         stderr,
         status,
-    })
+    };
+    Ok((output, passed))
 }
 
 /// Reads both streams until end of file: one after the other would block for ever once the second one's window is full.
 fn drain(
     session: &Session,
     channel: &Channel,
-    deadline: Instant,
-    stdout: &mut Vec<u8>,
+    deadline: &mut Instant,
+    stdout: &mut Stdout,
     stderr: &mut Vec<u8>,
 ) -> Result<(), String> {
     let mut buffer = vec![0_u8; 64 << 10];
@@ -203,19 +341,18 @@ fn drain(
     let mut keepalive = Instant::now() + KEEPALIVE;
     loop {
         let mut progress = false;
-        for (id, into) in [(0, &mut *stdout), (1, &mut *stderr)] {
+        for id in [0, 1] {
             loop {
-                match channel.stream(id).read(&mut buffer) {
+                let piece = match channel.stream(id).read(&mut buffer) {
                     Ok(0) => break,
-                    Ok(n) => {
-                        into.extend(&buffer[..n]);
-                        progress = true;
-                    }
+                    Ok(n) => &buffer[..n],
                     Err(e) if e.kind() == ErrorKind::WouldBlock => break,
                     Err(e) => return Err(format!("the connection was lost: {e}")),
-                }
-                if into.len() > LARGEST_OUTPUT {
-                    return Err("its output is larger than 32 MiB".to_owned());
+                };
+                progress = true;
+                match id {
+                    0 => stdout.take(piece, deadline)?,
+                    _ => keep(stderr, piece)?,
                 }
             }
         }
@@ -223,7 +360,7 @@ fn drain(
             return Ok(());
         }
         let now = Instant::now();
-        if now >= deadline {
+        if now >= *deadline {
             return Err("it did not end in time".to_owned());
         }
         if now >= keepalive {

@@ -287,11 +287,13 @@ fn ended_with_errors(
     id: &str,
 ) -> ClAnswer {
     let text = format!("Control group {group} type *BKU processing is complete with errors.");
+    let brms = view(world, partition).and_then(|(_, disk)| disk.brms.as_ref());
+    let severity = brms.map_or(40, |b| b.file.knobs.ended_with_errors_severity);
     log(
         world,
         partition,
         caller.job,
-        ("BACKUP", id, 40, group, &text),
+        ("BACKUP", id, severity, group, &text),
     );
     ClAnswer::escape(id, text)
 }

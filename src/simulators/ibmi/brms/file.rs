@@ -116,6 +116,8 @@ pub struct BrmsKnobs {
     pub state_id: String,
     /// Id of the escape message of a control group that ended with errors.
     pub ended_with_errors_id: String,
+    /// Its severity.
+    pub ended_with_errors_severity: u8,
     /// Id of the entry in the BRMS log that names a written volume; empty = none is written.
     pub volume_id: String,
     /// A state command for the state BRMS is in already is refused.
@@ -153,6 +155,7 @@ impl Default for BrmsKnobs {
             wrong_order_id: "BRM40FD".to_owned(),
             state_id: "BRM40FE".to_owned(),
             ended_with_errors_id: "BRM40FB".to_owned(),
+            ended_with_errors_severity: 40,
             volume_id: "BRM40FA".to_owned(),
             repeated_state_fails: true,
             saves_after_end_backup: false,

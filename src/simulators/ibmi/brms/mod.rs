@@ -296,6 +296,19 @@ pub(super) fn name_of(disk: &DiskState) -> Option<String> {
     )
 }
 
+/// Where a source's BRMS is in its FlashCopy process; `None` = it is off, or has no BRMS.
+pub fn state_of(world: &World, source: &str) -> Option<BrmsState> {
+    let brms = disk_of_source(world, source)?.brms.as_ref();
+    brms.map(|b| b.state)
+}
+
+/// What a person does to BRMS of a running system, past all commands.
+pub fn by_hand(world: &mut World, partition: &str, change: impl FnOnce(&mut Brms)) {
+    if let Some(brms) = running(world, partition).and_then(|r| r.disk.brms.as_mut()) {
+        change(brms);
+    }
+}
+
 /// The name under which a source's BRMS works, when it is not in its FlashCopy process; `None` when it is, or is off.
 pub(in crate::simulators) fn normal_name(world: &World, source: &str) -> Option<String> {
     let disk = disk_of_source(world, source)?;

@@ -142,6 +142,9 @@ pub(super) fn ready(
     if let Some(why) = missing {
         return failed(world, partition, run, why);
     }
+    if !world.knobs.monitor_starts_before_start_up {
+        job_scheduler::start_by_itself(world, partition);
+    }
     write_marker(world, partition, run, (stage, "DONE", re_ipls), ("-", "-"));
     let bytes = ready_record(world, partition, run, stage, re_ipls);
     if let Some(r) = running(world, partition) {
@@ -187,6 +190,7 @@ fn ready_record(
         .iter()
         .map(|r| format!("{}/{}/{}", r.destination, r.netmask, r.next_hop))
         .collect();
+    let (js1, js1_monitors) = job_scheduler::read_back(system, disk, run);
     let held = disk.job_queues.values().filter(|q| q.held).count();
     let schedule_held = disk.schedule.iter().filter(|e| e.held).count();
     record::write(
@@ -214,6 +218,8 @@ fn ready_record(
             ("reIpls", re_ipls.to_string()),
             ("warnings", "-".to_owned()),
             ("readyAt", clock(world, partition)),
+            ("js1", js1),
+            ("js1Monitors", js1_monitors),
         ],
     )
 }

@@ -42,6 +42,19 @@ pub(super) fn value(
             }
             Some(serde_json::Value::Object(object).to_string())
         }
+        Expression::Case(arms, otherwise) => {
+            for (condition, then) in arms {
+                // Both are looked at for columns that do not exist.
+                let found = value(then, row, columns)?;
+                if holds(condition, row, columns)? {
+                    return Ok(found);
+                }
+            }
+            match otherwise {
+                Some(e) => value(e, row, columns)?,
+                None => None,
+            }
+        }
         Expression::Count | Expression::Extreme(..) => {
             return Err(SqlError::syntax("aggregate is not allowed here"));
         }

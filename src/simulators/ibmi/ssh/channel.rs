@@ -38,7 +38,7 @@ impl Running {
     }
 
     /// What the client sees. It may be gone; then nobody is there to be told.
-    async fn answer(&self, outcome: Outcome) {
+    async fn answer(&self, mut outcome: Outcome) {
         if outcome.hangs {
             return;
         }
@@ -47,8 +47,20 @@ impl Running {
             return;
         }
         let (handle, channel) = (&self.handle, self.channel);
-        if !outcome.stdout.is_empty() {
-            let _ = handle.data(channel, outcome.stdout).await;
+        let (before, mut long, behind) = outcome.halves();
+        if !before.is_empty() {
+            let _ = handle.data(channel, before).await;
+        }
+        while let Some(more) = long
+            .as_mut()
+            .and_then(|long| long.more(&self.wire.shared, &self.login))
+        {
+            if self.wire.is_closed() || handle.data(channel, more).await.is_err() {
+                return;
+            }
+        }
+        if !behind.is_empty() {
+            let _ = handle.data(channel, behind).await;
         }
         if !outcome.stderr.is_empty() {
             let _ = handle.extended_data(channel, 1, outcome.stderr).await;

@@ -1,7 +1,8 @@
 //! Jobs and logs.
 
 use super::*;
-use crate::simulators::ibmi::System;
+use crate::simulators::ibmi::{System, long};
+use std::ops::Range;
 
 pub(super) fn jobs(world: &World, partition: &str, arguments: &BTreeMap<String, String>) -> Answer {
     let columns = [
@@ -174,7 +175,7 @@ fn brms_network(system: &System, disk: &DiskState) -> Vec<Vec<Option<String>>> {
         .collect()
 }
 
-pub(super) fn log_rows(log: &[LogMessage], job_column: &str) -> Answer {
+pub(super) fn log_rows(log: &[LogMessage], wanted: &Range<usize>, job_column: &str) -> Answer {
     let columns = [
         "ORDINAL_POSITION",
         "MESSAGE_ID",
@@ -189,8 +190,8 @@ pub(super) fn log_rows(log: &[LogMessage], job_column: &str) -> Answer {
     let or_null = |t: &str| (!t.is_empty()).then(|| t.to_owned());
     table(
         &columns,
-        log.iter()
-            .enumerate()
+        long::messages(log, wanted)
+            .iter()
             .map(|(at, m)| {
                 vec![
                     some(at + 1),

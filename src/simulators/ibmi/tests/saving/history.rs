@@ -341,6 +341,7 @@ fn a_group_ends_as_it_is_told_and_leaves_its_messages() {
                 severity: 30,
                 kind: "DIAGNOSTIC".to_owned(),
                 text: "No objects saved for library X.".to_owned(),
+                repeat: 1,
             }];
         });
         assert_eq!(cl(&shared, "PROD", DAILY).0, ok);

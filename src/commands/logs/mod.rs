@@ -1,11 +1,17 @@
-//! `logs`: what a run left behind, from its ConfigMaps (`product.md` § 9).
+//! `logs`: what a run left behind, from its ConfigMaps, and what it is doing now (`product.md` § 9).
 
+mod download;
+mod follow;
+
+use super::archived::run_or_hint;
+use super::cluster::Cluster;
 use super::{CommandError, Exit, KubeFlags, text};
 use crate::api::CloneRun;
-use crate::controllers::run::logs::{KINDS, LogReadError, read_logs};
+use crate::controllers::run::logs::{KINDS, LOGS_REMOVED, LogReadError, StoredLog};
 use crate::recipe::{LogKind, LogLine};
 use kube::ResourceExt;
 use std::io::Write;
+use std::path::PathBuf;
 
 /// Arguments of `logs`.
 #[derive(Debug, clap::Args)]
@@ -16,6 +22,12 @@ pub struct Arguments {
     /// Only this log: steps, joblog (joblog-2 … of further programs), history (DSPLOG of the clone), devices.
     #[arg(long, value_name = "KIND", value_parser = parse_kind)]
     kind: Option<LogKind>,
+    /// Show what the run is doing until it is final, then the logs that are kept of it.
+    #[arg(short, long)]
+    follow: bool,
+    /// Write one file per log into this directory, RUN-KIND.jsonl, each proved by its SHA-256. Nothing is overwritten.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["follow", "output"])]
+    download: Option<PathBuf>,
     /// json: the lines as they are kept, one JSON object each.
     #[arg(short, long, value_enum)]
     output: Option<Output>,
@@ -52,35 +64,88 @@ fn parse_kind(text: &str) -> Result<LogKind, String> {
 /// Reads and prints.
 pub async fn execute(kube: &KubeFlags, arguments: &Arguments) -> Result<Exit, CommandError> {
     let cluster = kube.connect().await?;
-    let run = cluster.run(&arguments.run).await?;
-    let name = run.name_any();
-    let read = read_logs(&cluster.client, &cluster.namespace, &name, arguments.kind);
-    let logs = read.await.map_err(unreadable)?;
+    let run = run_or_hint(&cluster, &arguments.run).await?;
+    if let Some(directory) = &arguments.download {
+        return download::execute(&cluster, &run, arguments.kind, directory).await;
+    }
+    if arguments.follow {
+        return follow::execute(&cluster, run, arguments).await;
+    }
+    print_kept(&cluster, &run, arguments, Missing::IsAnError).await
+}
+
+/// What it means that nothing is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Missing {
+    IsAnError,
+    IsSaid,
+}
+
+/// Prints the kept logs, part by part.
+async fn print_kept(
+    cluster: &Cluster,
+    run: &CloneRun,
+    arguments: &Arguments,
+    missing: Missing,
+) -> Result<Exit, CommandError> {
+    let mut logs = kept(cluster, run, arguments.kind).await?;
     if logs.is_empty() {
-        return Err(none_there(&run, arguments.kind));
+        let why = none_there(run, &named(arguments.kind));
+        return match missing {
+            Missing::IsAnError => Err(why),
+            Missing::IsSaid => {
+                eprintln!("{why}");
+                Ok(Exit::Done)
+            }
+        };
     }
     let several = logs.len() > 1;
-    for (kind, lines) in logs {
-        let mut shown = String::new();
-        if several && arguments.output.is_none() {
-            shown.push_str(&format!("==> {} <==\n", kind.as_str()));
+    for (kind, log) in &mut logs {
+        if several && arguments.output.is_none() && !say(&format!("==> {} <==\n", kind.as_str())) {
+            return Ok(Exit::Done);
         }
-        for line in lines.lines() {
-            match arguments.output {
-                Some(Output::Json) => shown.push_str(line),
-                None => shown.push_str(&readable(line)),
+        while let Some(part) = log.next_part().await.map_err(unreadable)? {
+            let shown: String = part.lines().map(|l| shown(l, arguments.output)).collect();
+            if !say(&shown) {
+                return Ok(Exit::Done);
             }
-            shown.push('\n');
-        }
-        // A closed pipe (`| head`) is no reason to fail, but the end of the work.
-        if std::io::stdout().write_all(shown.as_bytes()).is_err() {
-            break;
         }
     }
     Ok(Exit::Done)
 }
 
-fn unreadable(error: LogReadError) -> CommandError {
+/// The logs of a run that are there: one, or all.
+async fn kept(
+    cluster: &Cluster,
+    run: &CloneRun,
+    kind: Option<LogKind>,
+) -> Result<Vec<(LogKind, StoredLog)>, CommandError> {
+    let mut logs = Vec::new();
+    for wanted in KINDS
+        .into_iter()
+        .filter(|k| kind.is_none_or(|only| only == *k))
+    {
+        let (client, namespace) = (&cluster.client, &cluster.namespace);
+        let log = StoredLog::open(client, namespace, &run.name_any(), wanted).await;
+        logs.extend(log.map_err(unreadable)?.map(|log| (wanted, log)));
+    }
+    Ok(logs)
+}
+
+/// A kept line as it is printed, with its line end.
+fn shown(line: &str, output: Option<Output>) -> String {
+    match output {
+        Some(Output::Json) => format!("{line}\n"),
+        None => format!("{}\n", readable(line)),
+    }
+}
+
+/// Prints; `false` = nobody reads any more. A closed pipe (`| head`) is no reason to fail, but the end of the work.
+fn say(text: &str) -> bool {
+    std::io::stdout().write_all(text.as_bytes()).is_ok()
+}
+
+pub(super) fn unreadable(error: LogReadError) -> CommandError {
     match error {
         LogReadError::Api { name, source } => {
             CommandError::kube(format!("log part {name}"), &source)
@@ -90,30 +155,36 @@ fn unreadable(error: LogReadError) -> CommandError {
     }
 }
 
+/// What was asked for, in words.
+fn named(kind: Option<LogKind>) -> String {
+    kind.map_or("logs".to_owned(), |kind| format!("log {}", kind.as_str()))
+}
+
 /// Why there is nothing to show.
-fn none_there(run: &CloneRun, kind: Option<LogKind>) -> CommandError {
+pub(super) fn none_there(run: &CloneRun, what: &str) -> CommandError {
     let status = run.status.as_ref();
     let kinds: Vec<&str> = status
         .iter()
         .flat_map(|s| s.logs.iter().map(|log| log.kind.as_str()))
         .collect();
     let ended = status.is_some_and(|s| s.phase.is_final());
+    let removed = run.annotations().contains_key(LOGS_REMOVED);
     let why = match (kinds.is_empty(), ended) {
+        _ if removed => "they were removed because the logs of all runs took more than the operator may keep (--log-budget-mib; condition LogBudget of the environment says more)".to_owned(),
         (false, _) => format!("it has kept {}", kinds.join(", ")),
         (true, false) => {
-            "logs are kept towards its end; `kubectl describe history` shows where it is".to_owned()
+            "logs are kept towards its end; `logs -f` shows what it is doing".to_owned()
         }
         (true, true) => {
             "none were kept, or newer runs took their place (logs.retainRuns of the environment)"
                 .to_owned()
         }
     };
-    let what = kind.map_or("logs".to_owned(), |kind| format!("log {}", kind.as_str()));
     CommandError::NotFound(format!("run {} has no {what}: {why}", run.name_any()))
 }
 
 /// A kept line as a person reads it: time, who, id and severity, text.
-fn readable(line: &str) -> String {
+pub(super) fn readable(line: &str) -> String {
     let Ok(line) = serde_json::from_str::<LogLine>(line) else {
         return line.to_owned();
     };
@@ -150,7 +221,7 @@ mod tests {
             }],
             ..CloneRunStatus::default()
         });
-        let error = none_there(&run, Some(LogKind::JobLog));
+        let error = none_there(&run, "log joblog");
         assert_eq!(error.exit(), Exit::NotFound);
         assert_eq!(
             error.to_string(),

@@ -1,0 +1,604 @@
+//! What the screen knows and what a key, a piece of news or a second changes. Pure: what is to be done outside is given
+//! back as wishes.
+
+use super::details;
+use super::feed::Feed;
+use super::keys::{Action, TABLE, action};
+use super::list::{self, Line, List, Objects, RowId};
+use super::logs::{Log, Want};
+use super::pager::{self, Area, Shown, Tone};
+use super::prompt::{Prompt, Typed};
+use crate::commands::history::Row;
+use crate::commands::history::layout::View;
+use crate::commands::logs::none_there;
+use crate::commands::operator_state::OperatorState;
+use crate::commands::text::one_line;
+use chrono::{DateTime, Utc};
+use crossterm::event::KeyEvent;
+use kube::ResourceExt;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// The smallest terminal, which is a 5250 display.
+pub const SMALLEST: (u16, u16) = (80, 24);
+/// Lines of the list's screen that are not rows.
+pub const AROUND_LIST: u16 = 9;
+/// Lines of the other screens that are not text.
+pub const AROUND_TEXT: u16 = 5;
+
+/// What happened.
+#[derive(Debug)]
+pub enum Event {
+    /// A key.
+    Key(KeyEvent),
+    /// The terminal has another size: columns and lines.
+    Resize(u16, u16),
+    /// A second has passed.
+    Tick,
+    /// News from the API.
+    Feed(Feed),
+}
+
+/// What is to be done outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wish {
+    /// End, as wanted.
+    End,
+    /// End, because of Ctrl-C.
+    Interrupt,
+    /// Read everything again.
+    Refresh,
+    /// Read the archive of an environment.
+    Archive(String),
+    /// Read the logs of a run.
+    Logs(String),
+    /// Draw the whole screen anew.
+    Redraw,
+}
+
+/// A screen above the list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Screen {
+    /// Option 5.
+    Details(RowId, usize),
+    /// Which log? `usize` = the one the cursor is on.
+    Choice(RowId, Want, usize),
+    /// A log, from a line on.
+    Log(RowId, &'static str, usize),
+    /// The keys.
+    Help(usize),
+}
+
+/// Logs of one run.
+#[derive(Debug)]
+pub struct LogsOf {
+    /// Name of the run.
+    pub run: String,
+    /// `None` = being read.
+    pub read: Option<Result<Vec<Log>, String>>,
+}
+
+/// Everything.
+#[derive(Debug)]
+pub struct State {
+    /// Namespace.
+    pub namespace: String,
+    /// Columns and lines.
+    pub size: (u16, u16),
+    /// Now.
+    pub now: DateTime<Utc>,
+    /// Environments, runs, archives.
+    pub objects: Objects,
+    /// Whether environments and runs were listed once.
+    pub listed: (bool, bool),
+    /// The operator.
+    pub operator: OperatorState,
+    /// Durations or times.
+    pub view: View,
+    /// The list.
+    pub list: List,
+    /// Screens above it, the last one is seen.
+    pub screens: Vec<Screen>,
+    /// Options that wait for their turn.
+    pub queue: VecDeque<(RowId, char)>,
+    /// An input field that is open.
+    pub prompt: Option<Prompt>,
+    /// What was found last.
+    pub found: String,
+    /// The last line: what just happened, and whether it is an error.
+    pub message: Option<(String, bool)>,
+    /// Watches that hear nothing, why, and since when.
+    pub silent: BTreeMap<&'static str, (String, DateTime<Utc>)>,
+    /// Logs that were read last.
+    pub logs: Option<LogsOf>,
+    archives_asked: BTreeSet<String>,
+}
+
+impl State {
+    /// Before anything was heard. `only`: the one environment that is shown; its archive is read even when it is gone.
+    pub fn new(namespace: &str, only: Option<&str>, size: (u16, u16), now: DateTime<Utc>) -> Self {
+        Self {
+            namespace: namespace.to_owned(),
+            size,
+            now,
+            objects: Objects::default(),
+            listed: (false, false),
+            operator: OperatorState::default(),
+            view: View::default(),
+            list: List::default(),
+            screens: Vec::new(),
+            queue: VecDeque::new(),
+            prompt: None,
+            found: String::new(),
+            message: None,
+            silent: BTreeMap::new(),
+            logs: None,
+            archives_asked: only.map(str::to_owned).into_iter().collect(),
+        }
+    }
+
+    /// Whether there is too little room for anything.
+    pub fn too_small(&self) -> bool {
+        self.size.0 < SMALLEST.0 || self.size.1 < SMALLEST.1
+    }
+
+    /// Lines of the list that are seen.
+    pub fn list_height(&self) -> usize {
+        usize::from(self.size.1.saturating_sub(AROUND_LIST)).max(1)
+    }
+
+    /// Room for text on the other screens.
+    pub fn area(&self) -> Area {
+        Area {
+            width: usize::from(self.size.0.saturating_sub(2)).max(1),
+            height: usize::from(self.size.1.saturating_sub(AROUND_TEXT)).max(1),
+        }
+    }
+
+    /// Takes what happened.
+    pub fn apply(&mut self, event: Event, now: DateTime<Utc>) -> Vec<Wish> {
+        self.now = now;
+        let wishes = match event {
+            Event::Key(key) => self.key(&key),
+            Event::Resize(columns, lines) => {
+                self.size = (columns, lines);
+                Vec::new()
+            }
+            Event::Tick => Vec::new(),
+            Event::Feed(feed) => self.heard(feed),
+        };
+        let height = self.list_height();
+        self.list.set(list::lines(&self.objects, now), height);
+        wishes
+    }
+
+    fn heard(&mut self, feed: Feed) -> Vec<Wish> {
+        match feed {
+            Feed::Environments(all) => {
+                self.listed.0 = true;
+                let named = all.into_iter().map(|e| (e.name_any(), e));
+                self.objects.environments = named.collect();
+                self.missing_archives()
+            }
+            Feed::Environment(one) => {
+                self.objects.environments.insert(one.name_any(), *one);
+                self.missing_archives()
+            }
+            Feed::EnvironmentGone(name) => {
+                self.objects.environments.remove(&name);
+                Vec::new()
+            }
+            Feed::Runs(all) => {
+                self.listed.1 = true;
+                self.objects.runs = all.into_iter().map(|r| (r.name_any(), r)).collect();
+                self.missing_archives()
+            }
+            Feed::Run(one) => self.changed(*one),
+            Feed::RunGone(gone) => {
+                self.objects.runs.remove(&gone.name_any());
+                vec![Wish::Archive(gone.spec.environment.clone())]
+            }
+            Feed::Operator(state) => {
+                self.operator = state;
+                Vec::new()
+            }
+            Feed::Archive(environment, Ok(rows)) => {
+                self.objects.archives.insert(environment, rows);
+                Vec::new()
+            }
+            Feed::Archive(environment, Err(why)) => {
+                let why = one_line(&why);
+                self.error(format!("older rows of {environment} are not shown: {why}"));
+                Vec::new()
+            }
+            Feed::Logs(run, read) => {
+                self.logs_read(run, read);
+                Vec::new()
+            }
+            Feed::Silent(what, why) => {
+                if why.is_empty() {
+                    self.silent.remove(what);
+                } else {
+                    let since = self.silent.get(what).map_or(self.now, |(_, at)| *at);
+                    self.silent.insert(what, (one_line(&why), since));
+                }
+                Vec::new()
+            }
+        }
+    }
+
+    /// New logs of the run that is looked at are read at once.
+    fn changed(&mut self, run: crate::api::CloneRun) -> Vec<Wish> {
+        let name = run.name_any();
+        let logs = |run: &crate::api::CloneRun| run.status.as_ref().map(|s| s.logs.clone());
+        let before = self.objects.runs.get(&name).and_then(logs);
+        let more = before != logs(&run);
+        self.objects.runs.insert(name.clone(), run);
+        let mut wishes = self.missing_archives();
+        if more && self.logs.as_ref().is_some_and(|l| l.run == name) {
+            wishes.push(Wish::Logs(name));
+        }
+        wishes
+    }
+
+    /// Archives are read by name, once for each environment that is known of.
+    fn missing_archives(&mut self) -> Vec<Wish> {
+        let of_runs = self.objects.runs.values().map(|r| &r.spec.environment);
+        let names = self.objects.environments.keys().chain(of_runs).cloned();
+        let new: BTreeSet<String> = names
+            .filter(|name| !self.archives_asked.contains(name))
+            .collect();
+        self.archives_asked.extend(new.iter().cloned());
+        new.into_iter().map(Wish::Archive).collect()
+    }
+
+    fn error(&mut self, text: String) {
+        self.message = Some((text, true));
+    }
+
+    fn key(&mut self, key: &KeyEvent) -> Vec<Wish> {
+        let meaning = action(key);
+        if meaning == Some(Action::Interrupt) {
+            return vec![Wish::Interrupt];
+        }
+        self.message = None;
+        if let Some(prompt) = &mut self.prompt {
+            match prompt.key(key) {
+                Typed::More => {}
+                Typed::Given(text) => {
+                    self.prompt = None;
+                    self.search(text);
+                }
+                Typed::Left => self.prompt = None,
+            }
+            return Vec::new();
+        }
+        match meaning {
+            Some(action) => self.act(action),
+            None => Vec::new(),
+        }
+    }
+
+    fn act(&mut self, action: Action) -> Vec<Wish> {
+        match action {
+            Action::Interrupt => return vec![Wish::Interrupt],
+            Action::Redraw => return vec![Wish::Redraw],
+            Action::Refresh => return self.refresh(),
+            Action::Times => {
+                self.view = match self.view {
+                    View::Durations => View::Times,
+                    View::Times => View::Durations,
+                };
+            }
+            Action::Help => {
+                if !matches!(self.screens.last(), Some(Screen::Help(_))) {
+                    self.screens.push(Screen::Help(0));
+                }
+            }
+            Action::Exit => {
+                if self.screens.is_empty() {
+                    return vec![Wish::End];
+                }
+                self.screens.clear();
+                self.queue.clear();
+            }
+            Action::Back => {
+                if self.screens.pop().is_none() {
+                    return vec![Wish::End];
+                }
+                if self.screens.is_empty() {
+                    return self.next_option();
+                }
+            }
+            Action::Search => self.prompt = Some(Prompt::new(&self.found, self.screens.is_empty())),
+            Action::Next => self.search(self.found.clone()),
+            Action::Up
+            | Action::Down
+            | Action::PageUp
+            | Action::PageDown
+            | Action::Top
+            | Action::Bottom => self.move_by(action),
+            Action::Enter => return self.enter(),
+            Action::Option(digit) => {
+                if let (true, Some(row)) = (self.screens.is_empty(), self.list.selected.clone()) {
+                    self.list.options.insert(row, digit);
+                }
+            }
+            Action::Clear => self.clear(),
+        }
+        Vec::new()
+    }
+
+    fn refresh(&mut self) -> Vec<Wish> {
+        self.archives_asked.clear();
+        let mut wishes = vec![Wish::Refresh];
+        wishes.extend(self.missing_archives());
+        if let Some(logs) = &self.logs
+            && !self.screens.is_empty()
+        {
+            wishes.push(Wish::Logs(logs.run.clone()));
+        }
+        self.message = Some(("Read again.".to_owned(), false));
+        wishes
+    }
+
+    fn clear(&mut self) {
+        match (self.screens.is_empty(), self.list.selected.clone()) {
+            (true, Some(row)) => drop(self.list.options.remove(&row)),
+            // Space turns a page, as in every pager.
+            (false, _) => self.move_by(Action::PageDown),
+            (true, None) => {}
+        }
+    }
+
+    fn move_by(&mut self, action: Action) {
+        if !self.screens.is_empty() {
+            return self.move_text(action);
+        }
+        let height = self.list_height();
+        match action {
+            Action::Up => self.list.step(-1, height),
+            Action::Down => self.list.step(1, height),
+            Action::PageUp => self.list.page(false, height),
+            Action::PageDown => self.list.page(true, height),
+            Action::Top => self.list.end(false, height),
+            Action::Bottom => self.list.end(true, height),
+            _ => {}
+        }
+    }
+
+    fn move_text(&mut self, action: Action) {
+        let (lines, area) = (self.text(), self.area());
+        let Some(screen) = self.screens.last_mut() else {
+            return;
+        };
+        let last = lines.len().saturating_sub(1);
+        match screen {
+            Screen::Choice(_, _, at) => {
+                *at = match action {
+                    Action::Up => at.saturating_sub(1),
+                    Action::Down => (*at + 1).min(last),
+                    Action::Top | Action::PageUp => 0,
+                    _ => last,
+                }
+            }
+            Screen::Details(_, top) | Screen::Log(_, _, top) | Screen::Help(top) => {
+                let bottom = pager::bottom(&lines, area);
+                *top = match action {
+                    Action::Up => top.saturating_sub(1),
+                    Action::Down => (*top + 1).min(bottom),
+                    Action::PageUp => pager::page_before(&lines, *top, area),
+                    Action::PageDown => pager::next_page(&lines, *top, area),
+                    Action::Top => 0,
+                    _ => bottom,
+                }
+            }
+        }
+    }
+
+    /// The text of the screen that is seen; empty for the list.
+    pub fn text(&self) -> Vec<Shown> {
+        match self.screens.last() {
+            None => Vec::new(),
+            Some(Screen::Help(_)) => TABLE
+                .iter()
+                .map(|(of_5250, of_terminal, what)| {
+                    Shown::plain(format!("{of_5250:<14} {of_terminal:<16} {what}"))
+                })
+                .collect(),
+            Some(Screen::Details(id, _)) => match self.list.row(id) {
+                Some(row) => {
+                    let run = self.objects.runs.get(&id.0).filter(|_| !row.archived);
+                    details::lines(row, run, self.now, self.area().width)
+                }
+                None => vec![Shown::toned(
+                    "This run does not exist any more.",
+                    Tone::Warning,
+                )],
+            },
+            Some(Screen::Choice(id, want, _)) => match self.logs_of(id) {
+                Some(Ok(logs)) => logs
+                    .iter()
+                    .filter(|log| want.takes(log.kind))
+                    .map(|log| {
+                        Shown::plain(format!("{:<12} {:>9} lines", log.kind, log.lines.len()))
+                    })
+                    .collect(),
+                Some(Err(_)) | None => Vec::new(),
+            },
+            Some(Screen::Log(id, kind, _)) => match self.logs_of(id) {
+                Some(Ok(logs)) => logs
+                    .iter()
+                    .find(|log| log.kind == *kind)
+                    .map(|log| log.lines.clone())
+                    .unwrap_or_default(),
+                Some(Err(_)) | None => Vec::new(),
+            },
+        }
+    }
+
+    fn logs_of(&self, id: &RowId) -> Option<&Result<Vec<Log>, String>> {
+        let logs = self.logs.as_ref().filter(|logs| logs.run == id.0)?;
+        logs.read.as_ref()
+    }
+
+    fn enter(&mut self) -> Vec<Wish> {
+        match self.screens.last() {
+            None => {
+                let options = std::mem::take(&mut self.list.options);
+                if options.is_empty() {
+                    let row = self.list.selected.clone();
+                    self.queue = row.map(|row| (row, '5')).into_iter().collect();
+                } else {
+                    // In the order of the rows, as a subfile is read.
+                    let place = |id: &RowId| {
+                        self.list.lines.iter().position(|line| match line {
+                            Line::Row(row) => list::id_of(row) == *id,
+                            Line::Heading(..)
+                            | Line::Gone(_)
+                            | Line::Progress(..)
+                            | Line::Note(_) => false,
+                        })
+                    };
+                    let mut all: Vec<(RowId, char)> = options.into_iter().collect();
+                    all.sort_by_key(|(id, _)| place(id));
+                    self.queue = all.into();
+                }
+                self.next_option()
+            }
+            Some(Screen::Choice(id, want, at)) => {
+                let (id, want, at) = (id.clone(), *want, *at);
+                let kind = match self.logs_of(&id) {
+                    Some(Ok(logs)) => logs
+                        .iter()
+                        .filter(|log| want.takes(log.kind))
+                        .nth(at)
+                        .map(|log| log.kind),
+                    Some(Err(_)) | None => None,
+                };
+                self.screens
+                    .extend(kind.map(|kind| Screen::Log(id, kind, 0)));
+                Vec::new()
+            }
+            Some(Screen::Details(..) | Screen::Log(..) | Screen::Help(_)) => {
+                self.move_text(Action::PageDown);
+                Vec::new()
+            }
+        }
+    }
+
+    /// Opens the screen of the next option that waits.
+    fn next_option(&mut self) -> Vec<Wish> {
+        let Some((id, option)) = self.queue.pop_front() else {
+            return Vec::new();
+        };
+        self.list.selected = Some(id.clone());
+        let want = match option {
+            '5' => {
+                self.screens.push(Screen::Details(id, 0));
+                return Vec::new();
+            }
+            '6' => Want::All,
+            '8' => Want::JobLog,
+            '9' => Want::System,
+            other => {
+                self.error(format!("Option {other} is not valid: type 5, 6, 8 or 9."));
+                // What was typed after it can be mended and entered again.
+                self.list.options.extend(self.queue.drain(..));
+                self.list.options.insert(id, other);
+                return Vec::new();
+            }
+        };
+        if self.list.row(&id).is_some_and(|row| row.archived) {
+            let number = id.1.map(|n| n.to_string()).unwrap_or(id.0);
+            self.error(format!(
+                "Run {number} is a row of the archive: its logs went with the object."
+            ));
+            return self.next_option();
+        }
+        let run = id.0.clone();
+        self.screens.push(Screen::Choice(id, want, 0));
+        self.logs = Some(LogsOf {
+            run: run.clone(),
+            read: None,
+        });
+        vec![Wish::Logs(run)]
+    }
+
+    /// Where there is nothing to choose, the log itself is shown; where there is none, it is said.
+    fn logs_read(&mut self, run: String, read: Result<Vec<Log>, String>) {
+        let Some(logs) = self.logs.as_mut().filter(|logs| logs.run == run) else {
+            return;
+        };
+        let first = logs.read.is_none();
+        logs.read = Some(read);
+        let Some(Screen::Choice(id, want, _)) = self.screens.last().cloned() else {
+            return;
+        };
+        let kinds = match self.logs_of(&id) {
+            Some(Ok(logs)) => {
+                let kinds = logs.iter().map(|log| log.kind);
+                Ok(kinds.filter(|kind| want.takes(kind)).collect::<Vec<_>>())
+            }
+            Some(Err(why)) => Err(one_line(why)),
+            None => return,
+        };
+        let why = match kinds {
+            Err(why) => why,
+            Ok(kinds) => match (kinds.as_slice(), want) {
+                ([], _) => {
+                    let run = self.objects.runs.get(&id.0);
+                    let why = run.map(|run| none_there(run, want.name()).to_string());
+                    why.unwrap_or_else(|| format!("run {} does not exist any more", id.0))
+                }
+                ([kind], Want::JobLog | Want::System) if first => {
+                    self.screens.pop();
+                    self.screens.push(Screen::Log(id, kind, 0));
+                    return;
+                }
+                ([_, ..], _) => return,
+            },
+        };
+        self.screens.pop();
+        self.error(why);
+    }
+
+    fn search(&mut self, text: String) {
+        if text.trim().is_empty() {
+            return;
+        }
+        let found = match self.screens.last() {
+            None => {
+                let height = self.list_height();
+                self.list.position(&text, height)
+            }
+            Some(_) => self.find(&text),
+        };
+        if !found {
+            self.error(format!("`{text}` is not there."));
+        }
+        self.found = text;
+    }
+
+    fn find(&mut self, text: &str) -> bool {
+        let lines = self.text();
+        match self.screens.last_mut() {
+            Some(Screen::Details(_, top) | Screen::Log(_, _, top) | Screen::Help(top)) => {
+                let Some(at) = pager::find(&lines, *top, text) else {
+                    return false;
+                };
+                *top = at;
+                true
+            }
+            Some(Screen::Choice(..)) | None => false,
+        }
+    }
+
+    /// The row a screen is about.
+    pub fn row_of(&self, id: &RowId) -> Option<&Row> {
+        self.list.row(id)
+    }
+}
+
+#[cfg(test)]
+#[path = "state_tests.rs"]
+pub(super) mod tests;
