@@ -32,7 +32,7 @@ const RESULT: [(&str, &str); 14] = [
     ("volumes", "-"),
     ("warnings", "-"),
 ];
-const READY: [(&str, &str); 7] = [
+const READY: [(&str, &str); 9] = [
     ("kind", "ready"),
     ("runToken", TOKEN),
     ("stage", "2"),
@@ -40,6 +40,8 @@ const READY: [(&str, &str); 7] = [
     ("serialNumber", "78ABCD0"),
     ("partitionId", "7"),
     ("jobsScheduled", "0"),
+    ("js1", "Absent"),
+    ("js1Monitors", "0"),
 ];
 
 fn write(world: &World, path: &str, base: &[(&str, &str)], changes: &[(&str, &str)]) {
