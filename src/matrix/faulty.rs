@@ -172,6 +172,14 @@ impl IbmI for Faulty<dyn IbmI> {
     ) -> Result<Vec<Message>, DeviceError> {
         self.0.messages(session, source).await
     }
+    async fn reply(
+        &self,
+        session: &Session,
+        place: &InquiryPlace,
+        text: &str,
+    ) -> Result<(), DeviceError> {
+        effect!(self.1, "reply", self.0.reply(session, place, text))
+    }
     async fn put(&self, session: &Session, path: &str, content: &[u8]) -> Result<(), DeviceError> {
         effect!(self.1, "put", self.0.put(session, path, content))
     }

@@ -7,7 +7,8 @@ use crate::support::wait;
 use chrono::TimeDelta;
 use ibmi_clone_operator::engine::journal::{ObligationKind, Phase};
 use ibmi_clone_operator::simulators::faults::{Device, FaultKind};
-use ibmi_clone_operator::simulators::hmc::{PowerState, guest_power_down};
+use ibmi_clone_operator::simulators::hmc::PowerState;
+use ibmi_clone_operator::simulators::ibmi::commands;
 use ibmi_clone_operator::simulators::ibmi::file::{ProgramMessage, ProgramResult};
 use ibmi_clone_operator::simulators::world::file::WorldFile;
 use serde_json::json;
@@ -29,7 +30,7 @@ fn clone_state(stage: &Stage) -> PowerState {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn row_02_ssh_lost_while_suspended_is_resumed_at_once_and_gives_no_image() {
+async fn row_02_ssh_lost_while_suspended_is_resumed_first_and_tried_again_in_a_new_window() {
     let Some(stage) = Stage::new(as_it_is, as_it_is).await else {
         return;
     };
@@ -39,15 +40,25 @@ async fn row_02_ssh_lost_while_suspended_is_resumed_at_once_and_gives_no_image()
     stage.fault(Device::IbmI, "PROD", "CHGASPACT SUSPEND", lost, 1);
     let run = stage.run(HOLD).await;
     let end = stage.ended(&run).await;
-    assert_eq!(end.outcome().0, Phase::Failed, "{}", end.message());
-    assert!(stage.effects("ibmi.PROD.SUSPEND") >= 1);
-    assert_eq!(stage.effects("array.startfcconsistgrp"), 0);
+    end.succeeded();
+    assert_eq!(end.step("suspend-source").attempts, 2);
+    assert!(stage.effects("ibmi.PROD.SUSPEND") >= 2);
+    assert_eq!(stage.effects("array.startfcconsistgrp"), 1);
+    // Nothing was copied before the lost window was resumed.
+    let order = stage.world(|w| {
+        let all = w.ledger.requests.iter();
+        let of = all.filter(|r| {
+            ["CHGASPACT RESUME", "startfcconsistgrp"]
+                .iter()
+                .any(|o| r.operation.contains(o))
+        });
+        of.map(|r| r.operation.clone()).collect::<Vec<_>>()
+    });
+    assert!(order[0].contains("RESUME"), "{order:?}");
     let status = end.0.status.as_ref().unwrap();
     let resume = status.obligations.iter();
-    let resume = resume.filter(|o| o.kind == ObligationKind::ResumeSource);
-    assert!(resume.clone().count() >= 1);
-    assert!(resume.into_iter().all(|o| o.met.is_some()));
-    assert!(status.image.is_none());
+    let mut resume = resume.filter(|o| o.kind == ObligationKind::ResumeSource);
+    assert!(resume.all(|o| o.met.is_some()));
     stage.unharmed().await;
 }
 
@@ -79,8 +90,10 @@ async fn row_05_a_resume_that_is_refused_is_tried_until_it_works_and_a_person_is
     assert_eq!(condition("SourceResumed").status, "False");
     assert!(!status.phase.is_final(), "no verdict while it is owed");
     stage.world(|w| w.faults.clear());
+    // The copy was taken while production was suspended: it is as good as any. What counts is that production runs.
     let end = stage.ended(&run).await;
-    assert_eq!(end.outcome().0, Phase::Failed, "{}", end.message());
+    let owed = &end.0.status.as_ref().unwrap().obligations;
+    assert!(owed.iter().all(|o| o.met.is_some()), "{owed:?}");
     stage.unharmed().await;
 }
 
@@ -120,7 +133,8 @@ async fn row_09_a_clone_that_answers_without_a_new_ipl_is_waited_for() {
     let then = stage.world(|w| w.now) + TimeDelta::minutes(5);
     wait::until("five minutes", async || stage.world(|w| w.now) >= then).await;
     assert_eq!(stage.effects("ibmi.CLONE1.SBMJOB"), 0);
-    stage.world(|w| guest_power_down(w, "CLONE1", true));
+    let by_hand = "PWRDWNSYS OPTION(*IMMED) RESTART(*YES)";
+    stage.world(|w| commands::run(w, "CLONE1", "CLONEOP", by_hand));
     let end = stage.ended(&run).await;
     end.succeeded();
     stage.unharmed().await;

@@ -94,8 +94,9 @@ async fn row_10_a_persons_reply_is_sent_to_the_waiting_message_and_the_job_goes_
     let last = reply(&second.key, "G");
     let replies = json!({"replies": [unknown, refused, right, last]});
     stage.set(&run, replies).await;
+    // A job that had to ask is something to read: severity 99 is above the program's errorSeverity.
     let end = stage.ended(&run).await;
-    end.succeeded();
+    end.is(Phase::Warning, "CompletedWithWarnings", &["errorSeverity"]);
     assert_eq!(stage.effects("ibmi.CLONE1.reply.G"), 2);
     assert_eq!(stage.effects("ibmi.CLONE1.SBMJOB"), 1);
     assert!(end.0.status.as_ref().unwrap().waiting.is_none());
@@ -125,7 +126,8 @@ async fn a_reply_whose_answer_is_lost_is_never_sent_twice() {
         stage.fault(Device::IbmI, "CLONE1", "SNDRPY", lost, 1);
         let replies = json!({"replies": [reply(&asked.key, "G")]});
         stage.set(&run, replies).await;
-        stage.ended(&run).await.succeeded();
+        let end = stage.ended(&run).await;
+        end.is(Phase::Warning, "CompletedWithWarnings", &[]);
         assert_eq!(stage.effects("ibmi.CLONE1.reply.G"), 1);
         let fates = fates(&stage, &run).await;
         assert!(fates[0].contains("not known"), "{fates:?}");

@@ -191,6 +191,12 @@ async fn a_kept_image_is_neither_replaced_nor_ended_until_its_time_or_its_runs_d
         .patch(&image, &Default::default(), &Patch::Merge(&keep))
         .await;
     patched.unwrap();
+    // Seen, although the run is in no loop any more.
+    let acknowledged = |r: &CloneRun| {
+        let seen = r.status.as_ref().and_then(|s| s.observed_generation);
+        r.metadata.generation == Some(2) && seen == Some(2)
+    };
+    stage.until(&image, acknowledged).await;
     let before = stage.effects("array.startfcconsistgrp");
     let next = stage.run(HOLD).await;
     skips(&stage, &next, "ImageKept", &[&image, "keepUntil"]).await;
