@@ -132,7 +132,7 @@ async fn row_15_a_restricted_state_that_never_ends_is_left_and_production_is_rel
     // The hour that the history is waited for at least is too long for a test.
     super::set(&stage, &run, json!({"releaseBackups": true})).await;
     let end = stage.ended(&run).await;
-    let words = ["before that: OutcomeUnknown"];
+    let words = ["before that: OutcomeUnknown", "functionSeco"];
     end.is(Phase::Failed, "BackupHistoryMissing", &words);
     assert_eq!(state(&stage), Some(BrmsState::Normal));
     let off = stage.effects("hmc.PowerOff.CLONE1");
