@@ -253,6 +253,9 @@ pub struct CloneRunStatus {
     /// What happened and what a person can do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// What has become of the history of this run's saves; only with function BRMS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup_history: Option<BackupHistory>,
     /// Last error messages of the function's job.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failure_tail: Vec<String>,
@@ -327,6 +330,20 @@ pub struct Frozen {
     /// Canary, Assumed or ForceWrite; ResumedByHand when a person's word stands for the resume.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspension_proof: Option<String>,
+}
+
+/// The history of the saves of a BRMS run, as it came to production.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BackupHistory {
+    /// restored, merged, or kept: then it is in the save file only.
+    #[serde(default)]
+    #[schemars(length(max = 16))]
+    pub state: String,
+    /// Save file on production that holds it, `LIB/FILE`; absent when it is not kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 21))]
+    pub save_file: Option<String>,
 }
 
 /// The image of a run. Gone when a later run has ended it.

@@ -29,7 +29,7 @@ pub struct Brms {
     #[schemars(length(min = 3, max = 21))]
     #[x_kube(validation = Rule::new(r"self.matches(r'^[A-Z$#@][A-Z0-9$#@_.]{0,9}/[A-Z$#@][A-Z0-9$#@_.]{0,9}$')").message("controllingQueue: write LIBRARY/QUEUE in upper case, such as QSYS/QCTL"))]
     pub controlling_queue: String,
-    /// Job queue on the clone for every other job of this function, `LIB/QUEUE`. Default QSYS/QSYSNOMAX.
+    /// Job queue for every other job of this function, on the clone and on production, `LIB/QUEUE`. Default QSYS/QSYSNOMAX.
     #[serde(default = "default_queue")]
     #[schemars(length(min = 3, max = 21))]
     #[x_kube(validation = Rule::new(r"self.matches(r'^[A-Z$#@][A-Z0-9$#@_.]{0,9}/[A-Z$#@][A-Z0-9$#@_.]{0,9}$')").message("jobQueue: write LIBRARY/QUEUE in upper case, such as QSYS/QSYSNOMAX"))]
@@ -44,8 +44,9 @@ pub struct Brms {
     /// Run STRMNTBRM on the clone after the saves. Default true.
     #[serde(default = "yes")]
     pub maintenance: bool,
-    /// Production's BRMS is released at the latest this many seconds after it was frozen, even when the history is not back
-    /// (the run then fails and lists the volumes to protect). Default 14400.
+    /// Production's BRMS is released this many seconds after it was frozen even when the history is not back (the run then
+    /// fails and lists the volumes to protect). A save under way is never cut short by it, and the history gets at least an
+    /// hour from its first try on. Default 14400.
     #[serde(default = "max_frozen")]
     #[schemars(range(min = 600, max = 604800))]
     pub max_frozen_seconds: i32,

@@ -3,7 +3,9 @@
 use super::ended::{IMAGE_ENDED, slim};
 use super::order;
 use crate::api::options::Function;
-use crate::api::run::{CloneRunStatus, Frozen, JournalRest, Queue, RunImage, RunMode};
+use crate::api::run::{
+    BackupHistory, CloneRunStatus, Frozen, JournalRest, Queue, RunImage, RunMode,
+};
 use crate::api::surroundings::OnFailure;
 use crate::controllers::conditions::{self, Truth};
 use crate::controllers::text::{cut, duration, since, stable};
@@ -342,6 +344,14 @@ fn put_results(status: &mut CloneRunStatus, journal: &Journal) {
     };
     status.messages = fact("messages").or(status.messages);
     status.errors = fact("errors").or(status.errors);
+    if let Some(state) = journal.output("return-history", "history") {
+        status.backup_history = Some(BackupHistory {
+            state: state.to_owned(),
+            save_file: journal
+                .output("return-history", "saveFile")
+                .map(str::to_owned),
+        });
+    }
     let disk = fact("diskUsedPercent").and_then(|n| i32::try_from(n).ok());
     status.disk_used_percent = disk.or(status.disk_used_percent);
     if let Some(tail) = journal.output("collect-logs", "failureTail") {

@@ -36,7 +36,7 @@ impl FreezeBackups {
             Stands::Badly(why) => Observation::Broken(Failure::new(
                 "BackupsNotFrozen",
                 format!(
-                    "BRMS of source {} did not enter its FlashCopy process: {why}; if it is in one of another product or of a run that was let go, end that first (INZBRM OPTION(*FLASHCOPY) STATE(*ENDPRC)), then run again; nothing was copied",
+                    "nothing was copied: BRMS of source {} did not enter its FlashCopy process; if it is in one of another product, or of a run that was let go, end that first (INZBRM OPTION(*FLASHCOPY) STATE(*ENDPRC)), then run again: {why}",
                     self.plan.source_label()
                 ),
             )),

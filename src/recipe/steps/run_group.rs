@@ -187,11 +187,14 @@ impl RunGroup {
             let poll = self.plan.pace.ipl(gate::elapsed(entry, context.now));
             return Ok(Observation::underway(poll, text));
         }
-        Ok(Observation::Done(facts([
-            (JOB, gate::given(entry).unwrap_or("?").to_owned()),
-            (RESULT, OVERRUN.to_owned()),
-            (LAST_SEEN, text),
-        ])))
+        // Nothing can be asked of it, its logs neither. It may be saving: it is left as it is.
+        Ok(Observation::Broken(Failure::new(
+            "OutcomeUnknown",
+            format!(
+                "the save did not end within timeouts.functionSeconds ({}), and the clone is left as it is: {text}; look at its console",
+                self.plan.function_seconds
+            ),
+        )))
     }
 
     fn not_seen(

@@ -28,8 +28,12 @@ async fn a_restored_history_is_production_s_and_its_brms_works_again() {
     end.succeeded();
     assert_eq!(state(&stage), Some(BrmsState::Normal));
     assert_eq!(known_saves(&stage), ["DAILY", "WEEKLY"]);
-    assert_eq!(end.step("return-history").output["history"], "restored");
     let status = end.0.status.as_ref().unwrap();
+    let history = status.backup_history.as_ref().unwrap();
+    assert_eq!(
+        (history.state.as_str(), &history.save_file),
+        ("restored", &None)
+    );
     assert_eq!(status.state.as_deref(), Some("BRMS_END"));
     // 20 s and 10 s of the two groups, without maintenance and history.
     assert_eq!(status.save.as_deref(), Some("0:30"));
@@ -74,7 +78,8 @@ async fn a_history_that_is_not_wanted_is_kept_as_a_save_file() {
     let run = stage.run(BRMS).await;
     let end = stage.ended(&run).await;
     end.succeeded();
-    let file = end.step("return-history").output["saveFile"].clone();
+    let history = end.0.status.as_ref().unwrap().backup_history.clone();
+    let file = history.unwrap().save_file.unwrap();
     let kept = stage.world(|w| {
         let disk = ibmi_clone_operator::simulators::ibmi::disk_of(w, "PROD").unwrap();
         disk.save_files.get(&file).map(Vec::len)

@@ -26,7 +26,7 @@ pub fn with(world: &mut WorldFile, change: impl FnOnce(&mut BrmsFile)) {
         "controlGroups": [
             {"name": "DAILY", "seconds": 20},
             {"name": "WEEKLY", "seconds": 10},
-            {"name": "*SYSGRP", "seconds": 60, "restricted": true, "items": ["*SAVSYS", "*IBM"]}
+            {"name": "*SYSGRP", "seconds": 900, "restricted": true, "items": ["*SAVSYS", "*IBM"]}
         ],
         "media": [{"volume": "VOL001"}, {"volume": "VOL002"}, {"volume": "VOL003"}],
         "knobs": {"libraryMilliseconds": 5000, "maintenanceMilliseconds": 5000}

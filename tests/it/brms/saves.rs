@@ -2,6 +2,7 @@
 
 use super::{BRMS, known_saves, saving, state, with, with_brms};
 use crate::failures::stage::{Stage, says_all};
+use ibmi_clone_operator::api::CloneRun;
 use ibmi_clone_operator::engine::journal::Phase;
 use ibmi_clone_operator::simulators::ibmi::brms::{BrmsFile, BrmsState, GroupResult};
 use ibmi_clone_operator::simulators::world::file::WorldFile;
@@ -122,9 +123,16 @@ async fn row_15_a_restricted_state_that_never_ends_is_left_and_production_is_rel
     };
     stage.ready(BRMS).await;
     let run = stage.run(BRMS).await;
-    set_released(&stage, &run).await;
+    let failed = |r: &CloneRun| {
+        let status = r.status.as_ref();
+        status.is_some_and(|s| s.reason.as_deref() == Some("OutcomeUnknown"))
+    };
+    stage.until(&run, failed).await;
+    // The hour that the history is waited for at least is too long for a test.
+    super::set(&stage, &run, json!({"releaseBackups": true})).await;
     let end = stage.ended(&run).await;
-    end.is(Phase::Failed, "BackupHistoryMissing", &[]);
+    let words = ["before that: OutcomeUnknown", "functionSeco"];
+    end.is(Phase::Failed, "BackupHistoryMissing", &words);
     assert_eq!(state(&stage), Some(BrmsState::Normal));
     let off = stage.effects("hmc.PowerOff.CLONE1");
     assert_eq!(off, 0, "nobody switches a saving clone off");
@@ -132,10 +140,4 @@ async fn row_15_a_restricted_state_that_never_ends_is_left_and_production_is_rel
     says_all(end.message(), &["could not be read from the clone"]);
     super::protect(&stage, "VOL001 VOL002 VOL003");
     stage.unharmed().await;
-}
-
-/// The hour that the history is waited for at least is too long for a test.
-async fn set_released(stage: &Stage, run: &str) {
-    stage.at_step(run, "return-history").await;
-    super::set(stage, run, json!({"releaseBackups": true})).await;
 }
