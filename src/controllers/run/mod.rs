@@ -4,6 +4,7 @@ pub mod broken;
 pub mod ended;
 pub mod finish;
 pub mod forced;
+mod image;
 pub mod logs;
 pub mod numbers;
 pub mod opening;

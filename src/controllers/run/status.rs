@@ -1,18 +1,16 @@
 //! One function builds everything a person sees of a run from its journal; nothing else writes these fields.
 
 use super::ended::{IMAGE_ENDED, slim};
-use super::order;
+use super::image;
 use crate::api::options::Function;
-use crate::api::run::{CloneRunStatus, Frozen, JournalRest, Queue, RunImage, RunMode};
-use crate::api::surroundings::OnFailure;
+use crate::api::run::{CloneRunStatus, Frozen, JournalRest, Queue, RunMode};
 use crate::controllers::conditions::{self, Truth};
 use crate::controllers::text::{cut, duration, since, stable};
 use crate::engine::journal::{
     Entry, EntryState, Facts, Journal, Obligation, ObligationKind, Phase, WindowRecord,
 };
 use crate::engine::time::Timestamp;
-use crate::recipe::image_mark;
-use crate::recipe::steps::{NOT_STORED, job_may_run};
+use crate::recipe::steps::NOT_STORED;
 use crate::recipe::{END_OF_IMAGE, END_OF_PARTITION, program_at};
 
 /// Longest message of a row, bytes.
@@ -60,7 +58,7 @@ pub fn build(previous: &CloneRunStatus, journal: &Journal, facts: &RowFacts) -> 
     status.state = Some(state_word(previous, journal, facts.mode).to_owned());
     put_progress(&mut status, journal, previous.phase);
     put_times(&mut status, journal);
-    put_image(&mut status, journal);
+    image::put_image(&mut status, journal);
     put_results(&mut status, journal);
     put_words(&mut status, journal, facts.now);
     put_conditions(&mut status, journal, facts);
@@ -110,7 +108,7 @@ fn state_word(previous: &CloneRunStatus, journal: &Journal, mode: RunMode) -> &'
         Phase::Cancelled => "CANCELLED",
         Phase::Skipped => "SKIPPED",
         Phase::Succeeded | Phase::Warning => {
-            if previous.state.as_deref() == Some(IMAGE_ENDED) || ended_its_image(journal) {
+            if previous.state.as_deref() == Some(IMAGE_ENDED) || image::ended_its_image(journal) {
                 return IMAGE_ENDED;
             }
             match mode {
@@ -210,74 +208,12 @@ fn saved(journal: &Journal) -> Option<Saved> {
     })
 }
 
-/// Whether the run has ended its own image (`after.image: End`).
-fn ended_its_image(journal: &Journal) -> bool {
-    let ended = journal.entry(END_OF_IMAGE);
-    ended.is_some_and(|e| e.state == EntryState::Done)
-}
-
 /// `since …` until something closed it: a length that has stopped never starts again.
 fn keep_counting(field: &mut Option<String>, from: Option<Timestamp>) {
     let closed = field.as_ref().is_some_and(|t| !t.starts_with("since"));
     if let (false, Some(from)) = (closed, from) {
         *field = Some(since(from));
     }
-}
-
-/// Only a clean image is worth a name. A final row has dropped what proves it, and keeps what was written with it.
-fn put_image(status: &mut CloneRunStatus, journal: &Journal) {
-    let copied = journal
-        .entry("start-copy")
-        .filter(|e| e.state == EntryState::Done);
-    if ended_its_image(journal) {
-        status.image = None;
-        return;
-    }
-    let (true, Some(entry)) = (journal.image_clean(), copied) else {
-        return;
-    };
-    let Some(mark) = entry.output.get("started") else {
-        return;
-    };
-    status.image = Some(RunImage {
-        target_set: target_set(status),
-        mark: image_mark(mark),
-        taken_at: entry.end,
-        end_after_seconds: end_after(status, journal),
-    });
-}
-
-/// When the operator ends the image of a run that is over: after a success, and after a failure where `onFailure` says
-/// so, unless a job on the clone may still be running.
-fn end_after(status: &CloneRunStatus, journal: &Journal) -> Option<i64> {
-    let after = &order::frozen(status)?.after;
-    let ends = match (journal.phase, after.on_failure) {
-        (Phase::Succeeded | Phase::Warning, _) => true,
-        (Phase::Failed, OnFailure::Apply) => !job_may_run(journal),
-        (Phase::Failed, OnFailure::Keep)
-        | (
-            Phase::Pending
-            | Phase::Queued
-            | Phase::Running
-            | Phase::Cancelling
-            | Phase::Cancelled
-            | Phase::Skipped,
-            _,
-        ) => false,
-    };
-    (ends && after.end_after_seconds > 0).then(|| i64::from(after.end_after_seconds))
-}
-
-/// `ARRAY/GROUP` of the frozen environment.
-fn target_set(status: &CloneRunStatus) -> String {
-    let storage = order::frozen(status).map(|spec| &spec.storage);
-    let groups = storage.and_then(|s| Some(&s.spectrum_virtualize.as_ref()?.consistency_groups));
-    let Some(groups) = groups else {
-        return String::new();
-    };
-    let array = order::pins(status).array.unwrap_or_default();
-    let group = groups.first().cloned().unwrap_or_default();
-    format!("{array}/{group}")
 }
 
 fn frozen(window: &WindowRecord) -> Frozen {

@@ -37,3 +37,23 @@ impl LastSteps {
         known.clone()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_length_counts_and_an_environment_that_is_gone_is_forgotten() {
+        let steps = LastSteps::default();
+        steps.enter("ibmi", "a", "start-copy", 1.0);
+        assert!(steps.of(|_| true).is_empty(), "nobody asked for it");
+        steps.want();
+        for (environment, seconds) in [("a", 1.0), ("b", 2.0), ("a", 3.0)] {
+            steps.enter("ibmi", environment, "start-copy", seconds);
+        }
+        let left = steps.of(|(_, environment)| environment == "a");
+        let key = ("ibmi".to_owned(), "a".to_owned());
+        assert_eq!(left[&key]["start-copy"], 3.0);
+        assert_eq!(steps.of(|_| true).len(), 1);
+    }
+}

@@ -1,7 +1,7 @@
 //! Runs about the image of another run: only that image, never production.
 
 use super::super::fakes::*;
-use super::super::image_mark;
+use super::super::{build, image_mark};
 use super::super::plan::{Pins, Plan};
 use super::step_of;
 use super::whole::{effects, run, run_until};
@@ -289,4 +289,17 @@ async fn a_release_touches_no_device() {
     let journal = run(&world, &about("HOLD", RunMode::ReleaseHeld)).await;
     assert_eq!(journal.phase, Phase::Succeeded, "{:#?}", journal.verdict);
     assert_eq!(world.sent(), [""; 0]);
+}
+
+/// A clone that may not have its target set has done nothing wrong; who asks for the end of a held image wants to know.
+#[test]
+fn a_clone_that_meets_a_held_image_is_skipped_and_an_end_fails() {
+    for (mode, phase) in [
+        (RunMode::Clone, Phase::Skipped),
+        (RunMode::End, Phase::Failed),
+        (RunMode::StartHeld, Phase::Failed),
+    ] {
+        let recipe = build(&about("HOLD", mode), world().sink());
+        assert_eq!(recipe.refused_means, phase, "{mode:?}");
+    }
 }

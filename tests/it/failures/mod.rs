@@ -6,6 +6,7 @@ mod cancel;
 mod credentials;
 mod end;
 mod freeze;
+mod locks;
 mod preconditions;
 mod reach;
 pub mod stage;
