@@ -15,12 +15,16 @@ use kube::{Api, ResourceExt};
 use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::Sender;
 use tokio::task::JoinSet;
 
 /// Archives and logs asked for at the same time.
 const AT_ONCE: usize = 8;
+/// Before a watch that broke begins anew: doubled each time.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
 /// Something that was heard.
 #[derive(Debug)]
@@ -95,14 +99,16 @@ impl Feeder {
             Api::namespaced(self.cluster.client.clone(), &self.cluster.namespace);
         let runs: Api<DeserializeGuard<CloneRun>> =
             Api::namespaced(self.cluster.client.clone(), &self.cluster.namespace);
-        let stream = watcher(environments, select("metadata.name")).default_backoff();
+        let selected = select("metadata.name");
+        let stream = move || watcher(environments.clone(), selected.clone());
         self.watches.spawn(hear(
             stream,
             "environments",
             self.sender.clone(),
             environment_feed,
         ));
-        let stream = watcher(runs, select("spec.environment")).default_backoff();
+        let selected = select("spec.environment");
+        let stream = move || watcher(runs.clone(), selected.clone());
         self.watches
             .spawn(hear(stream, "runs", self.sender.clone(), run_feed));
         let (leases, label) = self.leases.leases(&self.cluster);
@@ -174,43 +180,55 @@ fn run_feed(change: Change<CloneRun>) -> Feed {
 }
 
 /// Tells of every change, and when nothing is heard. An object that this version cannot read hides no other.
-async fn hear<K>(
-    stream: impl Stream<Item = Result<Event<DeserializeGuard<K>>, Error>>,
+///
+/// After an error a new watch begins with a list: one that only goes on says nothing before something changes, and nobody
+/// could tell an API that is quiet from one that is gone.
+async fn hear<K, S>(
+    watch: impl Fn() -> S,
     what: &'static str,
     sender: Sender<Feed>,
     feed: fn(Change<K>) -> Feed,
-) {
-    let mut stream = pin!(stream);
-    let mut listed = Vec::new();
-    let mut silent = false;
-    while let Some(event) = stream.next().await {
-        if silent && event.is_ok() {
-            silent = false;
-            let _ = sender.send(Feed::Silent(what, String::new())).await;
+) where
+    S: Stream<Item = Result<Event<DeserializeGuard<K>>, Error>>,
+{
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let mut stream = pin!(watch());
+        let mut listed = Vec::new();
+        while let Some(event) = stream.next().await {
+            let change = match event {
+                // Comes before anything is asked.
+                Ok(Event::Init) => continue,
+                Ok(Event::InitApply(object)) => {
+                    listed.extend(object.0);
+                    continue;
+                }
+                Ok(Event::InitDone) => {
+                    pause = FIRST_PAUSE;
+                    let heard = Feed::Silent(what, String::new());
+                    if sender.send(heard).await.is_err() {
+                        return;
+                    }
+                    Some(Change::All(std::mem::take(&mut listed)))
+                }
+                Ok(Event::Apply(object)) => object.0.ok().map(Change::One),
+                Ok(Event::Delete(object)) => object.0.ok().map(Change::Gone),
+                Err(error) => {
+                    let why = chain(&error);
+                    if sender.send(Feed::Silent(what, why)).await.is_err() {
+                        return;
+                    }
+                    break;
+                }
+            };
+            if let Some(change) = change
+                && sender.send(feed(change)).await.is_err()
+            {
+                return;
+            }
         }
-        let change = match event {
-            Ok(Event::Init) => {
-                listed.clear();
-                None
-            }
-            Ok(Event::InitApply(object)) => {
-                listed.extend(object.0);
-                None
-            }
-            Ok(Event::InitDone) => Some(Change::All(std::mem::take(&mut listed))),
-            Ok(Event::Apply(object)) => object.0.ok().map(Change::One),
-            Ok(Event::Delete(object)) => object.0.ok().map(Change::Gone),
-            Err(error) => {
-                silent = true;
-                let _ = sender.send(Feed::Silent(what, chain(&error))).await;
-                None
-            }
-        };
-        if let Some(change) = change
-            && sender.send(feed(change)).await.is_err()
-        {
-            return;
-        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
 

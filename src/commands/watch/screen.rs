@@ -97,14 +97,15 @@ fn list(state: &State, frame: &mut Frame<'_>) {
     title(state, frame, "Clone History");
     let (environments, runs) = (&state.objects.environments, &state.objects.runs);
     let sign = last_sign(environments.values(), runs.values());
-    let operator = format!(
-        " Operator  . . . :  {}",
-        state.operator.said(sign, state.now)
-    );
-    let tone = match state.operator.alarming(state.now) {
-        true => Tone::Bad,
-        false => Tone::Plain,
+    // Without news the Lease only seems to run out.
+    let (said_of_it, tone) = match (state.silent.is_empty(), state.operator.alarming(state.now)) {
+        (false, _) => ("not known: no word from the API".to_owned(), Tone::Dim),
+        (true, alarming) => {
+            let tone = if alarming { Tone::Bad } else { Tone::Plain };
+            (state.operator.said(sign, state.now), tone)
+        }
     };
+    let operator = format!(" Operator  . . . :  {said_of_it}");
     put(frame, 1, said(fit(&operator, width_of(state)), tone));
     position_to(state, frame);
     put(frame, 3, said(" Type options, press Enter.", Tone::Plain));

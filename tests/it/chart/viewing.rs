@@ -5,7 +5,6 @@ use crate::commands::morning::Morning;
 use crate::support::pty::{ENTER, F3, Terminal};
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "the full-screen view and the new history layout are not finished: run with --ignored"]
 async fn who_may_only_view_sees_rows_archive_and_logs_and_is_told_why_not_the_operator() {
     let Some(stack) = installed().await else {
         return;

@@ -152,7 +152,6 @@ fn assert_lines(text: &str, before: &[Value], after: &[Value]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "the full-screen view and the new history layout are not finished: run with --ignored"]
 async fn kubectl_history_watch_and_logs_agree_to_the_second() {
     let Some(stack) = shared().await else { return };
     let morning = Morning::new(stack).await;

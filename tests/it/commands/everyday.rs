@@ -36,7 +36,6 @@ fn row(number: i64, phase: &str) -> CloneRun {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "the full-screen view and the new history layout are not finished: run with --ignored"]
 async fn history_shows_objects_and_archive_in_one_table_and_says_which_is_which() {
     let Some(stack) = shared().await else { return };
     let (client, namespace) = namespace(stack).await;
@@ -95,7 +94,7 @@ async fn history_shows_objects_and_archive_in_one_table_and_says_which_is_which(
     let csv = ask(&["history", "nightly", "-o", "csv", "--limit", "3"]);
     assert_eq!(csv.lines().count(), 4, "{csv}");
     let last = csv.lines().last().unwrap();
-    assert!(last.ends_with("\"row 2, of many\",true"), "{last}");
+    assert!(last.contains("\"row 2, of many\",true,"), "{last}");
     // A row of the archive has no logs any more, and the error says so; what never was is only not found.
     let logs = |run: &str| {
         let output = call(&["logs", run, "-n", &namespace, "--kubeconfig", &kubeconfig]);

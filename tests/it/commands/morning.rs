@@ -234,11 +234,12 @@ impl Morning {
         let began = "2026-11-02T00:00:02.250Z".parse().unwrap();
         let mut old = run("nightly", 2);
         old.metadata.uid = Some("00000002-0000".into());
-        old.status = Some(status(
-            &journal(began, STEPS.len(), Phase::Succeeded),
-            2,
-            "USER",
-        ));
+        let mut row = status(&journal(began, STEPS.len(), Phase::Succeeded), 2, "USER");
+        // Only a run whose image is gone is archived.
+        row.state = Some("END_FC".into());
+        row.partition_active = Some("23:50:01".into());
+        row.flash_copy_active = Some("23:52:03".into());
+        old.status = Some(row);
         let lines = [ArchivedRun::of(&old).unwrap()];
         archive::add(&self.client, &self.namespace, "nightly", &lines)
             .await
