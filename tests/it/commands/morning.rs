@@ -6,7 +6,7 @@ use crate::crd_rules::environment;
 use crate::support::kube::namespace;
 use chrono::{DateTime, TimeDelta, Utc};
 use ibmi_clone_operator::api::run::{CloneRunStatus, RunMode};
-use ibmi_clone_operator::api::{CloneEnvironment, CloneRun};
+use ibmi_clone_operator::api::{CloneEnvironment, CloneRun, ENVIRONMENT_LABEL, NUMBER_LABEL};
 use ibmi_clone_operator::commands::kube_stack::KubeStack;
 use ibmi_clone_operator::controllers::history::archive;
 use ibmi_clone_operator::controllers::history::line::ArchivedRun;
@@ -104,7 +104,12 @@ pub fn status(journal: &Journal, number: i64, function: &str) -> CloneRunStatus 
 fn run(environment: &str, number: i64) -> CloneRun {
     let object = json!({
         "apiVersion": "ibmiclone.dev/v1alpha1", "kind": "CloneRun",
-        "metadata": {"name": format!("{environment}-{number}")}, "spec": {"environment": environment},
+        "metadata": {
+            "name": format!("{environment}-{number}"),
+            // As opening writes them: a run is found by its number through them.
+            "labels": {ENVIRONMENT_LABEL: environment, NUMBER_LABEL: number.to_string()},
+        },
+        "spec": {"environment": environment},
     });
     serde_json::from_value(object).unwrap()
 }
