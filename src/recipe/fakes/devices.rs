@@ -300,7 +300,12 @@ impl IbmI for Host {
     async fn put(&self, _: &Session, path: &str, content: &[u8]) -> Result<(), DeviceError> {
         self.0.send(format!("{}: put {path}", self.1));
         self.with(|s| {
-            s.files.insert(path.into(), content.to_vec());
+            let mut content = content.to_vec();
+            if s.cut > 0 && path.ends_with(".part") {
+                s.cut -= 1;
+                content.pop();
+            }
+            s.files.insert(path.into(), content);
             Ok(())
         })
     }

@@ -82,6 +82,8 @@ pub(crate) struct SystemFake {
     /// Last parts of names of jobs that end abnormally, or never.
     pub(crate) fails: BTreeSet<String>,
     pub(crate) hangs: BTreeSet<String>,
+    /// So many `.part` files from now on lose their last byte when they are put.
+    pub(crate) cut: u32,
     pub(crate) history: Vec<Message>,
     pub(crate) job_log: Result<Vec<Message>, DeviceError>,
     /// Where the history log was asked from.
@@ -195,6 +197,7 @@ fn system(id: i32, scpf: &str) -> SystemFake {
         tables: BTreeMap::new(),
         fails: BTreeSet::new(),
         hangs: BTreeSet::new(),
+        cut: 0,
         history: Vec::new(),
         job_log: Ok(Vec::new()),
         since: None,

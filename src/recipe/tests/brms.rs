@@ -429,6 +429,20 @@ async fn a_restore_that_finds_locks_is_tried_again() {
     assert_eq!(submitted(&world, ENDPRC), 1);
 }
 
+/// A save file that lost a byte on the way has no name there, and is fetched again.
+#[tokio::test]
+async fn a_save_file_that_arrives_different_is_never_used() {
+    let world = site();
+    world.system("source", |s| s.cut = 2);
+    let (journal, _) = run_watching_locks(&world, &brms(json!({}))).await;
+    assert_eq!(journal.phase, Phase::Succeeded, "{:#?}", journal.verdict);
+    let all = effects(&world);
+    let count = |what: &str| all.iter().filter(|s| s.as_str() == what).count();
+    assert_eq!(count("source: put /ibmiclone/C1_16.savf.part"), 3);
+    assert_eq!(count("source: put /ibmiclone/C1_16.savf"), 1);
+    assert_eq!(submitted(&world, "RSTLIB"), 1);
+}
+
 /// The clone is gone with the history: production is released when the time is up, and the run says what it does not know.
 #[tokio::test]
 async fn a_history_that_does_not_come_back_releases_production_at_the_time_limit_and_lists_the_volumes()
