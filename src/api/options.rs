@@ -35,6 +35,29 @@ impl Function {
         }
     }
 
+    /// All of them, as they are listed for people.
+    pub const ALL: [Function; 4] = [
+        Function::Hold,
+        Function::Brms,
+        Function::Save21,
+        Function::User,
+    ];
+
+    /// By the word of YAML.
+    pub fn named(word: &str) -> Option<Function> {
+        Self::ALL.into_iter().find(|f| f.as_str() == word)
+    }
+
+    /// Word of the history display for a clone that came to its end (`product.md` § 3).
+    pub fn end_word(self) -> &'static str {
+        match self {
+            Function::Hold => "HOLD",
+            Function::Brms => "BRMS_END",
+            Function::Save21 => "SAVE21_END",
+            Function::User => "USER_END",
+        }
+    }
+
     /// Whether a run of this function starts its clone.
     pub fn starts_clone(self) -> bool {
         match self {

@@ -122,14 +122,7 @@ pub fn parse_span(text: &str) -> Result<Duration, String> {
 /// A function as YAML writes it or as the IBM i world does: `USER`, `*USER`, `*user`.
 pub fn parse_function(text: &str) -> Result<Function, String> {
     let word = text.strip_prefix('*').unwrap_or(text).to_ascii_uppercase();
-    let all = [
-        Function::Hold,
-        Function::Brms,
-        Function::Save21,
-        Function::User,
-    ];
-    all.into_iter()
-        .find(|function| function.as_str() == word)
+    Function::named(&word)
         .ok_or_else(|| format!("`{text}` is no function: write *HOLD, *BRMS, *SAVE21 or *USER"))
 }
 

@@ -13,6 +13,7 @@ pub mod history;
 pub mod leader;
 pub mod locks;
 pub mod ports;
+mod rounds;
 pub mod run;
 pub mod schedule;
 pub mod secrets;

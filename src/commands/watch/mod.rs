@@ -11,6 +11,7 @@ mod prompt;
 mod screen;
 mod state;
 mod terminal;
+mod typed;
 
 use super::operator_state::LeaseFlags;
 use super::{CommandError, Exit, KubeFlags};

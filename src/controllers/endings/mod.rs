@@ -7,16 +7,15 @@
 
 mod look;
 
-pub use look::{REQUESTED_BY, due_at};
-
 use super::context::Context;
+use super::rounds;
 use crate::api::{CloneRun, ENDS_ANNOTATION};
 use chrono::{DateTime, TimeDelta, Utc};
-use futures::StreamExt;
 use kube::ResourceExt;
 use kube::core::PartialObjectMeta;
 use kube::runtime::watcher::Event;
 use look::Next;
+pub use look::{REQUESTED_BY, due_at};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -89,30 +88,16 @@ impl Endings {
 
 /// Looks at what is due, from the beginning of the term until `shutdown`.
 pub async fn run(context: Arc<Context>, shutdown: CancellationToken) {
-    tokio::select! {
-        () = shutdown.cancelled() => return,
-        () = context.term.begun() => {}
-    }
-    while context.term.leads() {
+    let mut goes_on = rounds::begun(&context, &shutdown).await;
+    while goes_on && context.term.leads() {
         let (names, sleep) = context.endings.due(Utc::now());
-        if names.is_empty() {
-            tokio::select! {
-                () = shutdown.cancelled() => return,
-                () = context.endings.changed.notified() => {}
-                () = tokio::time::sleep(sleep) => {}
-            }
-            continue;
-        }
-        context.gate.wait().await;
-        let looks = names.into_iter().map(|name| one(&context, name));
-        let all = futures::stream::iter(looks)
-            .buffer_unordered(AT_ONCE)
-            .for_each(|()| async {});
-        tokio::select! {
-            // Safe at any point: what was created is found under its name.
-            () = shutdown.cancelled() => return,
-            () = all => {}
-        }
+        goes_on = if names.is_empty() {
+            rounds::idle(&shutdown, &context.endings.changed, sleep).await
+        } else {
+            // Given up at any point: what was created is found under its name.
+            let looks = names.into_iter().map(|name| one(&context, name));
+            rounds::looks(&context, &shutdown, AT_ONCE, looks).await
+        };
     }
 }
 

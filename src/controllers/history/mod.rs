@@ -11,11 +11,10 @@ pub mod pack;
 mod prune;
 pub mod rows;
 
-pub use super::schedule::board::Key;
-
 use super::context::Context;
+use super::rounds;
+pub use super::schedule::board::Key;
 use crate::api::{CloneEnvironment, CloneRun};
-use futures::StreamExt;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::ResourceExt;
 use kube::core::{DeserializeGuard, PartialObjectMeta};
@@ -122,34 +121,20 @@ impl Histories {
 
 /// Removes rows beyond what is kept, from the beginning of the term until `shutdown`.
 pub async fn run(context: Arc<Context>, shutdown: CancellationToken) {
-    tokio::select! {
-        () = shutdown.cancelled() => return,
-        () = context.term.begun() => {}
-    }
-    while context.term.leads() {
+    let mut goes_on = rounds::begun(&context, &shutdown).await;
+    while goes_on && context.term.leads() {
         let left = context.histories.take_left();
         let (keys, wait) = context.histories.due();
         for left in &left {
             left.close(&context).await;
         }
-        if keys.is_empty() && left.is_empty() {
-            tokio::select! {
-                () = shutdown.cancelled() => return,
-                () = context.histories.changed.notified() => {}
-                () = tokio::time::sleep(wait) => {}
-            }
-            continue;
-        }
-        context.gate.wait().await;
-        let looks = keys.into_iter().map(|key| look(&context, key));
-        let all = futures::stream::iter(looks)
-            .buffer_unordered(AT_ONCE)
-            .for_each(|()| async {});
-        tokio::select! {
-            // Safe at any point: what is archived and not deleted yet is found again.
-            () = shutdown.cancelled() => return,
-            () = all => {}
-        }
+        goes_on = if keys.is_empty() && left.is_empty() {
+            rounds::idle(&shutdown, &context.histories.changed, wait).await
+        } else {
+            // Given up at any point: what is archived and not deleted yet is found again.
+            let looks = keys.into_iter().map(|key| look(&context, key));
+            rounds::looks(&context, &shutdown, AT_ONCE, looks).await
+        };
     }
 }
 

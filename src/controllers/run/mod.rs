@@ -9,6 +9,7 @@ pub mod numbers;
 pub mod opening;
 pub mod order;
 pub mod orphaned;
+mod run_conditions;
 pub mod status;
 pub mod store;
 pub mod tally;

@@ -2,25 +2,25 @@
 
 use super::ended::{IMAGE_ENDED, slim};
 use super::order;
+use super::run_conditions::put_conditions;
 use crate::api::options::Function;
 use crate::api::run::{
     BackupHistory, CloneRunStatus, Frozen, JournalRest, Queue, RunImage, RunMode,
 };
 use crate::api::surroundings::OnFailure;
-use crate::controllers::conditions::{self, Truth};
 use crate::controllers::text::{cut, duration, since, stable};
 use crate::engine::journal::{
     Entry, EntryState, Facts, Journal, Obligation, ObligationKind, Phase, WindowRecord,
 };
 use crate::engine::time::Timestamp;
 use crate::recipe::image_mark;
-use crate::recipe::steps::{NOT_STORED, job_may_run};
+use crate::recipe::steps::job_may_run;
 use crate::recipe::{END_OF_IMAGE, END_OF_PARTITION, program_at};
 
 /// Longest message of a row, bytes.
 const MESSAGE: usize = 900;
 /// Longest message of a step or an obligation while the run is open, bytes.
-const NOTE: usize = 400;
+pub(super) const NOTE: usize = 400;
 
 /// What the status says besides the journal.
 #[derive(Debug, Clone, Copy)]
@@ -90,20 +90,6 @@ fn put_journal(status: &mut CloneRunStatus, journal: &Journal) {
     });
 }
 
-/// Word of a clone that came to its end, by its function.
-fn clone_word(function: Option<&str>) -> &'static str {
-    let of = |f: Function| function == Some(f.as_str());
-    if of(Function::User) {
-        "USER_END"
-    } else if of(Function::Brms) {
-        "BRMS_END"
-    } else if of(Function::Save21) {
-        "SAVE21_END"
-    } else {
-        "HOLD"
-    }
-}
-
 /// Word of the history display (`product.md` § 3).
 fn state_word(previous: &CloneRunStatus, journal: &Journal, mode: RunMode) -> &'static str {
     match journal.phase {
@@ -120,7 +106,10 @@ fn state_word(previous: &CloneRunStatus, journal: &Journal, mode: RunMode) -> &'
                 RunMode::StartHeld => "START_HELD",
                 RunMode::ReleaseHeld => "RELEASE_HELD",
                 RunMode::End => "END",
-                RunMode::Clone => clone_word(previous.function.as_deref()),
+                RunMode::Clone => {
+                    let function = previous.function.as_deref().and_then(Function::named);
+                    function.unwrap_or(Function::Hold).end_word()
+                }
             }
         }
     }
@@ -423,105 +412,7 @@ pub fn obligation_words(kind: ObligationKind) -> &'static str {
     }
 }
 
-fn put_conditions(status: &mut CloneRunStatus, journal: &Journal, facts: &RowFacts) {
-    let mut list = std::mem::take(&mut status.conditions);
-    let not_stored =
-        conditions::get(&list, "LogsCollected").is_some_and(|c| c.reason == "NotStored");
-    let message = status.message.clone().unwrap_or_default();
-    let reason = status.reason.clone().unwrap_or_default();
-    let phase = phase_word(journal.phase);
-    let mut set = |kind: &str, truth, reason: &str, message: &str| {
-        conditions::set(
-            &mut list,
-            kind,
-            truth,
-            reason,
-            &cut(message, NOTE),
-            facts.generation,
-            facts.now,
-        );
-    };
-    let outcome = match journal.phase {
-        Phase::Pending | Phase::Queued | Phase::Running | Phase::Cancelling => Truth::Unknown,
-        Phase::Succeeded | Phase::Warning => Truth::True,
-        Phase::Failed | Phase::Cancelled | Phase::Skipped => Truth::False,
-    };
-    let why = if reason.is_empty() { phase } else { &reason };
-    set("Succeeded", outcome, why, &message);
-    if let Some(resume) = last(&journal.obligations, ObligationKind::ResumeSource) {
-        let how = resume.message.as_deref().unwrap_or_default();
-        match resume.met {
-            Some(_) => set("SourceResumed", Truth::True, "Resumed", how),
-            None => set("SourceResumed", Truth::False, "MayBeSuspended", how),
-        }
-    }
-    if let Some(logs) = journal.entry("collect-logs") {
-        let (truth, why) = match (logs.state, journal.phase.is_final()) {
-            (EntryState::Done, _) => (Truth::True, "Collected"),
-            (EntryState::Failed, _) | (_, true) => (Truth::False, "NotCollected"),
-            (EntryState::Pending | EntryState::Intended | EntryState::Skipped, false) => {
-                (Truth::Unknown, "NotYet")
-            }
-        };
-        match logs.output.get(NOT_STORED) {
-            Some(text) => set("LogsCollected", Truth::False, "NotStored", text),
-            // A final row has dropped the outputs of its steps.
-            None if not_stored => set("LogsCollected", Truth::False, "NotStored", ""),
-            None => set("LogsCollected", truth, why, ""),
-        }
-    }
-    match attention(journal) {
-        Some((why, text)) => set("NeedsAttention", Truth::True, &why, &text),
-        None if journal.phase.is_final() => conditions::clear(&mut list, "NeedsAttention"),
-        None => set("NeedsAttention", Truth::False, "NothingToDo", ""),
-    }
-    kstatus(&mut list, journal, why, &message, facts);
-    status.conditions = list;
-}
-
-/// kstatus: `Reconciling` while open, `Stalled` when failed; absent otherwise.
-fn kstatus(
-    list: &mut Vec<k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition>,
-    journal: &Journal,
-    why: &str,
-    message: &str,
-    facts: &RowFacts,
-) {
-    let text = cut(message, NOTE);
-    let wanted = [
-        ("Reconciling", !journal.phase.is_final()),
-        ("Stalled", journal.phase == Phase::Failed),
-    ];
-    for (kind, holds) in wanted {
-        if holds {
-            let (generation, now) = (facts.generation, facts.now);
-            conditions::set(list, kind, Truth::True, why, &text, generation, now);
-        } else {
-            conditions::clear(list, kind);
-        }
-    }
-}
-
-/// What a person has to do, if anything: an obligation that is not met at the first try, or a step that waits for a
-/// person. Steps begin such a message with one CamelCase word and a colon.
-fn attention(journal: &Journal) -> Option<(String, String)> {
-    if let Some(owed) = journal.open_obligations().find(|o| o.attempts > 0) {
-        let text = owed.message.clone().unwrap_or_default();
-        let text = stable(&format!("{}: {text}", obligation_words(owed.kind)), NOTE);
-        return Some(("ObligationUnmet".to_owned(), text));
-    }
-    if journal.phase.is_final() {
-        return None;
-    }
-    let entry = journal.steps.get(journal.current()?)?;
-    let message = entry.message.as_deref()?;
-    ["NeedsReply", "CloneUpButSilent"]
-        .into_iter()
-        .find(|word| message.contains(word))
-        .map(|word| (word.to_owned(), stable(message, NOTE)))
-}
-
-fn last(obligations: &[Obligation], kind: ObligationKind) -> Option<&Obligation> {
+pub(super) fn last(obligations: &[Obligation], kind: ObligationKind) -> Option<&Obligation> {
     obligations.iter().rev().find(|o| o.kind == kind)
 }
 

@@ -1,6 +1,7 @@
 use super::super::ended::end_image;
 use super::*;
 use crate::api::run::Resolved;
+use crate::controllers::conditions;
 use crate::engine::journal::{Verdict, WindowPart};
 use crate::recipe::image_mark;
 use chrono::{TimeDelta, TimeZone, Utc};

@@ -400,7 +400,8 @@ fn output(counts: &Counts) -> Facts {
     out
 }
 
-fn cut(text: &str) -> String {
+/// A message's text in a tail or a verdict.
+pub(super) fn cut(text: &str) -> String {
     text.chars().take(TAIL_CHARACTERS).collect()
 }
 

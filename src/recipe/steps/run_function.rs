@@ -48,10 +48,33 @@ pub(super) fn may_run(journal: &Journal) -> bool {
     })
 }
 
+/// The step of a job of the function, by its place.
+pub(super) fn step_at(plan: &Plan, place: usize) -> &'static str {
+    program_steps(plan).get(place).copied().unwrap_or(ID)
+}
+
+/// `timeouts.functionSeconds` counts from the first job's step, over all of them.
+pub(super) fn in_time(plan: &Plan, context: &StepContext<'_>) -> bool {
+    let first = context.entry(ID);
+    gate::elapsed(&first, context.now) < plan.pace.seconds(plan.function_seconds)
+}
+
+/// A little more than `functionSeconds`, so that the step itself says what the job does and its logs are collected.
+pub(super) fn limit(plan: &Plan) -> Duration {
+    plan.pace.seconds(plan.function_seconds + 300)
+}
+
+/// What is known of a job whose time was over before its turn came.
+pub(super) fn not_started(name: &str) -> Observation {
+    Observation::Done(facts([
+        (RESULT, NOT_STARTED.to_owned()),
+        (JOB, name.to_owned()),
+    ]))
+}
+
 impl RunFunction {
     fn id(&self) -> &'static str {
-        let steps = program_steps(&self.plan);
-        steps.get(self.place).copied().unwrap_or(ID)
+        step_at(&self.plan, self.place)
     }
 
     fn call(&self) -> Result<Call<'_>, Stop> {
@@ -82,7 +105,9 @@ impl RunFunction {
         {
             Some(job) => Ok(match call.judge(&job) {
                 Stands::Over(out) => self.over(out),
-                Stands::There(text) if self.in_time(context) => Observation::underway(poll, text),
+                Stands::There(text) if in_time(&self.plan, context) => {
+                    Observation::underway(poll, text)
+                }
                 Stands::There(text) => Observation::Done(facts([
                     (JOB, job.name.as_str().to_owned()),
                     (RESULT, OVERRUN.to_owned()),
@@ -92,12 +117,6 @@ impl RunFunction {
             None if gate::unsent(&entry) => Ok(Observation::Absent),
             None => self.vanished(context, &entry, &proof, poll).await,
         }
-    }
-
-    /// `timeouts.functionSeconds` counts from the first program's step, over all of them.
-    fn in_time(&self, context: &StepContext<'_>) -> bool {
-        let first = context.entry(ID);
-        gate::elapsed(&first, context.now) < self.plan.pace.seconds(self.plan.function_seconds)
     }
 
     /// What keeps a program from being called at all: one before it that ended badly, or the time.
@@ -118,13 +137,10 @@ impl RunFunction {
                 )));
             }
         }
-        if self.place == 0 || self.in_time(context) {
+        if self.place == 0 || in_time(&self.plan, context) {
             return None;
         }
-        Some(Observation::Done(facts([
-            (RESULT, NOT_STARTED.to_owned()),
-            (JOB, call.name.clone()),
-        ])))
+        Some(not_started(&call.name))
     }
 
     fn over(&self, mut out: Facts) -> Observation {
@@ -200,9 +216,8 @@ impl Step for RunFunction {
     fn id(&self) -> &'static str {
         self.id()
     }
-    /// A little more than `functionSeconds`, so that the step itself says what the job does and its logs are collected.
     fn limit(&self) -> Duration {
-        self.plan.pace.seconds(self.plan.function_seconds + 300)
+        limit(&self.plan)
     }
     fn locks(&self) -> &'static [LockKind] {
         &[LockKind::Clone]

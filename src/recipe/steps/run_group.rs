@@ -7,12 +7,13 @@
 //! What a save did is told by the job's end and the BRMS log together (`ibmi.md` § 4.4). As with programs, one that
 //! ended badly is `Done`: its media are written, so its history must come home; `settle` fails the run.
 
+use super::collect_logs::{self, cut};
 use super::gate::{self, Stop, facts};
 use super::job::{
     self, END_SEVERITY, FAILED, JOB, LAST_SEEN, LEFT, MILLISECONDS, NOT_STARTED, OK, OVERRUN,
     RESULT, VANISHED,
 };
-use super::{collect_logs, run_function};
+use super::run_function;
 use crate::engine::journal::{Entry, Facts, Journal};
 use crate::engine::step::{Failure, LockKind, Observation, Step, StepContext, WARNING_FACT};
 use crate::recipe::brms::{
@@ -34,7 +35,6 @@ pub(super) const SAID: &str = "said";
 const REFUSED: &str = "refused: ";
 /// Messages of the BRMS log that are told of a group.
 const TOLD: usize = 3;
-const TEXT: usize = 200;
 
 pub(super) struct RunGroup {
     pub(super) plan: Arc<Plan>,
@@ -91,8 +91,7 @@ async fn find(there: There<'_>, name: &str) -> Result<Option<JobStatus>, DeviceE
 
 impl RunGroup {
     fn id(&self) -> &'static str {
-        let steps = program_steps(&self.plan);
-        steps.get(self.place).copied().unwrap_or(run_function::ID)
+        run_function::step_at(&self.plan, self.place)
     }
 
     fn group(&self) -> Result<&str, Stop> {
@@ -183,7 +182,7 @@ impl RunGroup {
             "control group {group} in the restricted state: the console shows clone {} with code {code} (A9003C70 is the save at work), no network is normal until it is over ({error})",
             self.plan.clone_label()
         );
-        if self.in_time(context) {
+        if run_function::in_time(&self.plan, context) {
             let poll = self.plan.pace.ipl(gate::elapsed(entry, context.now));
             return Ok(Observation::underway(poll, text));
         }
@@ -235,12 +234,6 @@ impl RunGroup {
         )))
     }
 
-    /// `timeouts.functionSeconds` counts from the first group's step, over all of them.
-    fn in_time(&self, context: &StepContext<'_>) -> bool {
-        let first = context.entry(run_function::ID);
-        gate::elapsed(&first, context.now) < self.plan.pace.seconds(self.plan.function_seconds)
-    }
-
     /// What keeps a group from being started at all: a save before it that may still run, or the time. One that ended
     /// badly does not: whatever can be saved is.
     fn forestalled(&self, context: &StepContext<'_>) -> Result<Option<Observation>, Stop> {
@@ -255,13 +248,11 @@ impl RunGroup {
                 }
             }
         }
-        if self.place == 0 || self.in_time(context) {
+        if self.place == 0 || run_function::in_time(&self.plan, context) {
             return Ok(None);
         }
-        Ok(Some(Observation::Done(facts([
-            (RESULT, NOT_STARTED.to_owned()),
-            (JOB, self.plan.program_job(self.place)),
-        ]))))
+        let name = self.plan.program_job(self.place);
+        Ok(Some(run_function::not_started(&name)))
     }
 
     async fn judge(
@@ -273,7 +264,7 @@ impl RunGroup {
     ) -> Result<Observation, Stop> {
         let name = found.name.as_str();
         if let Some(what) = self.errand()?.doing(found) {
-            if self.in_time(context) {
+            if run_function::in_time(&self.plan, context) {
                 let poll = self.plan.pace.job(gate::elapsed(entry, context.now));
                 return Ok(Observation::underway(poll, what));
             }
@@ -401,18 +392,13 @@ impl RunGroup {
     }
 }
 
-fn cut(text: &str) -> String {
-    text.chars().take(TEXT).collect()
-}
-
 #[async_trait]
 impl Step for RunGroup {
     fn id(&self) -> &'static str {
         self.id()
     }
-    /// A little more than `functionSeconds`, so that the step itself says what the job does and its logs are collected.
     fn limit(&self) -> Duration {
-        self.plan.pace.seconds(self.plan.function_seconds + 300)
+        run_function::limit(&self.plan)
     }
     fn locks(&self) -> &'static [LockKind] {
         &[LockKind::Clone]

@@ -1,5 +1,7 @@
 //! Function BRMS over the fake site: whole runs, the way home, and who releases production when.
 
+mod release;
+
 use super::super::fakes::*;
 use super::super::{LogKind, Plan};
 use super::step_of;
@@ -441,131 +443,6 @@ async fn a_save_file_that_arrives_different_is_never_used() {
     assert_eq!(count("source: put /ibmiclone/C1_16.savf.part"), 3);
     assert_eq!(count("source: put /ibmiclone/C1_16.savf"), 1);
     assert_eq!(submitted(&world, "RSTLIB"), 1);
-}
-
-/// The clone is gone with the history: production is released when the time is up, and the run says what it does not know.
-#[tokio::test]
-async fn a_history_that_does_not_come_back_releases_production_at_the_time_limit_and_lists_the_volumes()
- {
-    let world = site();
-    let plan = brms(json!({"maxFrozenSeconds": 7200}));
-    let journal = run_lost_clone(&world, &plan).await;
-    assert_eq!(reason(&journal), (Phase::Failed, "BackupHistoryMissing"));
-    let verdict = journal.verdict.clone().expect("a verdict");
-    assert!(
-        verdict.message.contains("VOL001, VOL002"),
-        "{}",
-        verdict.message
-    );
-    assert_eq!(submitted(&world, ENDPRC), 1);
-    assert_eq!(journal.open_obligations().count(), 0);
-    let frozen = journal
-        .entry("freeze-backups")
-        .and_then(|e| e.start)
-        .expect("frozen");
-    let released = journal.finished_at.expect("an end");
-    assert!(released.since(frozen) >= 7_200_000, "not before its time");
-}
-
-async fn run_lost_clone(world: &World, plan: &Plan) -> Journal {
-    let (journal, _) = run_wishing(world, plan, |journal| {
-        if state(journal, "collect-logs") == EntryState::Done {
-            world.system("clone", |s| s.session = Err(silent()));
-        }
-        Cancel::No
-    })
-    .await;
-    journal
-}
-
-#[tokio::test]
-async fn a_person_releases_production_before_its_time() {
-    let world = site();
-    let plan = brms(json!({}));
-    let journal = run_releasing(&world, &plan, |journal| {
-        let lost = state(journal, "collect-logs") == EntryState::Done;
-        if lost {
-            world.system("clone", |s| s.session = Err(silent()));
-        }
-        lost
-    })
-    .await;
-    assert_eq!(reason(&journal), (Phase::Failed, "BackupHistoryMissing"));
-    assert_eq!(submitted(&world, ENDPRC), 1);
-    let started = journal.started_at.expect("a start");
-    let took = journal.finished_at.expect("an end").since(started);
-    assert!(took < 14_400_000, "long before maxFrozenSeconds: {took}");
-}
-
-/// An abort leaves the save; its history is waited for all the same, and production is released with it.
-#[tokio::test]
-async fn an_aborted_save_still_brings_its_history_home() {
-    let world = site();
-    let plan = brms(json!({"controlGroups": ["DAILY"]}));
-    job_hangs(&world, "clone", "C1_16");
-    let (journal, _) = run_wishing(&world, &plan, |journal| {
-        let entry = journal.entry("run-function").expect("a step");
-        if journal.verdict.is_some() {
-            world.system("clone", |s| {
-                let job = s.jobs.get_mut("C1_16").expect("it was submitted");
-                job.state = JobState::Ended {
-                    normal: true,
-                    severity: 0,
-                };
-            });
-        }
-        match entry.state {
-            EntryState::Intended => Cancel::Abort,
-            _ => Cancel::No,
-        }
-    })
-    .await;
-    assert_eq!(reason(&journal), (Phase::Cancelled, "Aborted"));
-    let sent = sent(&world).into_iter().filter(|s| s.contains(": submit "));
-    let sent: Vec<String> = sent.collect();
-    // The clone leaves its backup before its history is saved.
-    let home = ["STATE(*ENDBKU)", "SAVLIB LIB", "RSTLIB", ENDPRC];
-    let last = &sent[sent.len() - home.len()..];
-    for (sent, word) in last.iter().zip(home) {
-        assert!(sent.contains(word), "{word}: {sent}");
-        assert_eq!(submitted(&world, word), 1, "{word}");
-    }
-    assert_eq!(journal.open_obligations().count(), 0);
-}
-
-#[tokio::test]
-async fn an_aborted_save_whose_clone_is_gone_is_a_failure_with_volumes_to_protect() {
-    let world = site();
-    let plan = brms(json!({"controlGroups": ["DAILY"]}));
-    job_hangs(&world, "clone", "C1_16");
-    let (journal, _) = run_wishing(&world, &plan, |journal| {
-        let entry = journal.entry("run-function").expect("a step");
-        if journal.verdict.is_some() {
-            world.system("clone", |s| s.session = Err(silent()));
-        }
-        match entry.state {
-            EntryState::Intended => Cancel::Abort,
-            _ => Cancel::No,
-        }
-    })
-    .await;
-    assert_eq!(reason(&journal), (Phase::Failed, "BackupHistoryMissing"));
-    let text = &journal.verdict.expect("a verdict").message;
-    assert!(text.contains("before that: Aborted"), "{text}");
-}
-
-#[tokio::test]
-async fn a_cancel_before_the_freeze_owes_brms_nothing() {
-    let world = site();
-    let (journal, _) = run_wishing(&world, &brms(json!({})), |journal| {
-        match state(journal, "unmap-volumes") {
-            EntryState::Done => Cancel::Stop,
-            _ => Cancel::No,
-        }
-    })
-    .await;
-    assert_eq!(journal.phase, Phase::Cancelled);
-    assert_eq!(submitted(&world, "INZBRM"), 0);
 }
 
 #[tokio::test]

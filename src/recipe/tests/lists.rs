@@ -18,12 +18,7 @@ fn the_list_of_every_recipe() {
         RunMode::StartHeld,
         RunMode::ReleaseHeld,
     ] {
-        for function in [
-            Function::Hold,
-            Function::Brms,
-            Function::Save21,
-            Function::User,
-        ] {
+        for function in Function::ALL {
             for family in [ArrayFamily::Overwrite, ArrayFamily::Snapshot] {
                 for mapping in [Mapping::Vscsi, Mapping::Npiv] {
                     let name = recipe_name(function, mode, family, mapping);

@@ -1,7 +1,7 @@
 //! The history comes home: by restore, by merge, as a save file; and what keeps it from replacing production's.
 
-use super::{BRMS, known_saves, saving, state, with_brms};
-use crate::failures::stage::{Stage, condition, is, says_all};
+use super::{BRMS, known_saves, ready_to_save, state};
+use crate::failures::stage::{condition, is, says_all};
 use ibmi_clone_operator::engine::journal::Phase;
 use ibmi_clone_operator::simulators::faults::{Device, FaultKind};
 use ibmi_clone_operator::simulators::ibmi::brms::{BrmsState, by_hand};
@@ -9,10 +9,9 @@ use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restored_history_is_production_s_and_its_brms_works_again() {
-    let Some(stage) = Stage::new(with_brms, saving(json!({}))).await else {
+    let Some(stage) = ready_to_save(json!({})).await else {
         return;
     };
-    stage.ready(BRMS).await;
     let run = stage.run(BRMS).await;
     stage
         .says(&run, "run-function", "control group DAILY")
@@ -55,10 +54,9 @@ async fn a_restored_history_is_production_s_and_its_brms_works_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_merged_history_is_production_s() {
     let block = json!({"history": "Merge", "flashTime": true});
-    let Some(stage) = Stage::new(with_brms, saving(block)).await else {
+    let Some(stage) = ready_to_save(block).await else {
         return;
     };
-    stage.ready(BRMS).await;
     let run = stage.run(BRMS).await;
     let end = stage.ended(&run).await;
     end.succeeded();
@@ -71,10 +69,9 @@ async fn a_merged_history_is_production_s() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_history_that_is_not_wanted_is_kept_as_a_save_file() {
     let block = json!({"history": "None", "maintenance": false});
-    let Some(stage) = Stage::new(with_brms, saving(block)).await else {
+    let Some(stage) = ready_to_save(block).await else {
         return;
     };
-    stage.ready(BRMS).await;
     let run = stage.run(BRMS).await;
     let end = stage.ended(&run).await;
     end.succeeded();
@@ -93,10 +90,9 @@ async fn a_history_that_is_not_wanted_is_kept_as_a_save_file() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_production_that_was_changed_meanwhile_is_not_replaced() {
-    let Some(stage) = Stage::new(with_brms, saving(json!({}))).await else {
+    let Some(stage) = ready_to_save(json!({})).await else {
         return;
     };
-    stage.ready(BRMS).await;
     let run = stage.run(BRMS).await;
     stage
         .says(&run, "run-function", "control group DAILY")
@@ -122,10 +118,9 @@ async fn a_production_that_was_changed_meanwhile_is_not_replaced() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_save_file_that_is_cut_on_its_way_is_carried_again() {
-    let Some(stage) = Stage::new(with_brms, saving(json!({}))).await else {
+    let Some(stage) = ready_to_save(json!({})).await else {
         return;
     };
-    stage.ready(BRMS).await;
     let path = "GET /QSYS.LIB/IBMICLONE.LIB";
     stage.fault(Device::IbmI, "CLONE1", path, FaultKind::Refused, 2);
     let run = stage.run(BRMS).await;
@@ -136,10 +131,9 @@ async fn a_save_file_that_is_cut_on_its_way_is_carried_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_locked_qusrbrm_is_restored_when_the_lock_is_gone() {
-    let Some(stage) = Stage::new(with_brms, saving(json!({}))).await else {
+    let Some(stage) = ready_to_save(json!({})).await else {
         return;
     };
-    stage.ready(BRMS).await;
     let locked = FaultKind::Refuse {
         code: "CPF3781".into(),
         text: "Library QUSRBRM not restored, objects are locked.".into(),

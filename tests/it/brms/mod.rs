@@ -43,6 +43,13 @@ pub fn with(world: &mut WorldFile, change: impl FnOnce(&mut BrmsFile)) {
     world.knobs.restricted_state_milliseconds = 5_000;
 }
 
+/// The site, ready to save with this block; `None` without a control plane.
+pub async fn ready_to_save(block: Value) -> Option<Stage> {
+    let stage = Stage::new(with_brms, saving(block)).await?;
+    stage.ready(BRMS).await;
+    Some(stage)
+}
+
 /// `nightly-user` saves with this block; `midday-hold` stays as it is.
 pub fn saving(block: Value) -> impl Fn(&mut Value) {
     move |object| {

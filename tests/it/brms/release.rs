@@ -1,6 +1,6 @@
 //! Production's BRMS is released on every path: rows 17 and 18 of the failure catalogue, cancel in each phase, a person.
 
-use super::{BRMS, known_saves, owes_release, protect, saving, set, state, with, with_brms};
+use super::{BRMS, known_saves, owes_release, protect, ready_to_save, saving, set, state, with};
 use crate::failures::end::message_of;
 use crate::failures::stage::{Stage, says_all};
 use ibmi_clone_operator::engine::journal::Phase;
@@ -11,10 +11,9 @@ use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn row_17_a_failure_behind_the_freeze_releases_production_at_once() {
-    let Some(stage) = Stage::new(with_brms, saving(json!({}))).await else {
+    let Some(stage) = ready_to_save(json!({})).await else {
         return;
     };
-    stage.ready(BRMS).await;
     let refused = FaultKind::Refuse {
         code: "CMMVC6301E".into(),
         text: "The prepare failed.".into(),
@@ -31,10 +30,9 @@ async fn row_17_a_failure_behind_the_freeze_releases_production_at_once() {
 /// Row 18: the save file cannot be carried; production waits for it, then a person releases it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn row_18_a_history_that_cannot_be_carried_lists_the_volumes_to_protect() {
-    let Some(stage) = Stage::new(with_brms, saving(json!({}))).await else {
+    let Some(stage) = ready_to_save(json!({})).await else {
         return;
     };
-    stage.ready(BRMS).await;
     let path = "GET /QSYS.LIB/IBMICLONE.LIB";
     stage.fault(Device::IbmI, "CLONE1", path, FaultKind::Refused, u32::MAX);
     let run = stage.run(BRMS).await;
@@ -57,10 +55,9 @@ async fn row_18_a_history_that_cannot_be_carried_lists_the_volumes_to_protect() 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn brms_that_is_in_a_process_of_somebody_else_is_left_in_it() {
-    let Some(stage) = Stage::new(with_brms, saving(json!({}))).await else {
+    let Some(stage) = ready_to_save(json!({})).await else {
         return;
     };
-    stage.ready(BRMS).await;
     stage.world(|w| {
         by_hand(w, "PROD", |b| b.state = BrmsState::StartProcess);
     });
@@ -89,10 +86,9 @@ async fn a_cancel_in_each_phase_releases_production() {
         ("return-history", "Abort"),
     ];
     for (at, how) in cases {
-        let Some(stage) = Stage::new(with_brms, saving(json!({}))).await else {
+        let Some(stage) = ready_to_save(json!({})).await else {
             return;
         };
-        stage.ready(BRMS).await;
         let run = stage.run(BRMS).await;
         stage.at_step(&run, at).await;
         set(&stage, &run, json!({"cancel": how})).await;
@@ -131,10 +127,9 @@ async fn deleting_a_run_that_saves_waits_for_its_history() {
 /// Its job is found by its name, whether the answer came or not.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_release_whose_answer_is_lost_is_not_sent_twice() {
-    let Some(stage) = Stage::new(with_brms, saving(json!({}))).await else {
+    let Some(stage) = ready_to_save(json!({})).await else {
         return;
     };
-    stage.ready(BRMS).await;
     let lost = FaultKind::AnswerLost;
     stage.fault(Device::IbmI, "PROD", "SBMJOB CMD(INZBRM", lost, 2);
     let run = stage.run(BRMS).await;
@@ -152,10 +147,9 @@ async fn a_release_whose_answer_is_lost_is_not_sent_twice() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_person_s_word_is_taken_only_while_the_release_is_owed() {
-    let Some(stage) = Stage::new(with_brms, saving(json!({}))).await else {
+    let Some(stage) = ready_to_save(json!({})).await else {
         return;
     };
-    stage.ready(BRMS).await;
     let run = stage.run(BRMS).await;
     stage.ended(&run).await.succeeded();
     let change = json!({"spec": {"releaseBackups": true}});

@@ -1,6 +1,6 @@
 //! What the saves on the clone come to.
 
-use super::{BRMS, known_saves, saving, state, with, with_brms};
+use super::{BRMS, known_saves, ready_to_save, saving, state, with, with_brms};
 use crate::failures::stage::{Stage, says_all};
 use ibmi_clone_operator::api::CloneRun;
 use ibmi_clone_operator::engine::journal::Phase;
@@ -55,10 +55,9 @@ async fn row_16_a_save_that_ended_with_errors_fails_the_run_and_its_history_come
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_control_group_that_does_not_exist_fails_the_run_and_the_others_are_saved() {
     let block = json!({"controlGroups": ["NOPE", "DAILY"]});
-    let Some(stage) = Stage::new(with_brms, saving(block)).await else {
+    let Some(stage) = ready_to_save(block).await else {
         return;
     };
-    stage.ready(BRMS).await;
     let run = stage.run(BRMS).await;
     let end = stage.ended(&run).await;
     end.is(Phase::Failed, "BackupFailed", &["control group NOPE"]);
@@ -90,10 +89,9 @@ async fn a_save_without_media_says_which() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_group_of_the_system_is_saved_in_the_restricted_state() {
     let block = json!({"controlGroups": ["*SYSGRP", "DAILY"]});
-    let Some(stage) = Stage::new(with_brms, saving(block)).await else {
+    let Some(stage) = ready_to_save(block).await else {
         return;
     };
-    stage.ready(BRMS).await;
     let run = stage.run(BRMS).await;
     stage.says(&run, "run-function", "A9003C70").await;
     let end = stage.ended(&run).await;

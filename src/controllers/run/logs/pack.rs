@@ -371,7 +371,7 @@ mod tests {
             "{}",
             mark.text
         );
-        assert!(!mark.ts.is_empty());
+        assert!(mark.ts.as_str() > "00000000");
     }
 
     #[test]
