@@ -29,27 +29,31 @@ pub fn device_locks(spec: &CloneEnvironmentSpec, pins: &Pins) -> Vec<DeviceLock>
         || format!("{}/{}", clone.managed_system, clone.name),
         ToString::to_string,
     );
-    let device = format!("clone partition {}/{}", clone.managed_system, clone.name);
+    let device = format!(
+        "{}{}/{}",
+        begin(LockKind::Clone),
+        clone.managed_system,
+        clone.name
+    );
     locks.push(lock(LockKind::Clone, "clone", &identity, device));
     if let Some(array) = &spec.storage.spectrum_virtualize {
         let host = host(&array.endpoint);
         // Two environments may know one array by different names; its address only stands in before the first verify.
         let system = pins.array.as_deref().unwrap_or(&host);
         for group in &array.consistency_groups {
-            let device = format!("target set {group} on {host}");
+            let device = format!("{}{group} on {host}", begin(LockKind::TargetSet));
             let identity = format!("{system}/{group}");
             locks.push(lock(LockKind::TargetSet, "target", &identity, device));
         }
     }
-    for identity in source_identities(spec, pins) {
-        let device = format!("source {} ({identity})", spec.source.partition.name);
-        let text = format!("{}/{}", identity.serial_number, identity.partition_id);
-        locks.push(lock(LockKind::Source, "source", &text, device));
-    }
-    for identity in source_identities(spec, pins) {
-        let device = format!("BRMS of {} ({identity})", spec.source.partition.name);
-        let text = format!("{}/{}", identity.serial_number, identity.partition_id);
-        locks.push(lock(LockKind::Backups, "backups", &text, device));
+    let identities = source_identities(spec, pins);
+    for (kind, word) in [(LockKind::Source, "source"), (LockKind::Backups, "backups")] {
+        for identity in &identities {
+            let name = &spec.source.partition.name;
+            let device = format!("{}{name} ({identity})", begin(kind));
+            let text = format!("{}/{}", identity.serial_number, identity.partition_id);
+            locks.push(lock(kind, word, &text, device));
+        }
     }
     locks
 }
@@ -81,18 +85,25 @@ fn source_identities(spec: &CloneEnvironmentSpec, pins: &Pins) -> Vec<Identity> 
 }
 
 /// Begin of a device in words, by kind of lock.
-const DEVICES: [(LockKind, &str); 4] = [
-    (LockKind::Clone, "clone partition "),
-    (LockKind::TargetSet, "target set "),
-    (LockKind::Source, "source "),
-    (LockKind::Backups, "BRMS of "),
-];
+fn begin(kind: LockKind) -> &'static str {
+    match kind {
+        LockKind::Clone => "clone partition ",
+        LockKind::TargetSet => "target set ",
+        LockKind::Source => "source ",
+        LockKind::Backups => "BRMS of ",
+    }
+}
 
 /// Which lock a run waits for, from `status.queue.blockedBy`: `NAMESPACE/RUN (DEVICE)`.
 pub fn waits_for(blocked_by: &str) -> Option<LockKind> {
     let (_, device) = blocked_by.split_once(" (")?;
-    let found = DEVICES.iter().find(|(_, begin)| device.starts_with(begin));
-    found.map(|(kind, _)| *kind)
+    let kinds = [
+        LockKind::Clone,
+        LockKind::TargetSet,
+        LockKind::Source,
+        LockKind::Backups,
+    ];
+    kinds.into_iter().find(|k| device.starts_with(begin(*k)))
 }
 
 fn host(endpoint: &str) -> String {
