@@ -9,7 +9,7 @@ export CARGO_TARGET_DIR ?= $(cache)/target
 # kube-apiserver, kube-controller-manager, etcd, kubectl and Helm, built by `make kube`.
 export IBMICLONE_KUBE_BINARIES ?= $(cache)/kube
 
-.PHONY: help build test lint kube control-plane kube-if-go demo bench bench-schedule crds
+.PHONY: help build test lint kube control-plane kube-if-go demo bench bench-schedule bench-logs crds
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 10
@@ -58,6 +58,9 @@ bench: ## what the operator adds to the freeze and to a run (20 minutes)
 
 bench-schedule: ## lateness of the schedule beside the CronJob controller's, and 40 runs at once (30 minutes)
 	cargo bench --locked --bench schedule
+
+bench-logs: ## memory of the operator while 1 GiB of job log passes through a run (a few minutes)
+	cargo bench --locked --bench logs
 
 crds: ## writes crds/ and the chart's copy anew from the source
 	cargo run --locked --quiet -- crd --output crds
