@@ -151,6 +151,10 @@ pub(super) fn plan(setting: Setting, run: i64) -> Plan {
             let hooks: Vec<_> = points.iter().map(hook).collect();
             spec.hooks = serde_json::from_value(hooks.into()).unwrap();
         }
+        "tells" => {
+            let wish = serde_json::json!({"directory": "/home/ibmiclone/logs"});
+            spec.logs.on_source = serde_json::from_value(wish).unwrap();
+        }
         "end" => {
             let after = serde_json::json!({
                 "clone": "PowerOff", "image": "End", "onFailure": "Apply",

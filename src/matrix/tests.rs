@@ -113,6 +113,11 @@ fn hold_with_assumed_proof_survives_every_single_fault() {
 }
 
 #[test]
+fn hold_that_tells_production_survives_every_single_fault() {
+    single_faults(setting("HOLD+tells", false));
+}
+
+#[test]
 fn hold_with_canary_survives_every_single_fault() {
     single_faults(setting("HOLD", true));
 }

@@ -47,9 +47,6 @@ impl TellSource {
     async fn look(&self, context: &StepContext<'_>) -> Result<Observation, Stop> {
         let entry = context.entry(TELL_SOURCE);
         let directory = &self.wish()?.directory;
-        if gate::unsent(&entry) {
-            return Ok(Observation::Absent);
-        }
         let done = || {
             let text = format!(
                 "row and logs of this run are on source {} in {directory}",
@@ -65,6 +62,9 @@ impl TellSource {
             return done();
         }
         let proof = gate::prove_source(context.site, &self.plan).await?;
+        if gate::unsent(&entry) {
+            return Ok(Observation::Absent);
+        }
         if self.was_told(context, proof.session()).await? {
             return done();
         }

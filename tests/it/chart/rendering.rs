@@ -127,7 +127,7 @@ async fn the_pod_is_restricted_and_may_finish_a_window() {
         );
     }
     assert!(container["resources"]["limits"]["memory"].is_string());
-    let wanted = "operator --listen 0.0.0.0:8080 --log info --log-format json";
+    let wanted = "operator --listen 0.0.0.0:8080 --log info --log-format json --log-budget-mib 256";
     assert_eq!(arguments(&objects).join(" "), wanted);
 }
 
@@ -168,6 +168,7 @@ async fn each_switch_does_what_it_says() {
             "imagePullSecrets[0].name=pull",
             "operator.log=debug",
             "operator.logFormat=text",
+            "operator.logBudgetMiB=64",
             "port=9000",
             "terminationGracePeriodSeconds=900",
             "resources.limits.memory=1Gi",
@@ -222,7 +223,7 @@ async fn each_switch_does_what_it_says() {
     let line = arguments(&objects).join(" ");
     assert_eq!(
         line,
-        "operator --listen 0.0.0.0:9000 --log debug --log-format text"
+        "operator --listen 0.0.0.0:9000 --log debug --log-format text --log-budget-mib 64"
     );
     let subjects = of_kind(&objects, "ClusterRoleBinding");
     assert!(subjects.iter().all(|b| b["subjects"][0]["name"] == "given"));
@@ -280,6 +281,7 @@ async fn a_wrong_value_is_refused_by_name() {
         ("scope.namespaces=a", "'/scope/namespaces'"),
         ("operator.id=a b", "'/operator/id'"),
         ("operator.logFormat=xml", "'/operator/logFormat'"),
+        ("operator.logBudgetMiB=0", "'/operator/logBudgetMiB'"),
         ("roles.operatorMay={start}", "'/roles/operatorMay/0'"),
         ("image.digest=latest", "'/image/digest'"),
         ("port=80", "'/port'"),

@@ -18,6 +18,7 @@ use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::{Api, ResourceExt};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Condition of an environment.
 const LOG_BUDGET: &str = "LogBudget";
@@ -31,6 +32,8 @@ const DOWN_TO: u64 = 90;
 pub struct LogBudget {
     /// Compressed bytes of all logs; `None` = nobody has asked yet. Held while they are asked for.
     known: tokio::sync::Mutex<Option<u64>>,
+    /// Stored since, and not added yet.
+    since: AtomicU64,
 }
 
 /// The logs of one run.
@@ -52,8 +55,13 @@ impl LogBudget {
     /// When the API server cannot be asked; the next run's end tries again.
     pub async fn stored(&self, context: &Context, bytes: u64) -> Result<(), StoreError> {
         let budget = context.config.log_budget;
-        let mut known = self.known.lock().await;
-        let assumed = known.map(|sum| sum.saturating_add(bytes));
+        self.since.fetch_add(bytes, Ordering::Relaxed);
+        // Somebody is asking just now: no end of a run waits for that, the next one adds it up.
+        let Ok(mut known) = self.known.try_lock() else {
+            return Ok(());
+        };
+        let since = self.since.swap(0, Ordering::Relaxed);
+        let assumed = known.map(|sum| sum.saturating_add(since));
         if let Some(sum) = assumed.filter(|sum| *sum <= budget) {
             *known = Some(sum);
             return Ok(());
