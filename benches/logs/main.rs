@@ -90,14 +90,21 @@ async fn main() {
     let after = process::usage(pid);
     drop(operator);
     let raised = after.peak_mib.saturating_sub(before.now_mib);
-    println!("\n{mib} MiB of job log ({messages} messages) through a run, devices {scale} times as fast");
+    println!(
+        "\n{mib} MiB of job log ({messages} messages) through a run, devices {scale} times as fast"
+    );
     println!(
         "  operator: RSS before {} MiB, peak {} MiB: raised by {raised} MiB (bar: 32 MiB)",
         before.now_mib, after.peak_mib
     );
     println!(
         "  whole run {:.0} s (with a short log {:.0} s), {cpu:.1} CPU seconds; counted {}, stored {} lines in {} bytes, {} violations",
-        long.seconds, short.seconds, long.counted, long.lines, long.bytes, site.report().violations.len()
+        long.seconds,
+        short.seconds,
+        long.counted,
+        long.lines,
+        long.bytes,
+        site.report().violations.len()
     );
     let line = json!({
         "who": "logs", "mib": mib, "messages": messages, "scale": scale, "rssBeforeMiB": before.now_mib,
