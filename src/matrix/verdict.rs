@@ -122,6 +122,13 @@ impl RunUnderTest {
                 found.push(format!("job {name} was submitted {count} times"));
             }
         }
+        if self.setting.parts().1 == "asks" {
+            let replies = world.ledger.effect_count("ibmi.CLONE1.reply.G");
+            let least = u64::from(success);
+            if !(least..=1).contains(&replies) {
+                found.push(format!("the job was answered {replies} times"));
+            }
+        }
         if self.setting.parts().1 == "hooks" {
             let count = |place| Self::submitted(world, &self.plan.hook_job(place));
             if count(0) > 0 && count(1) == 0 {

@@ -18,6 +18,7 @@ mod kube;
 mod layout;
 mod leader;
 mod npiv;
+mod promised;
 mod schedule;
 mod spectrum_virtualize;
 mod support;

@@ -19,7 +19,7 @@ pub struct Arguments {
     /// Name of the run, or ENV/NUMBER as the history shows it.
     #[arg(value_name = "RUN")]
     run: String,
-    /// Only this log: steps, joblog (joblog-2 … of further programs), history (DSPLOG of the clone), devices.
+    /// Only this log: steps, joblog (joblog-2 … of further programs, joblog-hook-1 … of hooks), history (DSPLOG of the clone), devices.
     #[arg(long, value_name = "KIND", value_parser = parse_kind)]
     kind: Option<LogKind>,
     /// Show what the run is doing until it is final, then the logs that are kept of it.
@@ -41,14 +41,15 @@ enum Output {
 }
 
 fn parse_kind(text: &str) -> Result<LogKind, String> {
-    let numbered = |kind: &LogKind| matches!(kind, LogKind::JobLogOf(_));
+    let numbered = |kind: &LogKind| matches!(kind, LogKind::JobLogOf(_) | LogKind::HookLog(_));
     let names: Vec<&str> = KINDS
         .iter()
         .filter(|kind| !numbered(kind))
         .map(|kind| match kind {
-            LogKind::JobLog => "joblog, joblog-2 to joblog-16",
+            LogKind::JobLog => "joblog, joblog-2 to joblog-16, joblog-hook-1 to joblog-hook-16",
             LogKind::Steps
             | LogKind::JobLogOf(_)
+            | LogKind::HookLog(_)
             | LogKind::History
             | LogKind::Brms
             | LogKind::Devices => kind.as_str(),
@@ -234,7 +235,7 @@ mod tests {
         assert_eq!(parse_kind("joblog"), Ok(LogKind::JobLog));
         let refusal = parse_kind("syslog").expect_err("is no kind");
         assert!(
-            refusal.ends_with("steps, joblog, joblog-2 to joblog-16, history, brms, devices"),
+            refusal.ends_with("steps, joblog, joblog-2 to joblog-16, joblog-hook-1 to joblog-hook-16, history, brms, devices"),
             "{refusal}"
         );
     }

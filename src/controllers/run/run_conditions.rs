@@ -4,8 +4,8 @@ use super::status::{NOTE, RowFacts, last, obligation_words, phase_word};
 use crate::api::run::CloneRunStatus;
 use crate::controllers::conditions::{self, Truth};
 use crate::controllers::text::{cut, stable};
-use crate::engine::journal::{EntryState, Journal, ObligationKind, Phase};
-use crate::recipe::steps::NOT_STORED;
+use crate::engine::journal::{EntryState, Journal, ObligationKind, Phase, Question};
+use crate::recipe::steps::{self, NOT_STORED};
 
 pub(super) fn put_conditions(status: &mut CloneRunStatus, journal: &Journal, facts: &RowFacts) {
     let mut list = std::mem::take(&mut status.conditions);
@@ -87,20 +87,31 @@ fn kstatus(
 }
 
 /// What a person has to do, if anything: an obligation that is not met at the first try, or a step that waits for a
-/// person. Steps begin such a message with one CamelCase word and a colon.
+/// person. A message of either tells by a word of its own which it is, where it is more than that.
 fn attention(journal: &Journal) -> Option<(String, String)> {
     if let Some(owed) = journal.open_obligations().find(|o| o.attempts > 0) {
         let text = owed.message.clone().unwrap_or_default();
+        let word = steps::attention(&text).unwrap_or("ObligationUnmet");
         let text = stable(&format!("{}: {text}", obligation_words(owed.kind)), NOTE);
-        return Some(("ObligationUnmet".to_owned(), text));
+        return Some((word.to_owned(), text));
     }
     if journal.phase.is_final() {
         return None;
     }
     let entry = journal.steps.get(journal.current()?)?;
     let message = entry.message.as_deref()?;
-    ["NeedsReply", "CloneUpButSilent"]
-        .into_iter()
-        .find(|word| message.contains(word))
-        .map(|word| (word.to_owned(), stable(message, NOTE)))
+    let word = steps::attention(message)?;
+    Some((word.to_owned(), stable(message, NOTE)))
+}
+
+/// The question of the last look, as long as what was said last says that it waits. A device that does not answer leaves
+/// the question in the journal, but nobody is told then that it waits.
+pub(super) fn waiting(journal: &Journal) -> Option<Question> {
+    let question = journal.question.as_ref()?;
+    let steps = journal.steps.iter().filter_map(|e| e.message.as_deref());
+    let owed = journal
+        .open_obligations()
+        .filter_map(|o| o.message.as_deref());
+    let asked = steps.chain(owed).any(|said| said.contains(&question.key));
+    (asked && !journal.phase.is_final()).then(|| question.clone())
 }

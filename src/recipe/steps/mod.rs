@@ -17,12 +17,13 @@
 //! | the same with BRMS | `jobName`, `result` as above, `reason` and `said` where it failed, `endSeverity`, `saveMilliseconds`, `lastSeen` |
 //! | end-backup | `volumes` that were written (comma list), `said` where ENDBKU was refused |
 //! | return-history | `history` (`restored`, `merged`, `kept`), `saveFile` where it is kept |
-//! | hooks: before-freeze, after-resume-2 … | as run-function; `said` where settle judges it |
+//! | hooks: before-freeze, after-resume-2 … | as run-function; `said` where settle judges it; `logMessages`, `logErrors` |
 //! | collect-logs | `messages`, `errors`, `jobErrors`, `failureTail` (lines), `notStored` (why a log is missing) |
 //! | settle | `cloneState`, `referenceCode`, `copyProgress`, `diskUsedPercent` |
 //!
 //! A step with an effect has the baseline `sentAt`; its handle is what the device gave, `@`, and when it was sent.
 
+pub(super) mod after_resume;
 mod afterwards;
 mod await_clone;
 mod begin_backup;
@@ -31,7 +32,8 @@ mod end_backup;
 mod end_image;
 mod freeze_backups;
 pub(super) mod gate;
-pub(super) mod hook;
+mod hook;
+mod hook_log;
 mod job;
 mod map_volumes;
 mod pin_image;
@@ -41,6 +43,7 @@ mod resume_source;
 mod return_history;
 mod run_function;
 pub(super) mod run_group;
+mod seen;
 mod settle;
 mod start_clone;
 mod start_copy;
@@ -55,6 +58,7 @@ mod write_parameters;
 
 pub(super) use collect_logs::history_since;
 pub use collect_logs::{NOT_STORED, step_lines};
+pub use hook_log::counted;
 pub(super) use job::watch_clone;
 pub(super) use verify_image::{end_locks, held_locks, target_lock};
 pub(super) use verify_site::hold_locks;
@@ -73,10 +77,10 @@ use std::sync::Arc;
 /// waited for, the clone is up but silent, the clone shows an attention code.
 pub const ATTENTION: [&str; 3] = ["NeedsReply", "CloneUpButSilent", "CloneNeedsAttention"];
 
-/// The word of [`ATTENTION`] with which a step's message begins, if any.
+/// The word of [`ATTENTION`] with which a step's message, or what it says of another job, begins, if any.
 pub fn attention(message: &str) -> Option<&'static str> {
-    let word = message.split(':').next()?;
-    ATTENTION.into_iter().find(|a| *a == word)
+    let mut words = message.split(':').map(str::trim);
+    words.find_map(|word| ATTENTION.into_iter().find(|a| *a == word))
 }
 
 /// Whether a job of the run may still be there on the clone, a program's or a hook's: it was submitted, and nothing proves
@@ -116,12 +120,12 @@ pub(super) fn step(
         collect_logs::ID => Box::new(collect_logs::CollectLogs { plan, sink }),
         settle::ID => Box::new(settle::SettleStep { plan, sink }),
         TELL_SOURCE => Box::new(tell_source::TellSource { plan, sink }),
-        _ => return added(name, &plan),
+        _ => return added(name, &plan, log_sink),
     })
 }
 
 /// The step of a name that the environment has added to the recipe's list.
-fn added(name: &str, plan: &Arc<Plan>) -> Option<Box<dyn Step>> {
+fn added(name: &str, plan: &Arc<Plan>, log_sink: &Arc<dyn LogSink>) -> Option<Box<dyn Step>> {
     if let Some(place) = program_at(name) {
         let plan = Arc::clone(plan);
         return Some(match plan.function {
@@ -134,6 +138,7 @@ fn added(name: &str, plan: &Arc<Plan>) -> Option<Box<dyn Step>> {
     if let Some((point, id, place)) = hook_of(plan, name) {
         return Some(Box::new(hook::RunHook {
             plan: Arc::clone(plan),
+            sink: Arc::clone(log_sink),
             point,
             id,
             place,

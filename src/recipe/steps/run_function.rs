@@ -12,7 +12,7 @@ pub(super) use super::job::{
 };
 use crate::api::options::UserProgram;
 use crate::api::surroundings::OnProgramError;
-use crate::engine::journal::{Entry, Facts, Journal};
+use crate::engine::journal::{Entry, Facts, Journal, Question};
 use crate::engine::step::{Failure, LockKind, Observation, Step, StepContext, WARNING_FACT};
 use crate::recipe::plan::Plan;
 use crate::recipe::surroundings::{program_at, program_steps};
@@ -103,12 +103,12 @@ impl RunFunction {
             .job(proof.session(), &call.name)
             .await?
         {
-            Some(job) => Ok(match call.judge(&job) {
+            Some(job) => Ok(match call.judge(&job, entry.message.as_deref()) {
                 Stands::Over(out) => self.over(out),
-                Stands::There(text) if in_time(&self.plan, context) => {
-                    Observation::underway(poll, text)
+                Stands::There(text, question) if in_time(&self.plan, context) => {
+                    job::watched(poll, text, question)
                 }
-                Stands::There(text) => Observation::Done(facts([
+                Stands::There(text, _) => Observation::Done(facts([
                     (JOB, job.name.as_str().to_owned()),
                     (RESULT, OVERRUN.to_owned()),
                     (LAST_SEEN, text),
@@ -252,6 +252,14 @@ impl Step for RunFunction {
     }
     async fn baseline(&self, context: &StepContext<'_>) -> Result<Facts, DeviceError> {
         Ok(gate::stamp(context.now))
+    }
+    async fn reply(
+        &self,
+        context: &StepContext<'_>,
+        question: &Question,
+        text: &str,
+    ) -> Result<(), DeviceError> {
+        job::reply_on_clone(context, &self.plan, question, text).await
     }
     async fn act(&self, context: &StepContext<'_>) -> Result<Option<String>, DeviceError> {
         self.submit(context).await.map_err(Stop::refused)

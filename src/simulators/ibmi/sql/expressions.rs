@@ -174,7 +174,7 @@ impl Parser<'_> {
         let first = Box::new(arguments[0].clone());
         Ok(match name {
             "TRIM" => Expression::Trim(first),
-            "VARCHAR" | "CHAR" | "TIMESTAMP" | "DECIMAL" | "INTEGER" => *first,
+            "VARCHAR" | "CHAR" | "HEX" | "TIMESTAMP" | "DECIMAL" | "INTEGER" => *first,
             "COALESCE" | "IFNULL" => Expression::Coalesce(arguments),
             "MAX" | "MIN" => Expression::Extreme(name == "MAX", first),
             "VARCHAR_FORMAT" => match arguments.get(1) {
