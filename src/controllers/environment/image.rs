@@ -63,6 +63,7 @@ pub(super) async fn note(
         row.disk_used_percent != used.or(row.disk_used_percent) || image.copied_percent != copied;
     // An open run tells for itself, at its end.
     if row.phase.is_final() && news {
+        context.gate.wait().await;
         // On the version that was read: an image that ends in this moment must not come back.
         let patch = json!({
             "metadata": {"uid": run.uid(), "resourceVersion": run.resource_version()},

@@ -114,8 +114,8 @@ async fn a_lost_production_stands_up_from_its_held_image_and_no_night_takes_it_a
     stage.world(|w| w.pinned.clear());
     let next = wait::found_within(days, "the next time of the schedule", async || {
         let slots = slots(&stage).await;
-        let run = slots.into_iter().skip(before);
-        let run = run.filter(|r| reason(r) != "HeldImageInUse").next();
+        let mut runs = slots.into_iter().skip(before);
+        let run = runs.find(|r| reason(r) != "HeldImageInUse");
         run.ok_or_else(|| "none yet".to_owned())
     })
     .await;
