@@ -12,6 +12,7 @@ use crate::api::saves::{Brms, Save21};
 use crate::api::surroundings::{After, AfterClone, Hook};
 use crate::engine::ports::WindowPlan;
 use crate::site::{ArrayFamily, Identity, OnBoundaryTimeout, PartitionUuid, Uid};
+use chrono::Datelike;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -304,12 +305,7 @@ impl Plan {
         match self.function {
             Function::Hold | Function::User => {}
             Function::Brms => self.check_groups()?,
-            Function::Save21 => {
-                return Err(unusable(
-                    "function",
-                    "this version runs HOLD, BRMS and USER only; SAVE21 comes with a later one",
-                ));
-            }
+            Function::Save21 => self.check_save21()?,
         }
         if self.function == Function::User && self.programs.is_empty() {
             return Err(PlanError::Missing {
@@ -336,6 +332,28 @@ impl Plan {
             ));
         }
         Ok(())
+    }
+
+    /// What a save command of the clone could not take.
+    fn check_save21(&self) -> Result<(), PlanError> {
+        let Some(save) = &self.save21 else {
+            return Err(PlanError::Missing {
+                field: "save21",
+                write: "device: TAP01",
+            });
+        };
+        let date = save.expiration_date.as_str();
+        if date.is_empty() || date == "PERM" {
+            return Ok(());
+        }
+        let parsed = chrono::NaiveDate::parse_from_str(date, "%Y-%m-%d");
+        if parsed.is_ok_and(|d| (2000..2040).contains(&d.year())) {
+            return Ok(());
+        }
+        Err(unusable(
+            "save21.expirationDate",
+            "write a date of the years 2000 to 2039, such as 2027-12-31 (the save commands take two digits of the year), or PERM",
+        ))
     }
 
     fn check_groups(&self) -> Result<(), PlanError> {

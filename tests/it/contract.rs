@@ -201,10 +201,7 @@ fn every_case_action_and_record_key_stands_in_the_sources() {
     // Done by CLNSTRUP itself.
     let actions = first("7").into_iter().filter(|a| a != "startup-program");
     assert_eq!(missing(actions, &sources), NONE);
-    // Of the result record, whose writer comes with the functions that need it.
-    let keys = first("8")
-        .into_iter()
-        .filter(|k| k != "startedAt" && k != "endCode" && !k.starts_with('/'));
+    let keys = first("8").into_iter().filter(|k| !k.starts_with('/'));
     assert_eq!(missing(keys, &sources), NONE);
     assert_eq!(
         missing(first("12"), &sources)
@@ -222,7 +219,9 @@ fn records_of_the_simulator_have_exactly_the_keys_of_the_contract() {
     let simulator = folder("src/simulators/ibmi");
     for row in rows("8") {
         let kind = words(&row[0]).remove(0);
-        if row.len() < 3 || !["marker", "ready", "watchdog"].contains(&kind.as_str()) {
+        if row.len() < 3
+            || !["marker", "ready", "watchdog", "result", "save21"].contains(&kind.as_str())
+        {
             continue;
         }
         let at = simulator
@@ -333,6 +332,29 @@ fn every_key_of_the_parameter_file_is_written_and_the_simulator_reads_no_other()
         assert!(contract.contains(&format!("{list}.count")), "{list}");
         assert!(reader.contains(&format!("\"{list}\"")), "{list} is read");
     }
+}
+
+#[test]
+fn every_row_and_state_of_the_full_save_stands_on_both_sides() {
+    let program = SOURCES.iter().find(|(name, _)| *name == "save21.clle");
+    let program = program.unwrap().1;
+    let simulator = text("src/simulators/ibmi/kit/save21.rs");
+    let rows = first("14");
+    assert!(rows.len() >= 12, "{rows:?}");
+    assert_eq!(missing(rows.clone(), program), NONE);
+    assert_eq!(missing(rows, &simulator), NONE);
+    for key in first("2").iter().filter(|k| k.starts_with("save21.")) {
+        // Lists are read by their prefix.
+        let name = key.split(".N").next().unwrap().trim_end_matches(".count");
+        assert!(program.contains(name), "{key} is read by the program");
+        assert!(simulator.contains(name), "{key} is read by the simulator");
+    }
+    let guard = SOURCES
+        .iter()
+        .find(|(name, _)| *name == "guard.clle")
+        .unwrap()
+        .1;
+    assert!(stands(guard, "SAVE21") && stands(guard, "SUBMITTED"));
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod logs;
 mod obligations;
 mod parameters;
 mod power;
+mod save21;
 mod settle;
 mod surroundings;
 mod tell_source;

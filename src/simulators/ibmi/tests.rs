@@ -2,6 +2,7 @@
 
 mod ipl;
 mod job_scheduler;
+mod save21;
 mod saving;
 
 use super::{
