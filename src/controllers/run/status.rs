@@ -153,7 +153,7 @@ fn put_times(status: &mut CloneRunStatus, journal: &Journal) {
             Some(saved) => started
                 .start
                 .zip(ready.end)
-                .map(|(from, to)| duration(to.since(from) - saved)),
+                .map(|(from, to)| duration((to.since(from) - saved).max(0))),
             // A final row has dropped the length of the save.
             None => status
                 .prepare_on_clone

@@ -1,3 +1,6 @@
+#[path = "status_saves_tests.rs"]
+mod saves;
+
 use super::super::ended::end_image;
 use super::*;
 use crate::api::run::Resolved;
@@ -568,42 +571,4 @@ fn a_run_that_has_ended_its_own_image_is_end_fc_and_its_lengths_have_stopped() {
     let row = build(&opened(), &journal, &facts(9000));
     assert_eq!(row.state.as_deref(), Some("ERROR"));
     assert!(row.image.is_none());
-}
-
-/// The hours of the save are the SAVE column's, not the preparation's, and a final row keeps what it showed.
-#[test]
-fn a_full_save_between_start_and_ready_is_no_preparation() {
-    let names: Vec<&str> = USER
-        .iter()
-        .map(|name| match *name {
-            "await-clone" => "run-function",
-            "run-function" => "await-clone",
-            other => other,
-        })
-        .collect();
-    let mut journal = Journal::open("save21-overwrite-vscsi-v1", "RUN1", &names);
-    journal.phase = Phase::Running;
-    journal.started_at = Some(at(0));
-    let mut done = |step: &str, from: i64, to: i64| {
-        let entry = journal.entry_mut(step).unwrap();
-        entry.state = EntryState::Done;
-        (entry.start, entry.end) = (Some(at(from)), Some(at(to)));
-        if step == "run-function" {
-            entry.output.insert("result".into(), "ok".into());
-            entry
-                .output
-                .insert("saveMilliseconds".into(), "9000000".into());
-        }
-    };
-    done("start-clone", 600, 660);
-    done("run-function", 660, 10_200);
-    done("await-clone", 10_200, 10_260);
-    let status = build(&opened(), &journal, &facts(10_300));
-    assert_eq!(status.save.as_deref(), Some("2:30:00"));
-    assert_eq!(status.prepare_on_clone.as_deref(), Some("11:00"));
-    finish(&mut journal, Phase::Succeeded, 10_400);
-    let last = build(&status, &journal, &facts(10_400));
-    let again = build(&last, &journal_of(&last), &facts(10_500));
-    assert_eq!(again.prepare_on_clone.as_deref(), Some("11:00"));
-    assert_eq!(again.save.as_deref(), Some("2:30:00"));
 }
