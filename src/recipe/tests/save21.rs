@@ -4,11 +4,11 @@ mod whole;
 
 use super::super::fakes::*;
 use super::surroundings::{living, reason, state, with};
-use super::whole::{effects, run, run_wishing};
+use super::whole::{effects, run, run_watching_locks, run_wishing};
 use super::{step, step_with};
 use crate::engine::drive::Cancel;
 use crate::engine::journal::{Entry, EntryState, Journal, Phase};
-use crate::engine::step::{Observation, Step};
+use crate::engine::step::{LockKind, Observation, Step};
 use crate::recipe::records::{READY_PATH, RESULT_PATH};
 use crate::recipe::steps::attention;
 use crate::recipe::{LogKind, PlanError};

@@ -163,3 +163,24 @@ async fn a_stop_waits_for_the_save_and_keeps_its_logs() {
     assert_eq!(state(&journal, "collect-logs"), EntryState::Done);
     assert!(world.set().logs.contains_key(&LogKind::JobLog));
 }
+
+/// What the matrix of two runs shows of a USER run's locks holds for this one too: it has the same ones.
+#[tokio::test]
+async fn clone_and_target_set_are_held_until_the_save_is_over_and_production_is_not() {
+    let world = living();
+    saved(&world);
+    let (journal, released) = run_watching_locks(&world, &plan("SAVE21")).await;
+    assert_eq!(journal.phase, Phase::Succeeded, "{:#?}", journal.verdict);
+    let at = |kind: LockKind| -> Vec<&str> {
+        let of = released.iter().filter(|(k, _)| *k == kind);
+        of.map(|(_, at)| at.as_str()).collect()
+    };
+    assert_eq!(at(LockKind::Clone), ["end"]);
+    assert_eq!(at(LockKind::TargetSet), ["end"]);
+    assert_eq!(at(LockKind::Source).first(), Some(&"map-volumes"));
+    let set = |function: &str| {
+        let recipe = crate::recipe::build(&plan(function), world.sink());
+        (recipe.lock_set)(&journal)
+    };
+    assert_eq!(set("SAVE21"), set("USER"));
+}
