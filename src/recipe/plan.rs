@@ -90,8 +90,8 @@ pub struct ResolvedFacts {
     pub device_number: i64,
     /// Pinned UUIDs and learned identity.
     pub pins: Pins,
-    /// Pinned source partitions of all other environments: none of them may ever be this clone.
-    pub other_sources: BTreeSet<PartitionUuid>,
+    /// Pinned source partitions of all environments: none of them may ever be this clone.
+    pub pinned_sources: Arc<BTreeSet<PartitionUuid>>,
     /// Id of this operator, as in the guest kit's `operator.lock`.
     pub operator_id: String,
     /// Target sets that runs have mapped to a clone; `None` = nothing is known of any.
@@ -174,8 +174,8 @@ pub struct Plan {
     pub identities_given: bool,
     /// Pinned UUIDs and learned identity.
     pub pins: Pins,
-    /// Pinned source partitions of all other environments.
-    pub other_sources: BTreeSet<PartitionUuid>,
+    /// Pinned source partitions of all environments.
+    pub pinned_sources: Arc<BTreeSet<PartitionUuid>>,
     /// Token of the run.
     pub run_token: String,
     /// Number of the run.
@@ -261,7 +261,7 @@ impl Plan {
             source_identities: identities(spec, &facts.pins),
             identities_given: !spec.source.identities.is_empty(),
             pins: facts.pins,
-            other_sources: facts.other_sources,
+            pinned_sources: facts.pinned_sources,
             namespace: facts.namespace,
             environment: facts.environment,
             run: facts.run,

@@ -455,7 +455,6 @@ pub(crate) fn sample(function: &str) -> (CloneEnvironmentSpec, ResolvedFacts) {
         run_number: 42,
         device_number: 1,
         pins: Pins::default(),
-        other_sources: BTreeSet::new(),
         operator_id: "op1".into(),
         pace: Pace::default(),
         ..ResolvedFacts::default()

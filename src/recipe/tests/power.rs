@@ -195,7 +195,7 @@ async fn production_is_never_switched_whichever_way_it_is_recognised() {
                 Some(world.set().clone.as_ref().expect("answers").uuid.clone());
         }),
         ("another environment's source", |world, plan| {
-            plan.other_sources
+            std::sync::Arc::make_mut(&mut plan.pinned_sources)
                 .insert(world.set().clone.as_ref().expect("answers").uuid.clone());
         }),
         ("serial and partition id", |world, _| {
