@@ -41,9 +41,8 @@ async fn a_restored_history_is_production_s_and_its_brms_works_again() {
         "{:?}",
         status.logs
     );
-    let events = stage.events(&run).await;
     for reason in ["BackupsFrozen", "BackupsReleased"] {
-        assert!(events.iter().any(|e| e.starts_with(reason)), "{events:?}");
+        stage.until_event(&run, reason).await;
     }
     stage
         .environment_until(BRMS, |s| is(s, "BackupsFrozen", "False"))

@@ -461,7 +461,7 @@ impl Stage {
     }
 
     /// Waits for an event of an object: it is sent after the write it tells of.
-    async fn until_event(&self, name: &str, reason: &str) {
+    pub async fn until_event(&self, name: &str, reason: &str) {
         let what = format!("event {reason}");
         wait::found_within(Duration::from_secs(30), &what, async || {
             let events = self.events(name).await;
