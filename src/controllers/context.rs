@@ -2,6 +2,7 @@
 
 use super::endings::Endings;
 use super::environment::known::Known;
+use super::environment::partitions::PartitionIndex;
 use super::history::Histories;
 use super::leader::Term;
 use super::ports::{OpenError, OperatorConfig, Recipes, SiteFactory};
@@ -45,6 +46,8 @@ pub struct Context {
     pub numbered: Mutex<HashSet<String>>,
     /// Environments as the watches know them.
     pub known: Known<CloneEnvironment>,
+    /// Which partitions they clone.
+    pub partitions: PartitionIndex,
     /// Runs that are not final, as the watches know them.
     pub open_runs: Known<CloneRun>,
     /// When each environment is looked at next.
@@ -95,6 +98,7 @@ impl Context {
             term,
             numbered: Mutex::default(),
             known: Known::default(),
+            partitions: PartitionIndex::default(),
             open_runs: Known::default(),
             due: Mutex::default(),
             schedules: Schedules::default(),

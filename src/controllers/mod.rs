@@ -270,6 +270,14 @@ async fn environments(context: Arc<Context>, scope: Option<String>, shutdown: Ca
             }
         })
         .reflect(writer)
+        .inspect({
+            let context = context.clone();
+            move |event| {
+                if let Ok(event) = event {
+                    context.partitions.saw(event);
+                }
+            }
+        })
         .applied_objects()
         .predicate_filter(predicates::generation, Default::default());
     Controller::for_stream(stream, reader)

@@ -30,6 +30,9 @@ const FAILURES: [&str; 9] = [
     "HelperNotStarted",
     "ForceWriteFailed",
 ];
+/// Between the opening write and the first suspend: API server and operator handle what the write sets off (watches, rows,
+/// metrics) before production is held, not while. Real time at any pace; the cap counts from before the write.
+const CALM: Duration = Duration::from_millis(50);
 /// Locks the window's effects need.
 const WINDOW_LOCKS: [LockKind; 2] = [LockKind::TargetSet, LockKind::Source];
 
@@ -205,6 +208,7 @@ impl Engine<'_> {
         let opened_boot = self.clock.boot();
         let next = self.opening(journal, plan, attempt, force_write, asps, &baseline);
         self.write(journal, next).await?;
+        self.clock.sleep(CALM).await;
         let run = FreezeRun {
             engine: self,
             plan,

@@ -56,6 +56,10 @@ pub struct Objects {
     pub runs: BTreeMap<String, CloneRun>,
     /// Archived rows by environment.
     pub archives: BTreeMap<String, Vec<Row>>,
+    /// Whether environments were listed once.
+    pub environments_listed: bool,
+    /// Whether runs were listed once.
+    pub runs_listed: bool,
 }
 
 /// The lines as they are at `now`.
@@ -99,7 +103,8 @@ pub fn lines(objects: &Objects, now: DateTime<Utc>) -> Vec<Line> {
         }
         shown.insert(name);
     }
-    for (name, environment) in &objects.environments {
+    // Before the runs were listed nobody knows of none.
+    for (name, environment) in objects.environments.iter().filter(|_| objects.runs_listed) {
         if !shown.contains(name) {
             lines.push(heading(environment, now));
             lines.push(Line::Note(format!(

@@ -146,9 +146,10 @@ fn cursor(frame: &mut Frame<'_>, x: usize, y: u16) {
 fn rows(state: &State, frame: &mut Frame<'_>) {
     let (list, width) = (&state.list, width_of(state));
     if list.lines.is_empty() {
-        let text = match state.listed {
-            (true, true) => "  (No environments in this namespace.)",
-            (_, _) => "  Reading…",
+        let listed = state.objects.environments_listed && state.objects.runs_listed;
+        let text = match listed {
+            true => "  (No environments in this namespace.)",
+            false => "  Reading…",
         };
         return put(frame, 8, said(text, Tone::Dim));
     }
@@ -263,7 +264,13 @@ fn foot(state: &State, frame: &mut Frame<'_>, keys: &str, all: bool) {
         let since = since.format("%H:%M:%SZ");
         format!("No word from the API since {since}, asking on; shown is what was known: {why}")
     });
-    let message = match (&state.message, silent) {
+    let unread = state
+        .unread
+        .iter()
+        .next()
+        .map(|(environment, why)| format!("older rows of {environment} are not shown: {why}"));
+    // That the API is silent explains why nothing else could be read.
+    let message = match (&state.message, silent.or(unread)) {
         (Some((text, true)), _) => Some((text.clone(), Tone::Bad)),
         (_, Some(text)) => Some((text, Tone::Bad)),
         (Some((text, false)), None) => Some((text.clone(), Tone::Good)),

@@ -1,8 +1,8 @@
 use super::super::feed::Feed;
 use super::super::logs::Log;
 use super::super::pager::Shown;
-use super::super::state::Event;
 use super::super::state::tests::{ended, now, press, run, two};
+use super::super::state::{Event, Wish};
 use super::*;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -187,4 +187,22 @@ fn an_api_that_went_silent_is_said_and_what_was_known_stays() {
     assert!(text.contains("USER_END"), "{text}");
     state.apply(Event::Feed(Feed::Silent("runs", String::new())), now());
     assert!(!shot(&state).contains("No word"));
+}
+
+#[test]
+fn an_archive_that_was_lost_with_the_api_is_read_again_when_the_api_is_back() {
+    let mut state = two((80, 24));
+    let lost = Feed::Archive("nightly-user".into(), Err("connection reset".into()));
+    state.apply(Event::Feed(lost), now());
+    let said = "older rows of nightly-user are not shown: connection reset";
+    assert!(shot(&state).contains(said), "{}", shot(&state));
+    let silent = Feed::Silent("runs", "connection refused".into());
+    state.apply(Event::Feed(silent), now());
+    assert!(shot(&state).contains("No word from the API"), "the cause");
+    let back = Event::Feed(Feed::Silent("runs", String::new()));
+    let wishes = state.apply(back, now());
+    assert_eq!(wishes, [Wish::Archive("nightly-user".into())]);
+    let read = Feed::Archive("nightly-user".into(), Ok(Vec::new()));
+    state.apply(Event::Feed(read), now());
+    assert!(!shot(&state).contains("older rows"), "{}", shot(&state));
 }

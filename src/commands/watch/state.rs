@@ -87,8 +87,6 @@ pub struct State {
     pub now: DateTime<Utc>,
     /// Environments, runs, archives.
     pub objects: Objects,
-    /// Whether environments and runs were listed once.
-    pub listed: (bool, bool),
     /// The operator.
     pub operator: OperatorState,
     /// Durations or times.
@@ -107,6 +105,8 @@ pub struct State {
     pub message: Option<(String, bool)>,
     /// Watches that hear nothing, why, and since when.
     pub silent: BTreeMap<&'static str, (String, DateTime<Utc>)>,
+    /// Environments whose archive could not be read, and why; read again when the API is heard again.
+    pub unread: BTreeMap<String, String>,
     /// Logs that were read last.
     pub logs: Option<LogsOf>,
     archives_asked: BTreeSet<String>,
@@ -120,7 +120,6 @@ impl State {
             size,
             now,
             objects: Objects::default(),
-            listed: (false, false),
             operator: OperatorState::default(),
             view: View::default(),
             list: List::default(),
@@ -130,6 +129,7 @@ impl State {
             found: String::new(),
             message: None,
             silent: BTreeMap::new(),
+            unread: BTreeMap::new(),
             logs: None,
             archives_asked: only.map(str::to_owned).into_iter().collect(),
         }
@@ -173,7 +173,7 @@ impl State {
     fn heard(&mut self, feed: Feed) -> Vec<Wish> {
         match feed {
             Feed::Environments(all) => {
-                self.listed.0 = true;
+                self.objects.environments_listed = true;
                 let named = all.into_iter().map(|e| (e.name_any(), e));
                 self.objects.environments = named.collect();
                 self.missing_archives()
@@ -187,7 +187,7 @@ impl State {
                 Vec::new()
             }
             Feed::Runs(all) => {
-                self.listed.1 = true;
+                self.objects.runs_listed = true;
                 self.objects.runs = all.into_iter().map(|r| (r.name_any(), r)).collect();
                 self.missing_archives()
             }
@@ -200,13 +200,12 @@ impl State {
                 self.operator = state;
                 Vec::new()
             }
-            Feed::Archive(environment, Ok(rows)) => {
-                self.objects.archives.insert(environment, rows);
-                Vec::new()
-            }
-            Feed::Archive(environment, Err(why)) => {
-                let why = one_line(&why);
-                self.error(format!("older rows of {environment} are not shown: {why}"));
+            Feed::Archive(environment, read) => {
+                self.unread.remove(&environment);
+                match read {
+                    Ok(rows) => drop(self.objects.archives.insert(environment, rows)),
+                    Err(why) => drop(self.unread.insert(environment, one_line(&why))),
+                }
                 Vec::new()
             }
             Feed::Logs(run, read) => {
@@ -214,13 +213,14 @@ impl State {
                 Vec::new()
             }
             Feed::Silent(what, why) => {
-                if why.is_empty() {
-                    self.silent.remove(what);
-                } else {
+                if !why.is_empty() {
                     let since = self.silent.get(what).map_or(self.now, |(_, at)| *at);
                     self.silent.insert(what, (one_line(&why), since));
+                    return Vec::new();
                 }
-                Vec::new()
+                let back = self.silent.remove(what).is_some() && self.silent.is_empty();
+                let again = self.unread.keys().filter(|_| back).cloned();
+                again.map(Wish::Archive).collect()
             }
         }
     }

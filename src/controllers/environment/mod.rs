@@ -1,16 +1,19 @@
 //! Environments: verified on change, before a run and hourly with jitter.
 
 pub mod known;
+pub mod partitions;
 pub mod pins;
 pub mod status;
 pub mod verify;
 
 use crate::api::CloneEnvironment;
+use crate::controllers::conditions;
 use crate::controllers::context::{Context, Due};
 use crate::controllers::locks::{device_locks, lease};
 use crate::controllers::run::store::call;
 use crate::engine::ports::StoreError;
 use crate::engine::step::LockKind;
+use crate::engine::time::Timestamp;
 use kube::ResourceExt;
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::Action;
@@ -50,6 +53,8 @@ pub async fn reconcile(
         return Ok(Action::requeue(rest));
     }
     let pace = context.pace();
+    // Creates of due slots go first.
+    context.gate.wait().await;
     if source_is_busy(&context, environment).await? {
         // Logins and queries may hang while production is suspended: a run looks for itself.
         return Ok(Action::requeue(pace.seconds(60)));
@@ -59,7 +64,7 @@ pub async fn reconcile(
         pace.seconds(3600).mul_f64(jitter(&uid))
     } else {
         // A changed Secret or ConfigMap is noticed here; a latched driver sends nothing meanwhile.
-        pace.seconds(60)
+        pace.seconds(again_after(not_ready_for(environment, context.now())))
     };
     if let Ok(mut due) = context.due.lock() {
         due.insert(
@@ -71,6 +76,23 @@ pub async fn reconcile(
         );
     }
     Ok(Action::requeue(wait))
+}
+
+/// For how many seconds an environment has not been ready; 0 = it was ready, or was never looked at.
+fn not_ready_for(environment: &CloneEnvironment, now: Timestamp) -> u64 {
+    let status = environment.status.as_ref();
+    let ready = status.and_then(|s| conditions::get(&s.conditions, "Ready"));
+    let since = ready.filter(|c| c.status != "True");
+    since.map_or(0, |c| {
+        let seconds = now.utc().timestamp() - c.last_transition_time.0.as_second();
+        u64::try_from(seconds).unwrap_or_default()
+    })
+}
+
+/// Seconds until an environment that is not ready is looked at again: often while somebody may be mending it, less often
+/// when nobody does, so that hundreds of forgotten ones are no load.
+fn again_after(not_ready_for: u64) -> u64 {
+    (not_ready_for / 5).clamp(60, 300)
 }
 
 /// 0.9 to 1.1, the same for one environment: hundreds of environments do not ask one console at once.
@@ -119,5 +141,37 @@ pub fn again(
             tracing::error!(environment = name, what, "a permission is missing");
             Action::requeue(context.pace().seconds(15))
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use chrono::{DateTime, TimeDelta, Utc};
+
+    #[test]
+    fn an_environment_nobody_mends_is_looked_at_less_often_and_still_within_five_minutes() {
+        let yaml = include_str!("../testdata/environment.yaml");
+        let mut environment =
+            CloneEnvironment::new("nightly", serde_saphyr::from_str(yaml).unwrap());
+        let since: DateTime<Utc> = "2026-11-24T00:00:00Z".parse().unwrap();
+        let seconds = |environment: &CloneEnvironment, later: i64| {
+            let now = Timestamp::new(since + TimeDelta::seconds(later));
+            again_after(not_ready_for(environment, now))
+        };
+        assert_eq!(seconds(&environment, 86_400), 60, "never looked at");
+        let mut status = crate::api::CloneEnvironmentStatus::default();
+        let list = &mut status.conditions;
+        let at = Timestamp::new(since);
+        let no = conditions::Truth::False;
+        conditions::set(list, "Ready", no, "SecretMissing", "", Some(1), at);
+        environment.status = Some(status);
+        let waits = [0, 300, 600, 86_400].map(|later| seconds(&environment, later));
+        assert_eq!(waits, [60, 60, 120, 300]);
+        let list = &mut environment.status.as_mut().unwrap().conditions;
+        let yes = conditions::Truth::True;
+        conditions::set(list, "Ready", yes, "Verified", "", Some(1), at);
+        assert_eq!(seconds(&environment, 86_400), 60, "it was ready until now");
     }
 }

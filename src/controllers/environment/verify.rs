@@ -1,5 +1,6 @@
 //! One look at an environment's devices: before its first run, on change, and hourly. Changes nothing on any device.
 
+use super::partitions::Partitions;
 use super::{pins, status};
 use crate::api::environment::{CloneObserved, ImageObserved, SourceObserved, VolumesObserved};
 use crate::api::options::Function;
@@ -92,9 +93,8 @@ fn ready_of(status: Option<&CloneEnvironmentStatus>) -> Option<bool> {
 
 async fn look(context: &Context, environment: &CloneEnvironment) -> Result<Outcome, StoreError> {
     let namespace = environment.namespace().unwrap_or_default();
-    let uid = environment.uid().unwrap_or_default();
-    let others = others(context, &uid).await?;
-    if let Some(message) = others.forbids(environment) {
+    let partitions = partitions(context).await?;
+    if let Some(message) = partitions.forbids(environment) {
         return Ok(Outcome::bad(false, "CloneIsASource", message));
     }
     let facts = ResolvedFacts {
@@ -102,7 +102,7 @@ async fn look(context: &Context, environment: &CloneEnvironment) -> Result<Outco
         environment: environment.name_any(),
         device_number: pins::device_number(environment).unwrap_or_default(),
         pins: pins::of(environment),
-        other_sources: others.sources,
+        pinned_sources: partitions.sources.clone(),
         operator_id: context.config.operator_id().to_owned(),
         recorded: Some(Arc::new(KubeRecordedSets::new(context.leases()))),
         pace: context.pace(),
@@ -178,97 +178,24 @@ fn judge(report: SiteReport) -> Outcome {
     }
 }
 
-/// What the other environments pin: no clone may be anybody's source.
-struct Others {
-    sources: BTreeSet<PartitionUuid>,
-    clones: BTreeSet<PartitionUuid>,
-    /// (managed system, partition) of sources and clones, for environments that were never verified.
-    source_names: BTreeSet<(String, String)>,
-    clone_names: BTreeSet<(String, String)>,
-}
-
-impl Others {
-    /// Takes up one environment, unless its UID is `me`.
-    fn add(&mut self, environment: &CloneEnvironment, me: &str) {
-        if environment.uid().as_deref() == Some(me) {
-            return;
-        }
-        let pins = pins::of(environment);
-        self.sources.extend(pins.source_partition);
-        self.clones.extend(pins.clone_partition);
-        let source = &environment.spec.source.partition;
-        let clone = &environment.spec.clone.partition;
-        let pair = |system: &String, name: &String| (system.clone(), name.clone());
-        self.source_names
-            .insert(pair(&source.managed_system, &source.name));
-        self.clone_names
-            .insert(pair(&clone.managed_system, &clone.name));
-    }
-
-    fn forbids(&self, environment: &CloneEnvironment) -> Option<String> {
-        let spec = &environment.spec;
-        let pins = pins::of(environment);
-        let clone = (
-            spec.clone.partition.managed_system.clone(),
-            spec.clone.partition.name.clone(),
-        );
-        let source = (
-            spec.source.partition.managed_system.clone(),
-            spec.source.partition.name.clone(),
-        );
-        let is_source = pins
-            .clone_partition
-            .is_some_and(|u| self.sources.contains(&u));
-        if is_source || self.source_names.contains(&clone) {
-            return Some(format!(
-                "clone partition {} on {} is the source of another environment: a run would overwrite it; name another clone partition",
-                clone.1, clone.0
-            ));
-        }
-        let is_clone = pins
-            .source_partition
-            .is_some_and(|u| self.clones.contains(&u));
-        if is_clone || self.clone_names.contains(&source) {
-            return Some(format!(
-                "source partition {} on {} is the clone of another environment, which overwrites it; one of the two must go",
-                source.1, source.0
-            ));
-        }
-        None
-    }
-}
-
-/// `me` is the UID of the environment that is left out.
-async fn others(context: &Context, me: &str) -> Result<Others, StoreError> {
-    let mut others = Others {
-        sources: BTreeSet::new(),
-        clones: BTreeSet::new(),
-        source_names: BTreeSet::new(),
-        clone_names: BTreeSet::new(),
-    };
+/// Which partitions all environments clone.
+async fn partitions(context: &Context) -> Result<Arc<Partitions>, StoreError> {
     // The watches know them; a list is for the moment in which they do not yet.
-    match context.known.all() {
-        Some(known) => known
-            .iter()
-            .filter_map(|guard| guard.0.as_ref().ok())
-            .for_each(|environment| others.add(environment, me)),
-        None => environments(context)
-            .await?
-            .iter()
-            .for_each(|environment| others.add(environment, me)),
+    match context.partitions.get(&context.known) {
+        Some(known) => Ok(known),
+        None => {
+            let listed = environments(context).await?;
+            Ok(Arc::new(Partitions::of(listed.iter())))
+        }
     }
-    Ok(others)
 }
 
-/// Pinned source partitions of all environments but one: none of them may ever be that one's clone.
+/// Pinned source partitions of all environments: none of them may ever be a clone.
 ///
 /// # Errors
 /// When the API server cannot be asked.
-pub async fn other_sources(
-    context: &Context,
-    me: &str,
-) -> Result<BTreeSet<PartitionUuid>, StoreError> {
-    Ok(others(context, me).await?.sources)
+pub async fn pinned_sources(context: &Context) -> Result<Arc<BTreeSet<PartitionUuid>>, StoreError> {
+    Ok(partitions(context).await?.sources.clone())
 }
 
 /// All environments that can be read; one that cannot never hides the others (rule 13).

@@ -7,9 +7,7 @@ use crate::controllers::environment::verify;
 use crate::controllers::locks::attached::KubeRecordedSets;
 use crate::engine::ports::StoreError;
 use crate::recipe::{Pins, Plan, ResolvedFacts};
-use crate::site::PartitionUuid;
 use kube::ResourceExt;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Why there is no plan.
@@ -59,19 +57,12 @@ pub async fn plan(
         run_number: status.number.unwrap_or_default(),
         device_number: resolved.device_number,
         pins: pins(status),
-        other_sources: other_sources(context, &resolved.environment_uid).await?,
+        pinned_sources: verify::pinned_sources(context)
+            .await
+            .map_err(PlanFailed::Store)?,
         operator_id: context.config.operator_id().to_owned(),
         recorded: Some(Arc::new(KubeRecordedSets::new(context.leases()))),
         pace: context.pace(),
     };
     Plan::new(spec, facts).map_err(|error| PlanFailed::Unusable(error.to_string()))
-}
-
-async fn other_sources(
-    context: &Context,
-    environment_uid: &str,
-) -> Result<BTreeSet<PartitionUuid>, PlanFailed> {
-    verify::other_sources(context, environment_uid)
-        .await
-        .map_err(PlanFailed::Store)
 }

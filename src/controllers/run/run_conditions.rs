@@ -5,7 +5,7 @@ use crate::api::run::CloneRunStatus;
 use crate::controllers::conditions::{self, Truth};
 use crate::controllers::text::{cut, stable};
 use crate::engine::journal::{EntryState, Journal, ObligationKind, Phase};
-use crate::recipe::steps::NOT_STORED;
+use crate::recipe::steps::{self, NOT_STORED};
 
 pub(super) fn put_conditions(status: &mut CloneRunStatus, journal: &Journal, facts: &RowFacts) {
     let mut list = std::mem::take(&mut status.conditions);
@@ -87,7 +87,7 @@ fn kstatus(
 }
 
 /// What a person has to do, if anything: an obligation that is not met at the first try, or a step that waits for a
-/// person. Steps begin such a message with one CamelCase word and a colon.
+/// person (`recipe::steps::ATTENTION`).
 fn attention(journal: &Journal) -> Option<(String, String)> {
     if let Some(owed) = journal.open_obligations().find(|o| o.attempts > 0) {
         let text = owed.message.clone().unwrap_or_default();
@@ -99,8 +99,6 @@ fn attention(journal: &Journal) -> Option<(String, String)> {
     }
     let entry = journal.steps.get(journal.current()?)?;
     let message = entry.message.as_deref()?;
-    ["NeedsReply", "CloneUpButSilent"]
-        .into_iter()
-        .find(|word| message.contains(word))
-        .map(|word| (word.to_owned(), stable(message, NOTE)))
+    let word = steps::attention(message)?;
+    Some((word.to_owned(), stable(message, NOTE)))
 }

@@ -197,8 +197,19 @@ impl Board {
                 runs.entry(name).or_insert(since);
             }
             Event::Delete(object) => {
-                let namespace = object.namespace().unwrap_or_default();
-                self.close(&namespace, &object.name_any());
+                let environment = match &object.0 {
+                    Ok(run) => run.spec.environment.clone(),
+                    Err(_) => object
+                        .labels()
+                        .get(ENVIRONMENT_LABEL)
+                        .cloned()
+                        .unwrap_or_default(),
+                };
+                let key = Key {
+                    namespace: object.namespace().unwrap_or_default(),
+                    name: environment,
+                };
+                self.close(&key, &object.name_any());
             }
             Event::InitDone => {
                 let seen = self.listing.remove(&watch).unwrap_or_default();
@@ -208,10 +219,10 @@ impl Board {
                     let known = |run: &&String| seen.contains(&(namespace.clone(), (*run).clone()));
                     let runs = runs.keys().filter(|run| !known(run));
                     if in_scope(&watch.1, namespace) {
-                        gone.extend(runs.map(|run| (namespace.clone(), run.clone())));
+                        gone.extend(runs.map(|run| (key.clone(), run.clone())));
                     }
                 }
-                gone.iter().for_each(|(ns, run)| self.close(ns, run));
+                gone.iter().for_each(|(key, run)| self.close(key, run));
                 self.listed.insert(watch);
                 self.touch_all();
             }
@@ -219,15 +230,16 @@ impl Board {
     }
 
     /// A run is final or gone: its environment may be waited for.
-    fn close(&mut self, namespace: &str, run: &str) {
-        let mut ended = Vec::new();
-        self.open.retain(|key, runs| {
-            if key.namespace == namespace && runs.remove(run).is_some() {
-                ended.push(key.clone());
-            }
-            !runs.is_empty()
-        });
-        self.touched.extend(ended);
+    fn close(&mut self, key: &Key, run: &str) {
+        let Some(runs) = self.open.get_mut(key) else {
+            return;
+        };
+        if runs.remove(run).is_some() {
+            self.touched.insert(key.clone());
+        }
+        if runs.is_empty() {
+            self.open.remove(key);
+        }
     }
 
     fn saw_any_run(

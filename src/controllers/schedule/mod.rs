@@ -29,8 +29,8 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// Creates on their way at the same time.
-const CREATES: usize = 64;
+/// Creates on their way at the same time. Each needs a connection, and to open one costs the API server more than a create.
+const CREATES: usize = 16;
 /// Statuses written at the same time.
 const STATUSES: usize = 16;
 /// Longest sleep on a monotonic timer, real seconds.

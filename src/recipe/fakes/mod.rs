@@ -66,6 +66,8 @@ pub(crate) struct Inner {
     pub(crate) function_ends_well: bool,
     /// A submitted job never ends.
     pub(crate) function_hangs: bool,
+    /// Production has no description of the tape device.
+    pub(crate) missing_tape: bool,
     /// Effects, in order.
     pub(crate) sent: Vec<String>,
 }
@@ -219,7 +221,7 @@ pub(crate) fn world() -> World {
     source.run.text = check_record(&[]);
     source
         .files
-        .insert("/ibmiclone/version".into(), b"1.1.0\n".to_vec());
+        .insert("/ibmiclone/version".into(), b"1.2.0\n".to_vec());
     World(Arc::new(Mutex::new(Inner {
         clone: Ok(partition("CLONE1", 7)),
         source: Ok(partition("PROD", 3)),
@@ -269,6 +271,7 @@ pub(crate) fn world() -> World {
         start_lost: false,
         function_ends_well: true,
         function_hangs: false,
+        missing_tape: false,
         sent: Vec::new(),
     })))
 }
@@ -276,7 +279,7 @@ pub(crate) fn world() -> World {
 /// A good `check` record with some values changed.
 pub(crate) fn check_record(changes: &[(&str, &str)]) -> String {
     let mut values: BTreeMap<&str, &str> = [
-        ("kit", "1.1.0"),
+        ("kit", "1.2.0"),
         ("serial", "78ABCD0"),
         ("partition", "3"),
         ("clock", "2026-11-23T03:00:00Z"),
@@ -446,6 +449,9 @@ pub(crate) fn sample(function: &str) -> (CloneEnvironmentSpec, ResolvedFacts) {
             "endpoint": "https://svc.example.com:7443", "credentials": {"name": "svc"}, "consistencyGroups": ["CLONE1"]
         }}
     });
+    if function == "SAVE21" {
+        json["save21"] = serde_json::json!({"device": "TAP01"});
+    }
     if function == "USER" {
         json["user"] = serde_json::json!({"programs": [{"program": "CLNLIB/MYSAVE", "parameters": ["it's", "B"]}]});
     }
@@ -461,7 +467,6 @@ pub(crate) fn sample(function: &str) -> (CloneEnvironmentSpec, ResolvedFacts) {
         run_number: 42,
         device_number: 1,
         pins: Pins::default(),
-        other_sources: BTreeSet::new(),
         operator_id: "op1".into(),
         pace: Pace::default(),
         ..ResolvedFacts::default()

@@ -67,10 +67,10 @@ impl CollectLogs {
     /// Job logs that are kept: kind, step, and from which severity on a message is an error. A program that was never called
     /// has none.
     fn wanted_job_logs(&self, journal: &Journal) -> Vec<(LogKind, &'static str, i32)> {
-        let programs = run_function::programs(&self.plan).map(|(step, p)| (step, p.error_severity));
+        let jobs = run_function::jobs(&self.plan);
         // What a save did is told by the BRMS log; the same messages in its job's log are not counted again.
         let groups = run_group::groups(&self.plan).map(|(step, _)| (step, NEVER));
-        let jobs = programs.chain(groups).enumerate();
+        let jobs = jobs.into_iter().chain(groups).enumerate();
         jobs.filter(|(place, (step, _))| {
             let called = *place == 0 || journal.output(step, run_function::JOB).is_some();
             let ended_well = journal.output(step, run_function::RESULT) == Some(run_function::OK);

@@ -79,7 +79,7 @@ pub(crate) fn judge_clone(
 ) -> Result<(), Failure> {
     let production = source.is_some_and(|s| s.uuid == clone.uuid)
         || plan.pins.source_partition.as_ref() == Some(&clone.uuid)
-        || plan.other_sources.contains(&clone.uuid)
+        || plan.pinned_sources.contains(&clone.uuid)
         || plan.source_identities.contains(&clone.identity);
     if production {
         return Err(Failure::new(

@@ -14,6 +14,7 @@
 //! | map-volumes | `volumes` |
 //! | await-clone | `readyAt`, `scpf`, `reIpls`, `systemName` |
 //! | run-function, run-function-2 … | `jobName`, `result` (`ok`, `failed`, `overrun`, `vanished`, `left`, `notStarted`), `endSeverity`, `saveMilliseconds`, `lastSeen` |
+//! | run-function of SAVE21 | `jobName`, `result` (`ok`, `failed`, `left`), `endSeverity`, `saveMilliseconds`, `steps`, `failed`, `failedId`, `media` |
 //! | the same with BRMS | `jobName`, `result` as above, `reason` and `said` where it failed, `endSeverity`, `saveMilliseconds`, `lastSeen` |
 //! | end-backup | `volumes` that were written (comma list), `said` where ENDBKU was refused |
 //! | return-history | `history` (`restored`, `merged`, `kept`), `saveFile` where it is kept |
@@ -38,10 +39,12 @@ mod map_volumes;
 mod pin_image;
 pub(super) mod power;
 pub(super) mod prepare_copy;
+mod restricted;
 mod resume_source;
 mod return_history;
 mod run_function;
 pub(super) mod run_group;
+mod save21;
 mod settle;
 mod start_clone;
 mod start_copy;
@@ -127,7 +130,8 @@ fn added(name: &str, plan: &Arc<Plan>, sink: &Arc<dyn LogSink>) -> Option<Box<dy
         let (plan, sink) = (Arc::clone(plan), Arc::clone(sink));
         return Some(match plan.function {
             Function::Brms => Box::new(run_group::RunGroup { plan, place, sink }),
-            Function::Hold | Function::Save21 | Function::User => {
+            Function::Save21 => Box::new(save21::RunSave21 { plan }),
+            Function::Hold | Function::User => {
                 Box::new(run_function::RunFunction { plan, place, sink })
             }
         });

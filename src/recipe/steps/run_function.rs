@@ -10,8 +10,8 @@ use super::job::{self, Call, Stands};
 pub(super) use super::job::{
     END_SEVERITY, FAILED, JOB, LAST_SEEN, LEFT, NOT_STARTED, OK, OVERRUN, RESULT, VANISHED,
 };
-use super::live_log;
-use crate::api::options::UserProgram;
+use super::{live_log, save21};
+use crate::api::options::{Function, UserProgram};
 use crate::api::surroundings::OnProgramError;
 use crate::engine::journal::{Entry, Facts, Journal};
 use crate::engine::step::{Failure, LockKind, Observation, Step, StepContext, WARNING_FACT};
@@ -38,8 +38,21 @@ pub(super) fn programs(plan: &Plan) -> impl Iterator<Item = (&'static str, &User
     program_steps(plan).iter().copied().zip(&plan.programs)
 }
 
+/// Steps whose jobs leave a job log, in order, each with the severity from which a message of it is an error.
+pub(super) fn jobs(plan: &Plan) -> Vec<(&'static str, i32)> {
+    match plan.function {
+        Function::Save21 => vec![(ID, plan.logs.error_severity)],
+        Function::Hold | Function::Brms | Function::User => programs(plan)
+            .map(|(step, program)| (step, program.error_severity))
+            .collect(),
+    }
+}
+
 /// Whether a job of the function may still be there: it was submitted, and nothing proves its end.
 pub(super) fn may_run(journal: &Journal) -> bool {
+    if save21::is_of(journal) {
+        return save21::may_run(journal);
+    }
     let mut programs = journal
         .steps
         .iter()

@@ -13,7 +13,7 @@ use super::job::{
     self, END_SEVERITY, FAILED, JOB, LAST_SEEN, LEFT, MILLISECONDS, NOT_STARTED, OK, OVERRUN,
     RESULT, VANISHED,
 };
-use super::{live_log, run_function};
+use super::{live_log, restricted, run_function};
 use crate::engine::journal::{Entry, Facts, Journal};
 use crate::engine::step::{Failure, LockKind, Observation, Step, StepContext, WARNING_FACT};
 use crate::recipe::brms::{
@@ -177,8 +177,9 @@ impl RunGroup {
         let status = context.site.clone_partition.status().await?;
         let code = status.reference_code.trim();
         let text = format!(
-            "control group {group} in the restricted state: the console shows clone {} with code {code} (A9003C70 is the save at work), no network is normal until it is over ({error})",
-            self.plan.clone_label()
+            "control group {group} in the restricted state: the console shows clone {} with code {code} ({} is the save at work), no network is normal until it is over ({error})",
+            self.plan.clone_label(),
+            restricted::SAVING
         );
         if run_function::in_time(&self.plan, context) {
             let poll = self.plan.pace.ipl(gate::elapsed(entry, context.now));

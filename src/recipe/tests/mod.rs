@@ -13,6 +13,7 @@ mod news;
 mod obligations;
 mod parameters;
 mod power;
+mod save21;
 mod settle;
 mod surroundings;
 mod tell_source;

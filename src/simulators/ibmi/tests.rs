@@ -3,6 +3,7 @@
 mod ipl;
 mod job_log;
 mod job_scheduler;
+mod save21;
 mod saving;
 
 use super::{

@@ -141,17 +141,21 @@ fn words(row: &Value) -> Vec<(String, String)> {
     words
 }
 
+/// The words of a row's line, once all of it is there.
+fn line_of<'t>(text: &'t str, row: &Value) -> Option<Vec<&'t str>> {
+    let wanted = [cell(row, "environment"), cell(row, "number")];
+    let lines = text
+        .lines()
+        .map(|line| line.trim_start_matches(" _ ").trim_start());
+    let mut lines = lines.map(|line| line.split_whitespace().collect::<Vec<_>>());
+    lines.find(|words| words.len() >= SCREEN.len() && words[..2] == wanted)
+}
+
 /// Compares the line of each row in a text with rows read before and after.
 fn assert_lines(text: &str, before: &[Value], after: &[Value]) {
     for (before, after) in before.iter().zip(after) {
         let name = cell(before, "name");
-        let wanted = [cell(before, "environment"), cell(before, "number")];
-        let lines = text
-            .lines()
-            .map(|line| line.trim_start_matches(" _ ").trim_start());
-        let mut lines = lines.map(|line| line.split_whitespace().collect::<Vec<_>>());
-        let line = lines.find(|words| words.len() > 10 && words[..2] == wanted);
-        let line = line.unwrap_or_else(|| panic!("no line of {name}: {text}"));
+        let line = line_of(text, before).unwrap_or_else(|| panic!("no line of {name}: {text}"));
         let pairs = words(before).into_iter().zip(words(after));
         for (seen, ((field, before), (_, after))) in line.iter().zip(pairs) {
             assert_between(&format!("{field} of {name}"), &before, seen, &after);
@@ -171,8 +175,8 @@ struct Views {
 }
 
 impl Views {
-    /// `shown` = what is on the screen of `watch` once all rows are; `name` = under which it is kept.
-    async fn read(stack: &KubeStack, user: &User, shown: &str, name: &str) -> Self {
+    /// `name` = under which the screen of `watch` is kept.
+    async fn read(stack: &KubeStack, user: &User, name: &str) -> Self {
         let before = user.rows().await;
         let kubectl = Command::new(stack.kubectl())
             .args(["get", "history", "-o", "wide"])
@@ -190,12 +194,13 @@ impl Views {
             let time = line.get(at..)?.replace(' ', "T");
             time.parse::<DateTime<Utc>>().ok()
         };
-        // Drawn after the rows above were read.
-        let watch = screen
-            .until("the screen of a later second", |text| {
-                text.contains(shown) && clock(text).is_some_and(|at| at > read)
-            })
-            .await;
+        // Drawn, all of it, after the rows above were read.
+        let drawn = |text: &str| {
+            before.iter().all(|row| line_of(text, row).is_some())
+                && !text.contains("does not exist")
+                && clock(text).is_some_and(|at| at > read)
+        };
+        let watch = screen.until("the screen of a later second", drawn).await;
         screen.keep(name);
         Self {
             before,
@@ -255,8 +260,7 @@ impl Views {
 async fn kubectl_history_watch_and_logs_agree_to_the_second() {
     let Some(stack) = shared().await else { return };
     let morning = Morning::new(stack).await;
-    // The archived row is the oldest.
-    let views = Views::read(stack, &morning.user, "2026-11-02", "agree-200x43").await;
+    let views = Views::read(stack, &morning.user, "agree-200x43").await;
     assert_eq!(views.before.len(), 4, "ended, under way, held and archived");
     views.assert_agreed();
     let mut rows = views.after.iter();
@@ -320,7 +324,7 @@ async fn kubectl_history_watch_and_logs_agree_of_a_brms_run_and_of_one_that_fail
         .await
         .is(Phase::Failed, "BackupFailed", &["DAILY"]);
 
-    let views = Views::read(stack, &user, "ERROR", "agree-brms-200x43").await;
+    let views = Views::read(stack, &user, "agree-brms-200x43").await;
     let names: Vec<String> = views.before.iter().map(|row| cell(row, "name")).collect();
     assert_eq!(names, [bad.as_str(), good.as_str()]);
     views.assert_agreed();

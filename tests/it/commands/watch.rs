@@ -44,7 +44,9 @@ async fn a_5250_user_reads_the_morning_with_options_and_function_keys_on_both_si
         let mut screen = start(&morning, size);
         let list = screen
             .until("all rows", |s| {
-                s.contains("END_FC") && s.contains("11-02") && s.contains("active since")
+                s.matches("END_FC").count() == 2
+                    && s.contains("HOLD ")
+                    && s.contains("active since")
             })
             .await;
         assert_whole(&list, size);
@@ -150,6 +152,27 @@ async fn a_terminal_user_moves_positions_and_finds_with_letters() {
     screen.press(ENTER);
     screen.sees("row of the archive").await;
     screen.press("q");
+    assert_eq!(screen.ends().await, 0);
+}
+
+/// A reader of keys that waits for one that was read already holds the whole screen until the next key.
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_in_quick_succession_never_hold_the_screen() {
+    let Some(stack) = shared().await else { return };
+    let morning = Morning::new(stack).await;
+    let mut screen = start(&morning, (80, 24));
+    screen.sees("RUNNING").await;
+    for _ in 0..30 {
+        for key in ["j", "k", F11, F11, "5", " "] {
+            screen.press(key);
+        }
+        let last = screen.text();
+        let clock = |text: &str| text.lines().next().map(str::to_owned);
+        screen
+            .until("the clock to go on", |text| clock(text) != clock(&last))
+            .await;
+    }
+    screen.press(F3);
     assert_eq!(screen.ends().await, 0);
 }
 

@@ -159,11 +159,10 @@ async fn a_source_that_cannot_be_reached_is_let_go_by_a_persons_word_and_force()
     set(&stage, &run, json!({"forceDelete": true})).await;
     assert!(!told.finalizers().is_empty());
     stage.delete(&run).await;
-    let events = stage.events(&run).await;
-    let forced = events.iter().find(|e| e.contains("ForceDeleted"));
+    let forced = stage.until_event(&run, "ForceDeleted").await;
     assert!(
-        forced.is_some_and(|e| e.contains("ending the watchdog on production")),
-        "{events:?}"
+        forced.contains("ending the watchdog on production"),
+        "{forced}"
     );
     // What was left, as the event says; the watchdog resumes production by itself.
     let left = [ViolationKind::ParametersLeft, ViolationKind::SessionLeaked];

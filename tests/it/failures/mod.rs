@@ -8,6 +8,7 @@ pub mod end;
 mod freeze;
 mod preconditions;
 mod reach;
+pub mod save21;
 pub mod stage;
 pub mod surroundings;
 mod the_clone;

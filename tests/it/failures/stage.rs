@@ -442,7 +442,7 @@ impl Stage {
     }
 
     /// Reasons and notes of the events about an object.
-    pub async fn events(&self, name: &str) -> Vec<String> {
+    async fn events(&self, name: &str) -> Vec<String> {
         let api: Api<Event> = Api::namespaced(self.client.clone(), &self.namespace);
         let mut found = api.list(&ListParams::default()).await.unwrap().items;
         found.retain(|e| {
@@ -460,15 +460,15 @@ impl Stage {
         found.into_iter().map(line).collect()
     }
 
-    /// Waits for an event of an object: it is sent after the write it tells of.
-    pub async fn until_event(&self, name: &str, reason: &str) {
+    /// Waits for an event of an object, which is sent after the write it tells of; gives reason and note.
+    pub async fn until_event(&self, name: &str, reason: &str) -> String {
         let what = format!("event {reason}");
-        wait::found_within(Duration::from_secs(30), &what, async || {
+        wait::found(&what, async || {
             let events = self.events(name).await;
-            let came = events.iter().any(|e| e.contains(reason));
-            came.then_some(()).ok_or_else(|| format!("{events:?}"))
+            let came = events.iter().find(|e| e.contains(reason));
+            came.cloned().ok_or_else(|| format!("{events:?}"))
         })
-        .await;
+        .await
     }
 
     /// A fatal finding of an environment: it says so, and a run ends at once without having touched anything.
