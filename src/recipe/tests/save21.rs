@@ -8,7 +8,7 @@ use super::whole::{effects, run, run_watching_locks, run_wishing};
 use super::{step, step_with};
 use crate::engine::drive::Cancel;
 use crate::engine::journal::{Entry, EntryState, Journal, Phase};
-use crate::engine::step::{LockKind, Observation, Step};
+use crate::engine::step::{LockKind, Observation};
 use crate::recipe::records::{READY_PATH, RESULT_PATH};
 use crate::recipe::steps::attention;
 use crate::recipe::{LogKind, PlanError};
