@@ -27,7 +27,7 @@
 #include <qmhsndpm.h>
 #include <qc3hash.h>
 
-#define KIT_VERSION   "1.1.0"
+#define KIT_VERSION   "1.2.0"
 #define KIT_PROTOCOL  "1"
 #define KIT_DIR       "/ibmiclone"
 #define KIT_MAXFILE   30000

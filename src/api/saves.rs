@@ -106,6 +106,12 @@ pub struct Save21 {
     #[schemars(length(max = 16), inner(length(min = 1, max = 10)))]
     #[x_kube(validation = Rule::new(r"self.all(x, x.matches(r'^[A-Z$#@][A-Z0-9$#@_.]{0,9}[*]?$'))").message("omit: write library names in upper case"))]
     pub omit: Vec<String>,
+    /// Job queue of the clone's controlling subsystem, `LIB/QUEUE`: only a job of that subsystem may save in restricted
+    /// state. Default QSYS/QCTL.
+    #[serde(default = "controlling_queue")]
+    #[schemars(length(min = 3, max = 21))]
+    #[x_kube(validation = Rule::new(r"self.matches(r'^[A-Z$#@][A-Z0-9$#@_.]{0,9}/[A-Z$#@][A-Z0-9$#@_.]{0,9}$')").message("controllingQueue: write LIBRARY/QUEUE in upper case, such as QSYS/QCTL"))]
+    pub controlling_queue: String,
     /// How long the clone may take to reach the restricted state, seconds. Default 600.
     #[serde(default = "restricted")]
     #[schemars(range(min = 30, max = 7200))]

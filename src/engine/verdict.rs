@@ -13,16 +13,24 @@ impl Engine<'_> {
         let started = journal.started_at?;
         let spent = self.timestamp().since(started);
         let limit = i64::try_from(self.recipe.run_limit.as_millis()).unwrap_or(i64::MAX);
-        let step = journal
-            .current()
-            .and_then(|at| journal.steps.get(at))
-            .map_or("the end", |e| e.name.as_str());
-        (spent > limit).then(|| {
-            format!(
-                "the run did not end within {} s; it was at {step}",
-                limit / 1000
-            )
-        })
+        if spent <= limit {
+            return None;
+        }
+        let at = journal.current();
+        let entry = at.and_then(|at| journal.steps.get(at));
+        let step = entry.map_or("the end", |e| e.name.as_str());
+        let mut message = format!(
+            "the run did not end within {} s; it was at {step}",
+            limit / 1000
+        );
+        // What goes on without the run, as after an abort: nobody ends it because our time is over.
+        let intended = entry.filter(|e| e.state == EntryState::Intended);
+        let taken = at.and_then(|at| self.recipe.steps.get(at));
+        if let Some((_, left)) = intended.and_then(|entry| taken?.aborted(entry)) {
+            message.push_str(": ");
+            message.push_str(&left);
+        }
+        Some(message)
     }
 
     pub(super) async fn fail_step(

@@ -59,7 +59,11 @@ fn a_run_cancelled_at_any_write_keeps_every_promise() {
     let stage = Stage::prepared();
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     let mut failures = Vec::new();
-    for setting in [setting("HOLD", true), setting("USER", false)] {
+    for setting in [
+        setting("HOLD", true),
+        setting("USER", false),
+        setting("SAVE21", false),
+    ] {
         for revision in 0..=writes(&stage, setting) {
             for cancel in [Cancel::Stop, Cancel::Abort] {
                 let (journal, broken) = cancelled(&stage, setting, &[], (revision, cancel));
@@ -83,7 +87,11 @@ fn a_fault_in_a_run_that_is_cancelled_changes_nothing() {
     let stage = Stage::prepared();
     let mut total = 0;
     let mut failures = Vec::new();
-    for setting in [setting("HOLD", true), setting("USER", false)] {
+    for setting in [
+        setting("HOLD", true),
+        setting("USER", false),
+        setting("SAVE21", false),
+    ] {
         let writes = writes(&stage, setting);
         for (n, (setting, at, name, fault)) in singles(&stage, setting).iter().enumerate() {
             let revision = i64::try_from(n * 37 + 11).unwrap() % (writes + 1);

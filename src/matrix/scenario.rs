@@ -220,7 +220,8 @@ impl RunUnderTest {
         let recipe = self.recipe();
         let mut site = faulty(&self.site(), &self.controls);
         let mut process = 0;
-        for _ in 0..3000 {
+        // A clone in error on the console is looked at every two seconds until the limit of the whole run.
+        for _ in 0..40_000 {
             let writer = format!("process-{process}-{:p}", self);
             let engine = Engine {
                 recipe: &recipe,

@@ -12,6 +12,9 @@ use crate::simulators::world::World;
 use crate::simulators::world::file::WorldFile;
 use chrono::{DateTime, Utc};
 
+/// Volume of the full save.
+const SYSTEM_TAPE: &str = "SYS001";
+
 /// A healthy small site: PROD with two volumes behind two VIOSes, its clone, one consistency group.
 fn world(npiv: bool) -> World {
     let yaml = r#"
@@ -65,6 +68,11 @@ knobs:
   personalityMilliseconds: 5000
   forceWriteMilliseconds: 500
   stoppingMilliseconds: 3000
+  restrictedStateMilliseconds: 5000
+  saveSystemMilliseconds: 20000
+  saveLibrariesMilliseconds: 60000
+  saveDocumentsMilliseconds: 5000
+  saveFilesMilliseconds: 20000
 "#;
     let mut file: WorldFile = serde_saphyr::from_str(yaml).unwrap();
     let mut prod = SystemFile::simple("PROD", &["PROD_0", "PROD_1"], SOURCE);
@@ -77,7 +85,9 @@ knobs:
         })
         .to_vec();
     prod.brms = Some(brms());
-    let cartridges = ["VOL001", "VOL002"].map(|volume| format!("{{ volume: {volume} }}"));
+    // The last one is for the full save: BRMS knows nothing of it.
+    let cartridges =
+        ["VOL001", "VOL002", SYSTEM_TAPE].map(|volume| format!("{{ volume: {volume} }}"));
     let tapes = format!(
         "{{ drives: [{{ device: TAP01 }}], cartridges: [{}] }}",
         cartridges.join(", ")
@@ -163,6 +173,9 @@ pub(super) fn plan(setting: Setting, run: i64) -> Plan {
         }
         "asks" => spec.logs.ignore = vec!["CPA4278".into()],
         other => panic!("nothing is known of {other}"),
+    }
+    if let Some(save) = &mut spec.save21 {
+        save.volumes = vec![SYSTEM_TAPE.to_owned()];
     }
     if setting.canary {
         spec.freeze.proof = crate::api::options::Proof::Canary;

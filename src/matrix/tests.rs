@@ -133,6 +133,21 @@ fn user_with_canary_survives_every_single_fault() {
 }
 
 #[test]
+fn save21_survives_every_single_fault() {
+    single_faults(setting("SAVE21", false));
+}
+
+#[test]
+fn save21_with_swapped_host_mappings_survives_every_single_fault() {
+    single_faults(by_fibre_channel(setting("SAVE21", false)));
+}
+
+#[test]
+fn the_end_of_a_saved_clone_survives_every_single_fault() {
+    single_faults(setting("SAVE21+end", false));
+}
+
+#[test]
 fn hold_with_swapped_host_mappings_survives_every_single_fault() {
     single_faults(by_fibre_channel(setting("HOLD", false)));
 }
@@ -177,6 +192,7 @@ fn a_second_fault_while_the_first_is_being_dealt_with_changes_nothing() {
         setting("HOLD", true),
         setting("USER", false),
         setting("BRMS", false),
+        setting("SAVE21", false),
     ] {
         let all = singles(&stage, setting);
         for (n, (first, at, name, fault)) in all.iter().enumerate() {

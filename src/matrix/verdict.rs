@@ -129,6 +129,16 @@ impl RunUnderTest {
                 found.push(format!("the job was answered {replies} times"));
             }
         }
+        // A save is begun once, and is whole in a success: four commands on the tape.
+        let saves = ["SAVSYS", "SAVLIB", "SAVDLO", "SAV"];
+        let least = u64::from(success && self.setting.parts().0 == "SAVE21");
+        for command in saves {
+            let count = world.ledger.effect_count(&format!("ibmi.CLONE1.{command}"));
+            // The simulator counts a command and what it wrote.
+            if !(2 * least..=2).contains(&count) {
+                found.push(format!("{command} was run {count} times"));
+            }
+        }
         if self.setting.parts().1 == "hooks" {
             let count = |place| Self::submitted(world, &self.plan.hook_job(place));
             if count(0) > 0 && count(1) == 0 {

@@ -63,10 +63,10 @@ impl Pace {
         (elapsed / 200).clamp(self.seconds(3), self.seconds(15))
     }
 
-    /// Looking at a submitted job: 2 s growing to 30 s, at most a two-hundredth of what has passed: half a poll, which
-    /// is what it adds to a run on average, stays below one in four hundred.
+    /// Looking at a submitted job: 2 s growing to 30 s, at most a four-hundredth of what has passed: a whole poll is the
+    /// most that it adds to a run.
     pub fn job(self, elapsed: Duration) -> Duration {
-        (elapsed / 200).clamp(self.seconds(2), self.seconds(30))
+        (elapsed / 400).clamp(self.seconds(2), self.seconds(30))
     }
 
     /// How long the proof of a live connection counts in looks that repeat.
@@ -104,7 +104,7 @@ mod tests {
         };
         assert_eq!(waits(Pace::power), [1, 2, 15, 15]);
         assert_eq!(waits(Pace::ipl), [3, 3, 3, 15]);
-        assert_eq!(waits(Pace::job), [2, 2, 3, 30]);
+        assert_eq!(waits(Pace::job), [2, 2, 2, 30]);
     }
 
     #[test]

@@ -5,6 +5,8 @@ use super::plan::{Plan, identity_text};
 use super::queries::SourceRoute;
 use super::records::{RecordError, RecordText};
 use crate::api::clone_side::{Network, Route, ScheduledJobs};
+use crate::api::options::Function;
+use crate::api::saves::{Clear, EndOption};
 use crate::site::Identity;
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
@@ -29,6 +31,7 @@ pub struct SourceFacts {
 pub fn parameter_file(plan: &Plan, facts: &SourceFacts) -> Result<String, RecordError> {
     let mut text = RecordText::default();
     run_lines(&mut text, plan, facts);
+    save21_lines(&mut text, plan);
     personality_lines(&mut text, plan);
     source_lines(&mut text, facts);
     text.line(
@@ -58,6 +61,52 @@ fn run_lines(text: &mut RecordText, plan: &Plan, facts: &SourceFacts) {
     text.line("sourceScpf", &facts.scpf);
     text.line("clone.serialNumber", &facts.clone.serial_number);
     text.line("clone.partitionId", facts.clone.partition_id.to_string());
+}
+
+/// What the kit's program SAVE21 needs, before anything else is done with these disks.
+fn save21_lines(text: &mut RecordText, plan: &Plan) {
+    let Some(save) = plan
+        .save21
+        .as_ref()
+        .filter(|_| plan.function == Function::Save21)
+    else {
+        return;
+    };
+    text.line("save21.device", &save.device);
+    text.list("save21.volumes", &save.volumes);
+    text.line(
+        "save21.endOption",
+        match save.end_option {
+            EndOption::Rewind => "Rewind",
+            EndOption::Leave => "Leave",
+            EndOption::Unload => "Unload",
+        },
+    );
+    text.line(
+        "save21.clear",
+        match save.clear {
+            Clear::None => "None",
+            Clear::All => "All",
+            Clear::After => "After",
+        },
+    );
+    let expires = match save.expiration_date.as_str() {
+        "" => "-",
+        date => date,
+    };
+    text.line("save21.expirationDate", expires);
+    text.list("save21.omit", &save.omit);
+    text.line("save21.controllingQueue", &save.controlling_queue);
+    text.line(
+        "save21.restrictedStateSeconds",
+        save.restricted_state_seconds.to_string(),
+    );
+    text.line("save21.replies.count", save.replies.len().to_string());
+    for (n, reply) in save.replies.iter().enumerate() {
+        let key = |name: &str| format!("save21.replies.{}.{name}", n + 1);
+        text.line(&key("messageId"), &reply.message_id);
+        text.line(&key("reply"), &reply.reply);
+    }
 }
 
 fn personality_lines(text: &mut RecordText, plan: &Plan) {

@@ -1,5 +1,7 @@
 //! The plan of one run: a pure value with everything the steps need, made once from the frozen environment.
 
+mod check;
+
 use super::pace::Pace;
 pub use super::pins::{Pins, identity_text, parse_identity};
 use super::recorded::RecordedSets;
@@ -282,82 +284,6 @@ impl Plan {
         };
         plan.check()?;
         Ok(plan)
-    }
-
-    /// Limits that a schema cannot hold, or that only a device knows.
-    fn check(&self) -> Result<(), PlanError> {
-        let token = &self.run_token;
-        let good = (8..=32).contains(&token.len())
-            && token
-                .bytes()
-                .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
-        // The environment's own verify has no run and so no token.
-        if !(good || (self.run.is_empty() && token.is_empty())) {
-            return Err(unusable("run token", "8 to 32 characters of A-Z and 0-9"));
-        }
-        if self.job_names().any(|name| name.len() > 10) {
-            return Err(unusable(
-                "device number",
-                "environment and run number together need more than 10 characters in a job name",
-            ));
-        }
-        match self.function {
-            Function::Hold | Function::User => {}
-            Function::Brms => self.check_groups()?,
-            Function::Save21 => {
-                return Err(unusable(
-                    "function",
-                    "this version runs HOLD, BRMS and USER only; SAVE21 comes with a later one",
-                ));
-            }
-        }
-        if self.function == Function::User && self.programs.is_empty() {
-            return Err(PlanError::Missing {
-                field: "user",
-                write: "programs: [ { program: LIB/PROGRAM } ]",
-            });
-        }
-        if self.clone_queues().len() > 16 {
-            return Err(unusable(
-                "user.programs and hooks",
-                "the guest kit releases at most 16 job queues on the clone: let several use one jobQueue",
-            ));
-        }
-        if self.personality.start_subsystems.len() > 16 {
-            return Err(unusable(
-                "clone.personality.startSubsystems",
-                "the guest kit takes at most 16",
-            ));
-        }
-        if self.personality.routes.len() > 16 {
-            return Err(unusable(
-                "clone.personality.routes",
-                "the guest kit takes at most 16",
-            ));
-        }
-        Ok(())
-    }
-
-    fn check_groups(&self) -> Result<(), PlanError> {
-        let Some(brms) = self.brms.as_ref().filter(|b| !b.control_groups.is_empty()) else {
-            return Err(PlanError::Missing {
-                field: "brms",
-                write: "controlGroups: [ DAILY ]",
-            });
-        };
-        let restricted = brms.restricted_groups.iter().flatten();
-        let strangers: Vec<&str> = restricted
-            .filter(|g| !brms.control_groups.contains(g))
-            .map(String::as_str)
-            .collect();
-        if !strangers.is_empty() {
-            let why = format!(
-                "{} is not in controlGroups: each restricted group stands there too, at its place in the order",
-                strangers.join(", ")
-            );
-            return Err(unusable("brms.restrictedGroups", &why));
-        }
-        Ok(())
     }
 
     /// Whether this recipe starts the clone.

@@ -10,6 +10,8 @@ pub const PARAMETERS_PATH: &str = "/ibmiclone/run.parm";
 pub const READY_PATH: &str = "/ibmiclone/ready";
 /// Marker of the guard's stages, on the clone.
 pub const MARKER_PATH: &str = "/ibmiclone/marker";
+/// Result record of the function's program, on the clone.
+pub const RESULT_PATH: &str = "/ibmiclone/result";
 /// Lock of the operator, on the source.
 pub const LOCK_PATH: &str = "/ibmiclone/operator.lock";
 /// Present when the watchdog fired.
@@ -17,7 +19,7 @@ pub const FIRED_PATH: &str = "/ibmiclone/watchdog.fired";
 /// File form of the kit's version.
 pub const VERSION_PATH: &str = "/ibmiclone/version";
 /// Version of the guest kit this operator works with (`ibmi/CONTRACT.md` § 1).
-pub const KIT_VERSION: &str = "1.1.0";
+pub const KIT_VERSION: &str = "1.2.0";
 
 /// Why a text is no record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

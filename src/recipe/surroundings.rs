@@ -146,7 +146,13 @@ pub(super) fn surround(recipe: &[&'static str], plan: &Plan) -> Vec<&'static str
                     list.push("map-volumes");
                 }
             }
+            // SAVE21 has saved before this: only from here on is there a network for its hooks.
+            "await-clone" if plan.function == Function::Save21 => {
+                list.extend(at(HookPoint::CloneReady));
+                list.extend(at(HookPoint::AfterFunction));
+            }
             "await-clone" => list.extend(at(HookPoint::CloneReady)),
+            "run-function" if plan.function == Function::Save21 => {}
             "run-function" => {
                 list.extend(program_steps(plan).iter().skip(1));
                 if plan.function != Function::Brms {

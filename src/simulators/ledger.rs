@@ -32,6 +32,8 @@ pub enum ViolationKind {
     CopyWithoutSuspension,
     /// A power command to a partition that owns a source.
     PowerCommandToSource,
+    /// The console switched a system off that saved in restricted state: the tape is torn.
+    SavingSystemSwitchedOff,
     /// The group was left prepared (checked at the end).
     LeftPrepared,
     /// A source was left suspended (checked at the end).

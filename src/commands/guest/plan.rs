@@ -103,8 +103,8 @@ pub enum PlanError {
 }
 
 /// Programs the helper's profile must not call.
-const EXCLUDED: [&str; 8] = [
-    "GUARD", "ISPROD", "PERSON", "PERSJS1", "PERSNET", "READY", "INSTALL", "CLNMSGS",
+const EXCLUDED: [&str; 9] = [
+    "GUARD", "ISPROD", "PERSON", "PERSJS1", "PERSNET", "READY", "SAVE21", "INSTALL", "CLNMSGS",
 ];
 
 /// The steps that are missing, in the order of sending.

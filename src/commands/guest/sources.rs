@@ -1,7 +1,7 @@
 //! The guest kit's sources, as they are uploaded.
 
 /// File name and text, in the order of uploading.
-pub const SOURCES: [(&str, &str); 23] = [
+pub const SOURCES: [(&str, &str); 24] = [
     source("canary.c", include_str!("../../../ibmi/src/canary.c")),
     source("check.clle", include_str!("../../../ibmi/src/check.clle")),
     source("clnget.c", include_str!("../../../ibmi/src/clnget.c")),
@@ -35,6 +35,7 @@ pub const SOURCES: [(&str, &str); 23] = [
     ),
     source("person.clle", include_str!("../../../ibmi/src/person.clle")),
     source("ready.clle", include_str!("../../../ibmi/src/ready.clle")),
+    source("save21.clle", include_str!("../../../ibmi/src/save21.clle")),
     source("space.h", include_str!("../../../ibmi/src/space.h")),
     source(
         "watchdog.clle",

@@ -316,12 +316,12 @@ async fn another_profile_for_the_helper_is_let_in_and_kept_out_of_the_guard() {
         .filter(|a| a.id.starts_with("grant"))
         .map(Action::shown)
         .collect();
-    assert_eq!(grants.len(), 11);
+    assert_eq!(grants.len(), 12);
     assert_eq!(
         grants[2],
         "GRTOBJAUT OBJ(IBMICLONE/GUARD) OBJTYPE(*PGM) USER(CLNHELP) AUT(*EXCLUDE) REPLACE(*YES)"
     );
-    assert_eq!(grants[10], "chown -R CLNHELP /ibmiclone");
+    assert_eq!(grants[11], "chown -R CLNHELP /ibmiclone");
 }
 
 #[tokio::test]

@@ -30,7 +30,7 @@ pub struct Arguments {
     /// All namespaces.
     #[arg(short = 'A', long)]
     all_namespaces: bool,
-    /// Only this function: *HOLD, *USER.
+    /// Only this function: *HOLD, *USER, *BRMS or *SAVE21.
     #[arg(long, value_parser = text::parse_function)]
     function: Option<Function>,
     /// At most this many rows of each environment.

@@ -137,7 +137,7 @@ impl Row {
             messages: status.messages,
             errors: status.errors,
             prepare_on_source: live.part(&status.prepare_on_source, "", "resume-source"),
-            prepare_on_clone: live.part(&status.prepare_on_clone, "start-clone", "await-clone"),
+            prepare_on_clone: live.preparation(),
             save: live.part(&status.save, "run-function", live.last_program()),
             disk_used_percent: status.disk_used_percent,
             partition_active: live.since(&status.partition_active, "start-clone"),
@@ -237,6 +237,17 @@ impl Live<'_> {
         names
             .rfind(|name| program_at(name).is_some())
             .unwrap_or("run-function")
+    }
+
+    /// PREP CLONE. A full save lies between start and ready, and its hours are none of it: told when it is over.
+    fn preparation(&self) -> Option<String> {
+        let place = |step: &str| self.status.steps.iter().position(|e| e.name == step);
+        let ready = place("await-clone");
+        let saves_first = place("run-function").is_some_and(|at| Some(at) < ready);
+        match saves_first {
+            true => self.status.prepare_on_clone.clone(),
+            false => self.part(&self.status.prepare_on_clone, "start-clone", "await-clone"),
+        }
     }
 
     fn until_now(&self, from: DateTime<Utc>) -> String {

@@ -280,6 +280,23 @@ fn production_is_counted_until_it_is_resumed() {
     assert_eq!(row.prepare_on_source.as_deref(), Some("1:05"));
 }
 
+/// Its clone is ready only behind the save: hours of a tape are no preparation.
+#[test]
+fn a_full_save_at_work_counts_as_save_alone() {
+    let mut full = saving();
+    full.prepare_on_clone = None;
+    full.steps.swap(3, 4);
+    full.steps[4] = entry("await-clone", EntryState::Pending, None, None);
+    let row = Row::new(
+        &run("n", "2026-11-24T00:00:00Z", full),
+        at("2026-11-24T03:30:00Z"),
+    );
+    assert_eq!(
+        (row.prepare_on_clone, row.save.as_deref()),
+        (None, Some("3:00:00"))
+    );
+}
+
 #[test]
 fn a_run_that_has_not_opened_stands_on_top_and_a_queued_one_shows_its_place() {
     let queued = CloneRunStatus {

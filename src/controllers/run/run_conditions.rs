@@ -87,7 +87,7 @@ fn kstatus(
 }
 
 /// What a person has to do, if anything: an obligation that is not met at the first try, or a step that waits for a
-/// person. A message of either tells by a word of its own which it is, where it is more than that.
+/// person (`recipe::steps::ATTENTION`). A message of either tells by a word of its own which it is, where it is more.
 fn attention(journal: &Journal) -> Option<(String, String)> {
     if let Some(owed) = journal.open_obligations().find(|o| o.attempts > 0) {
         let text = owed.message.clone().unwrap_or_default();

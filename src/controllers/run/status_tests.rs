@@ -1,3 +1,6 @@
+#[path = "status_saves_tests.rs"]
+mod saves;
+
 use super::super::ended::end_image;
 use super::*;
 use crate::api::run::Resolved;

@@ -20,6 +20,8 @@ pub(super) struct Production {
     check: Option<Result<CommandOutput, DeviceError>>,
     version: Option<Result<Option<Vec<u8>>, DeviceError>>,
     lock: Option<Result<Option<Vec<u8>>, DeviceError>>,
+    /// Whether production has a description of the tape device of SAVE21.
+    tape: Option<Result<CommandOutput, DeviceError>>,
     brms: Option<Result<Vec<String>, DeviceError>>,
 }
 
@@ -33,6 +35,7 @@ impl Production {
             check: None,
             version: None,
             lock: None,
+            tape: None,
             brms: None,
         };
         if let Ok(session) = &seen.session {
@@ -43,6 +46,10 @@ impl Production {
             seen.check = Some(source.run(session, &check).await);
             seen.version = Some(source.get(session, VERSION_PATH).await);
             seen.lock = Some(source.get(session, LOCK_PATH).await);
+            if let Some(save) = &plan.save21 {
+                let look = format!("CHKOBJ OBJ(QSYS/{}) OBJTYPE(*DEVD)", save.device);
+                seen.tape = Some(source.run(session, &ClCommand::new(look)).await);
+            }
             if plan.function == Function::Brms {
                 let system = source.as_ref();
                 seen.brms = Some(working_jobs(There { system, session }).await);
@@ -89,6 +96,7 @@ pub(super) fn judge(
     report.facts.source_identity = Some(identity);
     judge_addresses(seen.interfaces, plan, report);
     judge_ptfs(seen.ptfs, plan, report);
+    judge_tape(seen.tape, plan, report);
     judge_brms(seen.brms, &session, plan, report);
     judge_kit(
         seen.check,
@@ -174,6 +182,32 @@ fn judge_ptfs(answer: Option<Result<Vec<Row>, DeviceError>>, plan: &Plan, report
         }
         None => {}
     }
+}
+
+/// The clone's devices are only seen when it is too late. Its descriptions are production's, copied with the disks; a
+/// device without one gets a name of the clone's own choice (`ibmi.md` § 5.4).
+fn judge_tape(
+    answer: Option<Result<CommandOutput, DeviceError>>,
+    plan: &Plan,
+    report: &mut SiteReport,
+) {
+    let (Some(output), Some(save)) = (answer.and_then(|a| report.take(a)), &plan.save21) else {
+        return;
+    };
+    let device = &save.device;
+    if output.succeeded {
+        report.add(Finding::new(
+            Level::Note,
+            "TapeDevice",
+            format!("the full save goes to {device}, as its description on source {} is copied to the clone; whether the clone reaches that drive is only known when it saves", plan.source_label()),
+        ));
+        return;
+    }
+    report.add(Finding::new(
+        Level::Warning,
+        "TapeDeviceUnknown",
+        format!("save21.device: create {device} on source {}, or correct the name: without a description there the clone makes one by itself at its IPL, if at all, under a name of its own", plan.source_label()),
+    ));
 }
 
 /// BRMS of production must be at rest: what it does now would be cut off by its FlashCopy process, and be missing in the

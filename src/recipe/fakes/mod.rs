@@ -45,6 +45,12 @@ pub(crate) struct Inner {
     pub(crate) logs: BTreeMap<LogKind, Vec<LogLine>>,
     /// The log store takes nothing and says this.
     pub(crate) logs_refused: Option<String>,
+    /// Somebody reads news of running jobs.
+    pub(crate) news_wanted: bool,
+    /// News that were handed over: job, place in its log, line.
+    pub(crate) news: Vec<(String, u64, LogLine)>,
+    /// How often news were asked for.
+    pub(crate) asked_for_news: usize,
     /// Another run has production when the last step comes.
     pub(crate) source_is_busy: bool,
     /// SNDMSG ends abnormally.
@@ -60,6 +66,8 @@ pub(crate) struct Inner {
     pub(crate) function_ends_well: bool,
     /// A submitted job never ends.
     pub(crate) function_hangs: bool,
+    /// Production has no description of the tape device.
+    pub(crate) missing_tape: bool,
     /// Effects, in order.
     pub(crate) sent: Vec<String>,
 }
@@ -86,6 +94,8 @@ pub(crate) struct SystemFake {
     pub(crate) cut: u32,
     pub(crate) history: Vec<Message>,
     pub(crate) job_log: Result<Vec<Message>, DeviceError>,
+    /// What a question for the newest messages of a job comes to instead of an answer.
+    pub(crate) news: Option<DeviceError>,
     /// Where the history log was asked from.
     pub(crate) since: Option<String>,
 }
@@ -200,6 +210,7 @@ fn system(id: i32, scpf: &str) -> SystemFake {
         cut: 0,
         history: Vec::new(),
         job_log: Ok(Vec::new()),
+        news: None,
         since: None,
     }
 }
@@ -210,7 +221,7 @@ pub(crate) fn world() -> World {
     source.run.text = check_record(&[]);
     source
         .files
-        .insert("/ibmiclone/version".into(), b"1.1.0\n".to_vec());
+        .insert("/ibmiclone/version".into(), b"1.2.0\n".to_vec());
     World(Arc::new(Mutex::new(Inner {
         clone: Ok(partition("CLONE1", 7)),
         source: Ok(partition("PROD", 3)),
@@ -250,6 +261,9 @@ pub(crate) fn world() -> World {
         .into(),
         logs: BTreeMap::new(),
         logs_refused: None,
+        news_wanted: false,
+        news: Vec::new(),
+        asked_for_news: 0,
         source_is_busy: false,
         refuses_to_tell: false,
         alive: false,
@@ -257,6 +271,7 @@ pub(crate) fn world() -> World {
         start_lost: false,
         function_ends_well: true,
         function_hangs: false,
+        missing_tape: false,
         sent: Vec::new(),
     })))
 }
@@ -264,7 +279,7 @@ pub(crate) fn world() -> World {
 /// A good `check` record with some values changed.
 pub(crate) fn check_record(changes: &[(&str, &str)]) -> String {
     let mut values: BTreeMap<&str, &str> = [
-        ("kit", "1.1.0"),
+        ("kit", "1.2.0"),
         ("serial", "78ABCD0"),
         ("partition", "3"),
         ("clock", "2026-11-23T03:00:00Z"),
@@ -434,6 +449,9 @@ pub(crate) fn sample(function: &str) -> (CloneEnvironmentSpec, ResolvedFacts) {
             "endpoint": "https://svc.example.com:7443", "credentials": {"name": "svc"}, "consistencyGroups": ["CLONE1"]
         }}
     });
+    if function == "SAVE21" {
+        json["save21"] = serde_json::json!({"device": "TAP01"});
+    }
     if function == "USER" {
         json["user"] = serde_json::json!({"programs": [{"program": "CLNLIB/MYSAVE", "parameters": ["it's", "B"]}]});
     }

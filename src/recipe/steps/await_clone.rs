@@ -3,6 +3,7 @@
 
 use super::gate::{self, Stop, facts, state_word};
 use crate::api::clone_side::ScheduledJobs;
+use crate::api::options::Function;
 use crate::engine::journal::{Entry, Facts};
 use crate::engine::step::{Failure, NOTE_FACT, Observation, Step, StepContext, WARNING_FACT};
 use crate::recipe::plan::Plan;
@@ -16,11 +17,11 @@ use std::time::Duration;
 
 pub(super) const ID: &str = "await-clone";
 /// The console may show `not activated` that long in a re-IPL, seconds (`product.md` § 4 row 13).
-const OFF_SECONDS: u64 = 300;
+pub(super) const OFF_SECONDS: u64 = 300;
 /// Up without an answer for that long is shown to a person, seconds.
-const SILENT_SECONDS: u64 = 900;
+pub(super) const SILENT_SECONDS: u64 = 900;
 /// No load source found (`ibmi.md` § 9): outside the B class, and as final.
-const NO_LOAD_SOURCE: &str = "C2004130";
+pub(super) const NO_LOAD_SOURCE: &str = "C2004130";
 
 pub(super) struct AwaitClone {
     pub(super) plan: Arc<Plan>,
@@ -43,10 +44,13 @@ impl AwaitClone {
         seen: Observation,
     ) -> Observation {
         let activated = context.entry("start-clone");
-        let began = if activated.start.is_some() {
-            &activated
-        } else {
-            entry
+        let (began, what) = match self.plan.function {
+            // The save lies between: its hours are not the IPL's.
+            Function::Save21 => (entry, "the save"),
+            Function::Hold | Function::Brms | Function::User if activated.start.is_some() => {
+                (&activated, "its activation")
+            }
+            Function::Hold | Function::Brms | Function::User => (entry, "its activation"),
         };
         let waited = gate::elapsed(began, context.now);
         match seen {
@@ -56,9 +60,10 @@ impl AwaitClone {
                 Observation::broken(
                     "CloneNeverReady",
                     format!(
-                        "clone {} was not ready {} s after its activation (timeouts.iplSeconds); last: {}, code {}, {message}; clone and image are left as they are, look at its console",
+                        "clone {} was not ready {} s after {} (timeouts.iplSeconds); last: {}, code {}, {message}; clone and image are left as they are, look at its console",
                         self.plan.clone_label(),
                         self.plan.ipl_seconds,
+                        what,
                         state_word(&status.state),
                         status.reference_code,
                     ),
@@ -332,7 +337,7 @@ fn output(record: &Record) -> Facts {
 
 /// Since when a wait of this kind lasts. The only memory between two looks is the step's own message, so the time is
 /// written into it and found there again.
-fn since(entry: &Entry, kind: &str, now: DateTime<Utc>) -> (String, Duration) {
+pub(super) fn since(entry: &Entry, kind: &str, now: DateTime<Utc>) -> (String, Duration) {
     let marker = format!("{kind} since ");
     let known = entry
         .message
@@ -356,6 +361,10 @@ impl Step for AwaitClone {
     /// A little more than `iplSeconds`, so that the step itself says why.
     fn limit(&self) -> Duration {
         self.plan.pace.seconds(self.plan.ipl_seconds + 300)
+    }
+    /// With SAVE21 the save is over before this step: its logs are worth keeping without it.
+    fn forgone(&self) -> bool {
+        self.plan.function == Function::Save21
     }
     async fn observe(&self, context: &StepContext<'_>) -> Observation {
         let again = self.plan.pace.silence();

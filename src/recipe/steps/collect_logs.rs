@@ -10,7 +10,7 @@ use crate::api::saves::Brms;
 use crate::engine::journal::{EntryState, Facts, Journal};
 use crate::engine::ports::StoreError;
 use crate::engine::step::{LockKind, NOTE_FACT, Observation, Step, StepContext, WARNING_FACT};
-use crate::recipe::brms::{Log, There, is_error};
+use crate::recipe::brms::{Log, MOST, There, is_error};
 use crate::recipe::log_sink::{LogKind, LogLine, LogSink, LogWriter};
 use crate::recipe::plan::Plan;
 use crate::recipe::queries::{local_text, local_time};
@@ -67,10 +67,10 @@ impl CollectLogs {
     /// Job logs that are kept: kind, step, and from which severity on a message is an error. A program that was never called
     /// has none.
     fn wanted_job_logs(&self, journal: &Journal) -> Vec<(LogKind, &'static str, i32)> {
-        let programs = run_function::programs(&self.plan).map(|(step, p)| (step, p.error_severity));
+        let jobs = run_function::jobs(&self.plan);
         // What a save did is told by the BRMS log; the same messages in its job's log are not counted again.
         let groups = run_group::groups(&self.plan).map(|(step, _)| (step, NEVER));
-        let jobs = programs.chain(groups).enumerate();
+        let jobs = jobs.into_iter().chain(groups).enumerate();
         jobs.filter(|(place, (step, _))| {
             let called = *place == 0 || journal.output(step, run_function::JOB).is_some();
             let ended_well = journal.output(step, run_function::RESULT) == Some(run_function::OK);
@@ -193,6 +193,20 @@ impl CollectLogs {
                 false => Judged::Fine,
             };
             seen.take(&self.plan.logs, (message, PART), judged, writer.as_mut());
+        }
+        if messages.len() >= MOST {
+            let last = messages.last().map_or("", |m| &m.timestamp);
+            let text = format!(
+                "the BRMS log has {MOST} messages since the copy until {last}: what came later is neither kept nor counted, DSPLOGBRM on the clone shows it"
+            );
+            writer.line(&LogLine {
+                ts: last.to_owned(),
+                part: "operator".into(),
+                sev: 20,
+                text: text.clone(),
+                ..LogLine::default()
+            });
+            counts.notes.push(text);
         }
         counts.add(&seen);
         counts.tail = seen.tail.into_iter().collect();

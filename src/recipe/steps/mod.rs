@@ -14,6 +14,7 @@
 //! | map-volumes | `volumes` |
 //! | await-clone | `readyAt`, `scpf`, `reIpls`, `systemName` |
 //! | run-function, run-function-2 … | `jobName`, `result` (`ok`, `failed`, `overrun`, `vanished`, `left`, `notStarted`), `endSeverity`, `saveMilliseconds`, `lastSeen` |
+//! | run-function of SAVE21 | `jobName`, `result` (`ok`, `failed`, `left`), `endSeverity`, `saveMilliseconds`, `steps`, `failed`, `failedId`, `media` |
 //! | the same with BRMS | `jobName`, `result` as above, `reason` and `said` where it failed, `endSeverity`, `saveMilliseconds`, `lastSeen` |
 //! | end-backup | `volumes` that were written (comma list), `said` where ENDBKU was refused |
 //! | return-history | `history` (`restored`, `merged`, `kept`), `saveFile` where it is kept |
@@ -35,14 +36,17 @@ pub(super) mod gate;
 mod hook;
 mod hook_log;
 mod job;
+mod live_log;
 mod map_volumes;
 mod pin_image;
 pub(super) mod power;
 pub(super) mod prepare_copy;
+mod restricted;
 mod resume_source;
 mod return_history;
 mod run_function;
 pub(super) mod run_group;
+mod save21;
 mod seen;
 mod settle;
 mod start_clone;
@@ -120,25 +124,26 @@ pub(super) fn step(
         collect_logs::ID => Box::new(collect_logs::CollectLogs { plan, sink }),
         settle::ID => Box::new(settle::SettleStep { plan, sink }),
         TELL_SOURCE => Box::new(tell_source::TellSource { plan, sink }),
-        _ => return added(name, &plan, log_sink),
+        _ => return added(name, &plan, &sink),
     })
 }
 
 /// The step of a name that the environment has added to the recipe's list.
-fn added(name: &str, plan: &Arc<Plan>, log_sink: &Arc<dyn LogSink>) -> Option<Box<dyn Step>> {
+fn added(name: &str, plan: &Arc<Plan>, sink: &Arc<dyn LogSink>) -> Option<Box<dyn Step>> {
     if let Some(place) = program_at(name) {
-        let plan = Arc::clone(plan);
+        let (plan, sink) = (Arc::clone(plan), Arc::clone(sink));
         return Some(match plan.function {
-            Function::Brms => Box::new(run_group::RunGroup { plan, place }),
-            Function::Hold | Function::Save21 | Function::User => {
-                Box::new(run_function::RunFunction { plan, place })
+            Function::Brms => Box::new(run_group::RunGroup { plan, place, sink }),
+            Function::Save21 => Box::new(save21::RunSave21 { plan }),
+            Function::Hold | Function::User => {
+                Box::new(run_function::RunFunction { plan, place, sink })
             }
         });
     }
     if let Some((point, id, place)) = hook_of(plan, name) {
         return Some(Box::new(hook::RunHook {
             plan: Arc::clone(plan),
-            sink: Arc::clone(log_sink),
+            sink: Arc::clone(sink),
             point,
             id,
             place,

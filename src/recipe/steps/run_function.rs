@@ -10,10 +10,12 @@ use super::job::{self, Call, Stands};
 pub(super) use super::job::{
     END_SEVERITY, FAILED, JOB, LAST_SEEN, LEFT, NOT_STARTED, OK, OVERRUN, RESULT, VANISHED,
 };
-use crate::api::options::UserProgram;
+use super::{live_log, save21};
+use crate::api::options::{Function, UserProgram};
 use crate::api::surroundings::OnProgramError;
 use crate::engine::journal::{Entry, Facts, Journal, Question};
 use crate::engine::step::{Failure, LockKind, Observation, Step, StepContext, WARNING_FACT};
+use crate::recipe::log_sink::LogSink;
 use crate::recipe::plan::Plan;
 use crate::recipe::surroundings::{program_at, program_steps};
 use crate::site::{DeviceError, ProvenClone};
@@ -28,6 +30,7 @@ pub(super) struct RunFunction {
     pub(super) plan: Arc<Plan>,
     /// Place in `user.programs`, counting from 0.
     pub(super) place: usize,
+    pub(super) sink: Arc<dyn LogSink>,
 }
 
 /// Program and step of every place, in order.
@@ -35,8 +38,21 @@ pub(super) fn programs(plan: &Plan) -> impl Iterator<Item = (&'static str, &User
     program_steps(plan).iter().copied().zip(&plan.programs)
 }
 
+/// Steps whose jobs leave a job log, in order, each with the severity from which a message of it is an error.
+pub(super) fn jobs(plan: &Plan) -> Vec<(&'static str, i32)> {
+    match plan.function {
+        Function::Save21 => vec![(ID, plan.logs.error_severity)],
+        Function::Hold | Function::Brms | Function::User => programs(plan)
+            .map(|(step, program)| (step, program.error_severity))
+            .collect(),
+    }
+}
+
 /// Whether a job of the function may still be there: it was submitted, and nothing proves its end.
 pub(super) fn may_run(journal: &Journal) -> bool {
+    if save21::is_of(journal) {
+        return save21::may_run(journal);
+    }
     let mut programs = journal
         .steps
         .iter()
@@ -106,6 +122,7 @@ impl RunFunction {
             Some(job) => Ok(match call.judge(&job, entry.message.as_deref()) {
                 Stands::Over(out) => self.over(out),
                 Stands::There(text, question) if in_time(&self.plan, context) => {
+                    live_log::tell(context, proof.session(), &job, self.sink.as_ref()).await;
                     job::watched(poll, text, question)
                 }
                 Stands::There(text, _) => Observation::Done(facts([

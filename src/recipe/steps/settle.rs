@@ -3,7 +3,7 @@
 
 use super::gate::{self, Stop, facts, state_word};
 use super::map_volumes::image_is_this_runs;
-use super::{collect_logs, hook, run_function, run_group, stop_clone};
+use super::{collect_logs, hook, run_function, run_group, save21, stop_clone};
 use crate::api::options::UserProgram;
 use crate::api::surroundings::{OnFailure, OnProgramError};
 use crate::engine::journal::{EntryState, Facts, Journal};
@@ -135,6 +135,7 @@ impl SettleStep {
         let of_program = run_function::programs(&self.plan)
             .find_map(|(step, program)| self.program_failed(journal, step, program));
         of_program
+            .or_else(|| save21::failed(journal, &self.plan))
             .or_else(|| self.group_failed(journal))
             .or_else(|| hook::failed_after_function(journal, &self.plan))
             .map(Observation::Broken)

@@ -2,9 +2,10 @@
 
 use super::gate::{self, Stop, facts, state_word};
 use super::power::{self, Order};
+use super::restricted;
 use super::verify_site::leaves_clone_alone;
 use crate::engine::journal::Facts;
-use crate::engine::step::{LockKind, Observation, Step, StepContext};
+use crate::engine::step::{Failure, LockKind, Observation, Step, StepContext};
 use crate::recipe::plan::Plan;
 use crate::site::{DeviceError, PartitionState, PartitionStatus};
 use async_trait::async_trait;
@@ -53,7 +54,18 @@ impl StopClone {
         }
         match &status.state {
             PartitionState::Running | PartitionState::Starting => {
-                power::told(context, &self.plan, &OFF, &entry, &status, poll).await
+                match power::told(context, &self.plan, &OFF, &entry, &status, poll).await? {
+                    Observation::Absent => {
+                        self.not_saving(&status)?;
+                        Ok(Observation::Absent)
+                    }
+                    seen @ (Observation::Underway { .. }
+                    | Observation::Asking { .. }
+                    | Observation::Done(_)
+                    | Observation::NotNeeded(_)
+                    | Observation::Broken(_)
+                    | Observation::Unknown(_)) => Ok(seen),
+                }
             }
             PartitionState::ShuttingDown | PartitionState::NotActivated => Ok(
                 Observation::underway(poll, format!("clone {clone} is shutting down")),
@@ -77,6 +89,22 @@ impl StopClone {
             self.plan.clone_label(),
             state_word(&status.state)
         ))
+    }
+
+    /// A save that an earlier run no longer waits for may still be under way: cut off, it leaves a tape nobody can read. So
+    /// neither a time limit of ours nor the next slot ends it, only a person does.
+    fn not_saving(&self, status: &PartitionStatus) -> Result<(), Stop> {
+        if !restricted::saves(status) {
+            return Ok(());
+        }
+        Err(Stop::Failure(Failure::new(
+            "CloneSaves",
+            format!(
+                "the console shows clone {} with code {}: it saves in restricted state, for an earlier run or a person, and a tape that is not ready looks the same. It is never switched off meanwhile; nothing was stopped or copied. Run again when the save is over, or look at its tape drive, switch the partition off at the console and run again",
+                self.plan.clone_label(),
+                restricted::SAVING
+            ),
+        )))
     }
 
     /// Without the partition's lock nothing is sent to it. The target set is locked by now: only a person, or a run that
@@ -146,6 +174,7 @@ impl Step for StopClone {
             | PartitionState::Error
             | PartitionState::NotAvailable
             | PartitionState::Other(_) => {
+                self.not_saving(&clone).map_err(Stop::refused)?;
                 let job = context.site.clone_partition.power_off().await?;
                 Ok(Some(gate::handle(&job.0, context.now)))
             }

@@ -123,7 +123,10 @@ fn every_name_of_a_list_is_a_step_of_that_name() {
         RunMode::StartHeld,
         RunMode::ReleaseHeld,
     ];
-    for (function, mode) in ["HOLD", "USER"].iter().flat_map(|f| modes.map(|m| (f, m))) {
+    for (function, mode) in ["HOLD", "SAVE21", "USER"]
+        .iter()
+        .flat_map(|f| modes.map(|m| (f, m)))
+    {
         let mut plan = plan(function);
         plan.mode = mode;
         let recipe = build(&plan, world().sink());

@@ -24,6 +24,39 @@ fn source_facts() -> SourceFacts {
 }
 
 #[test]
+fn the_save_is_described_with_every_key_of_the_contract_and_only_for_its_function() {
+    let (mut spec, facts) = sample("SAVE21");
+    let save = serde_json::json!({
+        "device": "TAP01", "volumes": ["A1", "A2"], "endOption": "Unload", "clear": "All",
+        "expirationDate": "2027-12-31", "omit": ["SCRATCH", "TMP*"], "controllingQueue": "QSYS/QCTL",
+        "restrictedStateSeconds": 900, "replies": [{"messageId": "CPA4067", "reply": "G"}]
+    });
+    spec.save21 = serde_json::from_value(save).expect("a block");
+    let plan = crate::recipe::Plan::new(&spec, facts).expect("a plan");
+    let text = parameter_file(&plan, &source_facts()).expect("plain characters");
+    let lines: Vec<&str> = text.lines().filter(|l| l.starts_with("save21.")).collect();
+    insta::assert_snapshot!(lines.join("\n"), @r"
+    save21.device=TAP01
+    save21.volumes.count=2
+    save21.volumes.1=A1
+    save21.volumes.2=A2
+    save21.endOption=Unload
+    save21.clear=All
+    save21.expirationDate=2027-12-31
+    save21.omit.count=2
+    save21.omit.1=SCRATCH
+    save21.omit.2=TMP*
+    save21.controllingQueue=QSYS/QCTL
+    save21.restrictedStateSeconds=900
+    save21.replies.count=1
+    save21.replies.1.messageId=CPA4067
+    save21.replies.1.reply=G
+    ");
+    let user = parameter_file(&crate::recipe::fakes::plan("USER"), &source_facts());
+    assert!(!user.expect("plain").contains("save21."));
+}
+
+#[test]
 fn the_file_holds_every_key_of_the_contract() {
     let text = parameter_file(&plan("USER"), &source_facts()).expect("plain characters");
     let body = text.split("checksum=").next().expect("a body");

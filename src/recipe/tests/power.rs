@@ -1,5 +1,6 @@
 use super::super::fakes::*;
 use super::{step, step_of};
+use crate::api::run::RunMode;
 use crate::engine::journal::Journal;
 use crate::engine::step::{LockKind, Observation};
 use crate::site::{CopyPhase, DeviceError, PartitionState, PartitionUuid, PowerJobState};
@@ -29,6 +30,41 @@ async fn only_not_activated_is_off() {
     }
     world.clone_state(PartitionState::ShuttingDown, "D6000298");
     waiting(world.look(&*step, &journal()).await);
+}
+
+/// An earlier run may have stopped waiting for it: neither a time limit nor the next slot ends a save.
+#[tokio::test]
+async fn a_clone_that_saves_in_restricted_state_is_never_switched_off() {
+    for (function, mode) in [
+        ("USER", RunMode::Clone),
+        ("SAVE21", RunMode::Clone),
+        ("SAVE21", RunMode::End),
+    ] {
+        let world = world();
+        let mut plan = plan(function);
+        plan.mode = mode;
+        let step = step_of(&Arc::new(plan), "stop-clone", &world);
+        world.clone_state(PartitionState::Running, "A9003C70");
+        let mut tried = journal();
+        intended(&mut tried, "stop-clone", 1);
+        let later = start() + TimeDelta::seconds(3_600);
+        for journal in [journal(), tried.clone()] {
+            let (reason, text) = broken(world.look_at(&*step, &journal, later).await);
+            assert_eq!(reason, "CloneSaves");
+            assert!(
+                text.contains("A9003C70")
+                    && text.contains("switch the partition off at the console"),
+                "{text}"
+            );
+        }
+        // It began between the look and the command.
+        let refused = world.act(&*step, &journal()).await;
+        assert!(matches!(refused, Err(DeviceError::Refused { .. })));
+        assert!(world.sent().is_empty(), "{:?}", world.sent());
+        // Over: it is switched off like any other.
+        world.clone_state(PartitionState::Running, "00000000");
+        assert_eq!(world.look(&*step, &journal()).await, Observation::Absent);
+    }
 }
 
 #[tokio::test]

@@ -115,8 +115,15 @@ pub fn power_off(world: &mut World, partition: &str) -> u64 {
 pub fn power_off_how(world: &mut World, partition: &str, how: PowerOff) -> u64 {
     let uuid = uuid_of(world, partition);
     note_command(world, partition, "PowerOff");
+    let saving = ibmi::reference_code(world, partition) == "A9003C70";
     let outcome = end(world, partition, how);
     if outcome.is_ok() {
+        if saving {
+            world.violation(
+                ViolationKind::SavingSystemSwitchedOff,
+                format!("{partition} was switched off in batch restricted state"),
+            );
+        }
         ibmi::power_lost(world, partition);
         let effect = match how {
             PowerOff::OperatingSystem | PowerOff::Delayed | PowerOff::Immediate => "PowerOff",

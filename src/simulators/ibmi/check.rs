@@ -116,6 +116,7 @@ pub(super) fn install(
         "persjs1.clle",
         "persnet.clle",
         "ready.clle",
+        "save21.clle",
         "check.clle",
         "msgs.clle",
         "clnstrup.clle",

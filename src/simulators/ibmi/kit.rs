@@ -1,6 +1,7 @@
 //! The guest kit's guard, personality and ready record, as `ibmi/CONTRACT.md` §§ 6–8 says.
 
 mod personality;
+mod save21;
 
 use personality::{personality, ready, start_network};
 
@@ -18,14 +19,14 @@ use chrono::{Duration, SecondsFormat};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Version the simulator's kit reports.
-pub const VERSION: &str = "1.1.0";
+pub const VERSION: &str = "1.2.0";
 /// Parameter file.
 pub const RUN_PARM: &str = "/ibmiclone/run.parm";
 const MARKER: &str = "/ibmiclone/marker";
 const READY: &str = "/ibmiclone/ready";
 
 /// Objects of the kit, as § 1.1 names them.
-pub const OBJECTS: [(&str, &str); 26] = [
+pub const OBJECTS: [(&str, &str); 27] = [
     ("IBMICLONE/CLNMSGF", "*MSGF"),
     ("IBMICLONE/CLNMSGS", "*PGM"),
     ("IBMICLONE/VERSION", "*DTAARA"),
@@ -48,11 +49,23 @@ pub const OBJECTS: [(&str, &str); 26] = [
     ("IBMICLONE/PERSJS1", "*PGM"),
     ("IBMICLONE/PERSNET", "*PGM"),
     ("IBMICLONE/READY", "*PGM"),
+    ("IBMICLONE/SAVE21", "*PGM"),
     ("IBMICLONE/CHECK", "*PGM"),
     ("IBMICLONE/INSTALL", "*PGM"),
     ("QGPL/CLNSTRUP", "*PGM"),
     ("QGPL/CLNORIG", "*DTAARA"),
 ];
+
+/// A second job of the full save, as an IPL leaves one on the queue beside the one that is submitted after it.
+#[cfg(test)]
+pub(super) fn submit_save_again(
+    world: &mut World,
+    partition: &str,
+    run: &BTreeMap<String, String>,
+    queue: &str,
+) {
+    save21::queue(world, partition, run, queue);
+}
 
 /// Puts a whole kit on a disk; production's pair is added when the partition is known.
 pub(super) fn installed_at_the_factory(disk: &mut DiskState) {
@@ -209,6 +222,9 @@ fn guard(world: &mut World, partition: &str) {
         );
     }
     tell_operator(world, partition, "CLN0210", 10, &told);
+    if stage == "0" && save21::comes_first(world, partition, &run) {
+        return;
+    }
     match stage.as_str() {
         "0" => begin_personality(world, partition, &run, 0),
         "1" => {

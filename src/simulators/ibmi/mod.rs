@@ -61,6 +61,10 @@ pub fn install(world: &mut World, files: &[SystemFile]) -> Result<(), String> {
             system::set_identity(world, &file.partition, pair.clone());
         }
         let mut disk = DiskState::from_file(file);
+        // Sites create the descriptions of the clone's drives on production, so that their names are copied.
+        for device in world.tapes.drives.keys() {
+            disk.objects.insert(format!("QSYS/{device} *DEVD"));
+        }
         if let Some(brms) = &file.brms {
             brms::check(world, &file.partition, brms)?;
             brms::install(&mut disk, brms, world.now);

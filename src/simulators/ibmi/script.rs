@@ -18,8 +18,8 @@ use std::collections::VecDeque;
 /// What an outcome calls the wait for the restricted state.
 pub const AWAIT: &str = "await-restricted";
 
-/// What a step is told when it is its turn: the world, the partition, what came before.
-pub type Act = fn(&mut World, &str, &[Outcome]);
+/// What a step is told when it is its turn: the world, the partition, its job, what came before.
+pub type Act = fn(&mut World, &str, &str, &[Outcome]);
 
 /// One step.
 #[derive(Debug, Clone)]
@@ -127,7 +127,7 @@ pub fn submit(
         command: first.unwrap_or_default(),
         log: Vec::new(),
         result: super::file::ProgramResult::Normal,
-        messages: Vec::new(),
+        messages: VecDeque::new(),
         default_reply: false,
         system_replies: false,
     };
@@ -160,6 +160,14 @@ pub fn answered(world: &mut World, partition: &str, job: &str, reply: &str) {
         job.phase = JobPhase::Active { until: None };
     }
     advance(world, partition, job);
+}
+
+/// Leaves out all further steps of a job but its last one.
+pub(super) fn leave_last(world: &mut World, partition: &str, job: &str) {
+    if let Some(script) = of(world, partition, job) {
+        let last = script.steps.pop_back();
+        script.steps = last.into_iter().collect();
+    }
 }
 
 /// Whether the job waits for an answer.
@@ -263,7 +271,7 @@ fn end_step(world: &mut World, partition: &str, job: &str, current: Current) -> 
         Step::Act(act) => {
             let act = *act;
             let outcomes = of(world, partition, job).map(|s| s.outcomes.clone());
-            act(world, partition, &outcomes.unwrap_or_default());
+            act(world, partition, job, &outcomes.unwrap_or_default());
             if let Some(script) = of(world, partition, job) {
                 script.now = None;
             }

@@ -10,6 +10,7 @@ mod freeze;
 mod preconditions;
 mod reach;
 mod replies;
+pub mod save21;
 pub mod stage;
 pub mod surroundings;
 mod the_clone;

@@ -1,8 +1,9 @@
-//! kill −9 of the operator process at each step of a HOLD and a USER run, on the real API server, against devices on real
+//! kill −9 of the operator process at each step of a HOLD, a USER and a SAVE21 run, on the real API server, against devices on real
 //! sockets: `architecture.md` § 4. Nothing is lost: the next process ends the run with a clean image, except when the
 //! kill fell into the freeze window; then the run fails `WindowInterrupted`. Production runs in any case.
 
 use crate::brms;
+use crate::failures::save21;
 use crate::failures::stage::{End, HOLD, SCALE, Stage, USER, environments};
 use crate::failures::surroundings::{programs, surrounded};
 use crate::support::kube::shared;
@@ -32,6 +33,8 @@ const WINDOW: &str = "(open window)";
 enum Around {
     Nothing,
     HooksAndEnd,
+    /// The full save instead of programs.
+    Save21,
     Saving,
 }
 
@@ -81,6 +84,7 @@ async fn case(environment: &'static str, at: &'static str, around: Around) -> Op
     let devices = |w: &mut WorldFile| {
         w.knobs.start_copy_milliseconds = 30_000;
         programs(w);
+        save21::tapes(w);
         if let Around::Saving = around {
             brms::with_brms(w);
         }
@@ -89,6 +93,7 @@ async fn case(environment: &'static str, at: &'static str, around: Around) -> Op
         s["freeze"] = json!({"maxSeconds": 240});
         match around {
             Around::Nothing => {}
+            Around::Save21 => save21::saves(s),
             Around::Saving => brms::save_with(s, &json!({})),
             Around::HooksAndEnd => {
                 surrounded(s);
@@ -153,7 +158,7 @@ fn twice(stage: &Stage) -> Vec<String> {
     let effects = stage.world(|w| w.ledger.effects.clone());
     let jobs = effects
         .into_iter()
-        .filter(|(kind, _)| kind.contains(".job.C"));
+        .filter(|(kind, _)| kind.contains(".job.C") || kind.ends_with(".job.SAVE21"));
     let twice = jobs.filter(|(_, count)| *count > 1);
     twice
         .map(|(kind, count)| format!("{kind} {count}"))
@@ -239,6 +244,12 @@ async fn row_04_killed_at_each_step_of_a_hold_run() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_at_each_step_of_a_user_run() {
     every_step(USER, Function::User, Around::Nothing).await;
+}
+
+/// The save is made once, whoever watches it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_at_each_step_of_a_full_save() {
+    every_step(USER, Function::Save21, Around::Save21).await;
 }
 
 /// Production's BRMS is frozen while the operator is dead: no save twice, and its history comes home.

@@ -2,7 +2,7 @@
 
 use ibmi_clone_operator::simulators::world::file::Knobs;
 
-/// Short times: a USER run takes two to three world minutes.
+/// Short times: a USER run takes two to three world minutes, a full save four.
 pub fn quick() -> Knobs {
     Knobs {
         prepare_milliseconds: 2_000,
@@ -14,6 +14,11 @@ pub fn quick() -> Knobs {
         personality_milliseconds: 5_000,
         force_write_milliseconds: 500,
         suspend_milliseconds: 500,
+        restricted_state_milliseconds: 5_000,
+        save_system_milliseconds: 20_000,
+        save_libraries_milliseconds: 30_000,
+        save_documents_milliseconds: 5_000,
+        save_files_milliseconds: 10_000,
         ..Knobs::default()
     }
 }

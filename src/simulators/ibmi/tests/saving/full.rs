@@ -9,7 +9,7 @@ fn command(text: &str) -> Step {
     Step::Command(text.to_owned())
 }
 
-fn keep(world: &mut World, partition: &str, outcomes: &[Outcome]) {
+fn keep(world: &mut World, partition: &str, _job: &str, outcomes: &[Outcome]) {
     let text = outcomes.iter().map(|o| {
         let word = o.command.split(' ').next().unwrap_or_default();
         format!("{word} {} {}\n", o.ok, o.ids.join(","))
