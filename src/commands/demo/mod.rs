@@ -37,22 +37,23 @@ struct Act {
 /// carry that state and be a Warning.
 const ACTS: [Act; 4] = [
     Act {
-        says: "By day: a safety copy (*HOLD), and beside it a clone that starts and runs a program (*USER). They take \
-               turns at production.",
+        says: "By day: a safety copy (*HOLD), and a clone that starts and runs a program\n\
+               (*USER). They take turns at production.",
         environments: &["midday-hold", "nightly-user"],
     },
     Act {
-        says: "Every night (*BRMS): the next copy takes the disks of CLONE1. The clone saves in production's name, and the \
-               history goes home.",
+        says: "Every night (*BRMS): the next copy takes the disks of CLONE1. The clone saves in\n\
+               production's name, then the history goes home.",
         environments: &["nightly-brms"],
     },
     Act {
-        says: "Saturday night (*BRMS): the same on TEST1; when the history is back (AfterHistory) the clone becomes the \
-               week's test system and stays.",
+        says: "Saturday night (*BRMS): the same on TEST1. When the history is back\n\
+               (AfterHistory) the clone becomes the week's test system, and stays.",
         environments: &["weekly-test"],
     },
     Act {
-        says: "Sunday (*SAVE21): the whole system goes to tape in restricted state, before anything is changed on the clone.",
+        says: "Sunday (*SAVE21): the whole system goes to tape in restricted state, before\n\
+               anything is changed on the clone.",
         environments: &["sunday-save21"],
     },
 ];
@@ -158,8 +159,8 @@ impl Stage {
         let objects = objects_of(&site)?;
         objects::apply(&client, NAMESPACE, &objects).await?;
         println!(
-            "applied: {} objects in namespace {NAMESPACE}, examples/*.yaml on these devices; their schedules are suspended, \
-             the demo starts the runs",
+            "applied: {} objects in namespace {NAMESPACE}: examples/*.yaml on these devices, their \
+             schedules suspended",
             objects.len()
         );
 
