@@ -3,6 +3,7 @@
 mod archived;
 mod cancel;
 mod cluster;
+mod completion;
 mod crd;
 pub mod demo;
 mod documents;
@@ -97,6 +98,8 @@ enum Command {
     Guest(guest::Arguments),
     /// Say what to type on production if all else fails. Reads only.
     SourceStatus(source_status::Arguments),
+    /// Print the script with which a shell completes this command line.
+    Completion(completion::Arguments),
 }
 
 /// Parses the command line, does the command and says how the process ends.
@@ -172,6 +175,7 @@ async fn execute(cli: Cli) -> Result<Exit, CommandError> {
         Command::Verify(arguments) => verify::execute(kube, &arguments).await,
         Command::Guest(arguments) => guest::execute(kube, arguments).await,
         Command::SourceStatus(arguments) => source_status::execute(kube, &arguments).await,
+        Command::Completion(arguments) => completion::execute(&arguments, Cli::command()),
     }
 }
 

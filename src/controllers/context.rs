@@ -8,6 +8,7 @@ use super::leader::Term;
 use super::ports::{OpenError, OperatorConfig, Recipes, SiteFactory};
 use super::run::logs::budget::LogBudget;
 use super::run::logs::live::LiveTails;
+use super::run::numbers::DeviceNumbers;
 use super::schedule::{Gate, ScheduleClock, Schedules};
 use super::secrets;
 use crate::api::options::History;
@@ -44,6 +45,8 @@ pub struct Context {
     pub term: Term,
     /// Environments whose highest run number was compared with the labels since the start of this term.
     pub numbered: Mutex<HashSet<String>>,
+    /// Numbers behind names on devices.
+    pub device_numbers: DeviceNumbers,
     /// Environments as the watches know them.
     pub known: Known<CloneEnvironment>,
     /// Which partitions they clone.
@@ -97,6 +100,7 @@ impl Context {
             clock: SystemClock,
             term,
             numbered: Mutex::default(),
+            device_numbers: DeviceNumbers::default(),
             known: Known::default(),
             partitions: PartitionIndex::default(),
             open_runs: Known::default(),

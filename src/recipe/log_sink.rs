@@ -2,8 +2,10 @@
 //! (`product.md` § 9).
 
 use crate::engine::ports::StoreError;
+use crate::site::JobName;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// Which log of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -119,6 +121,15 @@ pub trait LogSink: Send + Sync {
     async fn text(&self, kind: LogKind, limit: usize) -> Result<Option<String>, StoreError> {
         let (_, _) = (kind, limit);
         Ok(None)
+    }
+    /// Whether somebody reads news of a running job, and its log should be looked into now.
+    fn wants_news(&self) -> bool {
+        false
+    }
+    /// News of a running job: messages with their places in its log, oldest first. Those that were told before are not
+    /// told again. `took` = how long it took to ask: what is slow is asked for less often. Stores nothing.
+    fn news(&self, job: &JobName, lines: Vec<(u64, LogLine)>, took: Duration) {
+        let (_, _, _) = (job, lines, took);
     }
     /// Stores a log whose lines are all there.
     async fn put(&self, kind: LogKind, lines: Vec<LogLine>) -> Result<LogSummary, StoreError> {

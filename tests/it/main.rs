@@ -17,6 +17,7 @@ mod kill;
 mod kube;
 mod layout;
 mod leader;
+mod logs;
 mod npiv;
 mod schedule;
 mod spectrum_virtualize;

@@ -95,6 +95,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn following_one_kind_shows_its_lines_of_the_tail_only() {
+        let own = r#"{"ts":"t","part":"operator","sev":0,"text":"begun"}"#;
+        let job = r#"{"ts":"t","part":"clone","job":"1/U/J","sev":0,"text":"saved"}"#;
+        for (kind, wanted) in [
+            (None, [true, true]),
+            (Some(LogKind::Steps), [true, false]),
+            (Some(LogKind::JobLog), [false, true]),
+            (Some(LogKind::JobLogOf(2)), [false, true]),
+            (Some(LogKind::Brms), [false, false]),
+        ] {
+            let shown = [own, job].map(|line| is_of_kind(line, kind));
+            assert_eq!(shown, wanted, "{kind:?}");
+        }
+    }
+
+    #[test]
     fn each_line_of_the_tail_is_printed_once_while_it_moves_on() {
         let mut seen = Seen::default();
         assert_eq!(seen.new_lines("a\nb\n"), ["a", "b"]);

@@ -9,6 +9,7 @@ use super::{CommandError, Exit, KubeFlags, text};
 use crate::api::CloneRun;
 use crate::controllers::run::logs::{KINDS, LOGS_REMOVED, LogReadError, StoredLog};
 use crate::recipe::{LogKind, LogLine};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use kube::ResourceExt;
 use std::io::Write;
 use std::path::PathBuf;
@@ -19,8 +20,8 @@ pub struct Arguments {
     /// Name of the run, or ENV/NUMBER as the history shows it.
     #[arg(value_name = "RUN")]
     run: String,
-    /// Only this log: steps, joblog (joblog-2 … of further programs), history (DSPLOG of the clone), devices.
-    #[arg(long, value_name = "KIND", value_parser = parse_kind)]
+    /// Only this log.
+    #[arg(long, value_name = "KIND", value_parser = kinds())]
     kind: Option<LogKind>,
     /// Show what the run is doing until it is final, then the logs that are kept of it.
     #[arg(short, long)]
@@ -40,25 +41,25 @@ enum Output {
     Json,
 }
 
-fn parse_kind(text: &str) -> Result<LogKind, String> {
-    let numbered = |kind: &LogKind| matches!(kind, LogKind::JobLogOf(_));
-    let names: Vec<&str> = KINDS
-        .iter()
-        .filter(|kind| !numbered(kind))
-        .map(|kind| match kind {
-            LogKind::JobLog => "joblog, joblog-2 to joblog-16",
-            LogKind::Steps
-            | LogKind::JobLogOf(_)
-            | LogKind::History
-            | LogKind::Brms
-            | LogKind::Devices => kind.as_str(),
-        })
-        .collect();
-    let names = names.join(", ");
-    KINDS
-        .into_iter()
-        .find(|kind| kind.as_str() == text)
-        .ok_or_else(|| format!("`{text}` is no kind of log: write one of {names}"))
+/// Every kind by its name; further programs' job logs are taken and not listed.
+fn kinds() -> impl TypedValueParser<Value = LogKind> {
+    let values = KINDS.map(|kind| {
+        let value = PossibleValue::new(kind.as_str());
+        match kind {
+            LogKind::Steps => value.help("the operator's own record of the run"),
+            LogKind::JobLog => {
+                value.help("job log of the function; joblog-2 to joblog-16 of its further jobs")
+            }
+            LogKind::JobLogOf(_) => value.hide(true),
+            LogKind::History => value.help("history log (DSPLOG) of the clone since the copy"),
+            LogKind::Brms => value.help("BRMS log of the clone since the copy"),
+            LogKind::Devices => value.help("what was said to the devices, without secrets"),
+        }
+    });
+    PossibleValuesParser::new(values).try_map(|name| {
+        let found = KINDS.into_iter().find(|kind| kind.as_str() == name);
+        found.ok_or_else(|| format!("`{name}` is no kind of log"))
+    })
 }
 
 /// Reads and prints.
@@ -207,6 +208,7 @@ mod tests {
     use crate::api::run::{CloneRunStatus, LogRef};
     use crate::commands::samples;
     use crate::engine::journal::Phase;
+    use clap::{Args, FromArgMatches};
 
     #[test]
     fn a_missing_log_is_answered_with_those_that_were_kept() {
@@ -229,14 +231,32 @@ mod tests {
         );
     }
 
+    fn of_kind(kind: &str) -> Result<Option<LogKind>, String> {
+        let command = Arguments::augment_args(clap::Command::new("logs"));
+        let matches = command.try_get_matches_from(["logs", "nightly/1", "--kind", kind]);
+        let arguments = matches.and_then(|m| Arguments::from_arg_matches(&m));
+        arguments.map(|a| a.kind).map_err(|e| e.to_string())
+    }
+
     #[test]
-    fn a_wrong_kind_is_answered_with_the_kinds_there_are() {
-        assert_eq!(parse_kind("joblog"), Ok(LogKind::JobLog));
-        let refusal = parse_kind("syslog").expect_err("is no kind");
+    fn each_kind_is_taken_by_its_name_and_a_wrong_one_is_answered_with_those_there_are() {
+        for kind in KINDS {
+            assert_eq!(of_kind(kind.as_str()), Ok(Some(kind)));
+        }
+        let refusal = of_kind("syslog").expect_err("is no kind");
         assert!(
-            refusal.ends_with("steps, joblog, joblog-2 to joblog-16, history, brms, devices"),
+            refusal.contains("[possible values: steps, joblog, history, brms, devices]"),
             "{refusal}"
         );
+    }
+
+    #[test]
+    fn the_help_names_every_kind() {
+        let mut command = Arguments::augment_args(clap::Command::new("logs"));
+        let help = command.render_long_help().to_string();
+        for kind in ["steps:", "joblog:", "history:", "brms:", "devices:"] {
+            assert!(help.contains(&format!("- {kind}")), "{help}");
+        }
     }
 
     #[test]

@@ -95,9 +95,10 @@ async fn pass(
     let namespace = run.namespace().unwrap_or_default();
     let journal = status::journal_of(status);
     let metrics = context.config.metrics.clone();
+    let tail = context.live.of(&run.uid().unwrap_or_default());
     let store = KubeStore::new(context.runs(&namespace), run)
         .counted_by(metrics)
-        .told_by(context.live.of(&run.uid().unwrap_or_default()));
+        .told_by(tail.clone());
     let opened_for = status.resolved.as_ref().map(|r| &r.environment_uid);
     if let Some(uid) = opened_for {
         let name = &run.spec.environment;
@@ -135,7 +136,8 @@ async fn pass(
         status.number,
         spec.logs.max_bytes_per_run,
     );
-    let sink = Arc::new(logs.with_programs(plan.function_jobs()));
+    let logs = logs.with_programs(plan.function_jobs());
+    let sink = Arc::new(logs.with_tail(tail, context.pace().scale()));
     let store = store.with_logs(sink.clone(), site.transcript.clone());
     let recipe = context.recipes.build(&plan, sink);
     let locks = locks_of(context, run, status);

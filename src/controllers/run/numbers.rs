@@ -169,6 +169,11 @@ fn opened_itself(run: &impl ResourceExt) -> bool {
     run.annotations().contains_key(OPENED_ANNOTATION)
 }
 
+/// Numbers behind names on devices and who has them, as far as this term knows. One at a time looks for a free one: many
+/// environments that are opened for the first time at once would otherwise all try all numbers.
+#[derive(Debug, Default)]
+pub struct DeviceNumbers(tokio::sync::Mutex<Option<BTreeMap<i64, String>>>);
+
 /// The environment's number behind names on devices: reserved by a Lease, kept in the pins. A restored environment keeps
 /// its number unless another one holds it by now.
 ///
@@ -179,55 +184,67 @@ pub async fn device_number(
     environment: &CloneEnvironment,
 ) -> Result<i64, StoreError> {
     let leases = context.leases();
-    let me = format!(
-        "{}/{}",
-        environment.namespace().unwrap_or_default(),
-        environment.name_any()
-    );
-    let taken = taken(&leases).await?;
-    let mine = taken.iter().find(|(_, who)| **who == me).map(|(n, _)| *n);
+    let namespace = environment.namespace().unwrap_or_default();
+    let me = format!("{namespace}/{}", environment.name_any());
     if let Some(pinned) = pins::device_number(environment) {
-        match taken.get(&pinned) {
-            Some(who) if *who == me => return Ok(pinned),
-            None if reserve(&leases, pinned, &me).await? => return Ok(pinned),
-            Some(_) | None => {
-                return Err(StoreError::Lost(format!(
-                    "number {pinned} of the pins belongs to another environment: remove {:?} from annotation {}",
-                    pins::DEVICE_NUMBER,
-                    crate::api::PINS_ANNOTATION
-                )));
-            }
+        let lease = call(leases.get_opt(&lease_name(pinned))).await?;
+        let free = lease.is_none();
+        let mine = lease.as_ref().and_then(owner) == Some(&me);
+        if mine || (free && reserve(&leases, pinned, &me).await?) {
+            return Ok(pinned);
         }
+        return Err(StoreError::Lost(format!(
+            "number {pinned} of the pins belongs to another environment: remove {:?} from annotation {}",
+            pins::DEVICE_NUMBER,
+            crate::api::PINS_ANNOTATION
+        )));
     }
-    let number = match mine {
-        Some(number) => number,
-        None => first_free(&leases, &taken, &me).await?,
-    };
-    let api = context.environments(&environment.namespace().unwrap_or_default());
+    let number = context.device_numbers.give(&leases, &me).await?;
+    let api = context.environments(&namespace);
     let fact = Facts::from([(pins::DEVICE_NUMBER.to_owned(), number.to_string())]);
     pins::add(&api, environment, &fact).await?;
     Ok(number)
 }
 
-async fn first_free(
-    leases: &Api<Lease>,
-    taken: &BTreeMap<i64, String>,
-    me: &str,
-) -> Result<i64, StoreError> {
-    let mut number = 1;
-    loop {
-        if !taken.contains_key(&number) && reserve(leases, number, me).await? {
-            return Ok(number);
+impl DeviceNumbers {
+    /// The number that is reserved for `me`, or the first that nobody has.
+    async fn give(&self, leases: &Api<Lease>, me: &str) -> Result<i64, StoreError> {
+        let mut known = self.0.lock().await;
+        loop {
+            let taken = match &mut *known {
+                Some(taken) => taken,
+                none => none.insert(taken(leases).await?),
+            };
+            if let Some((number, _)) = taken.iter().find(|(_, who)| *who == me) {
+                return Ok(*number);
+            }
+            let free = |number: &i64| !taken.contains_key(number);
+            let Some(number) = (1..).find(free) else {
+                return Err(StoreError::Lost("all device numbers are taken".to_owned()));
+            };
+            if reserve(leases, number, me).await? {
+                taken.insert(number, me.to_owned());
+                return Ok(number);
+            }
+            // Another operator was quicker: what is known is old.
+            *known = None;
         }
-        number += 1;
     }
+}
+
+fn lease_name(number: i64) -> String {
+    format!("ibmi-clone-number-{number}")
+}
+
+fn owner(lease: &Lease) -> Option<&String> {
+    lease.annotations().get(ENVIRONMENT)
 }
 
 async fn taken(leases: &Api<Lease>) -> Result<BTreeMap<i64, String>, StoreError> {
     let found = call(leases.list(&ListParams::default().labels(NUMBER_LEASE))).await?;
     let pair = |lease: &Lease| {
         let number = lease.labels().get(NUMBER_LEASE)?.parse().ok()?;
-        Some((number, lease.annotations().get(ENVIRONMENT)?.clone()))
+        Some((number, owner(lease)?.clone()))
     };
     Ok(found.items.iter().filter_map(pair).collect())
 }
@@ -236,7 +253,7 @@ async fn taken(leases: &Api<Lease>) -> Result<BTreeMap<i64, String>, StoreError>
 async fn reserve(leases: &Api<Lease>, number: i64, me: &str) -> Result<bool, StoreError> {
     let lease = Lease {
         metadata: ObjectMeta {
-            name: Some(format!("ibmi-clone-number-{number}")),
+            name: Some(lease_name(number)),
             labels: Some(BTreeMap::from([(
                 NUMBER_LEASE.to_owned(),
                 number.to_string(),

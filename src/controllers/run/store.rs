@@ -5,7 +5,8 @@
 //! write of a window must not lose its evidence to a label.
 
 use super::logs::RunLogs;
-use super::logs::live::{self, LiveTail};
+use super::logs::lines;
+use super::logs::live::{LIVE, LiveTail};
 use super::status::{RowFacts, build, journal_of};
 use super::tally::Tally;
 use crate::api::run::{CancelMode, LogRef};
@@ -194,8 +195,8 @@ impl KubeStore {
         }
         if let Some(live) = &self.live {
             // In memory only: this may be inside the window.
-            let lines = live::changes(previous, next, Utc::now());
-            live::tell(&lines);
+            let lines = lines::changes(previous, next, Utc::now());
+            lines.iter().for_each(|line| lines::tell(LIVE, line));
             live.add(&lines);
         }
     }

@@ -12,7 +12,7 @@ pub(in crate::recipe) const NO_MEDIA: &str = "BRM415A";
 pub(in crate::recipe) const LOG_VIEW: &str = "QUSRBRM.BRMS_LOG_INFO";
 const COLUMNS: &str = "SELECT COLUMN_NAME FROM QSYS2.SYSCOLUMNS WHERE TABLE_SCHEMA = 'QUSRBRM' AND TABLE_NAME = 'BRMS_LOG_INFO'";
 /// Most rows of one question: a night leaves some hundreds.
-const MOST: usize = 20_000;
+pub(in crate::recipe) const MOST: usize = 20_000;
 
 /// The log's view of one system.
 pub(in crate::recipe) struct Log {

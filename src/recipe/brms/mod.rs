@@ -17,7 +17,7 @@ mod release;
 pub(super) use commands::{flash_time, group_restricted, system_name};
 pub(super) use errand::{Errand, Stands, There};
 pub(super) use home::{Homeward, Leg, Outcome, Way};
-pub(super) use log::{Log, NO_MEDIA, create_view, is_error};
+pub(super) use log::{Log, MOST, NO_MEDIA, create_view, is_error};
 pub(crate) use plan::BrmsJob;
 pub(super) use plan::settings;
 pub(super) use proof::{fingerprint, working_jobs};

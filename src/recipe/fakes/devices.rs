@@ -2,11 +2,12 @@
 
 use super::{Inner, SystemFake, World, copy_state, paths, silent};
 use crate::engine::ports::StoreError;
-use crate::recipe::log_sink::{Gathered, LogKind, LogSink, LogSummary, LogWriter};
+use crate::recipe::log_sink::{Gathered, LogKind, LogLine, LogSink, LogSummary, LogWriter};
 use crate::recipe::operator_lock::{LOCK_TAKE, LOCK_WRITE};
 use crate::recipe::records::{LOCK_PATH, digest};
 use crate::site::*;
 use async_trait::async_trait;
+use std::time::Duration;
 
 pub(super) struct SourceSide(pub(super) World);
 
@@ -241,6 +242,10 @@ impl IbmI for Host {
         Ok(done)
     }
     async fn query(&self, _: &Session, sql: &str) -> Result<Vec<Row>, DeviceError> {
+        if sql.contains("FROM TABLE(QSYS2.JOBLOG_INFO(") {
+            self.0.set().asked_for_news += 1;
+            self.with(|s| s.news.clone().map_or(Ok(()), Err))?;
+        }
         self.with(|s| {
             let table = s.tables.iter().find(|(part, _)| sql.contains(**part));
             match (s.rows.get(sql), table) {
@@ -396,6 +401,14 @@ impl LogSink for World {
                 .map(|l| serde_json::to_string(l).expect("is JSON"));
             text.map(|l| l + "\n").collect()
         }))
+    }
+    fn wants_news(&self) -> bool {
+        self.set().news_wanted
+    }
+    fn news(&self, job: &JobName, lines: Vec<(u64, LogLine)>, _: Duration) {
+        let lines = lines.into_iter();
+        let lines = lines.map(|(place, line)| (job.as_str().to_owned(), place, line));
+        self.set().news.extend(lines);
     }
     async fn has(&self, kind: LogKind) -> Result<Option<LogSummary>, StoreError> {
         let inner = self.set();

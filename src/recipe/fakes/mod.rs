@@ -45,6 +45,12 @@ pub(crate) struct Inner {
     pub(crate) logs: BTreeMap<LogKind, Vec<LogLine>>,
     /// The log store takes nothing and says this.
     pub(crate) logs_refused: Option<String>,
+    /// Somebody reads news of running jobs.
+    pub(crate) news_wanted: bool,
+    /// News that were handed over: job, place in its log, line.
+    pub(crate) news: Vec<(String, u64, LogLine)>,
+    /// How often news were asked for.
+    pub(crate) asked_for_news: usize,
     /// Another run has production when the last step comes.
     pub(crate) source_is_busy: bool,
     /// SNDMSG ends abnormally.
@@ -88,6 +94,8 @@ pub(crate) struct SystemFake {
     pub(crate) cut: u32,
     pub(crate) history: Vec<Message>,
     pub(crate) job_log: Result<Vec<Message>, DeviceError>,
+    /// What a question for the newest messages of a job comes to instead of an answer.
+    pub(crate) news: Option<DeviceError>,
     /// Where the history log was asked from.
     pub(crate) since: Option<String>,
 }
@@ -202,6 +210,7 @@ fn system(id: i32, scpf: &str) -> SystemFake {
         cut: 0,
         history: Vec::new(),
         job_log: Ok(Vec::new()),
+        news: None,
         since: None,
     }
 }
@@ -252,6 +261,9 @@ pub(crate) fn world() -> World {
         .into(),
         logs: BTreeMap::new(),
         logs_refused: None,
+        news_wanted: false,
+        news: Vec::new(),
+        asked_for_news: 0,
         source_is_busy: false,
         refuses_to_tell: false,
         alive: false,

@@ -9,7 +9,7 @@ use crate::api::saves::Brms;
 use crate::engine::journal::{EntryState, Facts, Journal};
 use crate::engine::ports::StoreError;
 use crate::engine::step::{LockKind, NOTE_FACT, Observation, Step, StepContext, WARNING_FACT};
-use crate::recipe::brms::{Log, There, is_error};
+use crate::recipe::brms::{Log, MOST, There, is_error};
 use crate::recipe::log_sink::{LogKind, LogLine, LogSink, LogWriter};
 use crate::recipe::plan::Plan;
 use crate::recipe::queries::{local_text, local_time};
@@ -189,6 +189,20 @@ impl CollectLogs {
         for message in &messages {
             let error = is_error(brms, message);
             self.keep(message, error, &mut seen, writer.as_mut());
+        }
+        if messages.len() >= MOST {
+            let last = messages.last().map_or("", |m| &m.timestamp);
+            let text = format!(
+                "the BRMS log has {MOST} messages since the copy until {last}: what came later is neither kept nor counted, DSPLOGBRM on the clone shows it"
+            );
+            writer.line(&LogLine {
+                ts: last.to_owned(),
+                part: "operator".into(),
+                sev: 20,
+                text: text.clone(),
+                ..LogLine::default()
+            });
+            counts.notes.push(text);
         }
         counts.add(&seen);
         counts.tail = seen.tail.into_iter().collect();

@@ -34,6 +34,7 @@ mod freeze_backups;
 pub(super) mod gate;
 pub(super) mod hook;
 mod job;
+mod live_log;
 mod map_volumes;
 mod pin_image;
 pub(super) mod power;
@@ -119,18 +120,20 @@ pub(super) fn step(
         collect_logs::ID => Box::new(collect_logs::CollectLogs { plan, sink }),
         settle::ID => Box::new(settle::SettleStep { plan, sink }),
         TELL_SOURCE => Box::new(tell_source::TellSource { plan, sink }),
-        _ => return added(name, &plan),
+        _ => return added(name, &plan, &sink),
     })
 }
 
 /// The step of a name that the environment has added to the recipe's list.
-fn added(name: &str, plan: &Arc<Plan>) -> Option<Box<dyn Step>> {
+fn added(name: &str, plan: &Arc<Plan>, sink: &Arc<dyn LogSink>) -> Option<Box<dyn Step>> {
     if let Some(place) = program_at(name) {
-        let plan = Arc::clone(plan);
+        let (plan, sink) = (Arc::clone(plan), Arc::clone(sink));
         return Some(match plan.function {
-            Function::Brms => Box::new(run_group::RunGroup { plan, place }),
+            Function::Brms => Box::new(run_group::RunGroup { plan, place, sink }),
             Function::Save21 => Box::new(save21::RunSave21 { plan }),
-            Function::Hold | Function::User => Box::new(run_function::RunFunction { plan, place }),
+            Function::Hold | Function::User => {
+                Box::new(run_function::RunFunction { plan, place, sink })
+            }
         });
     }
     if let Some((point, id, place)) = hook_of(plan, name) {

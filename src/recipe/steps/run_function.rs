@@ -10,11 +10,12 @@ use super::job::{self, Call, Stands};
 pub(super) use super::job::{
     END_SEVERITY, FAILED, JOB, LAST_SEEN, LEFT, NOT_STARTED, OK, OVERRUN, RESULT, VANISHED,
 };
-use super::save21;
+use super::{live_log, save21};
 use crate::api::options::{Function, UserProgram};
 use crate::api::surroundings::OnProgramError;
 use crate::engine::journal::{Entry, Facts, Journal};
 use crate::engine::step::{Failure, LockKind, Observation, Step, StepContext, WARNING_FACT};
+use crate::recipe::log_sink::LogSink;
 use crate::recipe::plan::Plan;
 use crate::recipe::surroundings::{program_at, program_steps};
 use crate::site::{DeviceError, ProvenClone};
@@ -29,6 +30,7 @@ pub(super) struct RunFunction {
     pub(super) plan: Arc<Plan>,
     /// Place in `user.programs`, counting from 0.
     pub(super) place: usize,
+    pub(super) sink: Arc<dyn LogSink>,
 }
 
 /// Program and step of every place, in order.
@@ -120,6 +122,7 @@ impl RunFunction {
             Some(job) => Ok(match call.judge(&job) {
                 Stands::Over(out) => self.over(out),
                 Stands::There(text) if in_time(&self.plan, context) => {
+                    live_log::tell(context, proof.session(), &job, self.sink.as_ref()).await;
                     Observation::underway(poll, text)
                 }
                 Stands::There(text) => Observation::Done(facts([

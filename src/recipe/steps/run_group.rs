@@ -13,12 +13,13 @@ use super::job::{
     self, END_SEVERITY, FAILED, JOB, LAST_SEEN, LEFT, MILLISECONDS, NOT_STARTED, OK, OVERRUN,
     RESULT, VANISHED,
 };
-use super::{restricted, run_function};
+use super::{live_log, restricted, run_function};
 use crate::engine::journal::{Entry, Facts, Journal};
 use crate::engine::step::{Failure, LockKind, Observation, Step, StepContext, WARNING_FACT};
 use crate::recipe::brms::{
     Errand, Log, NO_MEDIA, There, flash_time, group_restricted, is_error, settings,
 };
+use crate::recipe::log_sink::LogSink;
 use crate::recipe::plan::Plan;
 use crate::recipe::queries::scpf_key;
 use crate::recipe::surroundings::program_steps;
@@ -40,6 +41,7 @@ pub(super) struct RunGroup {
     pub(super) plan: Arc<Plan>,
     /// Place in `brms.controlGroups`, counting from 0.
     pub(super) place: usize,
+    pub(super) sink: Arc<dyn LogSink>,
 }
 
 /// Step and control group of every place, in order.
@@ -66,12 +68,8 @@ pub(in crate::recipe) async fn still_saving(
         if gate::unsent(&entry) || over {
             continue;
         }
-        let save = RunGroup {
-            plan: Arc::new(plan.clone()),
-            place,
-        };
         let errand = Errand::of_group(plan, place, group)?;
-        let found = match save.job_name(context, there, &entry, group).await? {
+        let found = match job_name(plan, place, context, there, &entry).await? {
             Some(name) => find(there, &name).await?,
             None => None,
         };
@@ -80,6 +78,29 @@ pub(in crate::recipe) async fn still_saving(
         }
     }
     Ok(None)
+}
+
+/// Name of the job that saves the group at a place: ours, or as BRMS gave it.
+async fn job_name(
+    plan: &Plan,
+    place: usize,
+    context: &StepContext<'_>,
+    there: There<'_>,
+    entry: &Entry,
+) -> Result<Option<String>, Stop> {
+    let Some(group) = plan.control_group(place).filter(|g| plan.is_restricted(g)) else {
+        return Ok(Some(plan.program_job(place)));
+    };
+    if let Some(given) = gate::given(entry).filter(|g| !g.starts_with(REFUSED)) {
+        return Ok(Some(given.to_owned()));
+    }
+    let Some(since) = collect_logs::history_since(context) else {
+        return Ok(None);
+    };
+    Ok(match Log::open(there).await? {
+        Some(log) => log.job_of_group(there, group, &since).await?,
+        None => None,
+    })
 }
 
 /// The newest job of the last part of a name, if it is that very job or no qualified name was given.
@@ -107,29 +128,6 @@ impl RunGroup {
         Errand::of_group(&self.plan, self.place, self.group()?)
     }
 
-    /// Name of the job that saves the group: ours, or as BRMS gave it.
-    async fn job_name(
-        &self,
-        context: &StepContext<'_>,
-        there: There<'_>,
-        entry: &Entry,
-        group: &str,
-    ) -> Result<Option<String>, Stop> {
-        if !self.plan.is_restricted(group) {
-            return Ok(Some(self.plan.program_job(self.place)));
-        }
-        if let Some(given) = gate::given(entry).filter(|g| !g.starts_with(REFUSED)) {
-            return Ok(Some(given.to_owned()));
-        }
-        let Some(since) = collect_logs::history_since(context) else {
-            return Ok(None);
-        };
-        Ok(match Log::open(there).await? {
-            Some(log) => log.job_of_group(there, group, &since).await?,
-            None => None,
-        })
-    }
-
     async fn look(&self, context: &StepContext<'_>) -> Result<Observation, Stop> {
         let entry = context.entry(self.id());
         let group = self.group()?;
@@ -155,7 +153,7 @@ impl RunGroup {
         };
         let name = match gate::unsent(&entry) && self.plan.is_restricted(group) {
             true => None,
-            false => self.job_name(context, there, &entry, group).await?,
+            false => job_name(&self.plan, self.place, context, there, &entry).await?,
         };
         let found = match &name {
             Some(name) => find(there, name).await?,
@@ -266,6 +264,7 @@ impl RunGroup {
         let name = found.name.as_str();
         if let Some(what) = self.errand()?.doing(found) {
             if run_function::in_time(&self.plan, context) {
+                live_log::tell(context, there.session, found, self.sink.as_ref()).await;
                 let poll = self.plan.pace.job(gate::elapsed(entry, context.now));
                 return Ok(Observation::underway(poll, what));
             }

@@ -144,7 +144,8 @@ impl TellSource {
 
     fn kinds(&self) -> Vec<LogKind> {
         let mut kinds = vec![LogKind::Steps];
-        kinds.extend((0..self.plan.programs.len().max(1)).map(LogKind::of_program));
+        let jobs = self.plan.function_jobs().max(1);
+        kinds.extend((0..jobs).map(LogKind::of_program));
         kinds.extend([LogKind::History, LogKind::Brms]);
         kinds
     }
@@ -338,6 +339,21 @@ impl Step for TellSource {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::recipe::fakes;
+
+    #[test]
+    fn the_job_log_of_every_control_group_is_put_there() {
+        let mut plan = fakes::plan("BRMS");
+        let brms = plan.brms.as_mut().expect("its block is there");
+        brms.control_groups = ["*SYSGRP", "DAILY", "WEEKLY"].map(str::to_owned).to_vec();
+        let step = TellSource {
+            plan: Arc::new(plan),
+            sink: fakes::world().sink(),
+        };
+        let names: Vec<&str> = step.kinds().into_iter().map(LogKind::as_str).collect();
+        let wanted = ["steps", "joblog", "joblog-2", "joblog-3", "history", "brms"];
+        assert_eq!(names, wanted);
+    }
 
     #[test]
     fn only_files_of_this_environment_that_we_wrote_are_ours() {

@@ -1,5 +1,6 @@
 use super::super::fakes::*;
 use super::super::log_sink::LogKind;
+use super::brms::logged;
 use super::{step, step_of};
 use crate::api::options::JobLogs;
 use crate::engine::journal::Journal;
@@ -198,4 +199,23 @@ fn the_step_log_has_a_line_for_every_step_that_began() {
         .collect();
     assert_eq!(steps, ["verify-site", "prepare-copy", "run-function"]);
     assert!(lines.iter().any(|l| l.id == "WINDOW"));
+}
+
+#[tokio::test]
+async fn a_brms_log_that_is_longer_than_what_is_asked_for_says_where_it_ends() {
+    let world = world();
+    let row = [("BRM1049", "0", "saved")];
+    logged(&world, &row.repeat(20_000));
+    let step = step("BRMS", "collect-logs", &world);
+    let mut journal = after_function("ok");
+    let handle = world.act(&*step, &journal).await.expect("collected");
+    intended(&mut journal, "collect-logs", 1);
+    entry(&mut journal, "collect-logs").handle = handle;
+    let facts = facts_of(world.look(&*step, &journal).await);
+    assert_eq!(facts["messages"], "20000");
+    assert!(facts["note.logs0"].contains("DSPLOGBRM"), "{facts:?}");
+    let lines = &world.set().logs[&LogKind::Brms];
+    let (kept, mark) = lines.split_at(20_000);
+    assert!(kept.iter().all(|line| line.text == "saved"));
+    assert!(mark[0].text.contains("neither kept nor counted"));
 }

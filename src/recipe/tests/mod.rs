@@ -9,6 +9,7 @@ mod function;
 mod held;
 mod lists;
 mod logs;
+mod news;
 mod obligations;
 mod parameters;
 mod power;

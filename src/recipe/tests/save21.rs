@@ -8,7 +8,7 @@ use super::whole::{effects, run, run_watching_locks, run_wishing};
 use super::{step, step_with};
 use crate::engine::drive::Cancel;
 use crate::engine::journal::{Entry, EntryState, Journal, Phase};
-use crate::engine::step::{LockKind, Observation, Step};
+use crate::engine::step::{LockKind, Observation};
 use crate::recipe::records::{READY_PATH, RESULT_PATH};
 use crate::recipe::steps::attention;
 use crate::recipe::{LogKind, PlanError};
@@ -330,11 +330,7 @@ fn hooks_on_the_clone_come_after_await_clone() {
     .map(hook);
     let plan = with("SAVE21", json!({"hooks": hooks}));
     let recipe = crate::recipe::build(&plan, world().sink());
-    let names: Vec<&str> = recipe
-        .steps
-        .iter()
-        .map(|s: &Box<dyn Step>| s.id())
-        .collect();
+    let names: Vec<&str> = recipe.steps.iter().map(|s| s.id()).collect();
     let text = names.join(" ");
     assert!(text.ends_with("start-clone run-function await-clone clone-ready after-function collect-logs always settle"), "{text}");
 }

@@ -215,7 +215,7 @@ fn sbmjob(world: &mut World, partition: &str, user: &str, command: &Command) -> 
         command: inner,
         log: Vec::new(),
         result: super::file::ProgramResult::Normal,
-        messages: Vec::new(),
+        messages: std::collections::VecDeque::new(),
         default_reply: command.word("INQMSGRPY").as_deref() == Some("*DFT"),
         system_replies: command.word("INQMSGRPY").as_deref() == Some("*SYSRPYL"),
     };

@@ -212,7 +212,7 @@ pub struct ProgramFile {
     /// How it ends.
     #[serde(default)]
     pub result: ProgramResult,
-    /// Messages it leaves in its job log.
+    /// Messages it leaves in its job log, one after another, evenly over its time.
     #[serde(default)]
     pub messages: Vec<ProgramMessage>,
 }

@@ -7,6 +7,7 @@ use super::script::{self, Script, Step};
 use super::system::{history, own_clock, running, view};
 use crate::simulators::world::World;
 use chrono::{DateTime, Duration, Utc};
+use std::collections::VecDeque;
 
 /// Where a job is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,8 +45,8 @@ pub struct Job {
     pub log: Vec<LogMessage>,
     /// How it ends.
     pub result: ProgramResult,
-    /// Messages its program leaves.
-    pub messages: Vec<ProgramMessage>,
+    /// Messages its program has yet to leave, each with its time.
+    pub messages: VecDeque<(DateTime<Utc>, ProgramMessage)>,
     /// INQMSGRPY(*DFT).
     pub default_reply: bool,
     /// INQMSGRPY(*SYSRPYL).
@@ -90,7 +91,7 @@ pub(super) fn start_service(
                 command: command.to_owned(),
                 log: Vec::new(),
                 result: ProgramResult::Normal,
-                messages: Vec::new(),
+                messages: VecDeque::new(),
                 default_reply: false,
                 system_replies: false,
             },
@@ -123,6 +124,7 @@ pub(super) fn advance(world: &mut World, partition: &str) {
     }
     let at = own_clock(world, partition);
     let mut starting = Vec::new();
+    let mut speaking = Vec::new();
     let mut due = Vec::new();
     let mut listed = Vec::new();
     for job in system.jobs.values() {
@@ -141,11 +143,22 @@ pub(super) fn advance(world: &mut World, partition: &str) {
                 listed.push(job.name.clone());
             }
             JobPhase::Active { until: Some(until) } if at >= *until => due.push(job.name.clone()),
+            JobPhase::Active { .. }
+                if job.messages.front().is_some_and(|(when, _)| at >= *when) =>
+            {
+                speaking.push(job.name.clone());
+            }
             JobPhase::Active { .. } | JobPhase::MessageWait => {}
         }
     }
     for name in starting {
         start(world, partition, &name);
+    }
+    for name in speaking {
+        let speaking = running(world, partition).and_then(|r| r.system.jobs.get_mut(&name));
+        if let Some(job) = speaking {
+            leave_messages(job, at);
+        }
     }
     for name in due {
         program_ended(world, partition, &name);
@@ -182,20 +195,21 @@ fn start(world: &mut World, partition: &str, name: &str) {
         None if exists => default,
         None => 0,
     };
+    let milliseconds = i64::try_from(milliseconds).unwrap_or(i64::MAX);
     if let Some(p) = known {
         job.result = p.result;
-        job.messages = p.messages.clone();
+        job.messages = spread(&p.messages, at, milliseconds);
     } else if !exists && !steps {
         job.result = ProgramResult::Abnormal;
-        job.messages = vec![ProgramMessage {
+        let message = ProgramMessage {
             id: "CPD0170".to_owned(),
             severity: 30,
             kind: "DIAGNOSTIC".to_owned(),
             text: format!("Program {} not found.", program.unwrap_or_default()),
             repeat: 1,
-        }];
+        };
+        job.messages = spread(&[message], at, milliseconds);
     }
-    let milliseconds = i64::try_from(milliseconds).unwrap_or(i64::MAX);
     job.phase = JobPhase::Active {
         until: (!steps).then(|| at + Duration::milliseconds(milliseconds)),
     };
@@ -208,17 +222,35 @@ fn start(world: &mut World, partition: &str, name: &str) {
     }
 }
 
+/// Messages come one after another, evenly over the time of the program.
+fn spread(
+    messages: &[ProgramMessage],
+    from: DateTime<Utc>,
+    milliseconds: i64,
+) -> VecDeque<(DateTime<Utc>, ProgramMessage)> {
+    let parts = i64::try_from(messages.len() + 1).unwrap_or(i64::MAX);
+    let due = (1..).map(|place| from + Duration::milliseconds(milliseconds / parts * place));
+    due.zip(messages.iter().cloned()).collect()
+}
+
+/// Writes the messages whose time has come into the log of the job.
+fn leave_messages(job: &mut Job, at: DateTime<Utc>) {
+    while job.messages.front().is_some_and(|(when, _)| at >= *when)
+        && let Some((when, m)) = job.messages.pop_front()
+    {
+        push_log(job, when, &m.id, m.severity, &m.kind, &m.text);
+        if let Some(last) = job.log.last_mut() {
+            last.times = m.repeat;
+        }
+    }
+}
+
 fn program_ended(world: &mut World, partition: &str, name: &str) {
     let at = own_clock(world, partition);
     let Some(job) = running(world, partition).and_then(|r| r.system.jobs.get_mut(name)) else {
         return;
     };
-    for m in std::mem::take(&mut job.messages) {
-        push_log(job, at, &m.id, m.severity, &m.kind, &m.text);
-        if let Some(last) = job.log.last_mut() {
-            last.times = m.repeat;
-        }
-    }
+    leave_messages(job, at);
     match job.result {
         ProgramResult::Msgw if !job.default_reply => {
             let text = job
@@ -315,7 +347,7 @@ pub(super) fn push_log(
         },
         at,
         text: text.to_owned(),
-        second_level: if severity >= 30 {
+        second_level: if severity > 0 {
             format!("Cause . . . . . :   {text}")
         } else {
             String::new()

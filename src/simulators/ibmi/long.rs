@@ -14,6 +14,44 @@ fn times(message: &LogMessage) -> usize {
     usize::try_from(message.times.max(1)).unwrap_or(usize::MAX)
 }
 
+/// Which messages of a log a statement can be answered from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// Those at these places, counting from 0.
+    Places(Range<usize>),
+    /// So many at the end.
+    Newest(usize),
+}
+
+impl Wanted {
+    /// Of a statement that is answered as a whole. One that asks for the newest rows only must not make the others first.
+    pub(super) fn of(statement: &str) -> Self {
+        const NEWEST_FIRST: &str = " ORDER BY ORDINAL_POSITION DESC FETCH FIRST ";
+        let upper = statement.to_ascii_uppercase();
+        let count = upper
+            .split_once(NEWEST_FIRST)
+            .filter(|(before, _)| {
+                before.contains("QSYS2.JOBLOG_INFO(") && !before.contains(" WHERE ")
+            })
+            .and_then(|(_, behind)| behind.split(' ').next()?.parse().ok());
+        match count {
+            Some(count) => Self::Newest(count),
+            None => Self::Places(0..usize::MAX),
+        }
+    }
+
+    /// The places in this log.
+    pub(super) fn places(&self, log: &[LogMessage]) -> Range<usize> {
+        match self {
+            Self::Places(places) => places.clone(),
+            Self::Newest(count) => {
+                let all: usize = log.iter().map(times).sum();
+                all.saturating_sub(*count)..all
+            }
+        }
+    }
+}
+
 /// The messages at these places, with their place in the whole log counting from 0.
 pub(super) fn messages(log: &[LogMessage], wanted: &Range<usize>) -> Vec<(usize, LogMessage)> {
     let mut found = Vec::new();
@@ -105,6 +143,7 @@ impl Outcome {
             while let Some(more) = long.more(shared, login) {
                 all.extend(more);
             }
+            self.dropped |= !long.is_over();
         }
         all.extend(behind);
         self.stdout = all;
@@ -113,6 +152,11 @@ impl Outcome {
 }
 
 impl Long {
+    /// Whether all of it was made. Otherwise the system is gone in the middle of it.
+    pub fn is_over(&self) -> bool {
+        self.over
+    }
+
     /// The next piece; `None` = that was all, or the system is gone.
     pub fn more(&mut self, shared: &Shared, login: &Login) -> Option<Vec<u8>> {
         if self.over {

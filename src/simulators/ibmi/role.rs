@@ -187,7 +187,12 @@ impl Connection for SimulatedConnection {
         limit: Duration,
     ) -> Result<ExecOutput, DeviceError> {
         let outcome = self.outcome(command, stdin, limit).await?;
-        Ok(ended(outcome.whole(&self.link.shared, &self.login)))
+        let outcome = outcome.whole(&self.link.shared, &self.login);
+        if outcome.dropped {
+            let lost = "the connection was lost";
+            return Err(DeviceError::indeterminate(self.link.device(), lost));
+        }
+        Ok(ended(outcome))
     }
 
     async fn stream(
@@ -206,6 +211,10 @@ impl Connection for SimulatedConnection {
             .and_then(|long| long.more(&self.link.shared, &self.login))
         {
             chunks.send(more).await.map_err(gone)?;
+        }
+        if long.is_some_and(|long| !long.is_over()) {
+            let lost = "the connection was lost";
+            return Err(DeviceError::indeterminate(self.link.device(), lost));
         }
         chunks.send(behind).await.map_err(gone)?;
         Ok(ended(outcome))

@@ -127,7 +127,7 @@ pub fn submit(
         command: first.unwrap_or_default(),
         log: Vec::new(),
         result: super::file::ProgramResult::Normal,
-        messages: Vec::new(),
+        messages: VecDeque::new(),
         default_reply: false,
         system_replies: false,
     };

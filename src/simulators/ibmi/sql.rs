@@ -14,6 +14,7 @@ mod expressions;
 
 use evaluate::{compare, holds, project, value};
 
+use super::long::Wanted;
 use super::tables;
 use crate::simulators::world::World;
 use std::collections::BTreeMap;
@@ -58,7 +59,7 @@ pub type Answer = (Vec<String>, Vec<SqlRow>);
 /// # Errors
 /// What is not understood, an unknown table or column.
 pub fn query(world: &World, partition: &str, user: &str, text: &str) -> Result<Answer, SqlError> {
-    slice(world, partition, user, text, 0..usize::MAX)
+    answer(world, partition, user, text, Wanted::of(text))
 }
 
 /// As [`query`], of the messages of a job log at these places only.
@@ -71,6 +72,16 @@ pub fn slice(
     user: &str,
     text: &str,
     wanted: Range<usize>,
+) -> Result<Answer, SqlError> {
+    answer(world, partition, user, text, Wanted::Places(wanted))
+}
+
+fn answer(
+    world: &World,
+    partition: &str,
+    user: &str,
+    text: &str,
+    wanted: Wanted,
 ) -> Result<Answer, SqlError> {
     let tokens = tokens(text)?;
     let mut parser = Parser {
@@ -120,7 +131,7 @@ struct Parser<'w> {
     world: &'w World,
     partition: &'w str,
     user: &'w str,
-    wanted: Range<usize>,
+    wanted: Wanted,
     tokens: Vec<Token>,
     at: usize,
 }

@@ -8,7 +8,7 @@ use super::brms;
 use super::disk::{DiskState, LogMessage};
 use super::jobs::JobPhase;
 use super::listings;
-use super::long;
+use super::long::{self, Wanted};
 use super::sql::{Answer, SqlError, SqlRow};
 use super::system::{identity, own_clock, view as halves};
 use crate::simulators::faults::{Device, FaultKind};
@@ -253,7 +253,7 @@ pub(super) fn function(
     user: &str,
     name: &str,
     arguments: &BTreeMap<String, String>,
-    wanted: &Range<usize>,
+    wanted: &Wanted,
 ) -> Result<Answer, SqlError> {
     let (_, disk) = halves(world, partition).ok_or_else(|| SqlError::no_object(name))?;
     let argument = |key: &str, at: &str| arguments.get(key).or_else(|| arguments.get(at)).cloned();
@@ -268,7 +268,7 @@ pub(super) fn function(
                 code: -443,
                 text: format!("Job {job} not found or has no job log."),
             })?;
-            log_rows(&log.log, wanted, "QUALIFIED_JOB_NAME")
+            log_rows(&log.log, &wanted.places(&log.log), "QUALIFIED_JOB_NAME")
         }
         "QSYS2.HISTORY_LOG_INFO" => {
             let day = shifted(&now(world, partition), -86_400).unwrap_or_default();
@@ -299,7 +299,8 @@ pub(super) fn function(
             }
             let mut ended = disk.ended.iter();
             let log = ended.rfind(|j| j.name == job && !j.vanished);
-            spooled_rows(world, partition, &job, &log.ok_or_else(gone)?.log, wanted)
+            let log = &log.ok_or_else(gone)?.log;
+            spooled_rows(world, partition, &job, log, &wanted.places(log))
         }
         "QSYS2.SYSTEM_STATUS" | "QSYS2.SYSTEM_STATUS_INFO" => system_status(world, partition, user),
         "QSYS2.MESSAGE_QUEUE_INFO" => operator_queue(&disk.operator_queue),

@@ -1,6 +1,7 @@
 //! The roles in process, against the world: what the crash matrix stands on.
 
 mod ipl;
+mod job_log;
 mod job_scheduler;
 mod save21;
 mod saving;

@@ -1,10 +1,18 @@
 //! `kubectl get history -o wide`, `history`, `watch` and `logs` say the same of the same run, to the second.
 
-use super::morning::{MESSAGES, Morning};
+use super::morning::Morning;
+use super::told;
+use super::user::User;
+use crate::brms;
 use crate::support::kube::shared;
 use crate::support::pty::Terminal;
 use chrono::{DateTime, Utc};
-use serde_json::Value;
+use ibmi_clone_operator::commands::kube_stack::KubeStack;
+use ibmi_clone_operator::engine::journal::Phase;
+use ibmi_clone_operator::simulators::ibmi::brms::{GroupResult, LogLine};
+use ibmi_clone_operator::simulators::ibmi::disk_of;
+use ibmi_clone_operator::simulators::world::World;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::process::Command;
 
@@ -77,7 +85,7 @@ fn table(text: &str) -> BTreeMap<String, BTreeMap<String, String>> {
     rows.map(|row| (row["NAME"].clone(), row)).collect()
 }
 
-fn cell(row: &Value, field: &str) -> String {
+pub fn cell(row: &Value, field: &str) -> String {
     match &row[field] {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
@@ -133,17 +141,21 @@ fn words(row: &Value) -> Vec<(String, String)> {
     words
 }
 
+/// The words of a row's line, once all of it is there.
+fn line_of<'t>(text: &'t str, row: &Value) -> Option<Vec<&'t str>> {
+    let wanted = [cell(row, "environment"), cell(row, "number")];
+    let lines = text
+        .lines()
+        .map(|line| line.trim_start_matches(" _ ").trim_start());
+    let mut lines = lines.map(|line| line.split_whitespace().collect::<Vec<_>>());
+    lines.find(|words| words.len() >= SCREEN.len() && words[..2] == wanted)
+}
+
 /// Compares the line of each row in a text with rows read before and after.
 fn assert_lines(text: &str, before: &[Value], after: &[Value]) {
     for (before, after) in before.iter().zip(after) {
         let name = cell(before, "name");
-        let wanted = [cell(before, "environment"), cell(before, "number")];
-        let lines = text
-            .lines()
-            .map(|line| line.trim_start_matches(" _ ").trim_start());
-        let mut lines = lines.map(|line| line.split_whitespace().collect::<Vec<_>>());
-        let line = lines.find(|words| words.len() > 10 && words[..2] == wanted);
-        let line = line.unwrap_or_else(|| panic!("no line of {name}: {text}"));
+        let line = line_of(text, before).unwrap_or_else(|| panic!("no line of {name}: {text}"));
         let pairs = words(before).into_iter().zip(words(after));
         for (seen, ((field, before), (_, after))) in line.iter().zip(pairs) {
             assert_between(&format!("{field} of {name}"), &before, seen, &after);
@@ -151,53 +163,71 @@ fn assert_lines(text: &str, before: &[Value], after: &[Value]) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn kubectl_history_watch_and_logs_agree_to_the_second() {
-    let Some(stack) = shared().await else { return };
-    let morning = Morning::new(stack).await;
-    let before = morning.rows().await;
-    let names: Vec<String> = before.iter().map(|row| cell(row, "name")).collect();
-    assert_eq!(
-        names.len(),
-        4,
-        "ended, under way, held and archived: {names:?}"
-    );
+/// What the three views show, and rows read before and after them.
+struct Views {
+    before: Vec<Value>,
+    kubectl: BTreeMap<String, BTreeMap<String, String>>,
+    history: String,
+    /// When `watch` was started.
+    read: DateTime<Utc>,
+    watch: String,
+    after: Vec<Value>,
+}
 
-    let kubectl = Command::new(stack.kubectl())
-        .args(["get", "history", "-o", "wide"])
-        .args(morning.place())
-        .output()
-        .unwrap();
-    let kubectl = table(&String::from_utf8(kubectl.stdout).unwrap());
-    let history = morning.prints(&["history", "-o", "wide"]).await;
-    let arguments = [&["watch"][..], &morning.place()].concat();
-    let screen = Terminal::start(&arguments, 200, 43);
-    let read = Utc::now();
-    let clock = |text: &str| {
-        let line = text.lines().next().unwrap_or_default();
-        let at = line.len().checked_sub(20)?;
-        let time = line.get(at..)?.replace(' ', "T");
-        time.parse::<DateTime<Utc>>().ok()
-    };
-    // Four rows, drawn after the rows above were read.
-    let watch = screen
-        .until("the screen of a later second", |text| {
-            text.contains("2026-11-02") && clock(text).is_some_and(|at| at > read)
-        })
-        .await;
-    screen.keep("agree-200x43");
-    let after = morning.rows().await;
+impl Views {
+    /// `name` = under which the screen of `watch` is kept.
+    async fn read(stack: &KubeStack, user: &User, name: &str) -> Self {
+        let before = user.rows().await;
+        let kubectl = Command::new(stack.kubectl())
+            .args(["get", "history", "-o", "wide"])
+            .args(user.place())
+            .output()
+            .unwrap();
+        let kubectl = table(&String::from_utf8(kubectl.stdout).unwrap());
+        let history = user.prints(&["history", "-o", "wide"]).await;
+        let arguments = [&["watch"][..], &user.place()].concat();
+        let screen = Terminal::start(&arguments, 200, 43);
+        let read = Utc::now();
+        let clock = |text: &str| {
+            let line = text.lines().next().unwrap_or_default();
+            let at = line.len().checked_sub(20)?;
+            let time = line.get(at..)?.replace(' ', "T");
+            time.parse::<DateTime<Utc>>().ok()
+        };
+        // Drawn, all of it, after the rows above were read.
+        let drawn = |text: &str| {
+            before.iter().all(|row| line_of(text, row).is_some())
+                && !text.contains("does not exist")
+                && clock(text).is_some_and(|at| at > read)
+        };
+        let watch = screen.until("the screen of a later second", drawn).await;
+        screen.keep(name);
+        Self {
+            before,
+            kubectl,
+            history,
+            read,
+            watch,
+            after: user.rows().await,
+        }
+    }
 
-    assert_lines(&history, &before, &after);
-    assert_lines(&watch, &before, &after);
-    assert_eq!(kubectl.len(), 3, "the archive is not kubectl's");
-    for (before, after) in before
-        .iter()
-        .zip(&after)
-        .filter(|(row, _)| row["archived"] == false)
-    {
+    fn assert_agreed(&self) {
+        assert_lines(&self.history, &self.before, &self.after);
+        assert_lines(&self.watch, &self.before, &self.after);
+        let rows = self.before.iter().zip(&self.after);
+        let objects = rows.filter(|(row, _)| row["archived"] == false);
+        let mut count = 0;
+        for (before, after) in objects {
+            self.assert_kubectl(before, after);
+            count += 1;
+        }
+        assert_eq!(self.kubectl.len(), count, "the archive is not kubectl's");
+    }
+
+    fn assert_kubectl(&self, before: &Value, after: &Value) {
         let name = cell(before, "name");
-        let row = &kubectl[&name];
+        let row = &self.kubectl[&name];
         for (column, field) in COLUMNS {
             let (low, high) = (cell(before, field), cell(after, field));
             let (seen, what) = (&row[column], format!("{column} of {name}"));
@@ -208,14 +238,15 @@ async fn kubectl_history_watch_and_logs_agree_to_the_second() {
                         now - chrono::TimeDelta::seconds(seconds(length))
                     };
                     let minute = since.trim_end_matches('Z');
-                    let about = [began(&low, read), began(&high, Utc::now())];
+                    let about = [began(&low, self.read), began(&high, Utc::now())];
                     let near = about.iter().flat_map(|at| {
                         [-2, -1, 0, 1, 2].map(|s| *at + chrono::TimeDelta::seconds(s))
                     });
                     let mut near = near.map(|at| at.format("%H:%M").to_string());
                     assert!(
                         near.any(|m| m == minute),
-                        "{what}: {seen}, {low} until {read}"
+                        "{what}: {seen}, {low} until {}",
+                        self.read
                     );
                 }
                 None if seen.is_empty() && low != high => {}
@@ -223,36 +254,103 @@ async fn kubectl_history_watch_and_logs_agree_to_the_second() {
             }
         }
     }
-    agrees_with_logs(&morning, &after).await;
 }
 
-/// Of the run that ended: the counters count the lines, the instants are those of the steps.
-async fn agrees_with_logs(morning: &Morning, rows: &[Value]) {
-    let row = rows.iter().find(|row| row["name"] == "nightly-18").unwrap();
-    let jobs = morning
-        .prints(&["logs", "nightly/18", "--kind", "joblog"])
-        .await;
-    assert_eq!(jobs.lines().count(), MESSAGES);
-    assert_eq!(cell(row, "messages"), MESSAGES.to_string());
-    let errors = jobs.lines().filter(|line| line.contains(" 40 ")).count();
-    assert_eq!(cell(row, "errors"), errors.to_string());
-    let steps = morning
-        .prints(&["logs", "nightly/18", "--kind", "steps"])
-        .await;
-    // `2026-…Z operator start-copy Done 2026-…Z after 1 attempts`
-    let times = |step: &str| {
-        let line = steps
-            .lines()
-            .find(|line| line.contains(&format!(" {step} Done ")));
-        let words: Vec<&str> = line.unwrap().split(' ').collect();
-        let second = |text: &str| format!("{}Z", &text[..19]);
-        (second(words[0]), second(words[4]))
+#[tokio::test(flavor = "multi_thread")]
+async fn kubectl_history_watch_and_logs_agree_to_the_second() {
+    let Some(stack) = shared().await else { return };
+    let morning = Morning::new(stack).await;
+    let views = Views::read(stack, &morning.user, "agree-200x43").await;
+    assert_eq!(views.before.len(), 4, "ended, under way, held and archived");
+    views.assert_agreed();
+    let mut rows = views.after.iter();
+    let ended = rows.find(|row| row["name"] == "nightly-18").unwrap();
+    told::agrees(&morning.user, ended, &[("joblog", 30)]).await;
+}
+
+/// The second save of the night ends with errors: the run fails, and its image is the one that lives.
+fn spoil(world: &mut World) {
+    for image in world.images.values_mut() {
+        let Some(brms) = &mut image.disk.brms else {
+            continue;
+        };
+        brms.groups[0].result = GroupResult::Unsaved;
+        let message = json!({"id": "CPF3770", "severity": 40, "kind": "DIAGNOSTIC", "text": "No objects saved for library X."});
+        brms.groups[0].messages = vec![serde_json::from_value(message).unwrap()];
+    }
+}
+
+/// Messages that are on production's disks before the flash, and so on the clone's.
+fn earlier(world: &mut World, text: &str) {
+    for image in world.images.values_mut() {
+        let Some(brms) = &mut image.disk.brms else {
+            continue;
+        };
+        let at = world.now - chrono::TimeDelta::minutes(1);
+        brms.log.push(LogLine {
+            area: "SYSTEM".to_owned(),
+            id: "BRM1049".to_owned(),
+            severity: 60,
+            at,
+            job: "000001/QBRMS/EARLIER".to_owned(),
+            group: String::new(),
+            text: text.to_owned(),
+        });
+        let mut message = image.disk.history.last().unwrap().clone();
+        (message.at, message.severity, message.text) = (at, 60, text.to_owned());
+        image.disk.history.push(message);
+    }
+}
+
+/// Not fixtures: what a real operator has written of real runs on simulated devices.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kubectl_history_watch_and_logs_agree_of_a_brms_run_and_of_one_that_failed() {
+    const EARLIER: &str = "of the time before the flash";
+    let Some(stage) = brms::ready_to_save(json!({})).await else {
+        return;
     };
-    assert_eq!(cell(row, "started"), times("verify-site").0);
-    assert_eq!(cell(row, "imageTaken"), times("start-copy").1);
-    assert_eq!(cell(row, "resumed"), times("resume-source").1);
-    assert_eq!(cell(row, "cloneStarted"), times("start-clone").0);
-    assert_eq!(cell(row, "cloneReady"), times("await-clone").1);
-    assert_eq!(cell(row, "saveEnded"), times("run-function").1);
-    assert_eq!(cell(row, "finished"), times("settle").1);
+    let stack = shared().await.unwrap();
+    let user = User {
+        namespace: stage.namespace.clone(),
+        kubeconfig: stack.kubeconfig().display().to_string(),
+    };
+    stage.world(|world| earlier(world, EARLIER));
+    let good = stage.run(brms::BRMS).await;
+    stage.ended(&good).await.succeeded();
+    stage.world(spoil);
+    let bad = stage.run(brms::BRMS).await;
+    stage
+        .ended(&bad)
+        .await
+        .is(Phase::Failed, "BackupFailed", &["DAILY"]);
+
+    let views = Views::read(stack, &user, "agree-brms-200x43").await;
+    let names: Vec<String> = views.before.iter().map(|row| cell(row, "name")).collect();
+    assert_eq!(names, [bad.as_str(), good.as_str()]);
+    views.assert_agreed();
+    let states = views.after.iter().map(|row| cell(row, "state"));
+    assert_eq!(states.collect::<Vec<_>>(), ["ERROR", "END_FC"]);
+
+    // The BRMS log counts what the saves did, so their job logs have no errors of their own.
+    const NEVER: u64 = 100;
+    let counted = [
+        ("joblog", NEVER),
+        ("joblog-2", NEVER),
+        ("brms", 30),
+        ("history", 30),
+    ];
+    for row in &views.after {
+        told::agrees(&user, row, &counted).await;
+    }
+    assert!(views.after[0]["errors"].as_i64().unwrap() > 0);
+    let is_there = |w: &mut World| {
+        let disk = disk_of(w, "CLONE1").unwrap();
+        disk.history.iter().any(|m| m.text == EARLIER)
+    };
+    assert!(stage.world(is_there), "it was copied with the disks");
+    for run in [&good, &bad] {
+        let everything = user.prints(&["logs", run]).await;
+        assert!(!everything.contains(EARLIER), "{everything}");
+    }
+    stage.unharmed().await;
 }

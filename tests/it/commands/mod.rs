@@ -7,6 +7,8 @@ mod examples;
 mod held;
 pub mod morning;
 mod offline;
+mod told;
+pub mod user;
 mod watch;
 pub mod whole;
 mod world_file;

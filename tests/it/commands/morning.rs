@@ -1,7 +1,7 @@
 //! What a morning looks like: a run that ended in the night, one under way, a held copy, a row of the archive. Written as
 //! an operator writes it; none runs.
 
-use super::{ibmi_clone, text};
+use super::user::User;
 use crate::crd_rules::environment;
 use crate::support::kube::namespace;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -18,17 +18,16 @@ use ibmi_clone_operator::recipe::{LogKind, LogLine, LogSink};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client};
-use serde_json::{Value, json};
-use std::time::Duration;
+use serde_json::json;
 
 /// Messages in the job log of a run that ended.
-pub const MESSAGES: usize = 40;
+const MESSAGES: usize = 40;
 
 /// A namespace with the environments `nightly` and `midday`.
 pub struct Morning {
     pub client: Client,
     pub namespace: String,
-    pub kubeconfig: String,
+    pub user: User,
     pub runs: Api<CloneRun>,
 }
 
@@ -120,8 +119,11 @@ impl Morning {
         let morning = Self {
             runs: Api::namespaced(client.clone(), &namespace),
             client,
+            user: User {
+                namespace: namespace.clone(),
+                kubeconfig: stack.kubeconfig().display().to_string(),
+            },
             namespace,
-            kubeconfig: stack.kubeconfig().display().to_string(),
         };
         let now = Utc::now();
         morning.environments(now).await;
@@ -253,22 +255,6 @@ impl Morning {
 
     /// Where the binary finds it.
     pub fn place(&self) -> [&str; 4] {
-        ["-n", &self.namespace, "--kubeconfig", &self.kubeconfig]
-    }
-
-    /// What a command prints that must succeed.
-    pub async fn prints(&self, arguments: &[&str]) -> String {
-        let mut command = ibmi_clone();
-        command.args(arguments).args(self.place());
-        command.timeout(Duration::from_secs(60));
-        let output = tokio::task::spawn_blocking(move || command.output().unwrap());
-        let output = output.await.unwrap();
-        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-        text(&output.stdout)
-    }
-
-    /// Rows of `history -o json` by name.
-    pub async fn rows(&self) -> Vec<Value> {
-        serde_json::from_str(&self.prints(&["history", "-o", "json"]).await).unwrap()
+        self.user.place()
     }
 }

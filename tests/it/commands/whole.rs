@@ -1,7 +1,8 @@
 //! Two clones from the user's side: the real API server, the real operator and the binary. The devices are the demo's
 //! simulated ones, behind their roles in process instead of on the wire.
 
-use super::{ibmi_clone, text};
+use super::text;
+use super::user::User;
 use crate::support::kube::{namespace, shared};
 use async_trait::async_trait;
 use ibmi_clone_operator::api::CloneEnvironmentSpec;
@@ -18,9 +19,7 @@ use ibmi_clone_operator::site::{CloneSystem, Identity, Site, SourceSystem};
 use kube::api::{DynamicObject, Patch, PatchParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::{Api, Client, ResourceExt};
-use std::process::Output;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 pub const SCALE: f64 = 120.0;
@@ -82,25 +81,6 @@ pub async fn apply_demo(client: &Client, namespace: &str) {
         api.patch(&object.name_any(), &parameters, &Patch::Apply(&object))
             .await
             .unwrap();
-    }
-}
-
-/// Somebody at a terminal.
-struct User {
-    namespace: String,
-    kubeconfig: String,
-}
-
-impl User {
-    async fn types(&self, arguments: &[&str]) -> Output {
-        let mut command = ibmi_clone();
-        command
-            .args(arguments)
-            .args(["-n", &self.namespace, "--kubeconfig", &self.kubeconfig])
-            .timeout(Duration::from_secs(300));
-        tokio::task::spawn_blocking(move || command.output().unwrap())
-            .await
-            .unwrap()
     }
 }
 

@@ -47,6 +47,12 @@ async fn logs_are_kept_read_back_and_forgotten() {
     assert_eq!(map.owner_references()[0].name, "one");
     assert!(map.annotations()["ibmiclone.dev/log-from"].starts_with("2026-11-23"));
 
+    // The live tail of another run that is under way.
+    let live = json!({"metadata": {"name": "three-log-live", "labels": {
+        RUN_LABEL: "three", "ibmiclone.dev/log": "live", "ibmiclone.dev/environment": "nightly",
+    }}});
+    let live: ConfigMap = serde_json::from_value(live).unwrap();
+    maps.create(&PostParams::default(), &live).await.unwrap();
     field.run("two", "nightly").await;
     field.ended("two").await;
     let gone = await_condition(
@@ -64,6 +70,8 @@ async fn logs_are_kept_read_back_and_forgotten() {
         .await
         .unwrap();
     assert_eq!(kept.items.len(), 2);
+    let live = maps.get_opt("three-log-live").await.unwrap();
+    assert!(live.is_some(), "it is no log of a run that is over");
 }
 
 #[tokio::test]

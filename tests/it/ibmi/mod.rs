@@ -2,6 +2,7 @@
 //! a server that misbehaves.
 
 mod freeze;
+mod logs;
 mod resume;
 mod rude;
 mod saving;

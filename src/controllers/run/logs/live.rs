@@ -7,15 +7,14 @@
 use super::{LOG_LABEL, RUN_LABEL};
 use crate::api::{CloneRun, ENVIRONMENT_LABEL, FIELD_MANAGER};
 use crate::controllers::run::store::call;
-use crate::engine::journal::{EntryState, Journal};
 use crate::engine::ports::StoreError;
 use crate::recipe::LogLine;
-use chrono::{DateTime, SecondsFormat, Utc};
+use crate::site::JobName;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde_json::json;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -27,10 +26,13 @@ const KEPT: usize = 64 << 10;
 const LONGEST: usize = 4 << 10;
 /// Between two writes of one run.
 const EVERY: Duration = Duration::from_secs(10);
+/// Asking for news rests so many times as long as it took: a system reads a long job log from its beginning, and what it
+/// does there is to save.
+const REST: u32 = 50;
 /// Writes per second over all runs, and how many may come at once.
 const WRITES_PER_SECOND: f64 = 5.0;
 /// Value of the log label.
-pub(super) const LIVE: &str = "live";
+pub(in crate::controllers::run) const LIVE: &str = "live";
 
 /// `<run>-log-live`.
 pub fn live_name(run: &str) -> String {
@@ -81,6 +83,10 @@ struct State {
     changed: bool,
     /// When it was written last, or the tail began.
     written: Instant,
+    /// Last place in the log of each job that was told.
+    told: HashMap<String, u64>,
+    /// When the log of a running job is looked into next.
+    next_look: Instant,
     /// There is a ConfigMap, as far as this process knows.
     there: Option<bool>,
 }
@@ -93,6 +99,8 @@ impl LiveTail {
                 bytes: 0,
                 changed: false,
                 written: Instant::now(),
+                told: HashMap::new(),
+                next_look: Instant::now(),
                 there: None,
             }),
         }
@@ -109,6 +117,40 @@ impl LiveTail {
             };
             state.push(serde_json::to_string(&text).unwrap_or_default());
         }
+    }
+
+    /// Whether the log of a running job should be looked into now.
+    pub fn wants_news(&self) -> bool {
+        Instant::now() >= self.lock().next_look
+    }
+
+    /// Adds those lines of a job that were not added before; where messages between two looks are missing, a line says how
+    /// many. `took` = how long it took to ask, `faster` as for [`LiveTails::write`].
+    pub fn add_news(&self, job: &JobName, lines: Vec<(u64, LogLine)>, took: Duration, faster: f64) {
+        let mut new = Vec::new();
+        {
+            let mut state = self.lock();
+            let every = EVERY.div_f64(faster.max(1.0));
+            state.next_look = Instant::now() + every.max(took * REST);
+            let told = state.told.entry(job.as_str().to_owned()).or_default();
+            // The log was full and began anew: its places mean something else now.
+            if lines.last().is_some_and(|(newest, _)| newest < told) {
+                *told = 0;
+            }
+            for (place, line) in lines {
+                if place <= *told {
+                    continue;
+                }
+                // What came before the first look may have been told by an earlier process.
+                let missing = place - *told - 1;
+                if *told > 0 && missing > 0 {
+                    new.push(not_shown(&line, missing));
+                }
+                *told = place;
+                new.push(line);
+            }
+        }
+        self.add(&new);
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
@@ -128,10 +170,12 @@ impl State {
         }
     }
 
-    /// What another process of this operator has written comes first.
+    /// What another process of this operator has written comes first, and is not said twice.
     fn begin_with(&mut self, earlier: &str) {
-        let own = std::mem::take(&mut self.lines);
+        let mut own = std::mem::take(&mut self.lines);
         self.bytes = 0;
+        let told: HashSet<&str> = earlier.lines().collect();
+        own.retain(|line| !told.contains(line.as_str()));
         for line in earlier.lines().map(str::to_owned).chain(own) {
             self.push(line);
         }
@@ -144,6 +188,17 @@ impl State {
             text.push('\n');
         }
         text
+    }
+}
+
+/// Stands for messages of a job that came too fast for the tail.
+fn not_shown(next: &LogLine, count: u64) -> LogLine {
+    LogLine {
+        ts: next.ts.clone(),
+        part: next.part.clone(),
+        job: next.job.clone(),
+        text: format!("{count} messages are not shown here; the log that is kept will have them"),
+        ..LogLine::default()
     }
 }
 
@@ -266,75 +321,10 @@ pub(super) fn is_of(map: &ConfigMap, run: &CloneRun) -> bool {
         .any(|o| Some(&o.uid) == uid.as_ref())
 }
 
-/// What changed from one journal to the next, as lines.
-pub fn changes(previous: &Journal, next: &Journal, now: DateTime<Utc>) -> Vec<LogLine> {
-    let ts = now.to_rfc3339_opts(SecondsFormat::Millis, true);
-    let line = |job: &str, id: &str, sev: u8, text: String| LogLine {
-        ts: ts.clone(),
-        part: "operator".to_owned(),
-        job: job.to_owned(),
-        id: id.to_owned(),
-        sev,
-        text,
-        ..LogLine::default()
-    };
-    let mut lines = Vec::new();
-    for entry in &next.steps {
-        let before = previous.entry(&entry.name);
-        let state = before.map_or(EntryState::Pending, |e| e.state);
-        let said = before.and_then(|e| e.message.as_deref());
-        let message = entry.message.as_deref().filter(|m| !m.is_empty());
-        let (sev, word) = match entry.state {
-            EntryState::Pending => (0, "waits"),
-            EntryState::Intended => (0, "begun"),
-            EntryState::Done => (0, "done"),
-            EntryState::Skipped => (0, "not needed"),
-            EntryState::Failed => (40, "failed"),
-        };
-        let text = match (entry.state == state, message) {
-            (true, Some(message)) if said != Some(message) => message.to_owned(),
-            (true, Some(_) | None) => continue,
-            (false, Some(message)) => format!("{word}: {message}"),
-            (false, None) => word.to_owned(),
-        };
-        lines.push(line(&entry.name, "STEP", sev, text));
-    }
-    for (kind, sev, before, after) in [
-        ("WARNING", 20, &previous.warnings, &next.warnings),
-        ("NOTE", 0, &previous.notes, &next.notes),
-    ] {
-        let new = after.iter().skip(before.len());
-        lines.extend(new.map(|text| line("", kind, sev, text.clone())));
-    }
-    if previous.phase != next.phase {
-        let why = next.verdict.as_ref();
-        let why = why.map_or(String::new(), |v| format!(": {} {}", v.reason, v.message));
-        lines.push(line("", "RUN", 0, format!("{:?}{why}", next.phase)));
-    }
-    lines
-}
-
-/// The same lines on standard output, as JSON with the run's fields (`product.md` § 9).
-pub fn tell(lines: &[LogLine]) {
-    for line in lines {
-        tracing::info!(
-            target: "ibmi_clone::run_log",
-            ts = line.ts,
-            part = line.part,
-            job = line.job,
-            id = line.id,
-            sev = line.sev,
-            text = line.text,
-            "run log"
-        );
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::engine::journal::Entry;
 
     fn line(text: &str) -> LogLine {
         LogLine {
@@ -362,13 +352,62 @@ mod tests {
     }
 
     #[test]
-    fn what_an_earlier_process_wrote_comes_first() {
+    fn a_line_of_a_job_is_told_once_and_a_gap_is_said() {
         let tail = LiveTail::new();
-        tail.add(&[line("ours")]);
-        tail.lock().begin_with("{\"theirs\":1}\n");
+        let tell = |job: &str, places: &[u64]| {
+            let lines = places.iter().map(|n| (*n, line(&format!("message {n}"))));
+            let job = JobName::new(job);
+            tail.add_news(&job, lines.collect(), Duration::ZERO, 1.0);
+        };
+        let texts = || -> Vec<String> {
+            let text = tail.lock().text();
+            let lines = text.lines().map(serde_json::from_str::<LogLine>);
+            lines.map(|line| line.unwrap().text).collect()
+        };
+        tell("123456/CLN/C1_16", &[1, 2]);
+        tell("123456/CLN/C1_16", &[2, 3]);
+        assert_eq!(texts(), ["message 1", "message 2", "message 3"]);
+        tell("123456/CLN/C1_16", &[8, 9]);
+        assert!(texts()[3].starts_with("4 messages are not shown"));
+        assert_eq!(texts()[4..], ["message 8", "message 9"]);
+        // Another job has places of its own.
+        tell("123457/CLN/C1_16_2", &[1]);
+        assert_eq!(texts()[6..], ["message 1"]);
+        // A full log that wraps is shorter than before.
+        tell("123456/CLN/C1_16", &[4, 5]);
+        assert_eq!(texts()[7..], ["message 4", "message 5"]);
+    }
+
+    #[test]
+    fn a_job_log_is_looked_into_at_the_tails_pace_and_less_often_where_that_is_slow() {
+        let wait = |took: Duration, faster: f64| {
+            let tail = LiveTail::new();
+            assert!(tail.wants_news());
+            let asked = Instant::now();
+            tail.add_news(&JobName::new("1/U/J"), Vec::new(), took, faster);
+            assert!(!tail.wants_news());
+            tail.lock().next_look - asked
+        };
+        let near = |wait: Duration, seconds: u64| wait.as_secs_f64() - seconds as f64;
+        assert!((0.0..1.0).contains(&near(wait(Duration::ZERO, 1.0), 10)));
+        assert!((0.0..1.0).contains(&near(wait(Duration::ZERO, 5.0), 2)));
+        assert!((0.0..1.0).contains(&near(wait(Duration::from_secs(2), 5.0), 100)));
+    }
+
+    #[test]
+    fn what_an_earlier_process_wrote_comes_first_and_once() {
+        let earlier = LiveTail::new();
+        earlier.add(&[line("theirs"), line("both")]);
+        let tail = LiveTail::new();
+        tail.add(&[line("both"), line("ours")]);
+        let written = earlier.lock().text();
+        tail.lock().begin_with(&written);
         let text = tail.lock().text();
-        let places = (text.find("theirs").unwrap(), text.find("ours").unwrap());
-        assert!(places.0 < places.1);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 3, "{text}");
+        for (line, wanted) in lines.iter().zip(["theirs", "both", "ours"]) {
+            assert!(line.contains(wanted), "{text}");
+        }
     }
 
     #[test]
@@ -385,30 +424,5 @@ mod tests {
         assert_eq!(count(0, 1), 1);
         let ten_seconds = count(1, 10_000);
         assert!((50..=54).contains(&ten_seconds), "{ten_seconds}");
-    }
-
-    #[test]
-    fn a_change_is_told_once() {
-        let mut journal = Journal {
-            steps: vec![Entry {
-                name: "await-clone".to_owned(),
-                ..Entry::default()
-            }],
-            ..Journal::default()
-        };
-        let before = journal.clone();
-        journal.steps[0].state = EntryState::Intended;
-        journal.steps[0].message = Some("C6004050".to_owned());
-        let lines = changes(&before, &journal, Utc::now());
-        assert_eq!(lines.len(), 1);
-        assert_eq!(lines[0].text, "begun: C6004050");
-        assert_eq!(changes(&journal, &journal, Utc::now()), Vec::new());
-        let mut next = journal.clone();
-        next.steps[0].message = Some("00000000".to_owned());
-        let lines = changes(&journal, &next, Utc::now());
-        assert_eq!(
-            (lines[0].text.as_str(), lines[0].job.as_str()),
-            ("00000000", "await-clone")
-        );
     }
 }

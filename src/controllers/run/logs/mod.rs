@@ -2,6 +2,7 @@
 //! of at most 512 KiB cut on lines, owned by the run. Names are deterministic, so that collecting twice changes nothing.
 
 pub mod budget;
+pub mod lines;
 pub mod live;
 pub mod pack;
 pub mod read;
@@ -18,6 +19,7 @@ use crate::controllers::run::store::{call, writes_as_us};
 use crate::engine::journal::Journal;
 use crate::engine::ports::StoreError;
 use crate::recipe::{LogKind, LogLine, LogSink, LogSummary, LogWriter};
+use crate::site::JobName;
 use crate::site::transcript::Transcript;
 use async_trait::async_trait;
 use k8s_openapi::ByteString;
@@ -25,8 +27,10 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::api::{DeleteParams, ListParams};
 use kube::{Api, Client, Resource, ResourceExt};
+use live::LiveTail;
 use pack::{Packed, Packer};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Label: name of the run.
@@ -90,6 +94,8 @@ pub struct RunLogs {
     max_bytes: usize,
     /// Jobs of the function: they share what the job logs may take.
     programs: usize,
+    /// The live tail of the run, and how much faster than real the devices are.
+    tail: Option<(Arc<LiveTail>, f64)>,
 }
 
 impl RunLogs {
@@ -110,7 +116,15 @@ impl RunLogs {
             labels,
             max_bytes: usize::try_from(max_bytes).unwrap_or_default(),
             programs: 1,
+            tail: None,
         }
+    }
+
+    /// With the live tail of the run. `faster` as for [`live::LiveTails::write`].
+    #[must_use]
+    pub fn with_tail(mut self, tail: Arc<LiveTail>, faster: f64) -> Self {
+        self.tail = Some((tail, faster));
+        self
     }
 
     /// With so many job logs instead of one.
@@ -346,13 +360,17 @@ impl LogWriter for Writing<'_> {
                     why,
                     "a log is not stored"
                 );
+                // Parts without the first one take room and nobody reads them.
+                if let Err(error) = logs.remove(kind).await {
+                    tracing::warn!(run = logs.run, log = kind.as_str(), %error, "parts of it are left");
+                }
                 return Ok(LogSummary {
                     refused: Some(why),
                     ..LogSummary::default()
                 });
             }
         }
-        packed.each_line(|line| live::tell(std::slice::from_ref(line)));
+        packed.each_line(|line| lines::tell(kind.as_str(), line));
         Ok(LogSummary {
             config_map: part_name(&logs.run, kind, 1),
             parts: i32::try_from(packed.members.len()).unwrap_or(i32::MAX),
@@ -379,6 +397,18 @@ impl LogSink for RunLogs {
         read::beginning(client, namespace, &self.run, kind, limit)
             .await
             .map_err(|error| StoreError::Lost(error.to_string()))
+    }
+
+    fn wants_news(&self) -> bool {
+        self.tail
+            .as_ref()
+            .is_some_and(|(tail, _)| tail.wants_news())
+    }
+
+    fn news(&self, job: &JobName, lines: Vec<(u64, LogLine)>, took: Duration) {
+        if let Some((tail, faster)) = &self.tail {
+            tail.add_news(job, lines, took, *faster);
+        }
     }
 
     async fn has(&self, kind: LogKind) -> Result<Option<LogSummary>, StoreError> {

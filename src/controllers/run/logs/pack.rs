@@ -32,9 +32,9 @@ pub struct Member {
     pub gzip: Vec<u8>,
     /// SHA-256 of the uncompressed bytes, hex.
     pub sha256: String,
-    /// Time of the first line, as its writer printed it.
+    /// Time of the first line that has one, as its writer printed it.
     pub from: String,
-    /// Time of the last line.
+    /// Time of the last line that has one.
     pub to: String,
 }
 
@@ -120,10 +120,13 @@ impl Packer {
         if !self.raw.is_empty() && self.raw.len() + text.len() > self.block {
             self.close();
         }
-        if self.open.lines == 0 {
-            self.open.from.clone_from(&line.ts);
+        // A note of the operator has no time of its own.
+        if !line.ts.is_empty() {
+            if self.open.from.is_empty() {
+                self.open.from.clone_from(&line.ts);
+            }
+            self.open.to.clone_from(&line.ts);
         }
-        self.open.to.clone_from(&line.ts);
         self.open.lines += 1;
         self.open.severe += i64::from(line.sev >= SEVERE);
         self.raw.extend(text.as_bytes());
@@ -251,6 +254,7 @@ fn member(blocks: &[Block]) -> Member {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     let mut digest = Sha256::new();
     let mut raw = Vec::new();
+    let timed = |time: &&String| !time.is_empty();
     for block in blocks {
         raw.clear();
         // Both ends are memory, and we have written the one ourselves: neither fails.
@@ -261,8 +265,18 @@ fn member(blocks: &[Block]) -> Member {
     Member {
         gzip: encoder.finish().unwrap_or_default(),
         sha256: hex(&digest.finalize()),
-        from: blocks.first().map_or("", |b| &b.from).to_owned(),
-        to: blocks.last().map_or("", |b| &b.to).to_owned(),
+        from: blocks
+            .iter()
+            .map(|b| &b.from)
+            .find(timed)
+            .cloned()
+            .unwrap_or_default(),
+        to: blocks
+            .iter()
+            .map(|b| &b.to)
+            .rfind(timed)
+            .cloned()
+            .unwrap_or_default(),
     }
 }
 
@@ -386,6 +400,20 @@ mod tests {
             text.contains("more bytes are cut here"),
             "{}",
             &text[text.len() - 100..]
+        );
+    }
+
+    #[test]
+    fn the_time_range_is_of_the_lines_that_have_a_time() {
+        let mut given = lines(4);
+        for untimed in [0, 3] {
+            given[untimed].ts.clear();
+        }
+        let packed = pack(&given, usize::MAX);
+        let member = &packed.members[0];
+        assert_eq!(
+            (member.from.as_str(), member.to.as_str()),
+            ("00000001", "00000002")
         );
     }
 

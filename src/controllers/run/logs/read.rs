@@ -1,6 +1,6 @@
 //! Reading logs back, for the command `logs`.
 
-use super::{KINDS, LOG_KEY, PARTS, SHA256, live, pack::hex, part_name};
+use super::{DIGEST, KINDS, LOG_KEY, PARTS, SHA256, live, pack::hex, part_name};
 use crate::api::CloneRun;
 use crate::recipe::{LogKind, LogLine};
 use flate2::read::MultiGzDecoder;
@@ -73,6 +73,8 @@ pub struct StoredLog {
     first: Option<ConfigMap>,
     next: usize,
     parts: usize,
+    /// Of the whole log: every part carries it.
+    digest: Option<String>,
 }
 
 impl StoredLog {
@@ -90,14 +92,18 @@ impl StoredLog {
         let Some(first) = get(&maps, &part_name(run, kind, 1)).await? else {
             return Ok(None);
         };
-        let parts = first.annotations().get(PARTS).and_then(|n| n.parse().ok());
+        let note = |key: &str| first.annotations().get(key).cloned();
+        let parts = note(PARTS).and_then(|n| n.parse().ok());
+        let parts =
+            parts.ok_or_else(|| damaged(&first, "it does not say how many parts there are"))?;
         Ok(Some(Self {
             maps,
             run: run.to_owned(),
             kind,
+            digest: note(DIGEST),
             first: Some(first),
             next: 1,
-            parts: parts.unwrap_or(1),
+            parts,
         }))
     }
 
@@ -120,7 +126,15 @@ impl StoredLog {
             Some(first) => Some(first),
             None => get(&self.maps, &name).await?,
         };
-        content(&map.ok_or(LogReadError::Missing { name })?).map(Some)
+        let map = map.ok_or(LogReadError::Missing { name })?;
+        // A log that is collected again while it is read: half of the one and half of the other is neither.
+        if map.annotations().get(DIGEST) != self.digest.as_ref() {
+            return Err(damaged(
+                &map,
+                "it is of another log than the first part; read again",
+            ));
+        }
+        content(&map).map(Some)
     }
 }
 
@@ -184,11 +198,15 @@ async fn get(maps: &Api<ConfigMap>, name: &str) -> Result<Option<ConfigMap>, Log
         })
 }
 
-fn content(map: &ConfigMap) -> Result<String, LogReadError> {
-    let damaged = |why: &str| LogReadError::Damaged {
+fn damaged(map: &ConfigMap, why: &str) -> LogReadError {
+    LogReadError::Damaged {
         name: map.name_any(),
         why: why.to_owned(),
-    };
+    }
+}
+
+fn content(map: &ConfigMap) -> Result<String, LogReadError> {
+    let damaged = |why: &str| damaged(map, why);
     let bytes = map
         .binary_data
         .as_ref()

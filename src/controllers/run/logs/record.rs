@@ -1,6 +1,7 @@
 //! What the operator itself knows of a run, as lines of a log: its record, and what was said to the devices.
 
 use crate::engine::journal::{Entry, Journal};
+use crate::engine::time::Timestamp;
 use crate::recipe::LogLine;
 use crate::site::transcript::Exchange;
 
@@ -21,9 +22,16 @@ pub fn exchange(exchange: &Exchange) -> LogLine {
     }
 }
 
-/// The whole record of a run, one line per fact: what the slim final row does not keep.
+/// The whole record of a run, one line per fact: what the slim final row does not keep. It begins and ends with the instants
+/// that the row shows.
 pub fn record(journal: &Journal) -> Vec<LogLine> {
-    let mut lines: Vec<LogLine> = journal.steps.iter().filter_map(step).collect();
+    let run = |at: Option<Timestamp>, text: String| {
+        at.map(|at| line("run", Some(at.to_string()), 0, text))
+    };
+    let mut lines: Vec<LogLine> = run(journal.started_at, "started".to_owned())
+        .into_iter()
+        .collect();
+    lines.extend(journal.steps.iter().filter_map(step));
     if let Some(window) = &journal.window {
         let text = serde_json::to_string(window).unwrap_or_default();
         lines.push(line(
@@ -55,6 +63,7 @@ pub fn record(journal: &Journal) -> Vec<LogLine> {
         );
         lines.push(line("verdict", Some(verdict.at.to_string()), 0, text));
     }
+    lines.extend(run(journal.finished_at, format!("{:?}", journal.phase)));
     lines
 }
 

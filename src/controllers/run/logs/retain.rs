@@ -1,5 +1,6 @@
 //! Logs are kept for the newest runs only: `logs.retainRuns` of the environment.
 
+use super::live::LIVE;
 use super::{LOG_LABEL, RUN_LABEL, part_bytes};
 use crate::api::{ENVIRONMENT_LABEL, NUMBER_LABEL};
 use crate::controllers::run::store::call;
@@ -23,7 +24,8 @@ pub async fn forget_old_logs(
     retain: usize,
 ) -> Result<u64, StoreError> {
     let maps: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
-    let selector = format!("{ENVIRONMENT_LABEL}={environment},{LOG_LABEL}");
+    // Live tails are of runs under way, and go with their end.
+    let selector = format!("{ENVIRONMENT_LABEL}={environment},{LOG_LABEL},{LOG_LABEL}!={LIVE}");
     let found = call(maps.list_metadata(&ListParams::default().labels(&selector))).await?;
     let number = |o: &dyn Fn(&str) -> Option<String>| -> i64 {
         o(NUMBER_LABEL).and_then(|n| n.parse().ok()).unwrap_or(0)

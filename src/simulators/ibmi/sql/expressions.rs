@@ -174,7 +174,8 @@ impl Parser<'_> {
         let first = Box::new(arguments[0].clone());
         Ok(match name {
             "TRIM" => Expression::Trim(first),
-            "VARCHAR" | "CHAR" | "TIMESTAMP" | "DECIMAL" | "INTEGER" => *first,
+            "TIMESTAMP" => timestamp(*first)?,
+            "VARCHAR" | "CHAR" | "DECIMAL" | "INTEGER" => *first,
             "COALESCE" | "IFNULL" => Expression::Coalesce(arguments),
             "MAX" | "MIN" => Expression::Extreme(name == "MAX", first),
             "VARCHAR_FORMAT" => match arguments.get(1) {
@@ -189,6 +190,21 @@ impl Parser<'_> {
                 });
             }
         })
+    }
+}
+
+/// A literal in either form of a timestamp is the same instant: it must compare with what the tables print.
+fn timestamp(of: Expression) -> Result<Expression, SqlError> {
+    let Expression::Value(Some(text)) = of else {
+        return Ok(of);
+    };
+    match tables::shifted(&text, 0) {
+        Some(text) => Ok(Expression::Value(Some(text))),
+        None => Err(SqlError {
+            state: "22007",
+            code: -180,
+            text: format!("Syntax of date, time, or timestamp value {text} not valid."),
+        }),
     }
 }
 

@@ -59,6 +59,10 @@ impl Running {
                 return;
             }
         }
+        if long.is_some_and(|long| !long.is_over()) {
+            self.wire.cut();
+            return;
+        }
         if !behind.is_empty() {
             let _ = handle.data(channel, behind).await;
         }

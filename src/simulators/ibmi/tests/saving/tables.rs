@@ -237,3 +237,25 @@ async fn a_save_file_is_read_in_parts_digested_and_written_again_by_the_shell() 
         "CPF9898",
     );
 }
+
+/// Both forms of a timestamp are the same instant, as on the system: the log since a time is not empty for its spelling.
+#[test]
+fn the_log_since_a_time_has_what_came_later_on_the_same_day() {
+    let shared = site_with(|_| {});
+    done(&shared, "PROD", DAILY);
+    let all = rows(&shared, "PROD", LOG);
+    let since = |time: &str| {
+        let wanted = format!("'DAILY' AND MESSAGE_TIMESTAMP >= TIMESTAMP('{time}')");
+        LOG.replace("'DAILY'", &wanted)
+    };
+    assert!(!all.is_empty());
+    for (time, wanted) in [
+        ("2026-11-23-00.00.00.000000", all.as_slice()),
+        ("2026-11-23 00:00:00.000000", all.as_slice()),
+        ("2026-11-23-23.59.59.000000", &[]),
+    ] {
+        assert_eq!(rows(&shared, "PROD", &since(time)), wanted, "{time}");
+    }
+    let refused = sql::query(&shared.now(), "PROD", "CLONEOP", &since("yesterday")).unwrap_err();
+    assert_eq!((refused.state, refused.code), ("22007", -180));
+}
