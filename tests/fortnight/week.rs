@@ -94,11 +94,16 @@ pub fn expected() -> BTreeSet<String> {
 
 /// Every run is a full success. But a night's save may reach into the morning, when an hour is a second: then the copy of
 /// 07:00 is taken while production's BRMS is frozen, and must say so.
-pub fn full_success(row: &Row) {
-    let message = row.message.as_deref().unwrap_or_default();
-    let says_so = row.environment == "midday-hold" && message.contains("FlashCopy process");
-    let fine = row.phase == Phase::Succeeded || (row.phase == Phase::Warning && says_so);
-    assert!(fine, "{row:?}");
+pub fn full_success(rows: &[Row]) {
+    let mut early = 0;
+    for row in rows {
+        let message = row.message.as_deref().unwrap_or_default();
+        let says_so = row.environment == "midday-hold" && message.contains("FlashCopy process");
+        let fine = row.phase == Phase::Succeeded || (row.phase == Phase::Warning && says_so);
+        assert!(fine, "{row:?}");
+        early += usize::from(row.phase == Phase::Warning);
+    }
+    println!("{early} copies of 07:00 were taken before the night's history was back");
 }
 
 /// What only the devices know: every save of the fortnight is in the history of production's BRMS, and nothing is frozen.

@@ -300,7 +300,7 @@ impl Stage {
 fn objects_of(site: &SimulatedSite) -> Result<Vec<DynamicObject>, CommandError> {
     let mut objects = week::secrets(site)?;
     for mut environment in week::environments(&site.into())? {
-        environment.spec.suspend = true;
+        environment.spec.suspend = environment.spec.schedule.is_some();
         objects.push(week::dynamic(&environment)?);
     }
     Ok(objects)
