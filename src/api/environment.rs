@@ -226,15 +226,37 @@ pub struct CloneObserved {
 pub struct ImageObserved {
     /// The array's word for the target set.
     pub state: String,
-    /// Background copy, percent.
+    /// Run that took it, as long as the array shows that run's copy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
+    /// Background copy, percent, as the array showed it at `observedAt`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress_percent: Option<i32>,
     /// Point in time of the newest image, our clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub taken_at: Option<Timestamp>,
+    /// Space used on the targets, percent: used capacity over capacity of all target volumes, as the array tells them. A copy
+    /// without background copying grows with what is written on either side.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk_used_percent: Option<i32>,
+    /// The same since the image was taken: the first look, the last, and some in between, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 24))]
+    pub growth: Vec<ImageSample>,
+}
+
+/// An image at one look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ImageSample {
+    /// When, our clock.
+    pub at: Timestamp,
     /// Space used on the targets, percent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disk_used_percent: Option<i32>,
+    /// Background copy, percent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress_percent: Option<i32>,
 }
 
 /// Who production is.

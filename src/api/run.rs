@@ -2,7 +2,9 @@
 
 use super::environment::CloneEnvironmentSpec;
 use super::schedule::Skip;
-use crate::engine::journal::{Entry, Facts, Obligation, Phase, Verdict, WindowRecord};
+use crate::engine::journal::{
+    Entry, Facts, Obligation, Phase, Question, ReplyRecord, Verdict, WindowRecord,
+};
 use crate::engine::time::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
@@ -34,6 +36,10 @@ use serde::{Deserialize, Serialize};
     validation = Rule::new("!has(self.spec.resumedByHand) || has(oldSelf.spec.resumedByHand) || has(oldSelf.status) && has(oldSelf.status.obligations) && oldSelf.status.obligations.exists(o, o.kind == 'ResumeSource' && !has(o.met))").message("spec.resumedByHand: this run does not owe a resume of production; set it only after resuming by hand, while status.obligations shows ResumeSource without met"),
     validation = Rule::new("!has(self.spec.releaseBackups) || has(oldSelf.spec.releaseBackups) || has(oldSelf.status) && has(oldSelf.status.obligations) && oldSelf.status.obligations.exists(o, o.kind == 'ReleaseBackups' && !has(o.met))").message("spec.releaseBackups: this run does not hold production's BRMS frozen; set it only while status.obligations shows ReleaseBackups without met"),
     validation = Rule::new("!has(self.spec.forceDelete) || has(oldSelf.spec.forceDelete) || has(self.spec.resumedByHand) || !(has(oldSelf.status) && has(oldSelf.status.obligations) && oldSelf.status.obligations.exists(o, o.kind == 'ResumeSource' && !has(o.met)))").message("spec.forceDelete: this run owes a resume of production: resume it by hand, set resumedByHand: true, then forceDelete"),
+    validation = Rule::new("!has(self.spec.resumedByHand) || has(self.status)").message("spec.resumedByHand: a new run owes nothing; create it without, and set it only while status.obligations shows ResumeSource without met"),
+    validation = Rule::new("!has(self.spec.forceDelete) || has(self.status)").message("spec.forceDelete: a new run owes nothing; create it without, and set it only on a run that is being deleted and cannot end"),
+    validation = Rule::new("!has(self.spec.replies) || size(self.spec.replies) == 0 || has(self.status)").message("spec.replies: a new run asks nothing; create it without, and answer the message that status.waiting shows"),
+    validation = Rule::new("!has(self.spec.replies) || has(oldSelf.spec.replies) && self.spec.replies == oldSelf.spec.replies || !has(oldSelf.status) || !has(oldSelf.status.phase) || !(oldSelf.status.phase in ['Succeeded','Warning','Failed','Cancelled','Skipped'])").message("spec.replies: this run is over, nothing of it waits for an answer"),
     printcolumn(name = "Number", type_ = "integer", json_path = ".status.number"),
     printcolumn(name = "Started", type_ = "string", json_path = ".status.started"),
     printcolumn(name = "Status", type_ = "string", json_path = ".status.state"),
@@ -71,6 +77,7 @@ use serde::{Deserialize, Serialize};
     validation = Rule::new("!(self.mode in ['StartHeld', 'ReleaseHeld', 'End']) || self.trigger != 'Schedule'").message("trigger: a schedule only clones; with this mode write Manual or External").field_path(".trigger"),
     validation = Rule::new("!has(oldSelf.cancel) || (has(self.cancel) && (self.cancel == oldSelf.cancel || self.cancel == 'Abort'))").message("cancel: set once and never taken back: write Abort after Stop, or leave it as it is").field_path(".cancel"),
     validation = Rule::new("!has(oldSelf.resumedByHand) || has(self.resumedByHand)").message("resumedByHand: once true it stays").field_path(".resumedByHand"),
+    validation = Rule::new("!has(oldSelf.replies) || has(self.replies) && size(self.replies) >= size(oldSelf.replies) && [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15].all(i, i >= size(oldSelf.replies) || self.replies[i] == oldSelf.replies[i])").message("replies: what is there was sent or is on its way; only add to the end of the list").field_path(".replies"),
     validation = Rule::new("!has(oldSelf.forceDelete) || has(self.forceDelete)").message("forceDelete: once true it stays").field_path(".forceDelete"),
     validation = Rule::new("(self.trigger == 'Schedule') == has(self.scheduledTime)").message("scheduledTime: a run with trigger Schedule needs scheduledTime, and no other run may have it").field_path(".scheduledTime"),
     validation = Rule::new("!has(self.skip) || self.trigger == 'Schedule'").message("skip: only a run with trigger Schedule may be skipped; to run nothing, create no run").field_path(".skip")
@@ -127,6 +134,24 @@ pub struct CloneRunSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = Rule::new("self").message("forceDelete: write true, or leave it out"))]
     pub force_delete: Option<bool>,
+    /// Answers to messages that jobs of this run wait for, as `status.waiting` shows them; sent to the system whose job asks.
+    /// Only added to, never changed; what became of each is in `status.journal.replies`. Everybody who may read the run can
+    /// read them: never write a password. Default none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub replies: Vec<Reply>,
+}
+
+/// A person's answer to a waiting message.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Reply {
+    /// Which message: `status.waiting.key`.
+    #[schemars(length(min = 1, max = 64))]
+    pub key: String,
+    /// The reply, as it would be typed: `G`, `C`, a text.
+    #[schemars(length(min = 1, max = 132))]
+    pub text: String,
 }
 
 /// How a run is ended early.
@@ -256,6 +281,9 @@ pub struct CloneRunStatus {
     /// What has become of the history of this run's saves; only with function BRMS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backup_history: Option<BackupHistory>,
+    /// The message that a job of this run waits to be answered, while it does; `spec.replies` answers it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<Question>,
     /// Last error messages of the function's job.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failure_tail: Vec<String>,
@@ -306,6 +334,12 @@ pub struct JournalRest {
     /// Notes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// The message that was seen waiting last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub question: Option<Question>,
+    /// What became of `spec.replies`, by their places.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replies: Vec<ReplyRecord>,
     /// Our own revision.
     #[serde(default)]
     pub revision: i64,
@@ -362,6 +396,10 @@ pub struct RunImage {
     /// The copy was started and confirmed, on the operator's clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub taken_at: Option<Timestamp>,
+    /// Background copy, percent, at the last look of the environment at its devices; `status.diskUsedPercent` is of that look
+    /// too, as long as the image is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copied_percent: Option<i32>,
     /// The operator ends it so many seconds after `status.finishedAt` (`after.endAfterSeconds` of the frozen environment);
     /// absent = it does not. Written with the final phase.
     #[serde(default, skip_serializing_if = "Option::is_none")]

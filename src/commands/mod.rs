@@ -20,6 +20,7 @@ mod operator;
 mod operator_state;
 mod outcome;
 mod progress;
+mod reply;
 mod run;
 #[cfg(test)]
 mod samples;
@@ -78,6 +79,8 @@ enum Command {
     ReleaseHeld(held::Release),
     /// End a run early: after the step under way, or at once with --abort. The freeze is never interrupted.
     Cancel(cancel::Arguments),
+    /// Show the message that a job of a run waits to be answered, or answer it.
+    Reply(reply::Arguments),
     /// Show the runs, newest first.
     History(history::Arguments),
     /// Show the runs on the whole screen, as they go on, with details and logs.
@@ -165,6 +168,7 @@ async fn execute(cli: Cli) -> Result<Exit, CommandError> {
         Command::StartHeld(arguments) => held::start(kube, &arguments).await,
         Command::ReleaseHeld(arguments) => held::release(kube, &arguments).await,
         Command::Cancel(arguments) => cancel::execute(kube, &arguments).await,
+        Command::Reply(arguments) => reply::execute(kube, &arguments).await,
         Command::History(arguments) => history::execute(kube, &arguments).await,
         Command::Watch(arguments) => watch::execute(kube, &arguments).await,
         Command::Status(arguments) => status::execute(kube, &arguments).await,

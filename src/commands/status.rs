@@ -3,6 +3,7 @@
 
 use super::text::{clock, one_line, seconds_between, wrapped};
 use super::{CommandError, Exit, KubeFlags};
+use crate::api::environment::ImageObserved;
 use crate::api::{CloneEnvironment, CloneEnvironmentStatus, CloneRun};
 use crate::engine::time::Timestamp;
 use chrono::{DateTime, Utc};
@@ -63,7 +64,7 @@ fn block(environment: &CloneEnvironment, run: Option<&CloneRun>, now: DateTime<U
     let status = environment.status.as_ref().unwrap_or(&empty);
     let mut lines = vec![
         ("function", environment.spec.function.as_str().to_owned()),
-        ("image", image(status)),
+        ("image", image(status, now)),
         ("clone", clone(environment, status, now)),
         ("run", active(status, run, now)),
         ("last run", last_run(status)),
@@ -89,19 +90,36 @@ fn at(time: Timestamp) -> String {
     time.utc().format("%Y-%m-%d %H:%M:%SZ").to_string()
 }
 
-fn image(status: &CloneEnvironmentStatus) -> String {
+/// The figures are the array's, of the last look at the devices.
+fn image(status: &CloneEnvironmentStatus, now: DateTime<Utc>) -> String {
     let Some(image) = &status.image else {
         return "none known".to_owned();
     };
     let mut parts = vec![image.state.clone()];
     parts.extend(image.progress_percent.map(|p| format!("{p} % copied")));
-    parts.extend(image.taken_at.map(|t| format!("taken {}", at(t))));
-    parts.extend(
-        image
-            .disk_used_percent
-            .map(|p| format!("{p} % of the disks used")),
-    );
+    let taken = image.taken_at.map(|t| {
+        let age = clock(seconds_between(t.utc(), now));
+        let by = image.run.as_ref().map(|run| format!(" by {run}"));
+        format!("taken {}{}, {age} ago", at(t), by.unwrap_or_default())
+    });
+    parts.extend(taken);
+    parts.extend(used(image));
     parts.join(", ")
+}
+
+/// `4 % of the disks used (1 % at 2026-11-24 00:12:00Z)`.
+fn used(image: &ImageObserved) -> Option<String> {
+    let text = format!("{} % of the disks used", image.disk_used_percent?);
+    let first = image
+        .growth
+        .iter()
+        .find_map(|s| Some((s.disk_used_percent?, s.at)));
+    Some(match first {
+        Some((percent, then)) if image.growth.len() > 1 => {
+            format!("{text} ({percent} % at {})", at(then))
+        }
+        Some(_) | None => text,
+    })
 }
 
 fn clone(
@@ -249,7 +267,8 @@ mod tests {
         let long = "volume 600507680CF780BA6000000000000013 of production has no map in group CLONE1: add it to the group or take it away from production";
         let status = json!({
             "clone": {"state": "running", "referenceCode": "C6004050"}, "observedAt": "2026-11-24T00:55:00Z",
-            "image": {"state": "copying", "progressPercent": 42, "takenAt": "2026-11-24T00:01:02Z", "diskUsedPercent": 4},
+            "image": {"state": "copying", "progressPercent": 42, "takenAt": "2026-11-24T00:01:02Z", "run": "nightly-user-x7k2p", "diskUsedPercent": 4, "growth": [
+                {"at": "2026-11-24T00:12:00Z", "diskUsedPercent": 1, "progressPercent": 9}, {"at": "2026-11-24T00:55:00Z", "diskUsedPercent": 4, "progressPercent": 42}]},
             "activeRun": "nightly-user-x7k2p", "nextRunTime": "2026-11-25T00:00:00Z",
             "lastRun": {"name": "nightly-user-4k6b2", "number": 12, "phase": "Failed", "finishedAt": "2026-11-23T07:52:35Z", "durationSeconds": 1897, "messages": 12, "errors": 2},
             "consecutiveFailures": 2,
@@ -268,8 +287,9 @@ mod tests {
         let expected = "\
 nightly-user
   function   USER
-  image      copying, 42 % copied, taken 2026-11-24 00:01:02Z, 4 % of the disks
-             used
+  image      copying, 42 % copied, taken 2026-11-24 00:01:02Z by
+             nightly-user-x7k2p, 58:58 ago, 4 % of the disks used (1 % at
+             2026-11-24 00:12:00Z)
   clone      CLONE1: running, reference code C6004050 (seen 5:00 ago)
   run        nightly-user-x7k2p, number 13: Running, at run-function (12/15),
              since 1:00:00

@@ -47,6 +47,7 @@ pub fn transitions(previous: &Journal, next: &Journal) -> Vec<Transition> {
     }
     list.extend(source_changes(previous, next));
     list.extend(backup_changes(previous, next));
+    list.extend(asked(previous, next));
     for warning in next.warnings.iter().skip(previous.warnings.len()) {
         list.push(Transition::new(true, "RunWarning", "Run", warning.clone()));
     }
@@ -151,6 +152,20 @@ fn backup_changes(previous: &Journal, next: &Journal) -> Vec<Transition> {
     list
 }
 
+/// A job has begun to wait for an answer.
+fn asked(previous: &Journal, next: &Journal) -> Option<Transition> {
+    let question = next.question.as_ref()?;
+    let known = previous
+        .question
+        .as_ref()
+        .is_some_and(|q| q.key == question.key);
+    let note = format!(
+        "job {} on {} waits for an answer to: {}; `ibmi-clone reply` gives it (key {})",
+        question.job, question.system, question.message, question.key
+    );
+    (!known).then(|| Transition::new(true, "NeedsReply", "Run", note))
+}
+
 /// Publishes; a failure is only logged: an event is news, not memory.
 pub async fn publish<K>(recorder: &Recorder, object: &K, list: &[Transition])
 where
@@ -186,7 +201,7 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::journal::{Entry, Verdict, WindowRecord};
+    use crate::engine::journal::{Entry, Question, Verdict, WindowRecord};
     use crate::engine::time::Timestamp;
     use chrono::Utc;
 
@@ -230,6 +245,11 @@ mod tests {
             reasons(&failing, &again).is_empty(),
             "loud once, not at every try"
         );
+
+        let mut asking = closed.clone();
+        asking.question = Some(Question::default());
+        assert_eq!(reasons(&closed, &asking), ["NeedsReply"]);
+        assert!(reasons(&asking, &asking).is_empty());
 
         let mut done = closed.clone();
         done.phase = Phase::Failed;

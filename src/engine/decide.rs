@@ -52,17 +52,24 @@ pub fn decide(
         Observation::Absent if overdue => {
             Decision::Fail(timed_out(entry, limit, "the effect never showed"))
         }
-        Observation::Underway { message, .. } if overdue => {
+        Observation::Underway { message, .. } | Observation::Asking { message, .. } if overdue => {
             Decision::Fail(timed_out(entry, limit, &message))
         }
-        Observation::Underway { .. } if !kept(Rule::AbsentIsProved) => Decision::Act,
+        Observation::Underway { .. } | Observation::Asking { .. }
+            if !kept(Rule::AbsentIsProved) =>
+        {
+            Decision::Act
+        }
         Observation::Absent => Decision::Act,
-        Observation::Underway { again, message } => match entry.state {
-            EntryState::Pending => Decision::Note { again, message },
-            EntryState::Intended | EntryState::Done | EntryState::Skipped | EntryState::Failed => {
-                Decision::Wait { again, message }
+        Observation::Underway { again, message } | Observation::Asking { again, message, .. } => {
+            match entry.state {
+                EntryState::Pending => Decision::Note { again, message },
+                EntryState::Intended
+                | EntryState::Done
+                | EntryState::Skipped
+                | EntryState::Failed => Decision::Wait { again, message },
             }
-        },
+        }
     }
 }
 

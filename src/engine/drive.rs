@@ -3,6 +3,7 @@
 use super::decide::{Decision, decide};
 use super::journal::{EntryState, Facts, Journal, ObligationKind, Phase};
 use super::ports::{Clock, Fence, JournalStore, Locks, Recipe, StoreError};
+use super::replies::{Seen, To};
 use super::rules::{Rule, kept};
 use super::step::{
     Failure, LockKind, NOTE_FACT, Observation, Step, StepContext, StepKind, WARNING_FACT,
@@ -200,7 +201,7 @@ impl Engine<'_> {
         flow
     }
 
-    /// Follows what a look has said: nothing, a write, or the effect.
+    /// Follows what a look has said: an answer to what it found waiting, nothing, a write, or the effect.
     async fn move_on(
         &self,
         journal: &mut Journal,
@@ -208,6 +209,10 @@ impl Engine<'_> {
         step: &dyn Step,
         observation: Observation,
     ) -> Result<Flow, StoreError> {
+        let seen = Seen::of(&observation);
+        if let Some(flow) = self.answer(journal, &To::Step(step), seen).await? {
+            return Ok(flow);
+        }
         let Some(entry) = journal.steps.get(at) else {
             return Ok(Flow::Wait(self.recipe.paced(QUEUE_POLL)));
         };
@@ -275,7 +280,7 @@ impl Engine<'_> {
         }
         // A process that was stopped since its write (a paused machine) must not send into a world that has moved on: its
         // write is no proof any more. The next turn reads the journal and finds out.
-        if self.clock.boot() >= intended + STALE_AFTER {
+        if self.stale_since(intended) {
             return Ok(Flow::Wait(self.recipe.paced(Duration::from_secs(1))));
         }
         match step.act(&self.context(journal)).await {
@@ -290,6 +295,11 @@ impl Engine<'_> {
             }
             Err(error) => self.act_failed(journal, at, &error).await,
         }
+    }
+
+    /// Whether an intent of this boot time is too old to be acted on.
+    pub(super) fn stale_since(&self, intended: Duration) -> bool {
+        self.clock.boot() >= intended + STALE_AFTER
     }
 
     /// A refusal fails the step; after anything else we look again: whether the effect happened is for `observe` to say.
@@ -420,6 +430,7 @@ impl Engine<'_> {
         message: Option<String>,
     ) {
         let now = self.timestamp();
+        next.question = None;
         if let Some(entry) = next.steps.get_mut(at) {
             entry.state = state;
             entry.start = entry.start.or(Some(now));

@@ -234,6 +234,59 @@ pub struct Verdict {
     pub at: Timestamp,
 }
 
+/// A message that a job waits to be answered by a person.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Question {
+    /// What `spec.replies` names it by: job, message key and time of day.
+    #[schemars(length(max = 64))]
+    pub key: String,
+    /// `clone CLONE1` or `source PROD`.
+    pub system: String,
+    /// Qualified job name.
+    pub job: String,
+    /// Message id and text.
+    pub message: String,
+    /// Message queue, `LIB/QUEUE`.
+    pub queue: String,
+    /// Message reference key, 8 hexadecimal digits.
+    pub message_key: String,
+    /// When it was sent, by that system's own clock.
+    pub sent_at: String,
+}
+
+/// What became of one element of `spec.replies`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReplyRecord {
+    /// Its key.
+    #[schemars(length(max = 64))]
+    pub key: String,
+    /// How far it is.
+    pub state: ReplyState,
+    /// How often it was sent.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub attempts: i32,
+    /// Last change of `state` or `attempts`.
+    pub at: Timestamp,
+    /// What happened, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// How far a reply is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ReplyState {
+    /// The intent is written; it may have been sent.
+    Intended,
+    /// Sent, and taken by the system.
+    Sent,
+    /// The system refused it; the message still waits.
+    Refused,
+    /// Not sent, or nobody can tell any more: no message of its key waits.
+    NotWaiting,
+}
+
 /// The whole journal.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -265,6 +318,12 @@ pub struct Journal {
     /// Notes that do not change the verdict.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// The message that was seen waiting last, until its step ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub question: Option<Question>,
+    /// What became of `spec.replies`, by their places.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replies: Vec<ReplyRecord>,
     /// When the first step began (after the queue).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,

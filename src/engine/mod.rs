@@ -14,6 +14,7 @@ mod freeze_run;
 pub mod journal;
 pub mod obligations;
 pub mod ports;
+mod replies;
 pub mod rules;
 pub mod step;
 pub mod time;

@@ -110,6 +110,10 @@ impl Engine<'_> {
             if !journal.owes(kind) {
                 continue;
             }
+            if kind == ObligationKind::RunAfterResume {
+                // What its hooks ask is told anew by each try.
+                journal.question = None;
+            }
             let outcome = if let Some(why) = self.not_ours_any_more(kind).await {
                 Ok(Met::NotYet(why))
             } else {
@@ -128,6 +132,10 @@ impl Engine<'_> {
                     continue;
                 }
                 Ok(Met::NotYet(why)) => why,
+                Ok(Met::Asking(why, question)) => {
+                    journal.question = Some(*question);
+                    why
+                }
                 Err(error) => error.to_string(),
             };
             if kind == ObligationKind::ResumeSource && self.store.wishes().resumed_by_hand {

@@ -2,7 +2,7 @@
 
 use super::clock::usable_factor;
 use super::drive::Cancel;
-use super::journal::{Journal, ObligationKind, Phase};
+use super::journal::{Journal, ObligationKind, Phase, Question};
 use super::step::{Failure, LockKind, Step, StepContext};
 use crate::site::DeviceError;
 use async_trait::async_trait;
@@ -28,8 +28,17 @@ pub enum StoreError {
     Forbidden(String),
 }
 
+/// A person's answer to a waiting message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// Key of the message, as [`Question::key`].
+    pub key: String,
+    /// What is answered.
+    pub text: String,
+}
+
 /// What a person has asked of the run since it was created (`product.md` § 3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Wishes {
     /// Whether and how to end it.
     pub cancel: Cancel,
@@ -39,6 +48,8 @@ pub struct Wishes {
     pub keep_image: bool,
     /// A person releases production's BRMS although its history is not back.
     pub release_backups: bool,
+    /// Answers to waiting messages, in the order in which they were given; the list only grows.
+    pub replies: Vec<Answer>,
 }
 
 /// Keeps one run's journal.
@@ -142,6 +153,8 @@ pub enum Met {
         /// What is lost, and what a person has to do.
         failure: Failure,
     },
+    /// Not yet: a job waits until a person answers a message; the text is shown.
+    Asking(String, Box<Question>),
 }
 
 /// Meets obligations. Part of a recipe, because it knows the plan; it does not depend on the journal being writable.
@@ -153,6 +166,16 @@ pub trait Settle: Send + Sync {
         kind: ObligationKind,
         context: &StepContext<'_>,
     ) -> Result<Met, DeviceError>;
+    /// As [`Step::reply`], for the message that [`Met::Asking`] of this very pass named.
+    async fn reply(
+        &self,
+        _context: &StepContext<'_>,
+        question: &Question,
+        _text: &str,
+    ) -> Result<(), DeviceError> {
+        let why = "this obligation asks nobody";
+        Err(DeviceError::refused(&question.system, "NoReply", why))
+    }
 }
 
 /// How the window is run.

@@ -1,6 +1,6 @@
 //! The contract of a step: observe, write the intent, act, observe (`architecture.md` § 3).
 
-use super::journal::{Entry, Facts, Journal, ObligationKind, Phase};
+use super::journal::{Entry, Facts, Journal, ObligationKind, Phase, Question};
 use crate::site::{DeviceError, Site};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -23,6 +23,15 @@ pub enum Observation {
         again: Duration,
         /// What it waits for, stabilised text.
         message: String,
+    },
+    /// On its way, and stopped until a person answers a message; nothing else of this step waits for an answer.
+    Asking {
+        /// When to look again.
+        again: Duration,
+        /// What it waits for, as with `Underway`.
+        message: String,
+        /// The message.
+        question: Box<Question>,
     },
     /// The goal is reached and differs from the baseline.
     Done(Facts),
@@ -176,6 +185,17 @@ pub trait Step: Send + Sync {
     /// Values of the device that the effect will change; read just before the intent is written.
     async fn baseline(&self, _context: &StepContext<'_>) -> Result<Facts, DeviceError> {
         Ok(Facts::new())
+    }
+    /// Sends a person's answer to the message that [`Observation::Asking`] of this very pass named. Looks once more whether
+    /// it still waits: `NotWaiting` is the refusal then.
+    async fn reply(
+        &self,
+        _context: &StepContext<'_>,
+        question: &Question,
+        _text: &str,
+    ) -> Result<(), DeviceError> {
+        let why = "this step asks nobody";
+        Err(DeviceError::refused(&question.system, "NoReply", why))
     }
     /// Starts the effect and returns, with a handle where the device gave one.
     async fn act(&self, context: &StepContext<'_>) -> Result<Option<String>, DeviceError>;

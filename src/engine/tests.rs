@@ -1,7 +1,7 @@
 //! Rules of a pass on toy steps: what the crash matrix cannot say as plainly.
 
 use super::drive::{Cancel, Engine, Pass};
-use super::journal::{EntryState, Facts, Journal, ObligationKind, Phase};
+use super::journal::{EntryState, Facts, Journal, ObligationKind, Phase, Question};
 use super::ports::{Clock, Fence, JournalStore, Locks, Met, Recipe, Settle, every_lock};
 use super::rules::{Rule, break_rule};
 use super::step::{LockKind, Observation, Step, StepContext};
@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 mod cancel;
+mod replies;
 
 const AGAIN: Duration = Duration::from_secs(2);
 
@@ -30,6 +31,8 @@ struct Toy {
     seen: Arc<Mutex<VecDeque<Observation>>>,
     effects: Arc<Mutex<Vec<Effect>>>,
     sent: Arc<Mutex<u32>>,
+    /// Replies that it was told to send.
+    replied: Arc<Mutex<Vec<String>>>,
     owes: &'static [ObligationKind],
 }
 
@@ -40,6 +43,7 @@ impl Toy {
             seen: Arc::new(Mutex::new(seen.iter().cloned().collect())),
             effects: Arc::default(),
             sent: Arc::default(),
+            replied: Arc::default(),
             owes: &[],
         }
     }
@@ -70,13 +74,23 @@ impl Step for Toy {
             seen.front().cloned().unwrap()
         }
     }
+    async fn reply(
+        &self,
+        _: &StepContext<'_>,
+        _: &Question,
+        text: &str,
+    ) -> Result<(), DeviceError> {
+        self.replied.lock().unwrap().push(text.to_owned());
+        Ok(())
+    }
     async fn act(&self, _: &StepContext<'_>) -> Result<Option<String>, DeviceError> {
         *self.sent.lock().unwrap() += 1;
         self.effects.lock().unwrap().pop().unwrap_or(Ok(None))
     }
 }
 
-struct Owed(Mutex<VecDeque<Result<Met, DeviceError>>>);
+/// What becomes of what is owed, and how often somebody there was to be answered.
+struct Owed(Mutex<VecDeque<Result<Met, DeviceError>>>, Arc<Mutex<u32>>);
 
 #[async_trait]
 impl Settle for Owed {
@@ -86,6 +100,10 @@ impl Settle for Owed {
             .unwrap()
             .pop_front()
             .unwrap_or(Ok(Met::Yes("met".into())))
+    }
+    async fn reply(&self, _: &StepContext<'_>, _: &Question, _: &str) -> Result<(), DeviceError> {
+        *self.1.lock().unwrap() += 1;
+        Ok(())
     }
 }
 
@@ -102,6 +120,8 @@ struct Bench {
     locks: MemoryLocks,
     clock: MatrixClock,
     fence: Always,
+    /// Replies sent to jobs of what is owed.
+    answered: Arc<Mutex<u32>>,
 }
 
 impl Bench {
@@ -116,6 +136,7 @@ impl Bench {
         let controls = Controls::planned(faults);
         let names: Vec<&str> = steps.iter().map(|s| s.id).collect();
         let start = fakes::start();
+        let answered: Arc<Mutex<u32>> = Arc::default();
         Self {
             recipe: Recipe {
                 name: "toy-v1".into(),
@@ -124,7 +145,7 @@ impl Bench {
                     .map(|s| Box::new(s.clone()) as Box<dyn Step>)
                     .collect(),
                 window: None,
-                settle: Arc::new(Owed(Mutex::new(owed.into()))),
+                settle: Arc::new(Owed(Mutex::new(owed.into()), answered.clone())),
                 run_limit: Duration::from_secs(3600),
                 locks_from: 0,
                 lock_set: every_lock,
@@ -139,6 +160,7 @@ impl Bench {
                 controls,
             },
             fence: Always(Some(Duration::MAX)),
+            answered,
         }
     }
     fn pass(&self, cancel: Cancel) -> Option<Pass> {

@@ -3,6 +3,7 @@
 use super::drive::{Engine, Flow};
 use super::journal::{EntryState, Journal, Phase, Verdict};
 use super::ports::StoreError;
+use super::replies::{Seen, To};
 use super::rules::{Rule, kept};
 use super::step::{Failure, LockKind};
 use super::time::Timestamp;
@@ -123,10 +124,20 @@ impl Engine<'_> {
     /// locks back.
     pub(super) async fn finish(&self, journal: &mut Journal) -> Result<Flow, StoreError> {
         let mut next = journal.clone();
+        // A step that is over asks nobody: its question must not be answered on the system of what is owed.
+        next.question = None;
         if kept(Rule::ObligationsBeforeVerdict)
             && let Some(again) = self.try_obligations(&mut next).await
         {
+            let asks = next.question.clone();
             self.write(journal, next).await?;
+            if let Some(question) = asks {
+                let to = To::Obligation(self.recipe.settle.as_ref());
+                let seen = Seen::Asking(Box::new(question));
+                if let Some(flow) = self.answer(journal, &to, seen).await? {
+                    return Ok(flow);
+                }
+            }
             return Ok(Flow::Wait(again));
         }
         if let Some(at) = self.step_after_failure(&next)
@@ -137,6 +148,7 @@ impl Engine<'_> {
             }
             return self.plain(journal, at, step.as_ref()).await;
         }
+        self.leave_unanswered(&mut next);
         let verdict = next.verdict.clone();
         next.phase = verdict.map_or(Phase::Failed, |v| v.phase);
         next.finished_at = Some(self.timestamp());

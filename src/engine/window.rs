@@ -447,7 +447,7 @@ impl Engine<'_> {
             let context = self.context(journal);
             match self.recipe.settle.meet(kind, &context).await {
                 Ok(Met::Yes(_) | Met::AtACost { .. }) => {}
-                Ok(Met::NotYet(why)) => {
+                Ok(Met::NotYet(why) | Met::Asking(why, _)) => {
                     tracing::warn!(?kind, why, "not met again while waiting for the cap")
                 }
                 Err(error) => {

@@ -174,6 +174,14 @@ impl IbmI for Faulty<dyn IbmI> {
     ) -> Result<(), DeviceError> {
         self.0.messages(session, source, each).await
     }
+    async fn reply(
+        &self,
+        session: &Session,
+        place: &InquiryPlace,
+        text: &str,
+    ) -> Result<(), DeviceError> {
+        effect!(self.1, "reply", self.0.reply(session, place, text))
+    }
     async fn put(&self, session: &Session, path: &str, content: &[u8]) -> Result<(), DeviceError> {
         effect!(self.1, "put", self.0.put(session, path, content))
     }

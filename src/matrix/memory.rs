@@ -1,8 +1,8 @@
 //! Store, locks and clock of the matrix: in memory, at the mercy of the fault controls.
 
 use super::controls::{Controls, Injected, Point};
-use crate::engine::journal::Journal;
-use crate::engine::ports::{Acquired, Clock, JournalStore, Locks, StoreError, Wishes};
+use crate::engine::journal::{Journal, ReplyState};
+use crate::engine::ports::{Acquired, Answer, Clock, JournalStore, Locks, StoreError, Wishes};
 use crate::engine::rules::{Rule, kept};
 use crate::engine::step::LockKind;
 use crate::simulators::clock::SimulatedClock;
@@ -18,6 +18,8 @@ pub struct MemoryStore {
     pub controls: Controls,
     /// What a person wishes, seen from this revision of the journal on.
     pub wishes: Arc<Mutex<(i64, Wishes)>>,
+    /// Answers of a person who answers every message as soon as it is shown, and once more what was refused.
+    pub answers: Option<Arc<Mutex<Vec<Answer>>>>,
 }
 
 impl MemoryStore {
@@ -26,6 +28,7 @@ impl MemoryStore {
             journal: Arc::new(Mutex::new(journal)),
             controls,
             wishes: Arc::default(),
+            answers: None,
         }
     }
     /// Makes a wish at a revision of the journal.
@@ -53,11 +56,23 @@ impl JournalStore for MemoryStore {
     }
 
     fn wishes(&self) -> Wishes {
-        let (from, wishes) = *self.wishes.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.get().revision >= from {
+        let (from, wishes) = self
+            .wishes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let journal = self.get();
+        let wishes = if journal.revision >= from {
             wishes
         } else {
             Wishes::default()
+        };
+        match &self.answers {
+            Some(answers) => Wishes {
+                replies: answered(answers, &journal),
+                ..wishes
+            },
+            None => wishes,
         }
     }
 
@@ -81,6 +96,24 @@ impl JournalStore for MemoryStore {
         }
         Ok(())
     }
+}
+
+fn answered(answers: &Mutex<Vec<Answer>>, journal: &Journal) -> Vec<Answer> {
+    let mut answers = answers.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(question) = &journal.question {
+        let last = answers.iter().rposition(|a| a.key == question.key);
+        let refused = |at: usize| {
+            let record = journal.replies.get(at);
+            record.is_some_and(|r| r.state == ReplyState::Refused)
+        };
+        if last.is_none_or(refused) {
+            answers.push(Answer {
+                key: question.key.clone(),
+                text: "G".into(),
+            });
+        }
+    }
+    answers.clone()
 }
 
 /// Lock Leases of one run; nobody else wants them here.

@@ -14,6 +14,7 @@ use crate::simulators::Shared;
 use crate::simulators::clock::SimulatedClock;
 use crate::simulators::faults::{Device, Fault, FaultKind};
 use crate::simulators::hmc::{ControlRole, ViewRole, start_by_hand};
+use crate::simulators::ibmi::file::ProgramResult;
 use crate::simulators::ibmi::role as ibmi_role;
 use crate::simulators::storage::spectrum_virtualize::ArrayRole;
 use crate::simulators::vios::VirtualIoRole;
@@ -28,7 +29,7 @@ const CLONE: &str = "10.0.8.21";
 const USER: (&str, &str) = ("CLONEOP", "cloneop-secret");
 
 /// Which recipe and which proof. `USER+hooks`: two programs and a hook at every point; `USER+end`: clone and image are
-/// ended, after a failure too.
+/// ended, after a failure too; `USER+asks`: the program waits for an answer, which a person gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Setting {
     pub function: &'static str,
@@ -107,6 +108,13 @@ impl RunUnderTest {
                 times: 1_000_000,
             });
         }
+        let asks = setting.parts().1 == "asks";
+        if asks {
+            let disks = world.images.values_mut().map(|i| &mut i.disk);
+            for program in disks.filter_map(|d| d.programs.get_mut("CLNLIB/MYSAVE")) {
+                program.result = ProgramResult::Msgw;
+            }
+        }
         let images_before = world.images.len();
         let shared = Shared::new(world, clock.clone());
         let controls = Controls::planned(faults);
@@ -114,8 +122,10 @@ impl RunUnderTest {
         let recipe = crate::recipe::build(&plan, logs.clone());
         let names: Vec<&str> = recipe.steps.iter().map(|s| s.id()).collect();
         let journal = Journal::open(&recipe.name, &plan.run_token, &names);
+        let mut store = MemoryStore::new(journal, controls.clone());
+        store.answers = asks.then(Arc::default);
         Self {
-            store: MemoryStore::new(journal, controls.clone()),
+            store,
             clock: MatrixClock {
                 clock,
                 start: stage.at,
@@ -190,6 +200,7 @@ impl RunUnderTest {
                 journal: self.store.journal.clone(),
                 controls: controls.clone(),
                 wishes: self.store.wishes.clone(),
+                answers: self.store.answers.clone(),
             },
             clock: MatrixClock {
                 controls: controls.clone(),

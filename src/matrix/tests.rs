@@ -163,6 +163,11 @@ fn two_programs_and_a_hook_at_every_point_survive_every_single_fault() {
 }
 
 #[test]
+fn a_persons_reply_survives_every_single_fault_and_is_sent_once() {
+    single_faults(setting("USER+asks", false));
+}
+
+#[test]
 fn the_end_of_clone_and_image_survives_every_single_fault() {
     single_faults(setting("USER+end", false));
 }

@@ -122,6 +122,13 @@ impl RunUnderTest {
                 found.push(format!("job {name} was submitted {count} times"));
             }
         }
+        if self.setting.parts().1 == "asks" {
+            let replies = world.ledger.effect_count("ibmi.CLONE1.reply.G");
+            let least = u64::from(success);
+            if !(least..=1).contains(&replies) {
+                found.push(format!("the job was answered {replies} times"));
+            }
+        }
         // A save is begun once, and is whole in a success: four commands on the tape.
         let saves = ["SAVSYS", "SAVLIB", "SAVDLO", "SAV"];
         let least = u64::from(success && self.setting.parts().0 == "SAVE21");

@@ -16,6 +16,8 @@ pub enum LogKind {
     JobLog,
     /// Job log of the function's second to sixteenth job.
     JobLogOf(u8),
+    /// Job log of the hook at this place of the environment's list, counting from 1.
+    HookLog(u8),
     /// History log (DSPLOG) of the clone since the flash.
     History,
     /// BRMS log of the clone since the flash.
@@ -42,7 +44,31 @@ const JOB_LOGS: [&str; 15] = [
     "joblog-16",
 ];
 
+const HOOK_LOGS: [&str; 16] = [
+    "joblog-hook-1",
+    "joblog-hook-2",
+    "joblog-hook-3",
+    "joblog-hook-4",
+    "joblog-hook-5",
+    "joblog-hook-6",
+    "joblog-hook-7",
+    "joblog-hook-8",
+    "joblog-hook-9",
+    "joblog-hook-10",
+    "joblog-hook-11",
+    "joblog-hook-12",
+    "joblog-hook-13",
+    "joblog-hook-14",
+    "joblog-hook-15",
+    "joblog-hook-16",
+];
+
 impl LogKind {
+    /// Job log of the hook at this place of `hooks`, counting from 0.
+    pub fn of_hook(place: usize) -> Self {
+        LogKind::HookLog(u8::try_from(place + 1).unwrap_or(u8::MAX))
+    }
+
     /// Job log of the program at this place of `user.programs`, counting from 0.
     pub fn of_program(place: usize) -> Self {
         match u8::try_from(place + 1) {
@@ -51,7 +77,8 @@ impl LogKind {
         }
     }
 
-    /// As in names of ConfigMaps: `steps`, `joblog`, `joblog-2` to `joblog-16`, `history`, `brms`, `devices`.
+    /// As in names of ConfigMaps: `steps`, `joblog`, `joblog-2` to `joblog-16`, `joblog-hook-1` to `joblog-hook-16`,
+    /// `history`, `brms`, `devices`.
     pub fn as_str(self) -> &'static str {
         match self {
             LogKind::Steps => "steps",
@@ -60,6 +87,10 @@ impl LogKind {
                 .get(usize::from(number).saturating_sub(2))
                 .copied()
                 .unwrap_or("joblog"),
+            LogKind::HookLog(number) => HOOK_LOGS
+                .get(usize::from(number).saturating_sub(1))
+                .copied()
+                .unwrap_or("joblog-hook"),
             LogKind::History => "history",
             LogKind::Brms => "brms",
             LogKind::Devices => "devices",

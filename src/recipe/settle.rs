@@ -3,9 +3,9 @@
 use super::brms::meet_release;
 use super::plan::{Plan, identity_text};
 use super::records::PARAMETERS_PATH;
+use super::steps::after_resume::{Owed, answer_owed, meet_after_resume};
 use super::steps::gate::Stop;
-use super::steps::hook::{Owed, meet_after_resume};
-use crate::engine::journal::ObligationKind;
+use crate::engine::journal::{ObligationKind, Question};
 use crate::engine::ports::{Met, Settle};
 use crate::engine::step::StepContext;
 use crate::site::{AspName, CopyPhase, DeviceError, ProofError, Watchdog};
@@ -86,7 +86,8 @@ impl SettleRun {
     async fn run_after_resume(&self, context: &StepContext<'_>) -> Result<Met, DeviceError> {
         Ok(match meet_after_resume(&self.plan, context).await {
             Ok(Owed::Met(how)) => Met::Yes(how),
-            Ok(Owed::Open(what)) => Met::NotYet(what),
+            Ok(Owed::Open(what, None)) => Met::NotYet(what),
+            Ok(Owed::Open(what, Some(question))) => Met::Asking(what, question),
             Err(Stop::Device(error)) => return Err(error),
             Err(Stop::Failure(failure)) => Met::NotYet(failure.message),
         })
@@ -156,5 +157,14 @@ impl Settle for SettleRun {
             ObligationKind::RunAfterResume => self.run_after_resume(context).await,
             ObligationKind::ReleaseBackups => self.release_backups(context).await,
         }
+    }
+    async fn reply(
+        &self,
+        context: &StepContext<'_>,
+        question: &Question,
+        text: &str,
+    ) -> Result<(), DeviceError> {
+        let sent = answer_owed(&self.plan, context, question, text).await;
+        sent.map_err(Stop::refused)
     }
 }

@@ -130,8 +130,10 @@ pub enum JobState {
     Queued,
     /// Running.
     Active,
-    /// Waits for a reply to a message; the text is what a person must answer.
-    MessageWait(String),
+    /// Waits for a reply to a message, which a person must answer.
+    MessageWait(Inquiry),
+    /// Started, in no job table any more, and the history log does not show its end.
+    Vanished,
     /// Ended and still known.
     Ended {
         /// Normal completion.
@@ -139,6 +141,26 @@ pub enum JobState {
         /// `JOB_END_SEVERITY`.
         severity: u8,
     },
+}
+
+/// A message that a job waits to be answered (`ibmi.md` § 6).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inquiry {
+    /// Message id and first-level text.
+    pub text: String,
+    /// Where a reply is sent. `None` = in no message queue that can be read: it is answered on the system only.
+    pub place: Option<InquiryPlace>,
+}
+
+/// The place of an inquiry message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InquiryPlace {
+    /// `LIB/QUEUE`.
+    pub queue: String,
+    /// Its message reference key within the queue, 8 hexadecimal digits.
+    pub key: String,
+    /// When it was sent, by the system's own clock: keys of a queue are used again.
+    pub timestamp: String,
 }
 
 /// Which log to read.
@@ -193,6 +215,17 @@ pub trait IbmI: Send + Sync {
         source: &LogSource,
         each: EachMessage<'_>,
     ) -> Result<(), DeviceError>;
+    /// Effect: answers an inquiry message. One that has its answer, or is gone, is refused as `NotWaiting`; nothing is sent
+    /// then.
+    async fn reply(
+        &self,
+        session: &Session,
+        place: &InquiryPlace,
+        text: &str,
+    ) -> Result<(), DeviceError> {
+        let _ = (session, text);
+        Err(DeviceError::refused(self.address(), "NoReply", &place.key))
+    }
     /// Effect: writes a stream file under a temporary name and renames it.
     async fn put(&self, session: &Session, path: &str, content: &[u8]) -> Result<(), DeviceError>;
     /// Read: a stream file; `None` only when the system says that it does not exist.

@@ -26,9 +26,9 @@ pub use freeze::{
 };
 pub use host_mappings::{HostMappings, HostObject, HostVolume, MappedVolume};
 pub use ibmi::{
-    ClCommand, CloneSystem, CommandOutput, EachMessage, IbmI, JobState, JobStatus, LogSource,
-    Message, ProofError, ProvenClone, ProvenSource, Row, Session, ShellOutput, SourceSystem,
-    Submission, SystemStatus, cl_quote,
+    ClCommand, CloneSystem, CommandOutput, EachMessage, IbmI, Inquiry, InquiryPlace, JobState,
+    JobStatus, LogSource, Message, ProofError, ProvenClone, ProvenSource, Row, Session,
+    ShellOutput, SourceSystem, Submission, SystemStatus, cl_quote,
 };
 pub use names::{AspName, Identity, JobName, PartitionUuid, Uid, Wwpn};
 pub use partition::{

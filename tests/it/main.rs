@@ -19,6 +19,7 @@ mod layout;
 mod leader;
 mod logs;
 mod npiv;
+mod promised;
 mod schedule;
 mod spectrum_virtualize;
 mod support;

@@ -50,6 +50,8 @@ pub struct Row {
     pub partition_active: Option<String>,
     /// How long the image lived, or lives.
     pub flash_copy_active: Option<String>,
+    /// Background copy of a live image, percent, at the last look at the devices.
+    pub copied_percent: Option<i32>,
     /// HOLD, BRMS, SAVE21 or USER.
     pub function: Option<String>,
     /// Clone or Preflight.
@@ -75,7 +77,7 @@ pub struct Row {
 }
 
 /// The fields in the order of their columns in CSV.
-pub const FIELDS: [&str; 34] = [
+pub const FIELDS: [&str; 35] = [
     "namespace",
     "environment",
     "number",
@@ -93,6 +95,7 @@ pub const FIELDS: [&str; 34] = [
     "diskUsedPercent",
     "partitionActive",
     "flashCopyActive",
+    "copiedPercent",
     "function",
     "mode",
     "trigger",
@@ -139,6 +142,7 @@ impl Row {
             disk_used_percent: status.disk_used_percent,
             partition_active: live.since(&status.partition_active, "start-clone"),
             flash_copy_active: live.since(&status.flash_copy_active, "start-copy"),
+            copied_percent: status.image.as_ref().and_then(|i| i.copied_percent),
             function: status.function.clone(),
             mode: run.spec.mode,
             trigger: run.spec.trigger,
@@ -180,6 +184,7 @@ impl Row {
             disk_used_percent: line.disk_used_percent,
             partition_active: line.partition_active,
             flash_copy_active: line.flash_copy_active,
+            copied_percent: None,
             function: line.function,
             mode: line.mode,
             trigger: line.trigger,

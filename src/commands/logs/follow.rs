@@ -64,7 +64,7 @@ fn is_of_kind(line: &str, kind: Option<LogKind>) -> bool {
         None => true,
         Some(LogKind::Steps) => line.part == "operator",
         Some(LogKind::JobLog | LogKind::JobLogOf(_)) => line.part == "clone",
-        Some(LogKind::History | LogKind::Brms | LogKind::Devices) => false,
+        Some(LogKind::HookLog(_) | LogKind::History | LogKind::Brms | LogKind::Devices) => false,
     }
 }
 

@@ -48,9 +48,10 @@ fn kinds() -> impl TypedValueParser<Value = LogKind> {
         match kind {
             LogKind::Steps => value.help("the operator's own record of the run"),
             LogKind::JobLog => {
-                value.help("job log of the function; joblog-2 to joblog-16 of its further jobs")
+                value.help(
+"job log of the function; joblog-2 to joblog-16 of its further jobs, joblog-hook-1 to joblog-hook-16 of the hooks")
             }
-            LogKind::JobLogOf(_) => value.hide(true),
+            LogKind::JobLogOf(_) | LogKind::HookLog(_) => value.hide(true),
             LogKind::History => value.help("history log (DSPLOG) of the clone since the copy"),
             LogKind::Brms => value.help("BRMS log of the clone since the copy"),
             LogKind::Devices => value.help("what was said to the devices, without secrets"),

@@ -1,5 +1,6 @@
 //! Environments: verified on change, before a run and hourly with jitter.
 
+mod image;
 pub mod known;
 pub mod partitions;
 pub mod pins;

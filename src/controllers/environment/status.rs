@@ -1,14 +1,15 @@
 //! The status of an environment, always by reading, changing and conditionally replacing: runs and the verify write it
 //! both.
 
-use crate::api::environment::{CloneObserved, ImageObserved, LastRun};
+use super::image;
+use crate::api::environment::{CloneObserved, LastRun};
 use crate::api::run::RunMode;
 use crate::api::{CloneEnvironment, CloneEnvironmentStatus, CloneRun, CloneRunStatus};
 use crate::controllers::answer::store_error;
 use crate::controllers::conditions::{self, Truth};
 use crate::controllers::run::store::{call, writes_as_us};
 use crate::controllers::text::cut;
-use crate::engine::journal::{EntryState, Phase};
+use crate::engine::journal::Phase;
 use crate::engine::ports::StoreError;
 use crate::engine::time::Timestamp;
 use crate::recipe::steps::state_word;
@@ -102,7 +103,7 @@ pub fn record_run(
         return;
     }
     status.last_run = Some(last_run(run, row));
-    record_image(status, row);
+    image::record(status, run, row, now);
     // Cancelled, Skipped, Preflight and what is done with an old image say nothing about the night's success.
     if run.spec.mode != RunMode::Clone {
         return;
@@ -138,22 +139,6 @@ pub fn record_run(
         generation,
         now,
     );
-}
-
-/// Point in time of the newest image and its space, as its run saw them.
-fn record_image(status: &mut CloneEnvironmentStatus, row: &CloneRunStatus) {
-    let copied = row.steps.iter().find(|e| e.name == "start-copy");
-    let Some(taken) = copied.filter(|e| e.state == EntryState::Done) else {
-        return;
-    };
-    let image = status.image.get_or_insert_with(|| ImageObserved {
-        state: "copying".to_owned(),
-        progress_percent: None,
-        taken_at: None,
-        disk_used_percent: None,
-    });
-    image.taken_at = taken.end;
-    image.disk_used_percent = row.disk_used_percent;
 }
 
 fn last_run(run: &CloneRun, row: &CloneRunStatus) -> LastRun {

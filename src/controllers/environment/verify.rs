@@ -1,8 +1,9 @@
 //! One look at an environment's devices: before its first run, on change, and hourly. Changes nothing on any device.
 
+use super::image::{self, Live};
 use super::partitions::Partitions;
 use super::{pins, status};
-use crate::api::environment::{CloneObserved, ImageObserved, SourceObserved, VolumesObserved};
+use crate::api::environment::{CloneObserved, SourceObserved, VolumesObserved};
 use crate::api::options::Function;
 use crate::api::{CloneEnvironment, CloneEnvironmentStatus};
 use crate::controllers::conditions::{self, Truth};
@@ -22,6 +23,7 @@ use kube::api::ListParams;
 use kube::core::DeserializeGuard;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Longest message of a condition, bytes.
 const MESSAGE: usize = 800;
@@ -38,6 +40,8 @@ pub struct Outcome {
     /// What was found, where, and what a person can do.
     pub message: String,
     report: SiteReport,
+    /// Whose image is on the newest target set.
+    live: Option<Live>,
 }
 
 impl Outcome {
@@ -48,6 +52,7 @@ impl Outcome {
             reason: reason.to_owned(),
             message: message.into(),
             report: SiteReport::default(),
+            live: None,
         }
     }
 }
@@ -71,8 +76,10 @@ pub async fn verify(
     let now = context.now();
     let was = ready_of(environment.status.as_ref());
     context.gate.wait().await;
+    let apart = image::apart(context);
     let written = status::update(&api, &environment.name_any(), |object, status| {
         write(object, status, &outcome, now);
+        observe_image(status, &outcome, apart, now);
     })
     .await?;
     if let Some(environment) = written
@@ -116,13 +123,32 @@ async fn look(context: &Context, environment: &CloneEnvironment) -> Result<Outco
         Ok(report) => report,
         Err(outcome) => return Ok(outcome),
     };
+    let live = noted(context, environment, &newest, &report).await?;
     for set in others {
         match look_at(context, environment, &set, &facts, false).await {
-            Ok(more) => report.join(more, &set, &newest),
+            Ok(more) => {
+                noted(context, environment, &set, &more).await?;
+                report.join(more, &set, &newest);
+            }
             Err(outcome) => return Ok(outcome),
         }
     }
-    Ok(judge(report))
+    Ok(Outcome {
+        live,
+        ..judge(report)
+    })
+}
+
+async fn noted(
+    context: &Context,
+    environment: &CloneEnvironment,
+    set: &str,
+    report: &SiteReport,
+) -> Result<Option<Live>, StoreError> {
+    match &report.facts.image {
+        Some(seen) => image::note(context, environment, set, seen).await,
+        None => Ok(None),
+    }
 }
 
 /// A look at the site as a run on one target set would use it; `whole` = what does not depend on the set too.
@@ -175,6 +201,7 @@ fn judge(report: SiteReport) -> Outcome {
         reason,
         message: stable(&message, MESSAGE),
         report,
+        live: None,
     }
 }
 
@@ -335,15 +362,6 @@ fn observe(status: &mut CloneEnvironmentStatus, facts: &SiteFacts) {
             reference_code: facts.reference_code.clone().unwrap_or_default(),
         });
     }
-    if let Some(phase) = facts.phase {
-        let old = status.image.take();
-        status.image = Some(ImageObserved {
-            state: copy_word(phase).to_owned(),
-            progress_percent: facts.copy_progress.map(i32::from),
-            taken_at: old.as_ref().and_then(|i| i.taken_at),
-            disk_used_percent: old.and_then(|i| i.disk_used_percent),
-        });
-    }
     if let Some(identity) = &facts.source_identity {
         status.source = Some(SourceObserved {
             identity: Some(identity.clone()),
@@ -357,6 +375,25 @@ fn observe(status: &mut CloneEnvironmentStatus, facts: &SiteFacts) {
             drift: facts.drift.iter().take(64).cloned().collect(),
         });
     }
+}
+
+fn observe_image(
+    status: &mut CloneEnvironmentStatus,
+    outcome: &Outcome,
+    apart: Duration,
+    now: Timestamp,
+) {
+    let facts = &outcome.report.facts;
+    let Some(phase) = facts.phase else { return };
+    let seen = facts.image.as_ref().map(|i| (i, outcome.live.as_ref()));
+    let word = copy_word(phase);
+    let silent = !outcome.report.unanswered.is_empty();
+    if let (None, true, Some(known)) = (&seen, silent, status.image.as_mut()) {
+        // Nothing new is known of the image.
+        known.state = word.to_owned();
+        return;
+    }
+    image::observe(status, word, facts.copy_progress, seen, apart, now);
 }
 
 fn copy_word(phase: CopyPhase) -> &'static str {

@@ -10,6 +10,7 @@ pub mod line;
 pub mod pack;
 mod prune;
 pub mod rows;
+mod seen;
 
 use super::context::Context;
 use super::rounds;
@@ -47,6 +48,8 @@ struct Known {
     touched: HashSet<Key>,
     /// Environments that are tried again.
     later: HashMap<Key, Instant>,
+    /// Finished runs whose spec a person may have changed since their end (`keepUntil`).
+    changed_rows: HashSet<Key>,
     locks: Locks,
 }
 
@@ -55,8 +58,10 @@ impl Histories {
     pub fn saw_run(&self, scope: Option<&str>, event: &Event<PartialObjectMeta<CloneRun>>) {
         let mut known = self.lock();
         let touched = known.rows.saw(scope, event);
-        if !touched.is_empty() {
+        let changed = seen::changed_row(event);
+        if !touched.is_empty() || changed.is_some() {
             known.touched.extend(touched);
+            known.changed_rows.extend(changed);
             self.changed.notify_one();
         }
     }
@@ -128,6 +133,8 @@ pub async fn run(context: Arc<Context>, shutdown: CancellationToken) {
         for left in &left {
             left.close(&context).await;
         }
+        let changed = std::mem::take(&mut context.histories.lock().changed_rows);
+        seen::acknowledge_all(&context, changed).await;
         goes_on = if keys.is_empty() && left.is_empty() {
             rounds::idle(&shutdown, &context.histories.changed, wait).await
         } else {

@@ -63,6 +63,8 @@ pub(super) fn slim(status: &mut CloneRunStatus) {
     if let Some(journal) = &mut status.journal {
         journal.window = None;
         journal.notes.clear();
+        journal.question = None;
+        journal.replies.clear();
         let mut room = 300_usize;
         journal.warnings.retain_mut(|warning| {
             *warning = stable(warning, 150);

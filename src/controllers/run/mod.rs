@@ -136,7 +136,7 @@ async fn pass(
         status.number,
         spec.logs.max_bytes_per_run,
     );
-    let logs = logs.with_programs(plan.function_jobs());
+    let logs = logs.with_programs(plan.function_jobs() + plan.hooks.len());
     let sink = Arc::new(logs.with_tail(tail, context.pace().scale()));
     let store = store.with_logs(sink.clone(), site.transcript.clone());
     let recipe = context.recipes.build(&plan, sink);
@@ -250,9 +250,17 @@ async fn after(
 
 /// A field that was set and changed nothing yet is acknowledged all the same.
 async fn acknowledge(context: &Context, store: &KubeStore) -> Result<(), StoreError> {
-    let Some(run) = store.last() else {
-        return Ok(());
-    };
+    match store.last() {
+        Some(run) => acknowledge_run(context, &run).await,
+        None => Ok(()),
+    }
+}
+
+/// Writes `observedGeneration` where it is behind.
+///
+/// # Errors
+/// When the API server cannot be asked.
+pub async fn acknowledge_run(context: &Context, run: &CloneRun) -> Result<(), StoreError> {
     let generation = run.metadata.generation;
     if run.status.as_ref().and_then(|s| s.observed_generation) == generation {
         return Ok(());

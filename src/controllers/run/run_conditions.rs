@@ -4,7 +4,7 @@ use super::status::{NOTE, RowFacts, last, obligation_words, phase_word};
 use crate::api::run::CloneRunStatus;
 use crate::controllers::conditions::{self, Truth};
 use crate::controllers::text::{cut, stable};
-use crate::engine::journal::{EntryState, Journal, ObligationKind, Phase};
+use crate::engine::journal::{EntryState, Journal, ObligationKind, Phase, Question};
 use crate::recipe::steps::{self, NOT_STORED};
 
 pub(super) fn put_conditions(status: &mut CloneRunStatus, journal: &Journal, facts: &RowFacts) {
@@ -87,12 +87,13 @@ fn kstatus(
 }
 
 /// What a person has to do, if anything: an obligation that is not met at the first try, or a step that waits for a
-/// person (`recipe::steps::ATTENTION`).
+/// person (`recipe::steps::ATTENTION`). A message of either tells by a word of its own which it is, where it is more.
 fn attention(journal: &Journal) -> Option<(String, String)> {
     if let Some(owed) = journal.open_obligations().find(|o| o.attempts > 0) {
         let text = owed.message.clone().unwrap_or_default();
+        let word = steps::attention(&text).unwrap_or("ObligationUnmet");
         let text = stable(&format!("{}: {text}", obligation_words(owed.kind)), NOTE);
-        return Some(("ObligationUnmet".to_owned(), text));
+        return Some((word.to_owned(), text));
     }
     if journal.phase.is_final() {
         return None;
@@ -101,4 +102,16 @@ fn attention(journal: &Journal) -> Option<(String, String)> {
     let message = entry.message.as_deref()?;
     let word = steps::attention(message)?;
     Some((word.to_owned(), stable(message, NOTE)))
+}
+
+/// The question of the last look, as long as what was said last says that it waits. A device that does not answer leaves
+/// the question in the journal, but nobody is told then that it waits.
+pub(super) fn waiting(journal: &Journal) -> Option<Question> {
+    let question = journal.question.as_ref()?;
+    let steps = journal.steps.iter().filter_map(|e| e.message.as_deref());
+    let owed = journal
+        .open_obligations()
+        .filter_map(|o| o.message.as_deref());
+    let asked = steps.chain(owed).any(|said| said.contains(&question.key));
+    (asked && !journal.phase.is_final()).then(|| question.clone())
 }

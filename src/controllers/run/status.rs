@@ -2,7 +2,7 @@
 
 use super::ended::{IMAGE_ENDED, slim};
 use super::order;
-use super::run_conditions::put_conditions;
+use super::run_conditions::{put_conditions, waiting};
 use crate::api::options::Function;
 use crate::api::run::{
     BackupHistory, CloneRunStatus, Frozen, JournalRest, Queue, RunImage, RunMode,
@@ -14,7 +14,7 @@ use crate::engine::journal::{
 };
 use crate::engine::time::Timestamp;
 use crate::recipe::image_mark;
-use crate::recipe::steps::job_may_run;
+use crate::recipe::steps::{counted, job_may_run};
 use crate::recipe::{END_OF_IMAGE, END_OF_PARTITION, program_at};
 
 /// Longest message of a row, bytes.
@@ -46,6 +46,8 @@ pub fn journal_of(status: &CloneRunStatus) -> Journal {
         verdict: rest.verdict,
         warnings: rest.warnings,
         notes: rest.notes,
+        question: rest.question,
+        replies: rest.replies,
         started_at: status.started_at,
         finished_at: status.finished_at,
         revision: rest.revision,
@@ -65,6 +67,7 @@ pub fn build(previous: &CloneRunStatus, journal: &Journal, facts: &RowFacts) -> 
     put_image(&mut status, journal);
     put_results(&mut status, journal);
     put_words(&mut status, journal, facts.now);
+    status.waiting = waiting(journal);
     put_conditions(&mut status, journal, facts);
     if journal.phase.is_final() {
         slim(&mut status);
@@ -85,6 +88,8 @@ fn put_journal(status: &mut CloneRunStatus, journal: &Journal) {
         verdict: journal.verdict.clone(),
         warnings: journal.warnings.clone(),
         notes: journal.notes.clone(),
+        question: journal.question.clone(),
+        replies: journal.replies.clone(),
         revision: journal.revision,
         writer: journal.writer.clone(),
     });
@@ -271,6 +276,7 @@ fn put_image(status: &mut CloneRunStatus, journal: &Journal) {
         target_set: target_set(status),
         mark: image_mark(mark),
         taken_at: entry.end,
+        copied_percent: None,
         end_after_seconds: end_after(status, journal),
         backups_frozen_by: frozen_backups(journal),
     });
@@ -331,8 +337,9 @@ fn put_results(status: &mut CloneRunStatus, journal: &Journal) {
         let outputs = journal.steps.iter().map(|e| &e.output);
         outputs.filter_map(|o| number(o, key)).next_back()
     };
-    status.messages = fact("messages").or(status.messages);
-    status.errors = fact("errors").or(status.errors);
+    let (messages, errors) = counted(journal);
+    status.messages = messages.or(status.messages);
+    status.errors = errors.or(status.errors);
     if let Some(state) = journal.output("return-history", "history") {
         status.backup_history = Some(BackupHistory {
             state: state.to_owned(),

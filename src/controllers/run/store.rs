@@ -9,14 +9,14 @@ use super::logs::lines;
 use super::logs::live::{LIVE, LiveTail};
 use super::status::{RowFacts, build, journal_of};
 use super::tally::Tally;
-use crate::api::run::{CancelMode, LogRef};
+use crate::api::run::{CancelMode, LogRef, Reply};
 use crate::api::{CloneRun, CloneRunStatus};
 use crate::controllers::answer::store_error;
 use crate::controllers::events::{Transition, transitions};
 use crate::controllers::locks::waits_for;
 use crate::engine::drive::Cancel;
 use crate::engine::journal::Journal;
-use crate::engine::ports::{JournalStore, StoreError, Wishes};
+use crate::engine::ports::{Answer, JournalStore, StoreError, Wishes};
 use crate::engine::time::Timestamp;
 use crate::observability::metrics::Metrics;
 use crate::site::transcript::Transcript;
@@ -234,6 +234,14 @@ pub fn wishes_of(run: &CloneRun) -> Wishes {
             .keep_until
             .as_ref()
             .is_some_and(|until| until.0 > k8s_openapi::jiff::Timestamp::now()),
+        replies: run.spec.replies.iter().map(answer_of).collect(),
+    }
+}
+
+fn answer_of(reply: &Reply) -> Answer {
+    Answer {
+        key: reply.key.clone(),
+        text: reply.text.clone(),
     }
 }
 

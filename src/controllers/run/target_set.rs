@@ -106,7 +106,11 @@ pub async fn newest(
     Ok(newest.map(|(_, set)| set))
 }
 
-async fn lease_of(
+/// The lock Lease of one target set, where there is one.
+///
+/// # Errors
+/// When the API server cannot be asked.
+pub async fn lease_of(
     context: &Context,
     environment: &CloneEnvironment,
     set: &str,

@@ -1,12 +1,13 @@
 //! Submitted jobs (`ibmi.md` § 6).
 
+use super::inquiries;
 use super::system::IbmIDriver;
 use crate::site::{
     ClCommand, DeviceError, IbmI, JobName, JobState, JobStatus, Message, Row, Session, Submission,
 };
 use chrono::NaiveDateTime;
 
-fn is_name(text: &str) -> bool {
+pub(super) fn is_name(text: &str) -> bool {
     let mut chars = text.chars();
     chars
         .next()
@@ -151,7 +152,7 @@ async fn active(
     };
     let qualified = JobName::new(cell(row, "JOB_NAME"));
     let state = match cell(row, "JOB_STATUS") {
-        "MSGW" => JobState::MessageWait(waiting_text(driver, session, &qualified).await?),
+        "MSGW" => JobState::MessageWait(inquiries::of_job(driver, session, &qualified).await?),
         _ => JobState::Active,
     };
     Ok(Some(JobStatus {
@@ -169,30 +170,6 @@ fn time(text: &str) -> Option<NaiveDateTime> {
 
 fn between(from: &str, to: &str) -> Option<i64> {
     Some((time(to)? - time(from)?).num_milliseconds())
-}
-
-/// Text of the message an active job waits for; `None` when it waits for none.
-async fn waiting_text(
-    driver: &IbmIDriver,
-    session: &Session,
-    job: &JobName,
-) -> Result<String, DeviceError> {
-    let sql = format!(
-        "SELECT MESSAGE_ID, MESSAGE_TEXT FROM QSYS2.MESSAGE_QUEUE_INFO WHERE MESSAGE_TYPE = 'INQUIRY' AND FROM_JOB = '{job}' \
-         ORDER BY MESSAGE_TIMESTAMP DESC FETCH FIRST 1 ROW ONLY"
-    );
-    let mut rows = driver.query(session, &sql).await?;
-    if rows.is_empty() {
-        let sql = format!(
-            "SELECT MESSAGE_ID, MESSAGE_TEXT FROM TABLE(QSYS2.JOBLOG_INFO('{job}')) X WHERE MESSAGE_TYPE = 'INQUIRY' \
-             ORDER BY ORDINAL_POSITION DESC FETCH FIRST 1 ROW ONLY"
-        );
-        rows = driver.query(session, &sql).await?;
-    }
-    Ok(rows.first().map_or_else(
-        || "a message (its text was not found)".to_owned(),
-        |r| format!("{} {}", cell(r, "MESSAGE_ID"), cell(r, "MESSAGE_TEXT")),
-    ))
 }
 
 /// A job that is in no job table any more: the history log has its end (CPF1164), or its start (CPF1124).
@@ -216,12 +193,11 @@ async fn from_history(
     };
     let started = of("CPF1124").map_or("", |r| cell(r, "MESSAGE_TIMESTAMP"));
     let Some(end) = of("CPF1164") else {
-        return Err(DeviceError::indeterminate(
-            driver.device(),
-            format!(
-                "job {job} started and is in no job table; the history log does not show its end"
-            ),
-        ));
+        return Ok(Some(JobStatus {
+            name: JobName::new(&job),
+            state: JobState::Vanished,
+            active_milliseconds: None,
+        }));
     };
     // The end code is the last number of the text in every language; a text without one is not taken for success.
     let code: Option<u32> = cell(end, "MESSAGE_TEXT")

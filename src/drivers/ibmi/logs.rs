@@ -4,9 +4,9 @@
 //! One statement reads a whole log. Pages would ask for the same log again and again: each call of JOBLOG_INFO or
 //! SPOOLED_FILE_DATA begins by making the whole log anew, and between two pages a job log that wraps changes its places.
 
-use super::jobs::{cell, is_qualified};
+use super::jobs::{cell, is_qualified, last_error};
 use super::marked::{LONGEST, Line};
-use super::messages::JobLogReader;
+use super::messages::{JobLogReader, parse_messages};
 use super::sql::{RowReader, command, select_columns, sql_state};
 use super::system::IbmIDriver;
 use super::{exec, marked};
@@ -66,9 +66,7 @@ pub(super) async fn messages(
             .await;
             match live {
                 // The job has ended: its log is a spooled file now.
-                Err(DeviceError::Refused { .. }) if !any => {
-                    spooled(driver, session, job, each).await
-                }
+                Err(DeviceError::Refused { .. }) if !any => ended(driver, session, job, each).await,
                 other => other,
             }
         }
@@ -81,6 +79,27 @@ fn log_sql(job_column: &str, table: &str) -> String {
          CASE WHEN SEVERITY >= {SECOND_LEVEL_FROM} THEN MESSAGE_SECOND_LEVEL_TEXT END AS SECOND_LEVEL, \
          {job_column} AS LOG_JOB FROM TABLE({table}) X ORDER BY ORDINAL_POSITION"
     )
+}
+
+/// The log of a job that has ended: a spooled file, or pending (LOGOUTPUT(*PND)) until somebody asks for it.
+async fn ended(
+    driver: &IbmIDriver,
+    session: &Session,
+    job: &JobName,
+    each: EachMessage<'_>,
+) -> Result<(), DeviceError> {
+    let mut any = false;
+    let read = spooled(driver, session, job, &mut |message| {
+        any = true;
+        each(message);
+    })
+    .await;
+    match read {
+        Ok(()) | Err(DeviceError::Refused { .. }) if !any => {
+            pending(driver, session, job, each).await
+        }
+        other => other,
+    }
 }
 
 async fn spooled(
@@ -109,6 +128,39 @@ async fn spooled(
     Ok(())
 }
 
+/// `DSPJOBLOG` writes a pending log; its print file comes back as output and goes (`ibmi.md` §§ 1.3, 8.1).
+async fn pending(
+    driver: &IbmIDriver,
+    session: &Session,
+    job: &JobName,
+    each: EachMessage<'_>,
+) -> Result<(), DeviceError> {
+    let line = wire::ibmi::cl(&format!("DSPJOBLOG JOB({job}) OUTPUT(*PRINT)"));
+    let mut reader = JobLogReader::new(job.as_str());
+    let mut said = Vec::new();
+    let (status, stderr) = each_line(driver, session.number, &line, &mut |line| match line {
+        Line::Text(text) => {
+            // A log's own lines stand to the right; a message of the command begins its line.
+            let (mut messages, _) = parse_messages(&text);
+            said.append(&mut messages);
+            if let Some(message) = reader.line(&text) {
+                each(message);
+            }
+        }
+        Line::TooLong(bytes) => each(left_out(bytes)),
+    })
+    .await?;
+    if status != 0 {
+        said.extend(parse_messages(&stderr).0);
+        let (code, text) = last_error(&said);
+        return Err(DeviceError::refused(driver.device(), code, text));
+    }
+    if let Some(last) = reader.end() {
+        each(last);
+    }
+    Ok(())
+}
+
 /// Runs a statement and hands its rows over as they arrive.
 async fn each_row(
     driver: &IbmIDriver,
@@ -121,7 +173,7 @@ async fn each_row(
     let mark = exec::new_mark();
     let mut rows = RowReader::new(&mark);
     let line = command(text, &columns, &mark);
-    let status = each_line(driver, session.number, &line, &mut |line| match line {
+    let (status, _) = each_line(driver, session.number, &line, &mut |line| match line {
         Line::Text(text) => {
             if let Some(row) = rows.line(&text) {
                 each(Found::Row(row));
@@ -140,13 +192,14 @@ async fn each_row(
         .map_err(|why| DeviceError::indeterminate(driver.device(), why))
 }
 
-/// Runs a shell line on the session's connection and hands its output over line by line; gives the exit status.
+/// Runs a shell line on the session's connection and hands its output over line by line; gives the exit status and the
+/// beginning of what stands on standard error.
 async fn each_line(
     driver: &IbmIDriver,
     number: u64,
     line: &str,
     each: &mut (dyn FnMut(Line<'_>) + Send),
-) -> Result<i32, DeviceError> {
+) -> Result<(i32, String), DeviceError> {
     let connection = driver.connection(number).await?;
     let mark = exec::new_mark();
     let whole = wire::ibmi::marked(&mark, line);
@@ -168,7 +221,7 @@ async fn each_line(
             said => format!("{why}; it said: {said}"),
         });
         match status {
-            Ok(status) if status == output.status => Ok(status),
+            Ok(status) if status == output.status => Ok((status, stderr)),
             Ok(status) => Err(format!(
                 "exit status {} of the channel differs from {status} of the command",
                 output.status

@@ -7,6 +7,7 @@
 mod exec;
 mod freeze;
 mod helper;
+mod inquiries;
 mod jobs;
 mod link;
 mod logs;

@@ -2,10 +2,10 @@
 
 use super::exec::{self, Finished};
 use super::link::{Connection, Link};
-use super::{jobs, logs, messages, pieces, sql, stream_files};
+use super::{inquiries, jobs, logs, messages, pieces, sql, stream_files};
 use crate::site::{
-    ClCommand, CommandOutput, DeviceError, EachMessage, IbmI, Identity, JobName, JobStatus,
-    LogSource, Row, Session, ShellOutput, Submission, SystemStatus,
+    ClCommand, CommandOutput, DeviceError, EachMessage, IbmI, Identity, InquiryPlace, JobName,
+    JobStatus, LogSource, Row, Session, ShellOutput, Submission, SystemStatus,
 };
 use crate::wire;
 use async_trait::async_trait;
@@ -306,6 +306,15 @@ impl IbmI for IbmIDriver {
         each: EachMessage<'_>,
     ) -> Result<(), DeviceError> {
         logs::messages(self, session, source, each).await
+    }
+
+    async fn reply(
+        &self,
+        session: &Session,
+        place: &InquiryPlace,
+        text: &str,
+    ) -> Result<(), DeviceError> {
+        inquiries::reply(self, session, place, text).await
     }
 
     async fn put(&self, session: &Session, path: &str, content: &[u8]) -> Result<(), DeviceError> {

@@ -152,7 +152,7 @@ impl Errand {
         })
     }
 
-    /// What the job does, as long as it has not ended.
+    /// What the job does, as long as its end is not known.
     pub(in crate::recipe) fn doing(&self, job: &JobStatus) -> Option<String> {
         let (name, what) = (job.name.as_str(), &self.what);
         match &job.state {
@@ -161,8 +161,12 @@ impl Errand {
                 self.queue
             )),
             JobState::Active => Some(format!("job {name} runs ({what})")),
-            JobState::MessageWait(text) => Some(format!(
-                "NeedsReply: job {name} ({what}) waits for an answer to: {text}; answer it there (WRKJOB, or DSPMSG QSYSOPR)"
+            JobState::MessageWait(asked) => Some(format!(
+                "NeedsReply: job {name} ({what}) waits for an answer to: {}; answer it there (WRKJOB, or DSPMSG QSYSOPR)",
+                asked.text
+            )),
+            JobState::Vanished => Some(format!(
+                "job {name} ({what}) is in no job table any more; its end is looked for in the history log"
             )),
             JobState::Ended { .. } => None,
         }
@@ -191,6 +195,7 @@ impl Errand {
             JobState::Ended { normal: true, .. }
             | JobState::Queued
             | JobState::Active
+            | JobState::Vanished
             | JobState::MessageWait(_) => Stands::Well,
         })
     }

@@ -97,6 +97,8 @@ pub struct SiteFacts {
     pub phase: Option<CopyPhase>,
     /// Lowest background progress, percent.
     pub copy_progress: Option<u8>,
+    /// The copy on the target set, where there is one.
+    pub image: Option<SeenImage>,
     /// Worst physical fill of a target pool, with its name.
     pub pool_fill: Option<(String, u8)>,
     /// Code level of the array.
@@ -105,6 +107,17 @@ pub struct SiteFacts {
     pub array: Option<String>,
     /// Version of the guest kit on the source.
     pub kit_version: Option<String>,
+}
+
+/// A copy as the array shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenImage {
+    /// [`crate::recipe::image_mark`] of it: whose it is.
+    pub mark: String,
+    /// Lowest background progress, percent.
+    pub progress: u8,
+    /// Σ used / Σ capacity of the target volumes, percent; `None` where the array cannot say.
+    pub disk_used_percent: Option<u8>,
 }
 
 /// The result of one look.

@@ -1,8 +1,9 @@
 //! Volumes: what production uses, found from outside, must be exactly what the group copies, onto targets that nobody
 //! else uses (`product.md` § 7.3).
 
-use super::{Finding, Level, SiteReport, VOLUME_DRIFT};
+use super::{Finding, Level, SeenImage, SiteReport, VOLUME_DRIFT};
 use crate::api::devices::CopyKind;
+use crate::recipe::image::image_mark;
 use crate::recipe::plan::Plan;
 use crate::site::{Attachment, CopyPair, CopyPhase, DeviceError, Inventory, Site, Uid, Volume};
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) struct Group {
     inventory: Result<Inventory, DeviceError>,
     source: Result<SourceVolumes, DeviceError>,
+    image: Result<Option<SeenImage>, DeviceError>,
 }
 
 /// Production's storage, seen from outside.
@@ -24,8 +26,46 @@ pub(super) struct SourceVolumes {
 impl Group {
     pub(super) async fn read(site: &Site) -> Self {
         let (inventory, source) = futures::join!(site.copy.inventory(), source_volumes(site));
-        Self { inventory, source }
+        let image = match &inventory {
+            Ok(inventory) if may_hold_image(inventory.phase) => image(site).await,
+            Ok(_) | Err(_) => Ok(None),
+        };
+        Self {
+            inventory,
+            source,
+            image,
+        }
     }
+}
+
+fn may_hold_image(phase: CopyPhase) -> bool {
+    match phase {
+        CopyPhase::Copying | CopyPhase::Idle => true,
+        CopyPhase::Empty
+        | CopyPhase::Preparing
+        | CopyPhase::Prepared
+        | CopyPhase::Stopping
+        | CopyPhase::Stopped
+        | CopyPhase::Suspended => false,
+    }
+}
+
+/// Whose image it is and how it grows. An array that cannot tell the space used is no reason not to run.
+async fn image(site: &Site) -> Result<Option<SeenImage>, DeviceError> {
+    let state = site.copy.observe().await?;
+    if !state.exists() {
+        return Ok(None);
+    }
+    let usage = match site.copy.usage().await {
+        Ok(usage) => Some(usage),
+        Err(DeviceError::Refused { .. }) => None,
+        Err(error) => return Err(error),
+    };
+    Ok(Some(SeenImage {
+        mark: image_mark(&state.mark()),
+        progress: usage.as_ref().map_or(state.progress, |u| u.progress),
+        disk_used_percent: usage.and_then(|u| u.disk_used_percent),
+    }))
 }
 
 async fn source_volumes(site: &Site) -> Result<SourceVolumes, DeviceError> {
@@ -60,6 +100,7 @@ pub(super) fn judge(group: Group, plan: &Plan, report: &mut SiteReport) {
         return;
     };
     remember(&inventory, report);
+    report.facts.image = report.take(group.image).flatten();
     judge_array(plan, report);
     judge_group(&inventory, plan, report);
     judge_pool(&inventory, plan, report);

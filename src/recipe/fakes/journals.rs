@@ -75,7 +75,7 @@ pub(crate) fn broken(seen: Observation) -> (&'static str, String) {
 /// Message of a waiting observation.
 pub(crate) fn waiting(seen: Observation) -> String {
     match seen {
-        Observation::Underway { message, .. } => message,
+        Observation::Underway { message, .. } | Observation::Asking { message, .. } => message,
         other => panic!("expected a wait, got {other:?}"),
     }
 }

@@ -3,6 +3,7 @@
 
 use super::gate::{self, Stop, facts};
 use super::prepare_copy;
+use super::seen::{Judged, Seen};
 use super::{run_function, run_group};
 use crate::api::options::JobLogs;
 use crate::api::saves::Brms;
@@ -17,7 +18,6 @@ use crate::site::{DeviceError, JobName, LogSource, Message, ProvenClone};
 use async_trait::async_trait;
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,10 +32,10 @@ pub(super) const JOB_ERRORS: &str = "jobErrors";
 pub(super) const FAILURE_TAIL: &str = "failureTail";
 /// Output: what the log store said when it took a log no more; a log that is not stored fails no run.
 pub const NOT_STORED: &str = "notStored";
+/// Whose logs these are, in each line.
+const PART: &str = "clone";
 /// No message has a severity like this.
 const NEVER: i32 = 100;
-const TAIL_LINES: usize = 5;
-const TAIL_CHARACTERS: usize = 200;
 
 pub(super) struct CollectLogs {
     pub(super) plan: Arc<Plan>,
@@ -141,7 +141,8 @@ impl CollectLogs {
         let mut writer = self.sink.begin(kind);
         let mut seen = Seen::default();
         let mut each = |message: Message| {
-            self.take(&message, limit, &mut seen, writer.as_mut());
+            let part = (&message, PART);
+            seen.take(&self.plan.logs, part, Judged::From(limit), writer.as_mut());
         };
         match system.messages(proof.session(), &source, &mut each).await {
             Ok(()) => {}
@@ -187,8 +188,11 @@ impl CollectLogs {
         let mut writer = self.sink.begin(LogKind::Brms);
         let mut seen = Seen::default();
         for message in &messages {
-            let error = is_error(brms, message);
-            self.keep(message, error, &mut seen, writer.as_mut());
+            let judged = match is_error(brms, message) {
+                true => Judged::Error,
+                false => Judged::Fine,
+            };
+            seen.take(&self.plan.logs, (message, PART), judged, writer.as_mut());
         }
         if messages.len() >= MOST {
             let last = messages.last().map_or("", |m| &m.timestamp);
@@ -234,42 +238,14 @@ impl CollectLogs {
                 (Some(_) | None, Some(_) | None) => true,
             };
             if ours {
-                self.take(&message, limit, &mut seen, writer.as_mut());
+                let part = (&message, PART);
+                seen.take(&self.plan.logs, part, Judged::From(limit), writer.as_mut());
             }
         };
         let session = proof.session();
         system.messages(session, &source, &mut each).await?;
         counts.add(&seen);
         self.store(LogKind::History, writer, counts).await
-    }
-
-    /// Counts a message and writes it, if it is kept.
-    fn take(&self, message: &Message, limit: i32, seen: &mut Seen, writer: &mut dyn LogWriter) {
-        let error = self.is_error(message, limit);
-        self.keep(message, error, seen, writer);
-    }
-
-    fn keep(&self, message: &Message, error: bool, seen: &mut Seen, writer: &mut dyn LogWriter) {
-        if i32::from(message.severity) < self.plan.logs.min_severity {
-            return;
-        }
-        seen.messages += 1;
-        if error {
-            seen.errors += 1;
-            if seen.tail.len() == TAIL_LINES {
-                seen.tail.pop_front();
-            }
-            seen.tail
-                .push_back(cut(&format!("{} {}", message.id, message.text)));
-        }
-        writer.line(&line(message));
-    }
-
-    /// Severity at or above the limit, not ignored, not an exception that the program handled.
-    fn is_error(&self, message: &Message, limit: i32) -> bool {
-        i32::from(message.severity) >= limit
-            && !self.plan.logs.ignore.contains(&message.id)
-            && !message.subtype.eq_ignore_ascii_case("EXCEPTION HANDLED")
     }
 
     async fn put(
@@ -297,15 +273,6 @@ impl CollectLogs {
         }
         Ok(())
     }
-}
-
-/// What was counted of one log while it passed.
-#[derive(Debug, Default)]
-struct Seen {
-    messages: i64,
-    errors: i64,
-    /// The last errors.
-    tail: VecDeque<String>,
 }
 
 impl Counts {
@@ -370,6 +337,10 @@ pub fn step_lines(journal: &Journal) -> Vec<LogLine> {
         let text = serde_json::to_string(owed).unwrap_or_default();
         lines.push(operator(at, &owed.step, "OBLIGATION", sev, text));
     }
+    for reply in &journal.replies {
+        let text = serde_json::to_string(reply).unwrap_or_default();
+        lines.push(operator(reply.at.to_string(), "", "REPLY", 0, text));
+    }
     if let Some(window) = &journal.window {
         let at = window.opened.map(|t| t.to_string()).unwrap_or_default();
         let text = serde_json::to_string(window).unwrap_or_default();
@@ -382,19 +353,6 @@ pub fn step_lines(journal: &Journal) -> Vec<LogLine> {
         lines.push(operator(String::new(), "", "NOTE", 0, text.clone()));
     }
     lines
-}
-
-fn line(message: &Message) -> LogLine {
-    LogLine {
-        ts: message.timestamp.clone(),
-        part: "clone".into(),
-        job: message.job.clone(),
-        id: message.id.clone(),
-        sev: message.severity,
-        kind: message.kind.clone(),
-        text: message.text.clone(),
-        second: message.second_level.clone(),
-    }
 }
 
 fn output(counts: &Counts) -> Facts {
@@ -412,11 +370,6 @@ fn output(counts: &Counts) -> Facts {
         out.insert(format!("{WARNING_FACT}logs"), why.clone());
     }
     out
-}
-
-/// A message's text in a tail or a verdict.
-pub(super) fn cut(text: &str) -> String {
-    text.chars().take(TAIL_CHARACTERS).collect()
 }
 
 /// A store that cannot be reached is asked again; a run that is gone needs no logs.

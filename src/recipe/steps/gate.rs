@@ -53,7 +53,7 @@ impl Stop {
     }
 
     /// As the answer of an act: nothing was sent.
-    pub(super) fn refused(self) -> DeviceError {
+    pub(crate) fn refused(self) -> DeviceError {
         match self {
             Stop::Device(error) => error,
             Stop::Failure(f) => DeviceError::refused("the operator", f.reason, f.message),

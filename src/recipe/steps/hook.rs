@@ -3,26 +3,28 @@
 //!
 //! None runs inside the freeze. The operator never ends a hook's job.
 
+use super::after_resume::{still_freezing, submit_once};
 use super::gate::{self, Stop, facts};
+use super::hook_log::{self, Patience};
 use super::job::{self, Call, END_SEVERITY, JOB, OK, OVERRUN, RESULT, Stands, VANISHED};
 use super::{prepare_copy, run_function};
 use crate::api::surroundings::{Hook, HookPoint, OnHookError};
-use crate::engine::journal::{Entry, EntryState, Facts, Journal, ObligationKind};
+use crate::engine::journal::{Entry, EntryState, Facts, Journal, ObligationKind, Question};
 use crate::engine::step::{Failure, LockKind, Observation, Step, StepContext, WARNING_FACT};
+use crate::recipe::log_sink::{LogKind, LogSink};
 use crate::recipe::plan::Plan;
 use crate::recipe::surroundings::{hooks_at, point_of};
-use crate::site::{DeviceError, IbmI, JobName, LogSource, Message, Session};
+use crate::site::{DeviceError, IbmI, Session};
 use async_trait::async_trait;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Output of a hook whose failure `settle` judges: what happened.
 pub(super) const SAID: &str = "said";
-/// Messages of a job log from this severity on are told of a failed hook.
-const TOLD_FROM: u8 = 30;
 
 pub(super) struct RunHook {
     pub(super) plan: Arc<Plan>,
+    pub(super) sink: Arc<dyn LogSink>,
     pub(super) point: HookPoint,
     /// Name of the step.
     pub(super) id: &'static str,
@@ -45,7 +47,7 @@ pub(super) fn may_run_on_clone(journal: &Journal) -> bool {
     steps.any(|entry| sent_without_end(journal, &entry.name))
 }
 
-fn sent_without_end(journal: &Journal, step: &str) -> bool {
+pub(super) fn sent_without_end(journal: &Journal, step: &str) -> bool {
     let sent = journal.entry(step).is_some_and(|e| !gate::unsent(e));
     let ended = journal.output(step, RESULT).is_some_and(|r| r != OVERRUN);
     sent && !ended
@@ -97,6 +99,12 @@ impl RunHook {
                 .plan
                 .pace
                 .seconds(u64::from(hook.limit_seconds.unsigned_abs()));
+        // Behind a BeforeFreeze hook production's applications stand still: no log is waited for.
+        let patience = if late || self.point == HookPoint::BeforeFreeze {
+            Patience::GoOn
+        } else {
+            Patience::TryAgain
+        };
         let (system, session) = match self.system(context).await {
             Ok(there) => there,
             Err(Stop::Device(error)) if late && gate::unsent(&entry) => {
@@ -105,20 +113,21 @@ impl RunHook {
             Err(stop) => return Err(stop),
         };
         if self.point == HookPoint::AfterResume
-            && let Some(busy) = still_freezing(&self.plan, context, &session).await?
+            && let Some((busy, question)) = still_freezing(&self.plan, context, &session).await?
         {
             if late {
                 return Ok(self.bad(Facts::new(), Bad::NotCalled(busy)));
             }
-            return Ok(Observation::underway(poll, busy));
+            return Ok(job::watched(poll, busy, question));
         }
         match system.job(&session, &call.name).await? {
-            Some(job) => match call.judge(&job) {
-                Stands::Over(out) => self.over(system, &session, out).await,
-                Stands::There(what) if !late => {
-                    Ok(Observation::underway(poll, format!("{what} ({})", text())))
+            Some(job) => match call.judge(&job, entry.message.as_deref()) {
+                Stands::Over(out) => self.over(system, &session, out, patience).await,
+                Stands::There(what, question) if !late => {
+                    let what = format!("{what} ({})", text());
+                    Ok(job::watched(poll, what, question))
                 }
-                Stands::There(what) => {
+                Stands::There(what, _) => {
                     let name = job.name.as_str();
                     let out = facts([(JOB, name.to_owned()), (RESULT, OVERRUN.to_owned())]);
                     let why = format!(
@@ -129,7 +138,10 @@ impl RunHook {
                 }
             },
             None if gate::unsent(&entry) => Ok(Observation::Absent),
-            None => self.gone(context, system, &session, &entry).await,
+            None => {
+                self.gone(context, (system, &session), &entry, patience)
+                    .await
+            }
         }
     }
 
@@ -137,15 +149,15 @@ impl RunHook {
     async fn gone(
         &self,
         context: &StepContext<'_>,
-        system: &dyn IbmI,
-        session: &Session,
+        (system, session): (&dyn IbmI, &Session),
         entry: &Entry,
+        patience: Patience,
     ) -> Result<Observation, Stop> {
         let (call, _) = self.call()?;
         let since = entry.baseline.get(prepare_copy::SOURCE_CLOCK).cloned();
         let since = since.unwrap_or_else(|| session.system.scpf_entry_time.clone());
         match call.in_history(system, session, since).await? {
-            Some(out) => self.over(system, session, out).await,
+            Some(out) => self.over(system, session, out, patience).await,
             None => Ok(gate::retry_gate(
                 entry,
                 context.now,
@@ -160,17 +172,34 @@ impl RunHook {
         &self,
         system: &dyn IbmI,
         session: &Session,
-        out: Facts,
+        mut out: Facts,
+        patience: Patience,
     ) -> Result<Observation, Stop> {
-        let said = |key: &str| out.get(key).cloned().unwrap_or_else(|| "?".to_owned());
-        let job = said(JOB);
-        let why = match said(RESULT).as_str() {
+        let said = |out: &Facts, key: &str| out.get(key).cloned().unwrap_or_else(|| "?".to_owned());
+        let job = said(&out, JOB);
+        let part = if self.point.on_source() {
+            "source"
+        } else {
+            "clone"
+        };
+        let last_error = hook_log::keep(
+            &self.plan,
+            self.sink.as_ref(),
+            (self.place, part),
+            (system, session),
+            (&job, &mut out),
+            patience,
+        )
+        .await?;
+        let why = match said(&out, RESULT).as_str() {
             OK => return Ok(Observation::Done(out)),
             VANISHED => format!("job {job} started and is gone without an end in the history log"),
             _ => format!(
                 "job {job} ended abnormally with severity {}: {}",
-                said(END_SEVERITY),
-                last_error(system, session, &job).await
+                said(&out, END_SEVERITY),
+                last_error
+                    .as_deref()
+                    .unwrap_or("its job log shows no error")
             ),
         };
         Ok(self.bad(out, Bad::Ended(why)))
@@ -197,8 +226,16 @@ impl RunHook {
         } else {
             format!("clone {}", self.plan.clone_label())
         };
+        let more = match (called, out.contains_key(hook_log::MESSAGES)) {
+            (false, _) => String::new(),
+            (true, true) => format!(
+                "; read log {} of this run",
+                LogKind::of_hook(self.place).as_str()
+            ),
+            (true, false) => "; its job log on that system tells more".to_owned(),
+        };
         let text = format!(
-            "hook {:?} {} on {place}: {why}; its job log on that system tells more",
+            "hook {:?} {} on {place}: {why}{more}",
             self.point, call.program
         );
         match (hook.on_error, self.point) {
@@ -226,168 +263,26 @@ impl RunHook {
         }
     }
 
+    /// The same before an effect: the clone's pair is asked anew at the console.
+    async fn system_to_change<'s>(
+        &self,
+        context: &StepContext<'s>,
+    ) -> Result<(&'s dyn IbmI, Session), Stop> {
+        if self.point.on_source() {
+            let proof = gate::prove_source(context.site, &self.plan).await?;
+            return Ok((context.site.source.0.as_ref(), proof.session().clone()));
+        }
+        let status = context.site.clone_partition.status().await?;
+        let proof = gate::prove_clone(context.site, &self.plan, &status.identity).await?;
+        Ok((context.site.clone.0.as_ref(), proof.session().clone()))
+    }
+
     async fn submit(&self, context: &StepContext<'_>) -> Result<Option<String>, Stop> {
         let (call, _) = self.call()?;
-        let (system, session): (&dyn IbmI, Session) = if self.point.on_source() {
-            let proof = gate::prove_source(context.site, &self.plan).await?;
-            (context.site.source.0.as_ref(), proof.session().clone())
-        } else {
-            let status = context.site.clone_partition.status().await?;
-            let proof = gate::prove_clone(context.site, &self.plan, &status.identity).await?;
-            (context.site.clone.0.as_ref(), proof.session().clone())
-        };
+        let (system, session) = self.system_to_change(context).await?;
         let name = submit_once(system, &session, &call).await?;
         Ok(Some(gate::handle(name.as_str(), context.now)))
     }
-}
-
-/// SBMJOB is not idempotent: the job is looked for once more on this very connection.
-async fn submit_once(
-    system: &dyn IbmI,
-    session: &Session,
-    call: &Call<'_>,
-) -> Result<JobName, DeviceError> {
-    if let Some(job) = system.job(session, &call.name).await? {
-        return Ok(job.name);
-    }
-    system.submit(session, &call.submission()).await
-}
-
-/// Last message of the job's log that tells what went wrong; the log itself stays on the system.
-async fn last_error(system: &dyn IbmI, session: &Session, job: &str) -> String {
-    let log = LogSource::JobLog(JobName::new(job));
-    let mut last = None;
-    let mut each = |m: Message| {
-        if m.severity >= TOLD_FROM {
-            last = Some(format!("{} {}", m.id, m.text));
-        }
-    };
-    // What cannot be read tells nothing, and the hook has failed anyway.
-    let read = system.messages(session, &log, &mut each).await.is_ok();
-    last.filter(|_| read)
-        .unwrap_or_else(|| "its job log shows no error".to_owned())
-}
-
-/// What a BeforeFreeze hook that has not ended does: an AfterResume hook that overtook it would be undone by it.
-async fn still_freezing(
-    plan: &Plan,
-    context: &StepContext<'_>,
-    session: &Session,
-) -> Result<Option<String>, DeviceError> {
-    let source = &context.site.source.0;
-    for (step, place) in hooks_at(plan, HookPoint::BeforeFreeze) {
-        if !sent_without_end(context.journal, step) {
-            continue;
-        }
-        let Some((call, _)) = Call::of_hook(plan, place) else {
-            continue;
-        };
-        let found = source.job(session, &call.name).await?;
-        let what = match found.as_ref().map(|job| call.judge(job)) {
-            Some(Stands::There(what)) => what,
-            Some(Stands::Over(_)) => continue,
-            // Its SBMJOB may still be on its way.
-            None if just_sent(plan, context, step) => {
-                format!("job {} was submitted and is not to be seen yet", call.name)
-            }
-            None => continue,
-        };
-        return Ok(Some(format!(
-            "the AfterResume hooks wait for hook BeforeFreeze {} to end: {what}; end it on source {} if it hangs",
-            call.program,
-            plan.source_label()
-        )));
-    }
-    Ok(None)
-}
-
-fn just_sent(plan: &Plan, context: &StepContext<'_>, step: &str) -> bool {
-    let entry = context.entry(step);
-    entry.handle.is_none() && gate::elapsed(&entry, context.now) < plan.pace.short_retry()
-}
-
-/// How far the AfterResume hooks are that a run owes after its failure.
-pub(in crate::recipe) enum Owed {
-    /// They have ended, or none was needed; how.
-    Met(String),
-    /// What is waited for.
-    Open(String),
-}
-
-/// Runs the AfterResume hooks that no step runs any more. Every try looks for the jobs by their names first, so that it
-/// is harmless when repeated.
-pub(in crate::recipe) async fn meet_after_resume(
-    plan: &Plan,
-    context: &StepContext<'_>,
-) -> Result<Owed, Stop> {
-    let journal = context.journal;
-    if journal.owes(ObligationKind::ResumeSource) || journal.window_open() {
-        return Ok(Owed::Open("production has to be resumed first".to_owned()));
-    }
-    let begun = hooks_at(plan, HookPoint::BeforeFreeze)
-        .into_iter()
-        .any(|(step, _)| journal.entry(step).is_some_and(|e| !gate::unsent(e)));
-    if !begun {
-        return Ok(Owed::Met("no BeforeFreeze hook was started".to_owned()));
-    }
-    let proof = gate::prove_source(context.site, plan).await?;
-    let session = proof.session();
-    if let Some(busy) = still_freezing(plan, context, session).await? {
-        return Ok(Owed::Open(busy));
-    }
-    let mut ended = Vec::new();
-    for (step, place) in hooks_at(plan, HookPoint::AfterResume) {
-        let Some((call, _)) = Call::of_hook(plan, place) else {
-            continue;
-        };
-        let source = context.site.source.0.as_ref();
-        let out = match source.job(session, &call.name).await? {
-            Some(job) => match call.judge(&job) {
-                Stands::Over(out) => out,
-                Stands::There(what) => {
-                    let program = call.program;
-                    return Ok(Owed::Open(format!("hook AfterResume {program}: {what}")));
-                }
-            },
-            None => {
-                let owed = journal.obligations.iter().rev();
-                let tried = owed
-                    .filter(|o| o.kind == ObligationKind::RunAfterResume)
-                    .any(|o| o.attempts > 0);
-                let sent = tried || journal.entry(step).is_some_and(|e| !gate::unsent(e));
-                let traces = match sent {
-                    true => {
-                        call.in_history(source, session, clock_of(plan, journal, session))
-                            .await?
-                    }
-                    false => None,
-                };
-                let Some(out) = traces else {
-                    let name = submit_once(source, session, &call).await?;
-                    let program = call.program;
-                    return Ok(Owed::Open(format!(
-                        "hook AfterResume {program}: job {name} was submitted"
-                    )));
-                };
-                out
-            }
-        };
-        let said = |key: &str| out.get(key).map_or("?", String::as_str);
-        ended.push(match said(RESULT) {
-            OK => format!("job {} ended", said(JOB)),
-            _ => format!("job {} did not end well: read its job log there", said(JOB)),
-        });
-    }
-    Ok(Owed::Met(ended.join(", ")))
-}
-
-/// Production's own time just before the first BeforeFreeze hook.
-fn clock_of(plan: &Plan, journal: &Journal, session: &Session) -> String {
-    let first = hooks_at(plan, HookPoint::BeforeFreeze).into_iter().next();
-    let clock = first
-        .and_then(|(step, _)| journal.entry(step))
-        .and_then(|e| e.baseline.get(prepare_copy::SOURCE_CLOCK).cloned());
-    clock.unwrap_or_else(|| session.system.scpf_entry_time.clone())
 }
 
 #[async_trait]
@@ -455,6 +350,18 @@ impl Step for RunHook {
             return prepare_copy::stamp_with_clock(context, &self.plan).await;
         }
         Ok(gate::stamp(context.now))
+    }
+    async fn reply(
+        &self,
+        context: &StepContext<'_>,
+        question: &Question,
+        text: &str,
+    ) -> Result<(), DeviceError> {
+        let sent = async {
+            let (system, session) = self.system_to_change(context).await?;
+            Ok(job::reply(system, &session, question, text).await?)
+        };
+        sent.await.map_err(Stop::refused)
     }
     async fn act(&self, context: &StepContext<'_>) -> Result<Option<String>, DeviceError> {
         self.submit(context).await.map_err(Stop::refused)

@@ -19,7 +19,7 @@ pub(super) async fn tell(
 ) {
     let has_log = match job.state {
         JobState::Active | JobState::MessageWait(_) => true,
-        JobState::Queued | JobState::Ended { .. } => false,
+        JobState::Queued | JobState::Vanished | JobState::Ended { .. } => false,
     };
     if !has_log || !sink.wants_news() {
         return;

@@ -18,12 +18,13 @@
 //! | the same with BRMS | `jobName`, `result` as above, `reason` and `said` where it failed, `endSeverity`, `saveMilliseconds`, `lastSeen` |
 //! | end-backup | `volumes` that were written (comma list), `said` where ENDBKU was refused |
 //! | return-history | `history` (`restored`, `merged`, `kept`), `saveFile` where it is kept |
-//! | hooks: before-freeze, after-resume-2 … | as run-function; `said` where settle judges it |
+//! | hooks: before-freeze, after-resume-2 … | as run-function; `said` where settle judges it; `logMessages`, `logErrors` |
 //! | collect-logs | `messages`, `errors`, `jobErrors`, `failureTail` (lines), `notStored` (why a log is missing) |
 //! | settle | `cloneState`, `referenceCode`, `copyProgress`, `diskUsedPercent` |
 //!
 //! A step with an effect has the baseline `sentAt`; its handle is what the device gave, `@`, and when it was sent.
 
+pub(super) mod after_resume;
 mod afterwards;
 mod await_clone;
 mod begin_backup;
@@ -32,7 +33,8 @@ mod end_backup;
 mod end_image;
 mod freeze_backups;
 pub(super) mod gate;
-pub(super) mod hook;
+mod hook;
+mod hook_log;
 mod job;
 mod live_log;
 mod map_volumes;
@@ -45,6 +47,7 @@ mod return_history;
 mod run_function;
 pub(super) mod run_group;
 mod save21;
+mod seen;
 mod settle;
 mod start_clone;
 mod start_copy;
@@ -59,6 +62,7 @@ mod write_parameters;
 
 pub(super) use collect_logs::history_since;
 pub use collect_logs::{NOT_STORED, step_lines};
+pub use hook_log::counted;
 pub(super) use job::watch_clone;
 pub(super) use verify_image::{end_locks, held_locks, target_lock};
 pub(super) use verify_site::hold_locks;
@@ -77,10 +81,10 @@ use std::sync::Arc;
 /// waited for, the clone is up but silent, the clone shows an attention code.
 pub const ATTENTION: [&str; 3] = ["NeedsReply", "CloneUpButSilent", "CloneNeedsAttention"];
 
-/// The word of [`ATTENTION`] with which a step's message begins, if any.
+/// The word of [`ATTENTION`] with which a step's message, or what it says of another job, begins, if any.
 pub fn attention(message: &str) -> Option<&'static str> {
-    let word = message.split(':').next()?;
-    ATTENTION.into_iter().find(|a| *a == word)
+    let mut words = message.split(':').map(str::trim);
+    words.find_map(|word| ATTENTION.into_iter().find(|a| *a == word))
 }
 
 /// Whether a job of the run may still be there on the clone, a program's or a hook's: it was submitted, and nothing proves
@@ -139,6 +143,7 @@ fn added(name: &str, plan: &Arc<Plan>, sink: &Arc<dyn LogSink>) -> Option<Box<dy
     if let Some((point, id, place)) = hook_of(plan, name) {
         return Some(Box::new(hook::RunHook {
             plan: Arc::clone(plan),
+            sink: Arc::clone(sink),
             point,
             id,
             place,

@@ -13,7 +13,7 @@ pub(super) use super::job::{
 use super::{live_log, save21};
 use crate::api::options::{Function, UserProgram};
 use crate::api::surroundings::OnProgramError;
-use crate::engine::journal::{Entry, Facts, Journal};
+use crate::engine::journal::{Entry, Facts, Journal, Question};
 use crate::engine::step::{Failure, LockKind, Observation, Step, StepContext, WARNING_FACT};
 use crate::recipe::log_sink::LogSink;
 use crate::recipe::plan::Plan;
@@ -119,13 +119,13 @@ impl RunFunction {
             .job(proof.session(), &call.name)
             .await?
         {
-            Some(job) => Ok(match call.judge(&job) {
+            Some(job) => Ok(match call.judge(&job, entry.message.as_deref()) {
                 Stands::Over(out) => self.over(out),
-                Stands::There(text) if in_time(&self.plan, context) => {
+                Stands::There(text, question) if in_time(&self.plan, context) => {
                     live_log::tell(context, proof.session(), &job, self.sink.as_ref()).await;
-                    Observation::underway(poll, text)
+                    job::watched(poll, text, question)
                 }
-                Stands::There(text) => Observation::Done(facts([
+                Stands::There(text, _) => Observation::Done(facts([
                     (JOB, job.name.as_str().to_owned()),
                     (RESULT, OVERRUN.to_owned()),
                     (LAST_SEEN, text),
@@ -269,6 +269,14 @@ impl Step for RunFunction {
     }
     async fn baseline(&self, context: &StepContext<'_>) -> Result<Facts, DeviceError> {
         Ok(gate::stamp(context.now))
+    }
+    async fn reply(
+        &self,
+        context: &StepContext<'_>,
+        question: &Question,
+        text: &str,
+    ) -> Result<(), DeviceError> {
+        job::reply_on_clone(context, &self.plan, question, text).await
     }
     async fn act(&self, context: &StepContext<'_>) -> Result<Option<String>, DeviceError> {
         self.submit(context).await.map_err(Stop::refused)

@@ -7,14 +7,15 @@
 //! What a save did is told by the job's end and the BRMS log together (`ibmi.md` § 4.4). As with programs, one that
 //! ended badly is `Done`: its media are written, so its history must come home; `settle` fails the run.
 
-use super::collect_logs::{self, cut};
+use super::collect_logs;
 use super::gate::{self, Stop, facts};
 use super::job::{
     self, END_SEVERITY, FAILED, JOB, LAST_SEEN, LEFT, MILLISECONDS, NOT_STARTED, OK, OVERRUN,
-    RESULT, VANISHED,
+    RESULT, Stands, VANISHED,
 };
+use super::seen::cut;
 use super::{live_log, restricted, run_function};
-use crate::engine::journal::{Entry, Facts, Journal};
+use crate::engine::journal::{Entry, Facts, Journal, Question};
 use crate::engine::step::{Failure, LockKind, Observation, Step, StepContext, WARNING_FACT};
 use crate::recipe::brms::{
     Errand, Log, NO_MEDIA, There, flash_time, group_restricted, is_error, settings,
@@ -262,21 +263,29 @@ impl RunGroup {
         found: &JobStatus,
     ) -> Result<Observation, Stop> {
         let name = found.name.as_str();
-        if let Some(what) = self.errand()?.doing(found) {
+        let doing = match &found.state {
+            JobState::Ended { .. } => None,
+            JobState::MessageWait(inquiry) => {
+                let clone = format!("clone {}", self.plan.clone_label());
+                Some(job::asks(name, &clone, inquiry))
+            }
+            JobState::Vanished => Some(job::gone(name, entry.message.as_deref())),
+            JobState::Queued | JobState::Active => {
+                let doing = self.errand()?.doing(found).unwrap_or_default();
+                Some(Stands::There(doing, None))
+            }
+        };
+        if let Some(stands) = doing {
             if run_function::in_time(&self.plan, context) {
                 live_log::tell(context, there.session, found, self.sink.as_ref()).await;
-                let poll = self.plan.pace.job(gate::elapsed(entry, context.now));
-                return Ok(Observation::underway(poll, what));
             }
-            return Ok(Observation::Done(facts([
-                (JOB, name.to_owned()),
-                (RESULT, OVERRUN.to_owned()),
-                (LAST_SEEN, what),
-            ])));
+            return self.goes_on(context, entry, name, stands);
         }
         let (normal, severity) = match found.state {
             JobState::Ended { normal, severity } => (normal, severity),
-            JobState::Queued | JobState::Active | JobState::MessageWait(_) => (true, 0),
+            JobState::Queued | JobState::Active | JobState::Vanished | JobState::MessageWait(_) => {
+                (true, 0)
+            }
         };
         let mut out = facts([(JOB, name.to_owned()), (END_SEVERITY, severity.to_string())]);
         if let Some(time) = found.active_milliseconds {
@@ -287,6 +296,35 @@ impl RunGroup {
             None => None,
         };
         self.result(out, normal, log)
+    }
+
+    /// A save whose end is not known.
+    fn goes_on(
+        &self,
+        context: &StepContext<'_>,
+        entry: &Entry,
+        name: &str,
+        stands: Stands,
+    ) -> Result<Observation, Stop> {
+        Ok(match stands {
+            Stands::There(what, question) if run_function::in_time(&self.plan, context) => {
+                let poll = self.plan.pace.job(gate::elapsed(entry, context.now));
+                job::watched(poll, what, question)
+            }
+            Stands::There(what, _) => Observation::Done(facts([
+                (JOB, name.to_owned()),
+                (RESULT, OVERRUN.to_owned()),
+                (LAST_SEEN, what),
+            ])),
+            Stands::Over(out) => {
+                let said = format!(
+                    "job {name} of control group {} started and is gone without an end in the history log; it was not started again, look on clone {}",
+                    self.group()?,
+                    self.plan.clone_label()
+                );
+                Observation::Done(self.told(out, "FunctionVanished", said))
+            }
+        })
     }
 
     /// The job's end and the log together.
@@ -424,6 +462,14 @@ impl Step for RunGroup {
     }
     async fn baseline(&self, context: &StepContext<'_>) -> Result<Facts, DeviceError> {
         Ok(gate::stamp(context.now))
+    }
+    async fn reply(
+        &self,
+        context: &StepContext<'_>,
+        question: &Question,
+        text: &str,
+    ) -> Result<(), DeviceError> {
+        job::reply_on_clone(context, &self.plan, question, text).await
     }
     async fn act(&self, context: &StepContext<'_>) -> Result<Option<String>, DeviceError> {
         self.send(context).await.map_err(Stop::refused)

@@ -60,6 +60,7 @@ impl StopClone {
                         Ok(Observation::Absent)
                     }
                     seen @ (Observation::Underway { .. }
+                    | Observation::Asking { .. }
                     | Observation::Done(_)
                     | Observation::NotNeeded(_)
                     | Observation::Broken(_)

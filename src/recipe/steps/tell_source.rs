@@ -6,7 +6,7 @@
 //! the image.
 
 use super::gate::{self, Stop, facts};
-use super::{collect_logs, start_copy};
+use super::{collect_logs, hook_log, start_copy};
 use crate::api::options::{Function, OnSource};
 use crate::engine::journal::{EntryState, Facts, Journal, Phase};
 use crate::engine::step::{Failure, LockKind, NOTE_FACT, Observation, Step, StepContext};
@@ -146,6 +146,7 @@ impl TellSource {
         let mut kinds = vec![LogKind::Steps];
         let jobs = self.plan.function_jobs().max(1);
         kinds.extend((0..jobs).map(LogKind::of_program));
+        kinds.extend((0..self.plan.hooks.len()).map(LogKind::of_hook));
         kinds.extend([LogKind::History, LogKind::Brms]);
         kinds
     }
@@ -154,7 +155,7 @@ impl TellSource {
     fn row(&self, context: &StepContext<'_>) -> String {
         let (journal, plan) = (context.journal, &self.plan);
         let verdict = journal.verdict.as_ref();
-        let said = |key: &str| journal.output(collect_logs::ID, key);
+        let (messages, errors) = hook_log::counted(journal);
         json!({
             "environment": plan.environment,
             "namespace": plan.namespace,
@@ -166,8 +167,8 @@ impl TellSource {
             "written": crate::engine::time::Timestamp::new(context.now).to_string(),
             "imageTaken": journal.entry(start_copy::ID).and_then(|e| e.end).map(|t| t.to_string()),
             "frozenMilliseconds": journal.window.as_ref().and_then(|w| w.milliseconds),
-            "messages": said(collect_logs::MESSAGES).and_then(|n| n.parse::<i64>().ok()),
-            "errors": said(collect_logs::ERRORS).and_then(|n| n.parse::<i64>().ok()),
+            "messages": messages,
+            "errors": errors,
             "reason": verdict.map(|v| v.reason.clone()),
             "message": verdict.map(|v| v.message.clone()),
             "warnings": journal.warnings,
@@ -179,14 +180,15 @@ impl TellSource {
     /// One line for QSYSOPR. The token finds it again.
     fn message(&self, context: &StepContext<'_>) -> String {
         let (journal, plan) = (context.journal, &self.plan);
-        let count = |key| journal.output(collect_logs::ID, key).unwrap_or("no");
+        let (messages, errors) = hook_log::counted(journal);
+        let count = |n: Option<i64>| n.map_or("no".to_owned(), |n| n.to_string());
         let mut text = format!(
             "IBMICLONE {}/{} {}: {} messages, {} errors",
             plan.environment,
             plan.run_number,
             state_word(journal, plan),
-            count(collect_logs::MESSAGES),
-            count(collect_logs::ERRORS),
+            count(messages),
+            count(errors),
         );
         if let Some(frozen) = journal.window.as_ref().and_then(|w| w.milliseconds) {
             text.push_str(&format!(", users held {frozen} ms"));
@@ -242,6 +244,7 @@ fn day_of(name: &str, environment: &str) -> Option<NaiveDate> {
     let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
     let job_log = |kind: &str| {
         let place = kind.strip_prefix("joblog-");
+        let place = place.map(|p| p.strip_prefix("hook-").unwrap_or(p));
         place.is_some_and(|n| !n.is_empty() && digits(n))
     };
     let known = [ROW, "steps", "joblog", "history", "brms"].contains(&kind) || job_log(kind);
@@ -359,7 +362,15 @@ mod tests {
     fn only_files_of_this_environment_that_we_wrote_are_ours() {
         let day = NaiveDate::from_ymd_opt(2026, 11, 23);
         let of = |name: &str| day_of(name, "nightly");
-        for kind in ["row", "steps", "joblog", "joblog-16", "history", "brms"] {
+        for kind in [
+            "row",
+            "steps",
+            "joblog",
+            "joblog-16",
+            "joblog-hook-16",
+            "history",
+            "brms",
+        ] {
             let name = file_name("nightly", 12, "20261123", kind);
             assert_eq!(of(&name), day, "{name}");
         }

@@ -1,7 +1,7 @@
 use super::super::fakes::*;
 use super::step;
 use crate::engine::step::Observation;
-use crate::site::{JobName, JobState, JobStatus, PartitionState};
+use crate::site::{Inquiry, InquiryPlace, JobName, JobState, JobStatus, PartitionState};
 use chrono::TimeDelta;
 
 fn job(state: JobState) -> Option<JobStatus> {
@@ -10,6 +10,13 @@ fn job(state: JobState) -> Option<JobStatus> {
         state,
         active_milliseconds: Some(754_000),
     })
+}
+
+fn asked(place: Option<InquiryPlace>) -> Inquiry {
+    Inquiry {
+        text: "CPA4278 Load tape (C G)".into(),
+        place,
+    }
 }
 
 fn with(world: &World, state: JobState) {
@@ -51,11 +58,51 @@ async fn queued_and_running_jobs_are_under_way() {
 #[tokio::test]
 async fn a_job_that_waits_for_a_message_needs_a_reply() {
     let world = world();
-    with(&world, JobState::MessageWait("Load tape".into()));
+    with(&world, JobState::MessageWait(asked(None)));
     let step = step("USER", "run-function", &world);
     let text = waiting(world.look(&*step, &journal()).await);
     assert_eq!(crate::recipe::steps::attention(&text), Some("NeedsReply"));
     assert!(text.contains("Load tape"), "{text}");
+}
+
+#[tokio::test]
+async fn a_message_of_a_queue_is_asked_under_a_key_of_job_message_and_time() {
+    let world = world();
+    let place = InquiryPlace {
+        queue: "QSYS/QSYSOPR".into(),
+        key: "00000220".into(),
+        timestamp: "2026-11-23-06.00.10.500000".into(),
+    };
+    with(&world, JobState::MessageWait(asked(Some(place))));
+    let step = step("USER", "run-function", &world);
+    let Observation::Asking {
+        message, question, ..
+    } = world.look(&*step, &journal()).await
+    else {
+        panic!("a message waits");
+    };
+    assert_eq!(question.key, "C1_16-00000220-060010");
+    assert_eq!(question.system, "clone CLONE1 on P10-PARIS");
+    assert_eq!(
+        crate::recipe::steps::attention(&message),
+        Some("NeedsReply")
+    );
+    assert!(message.contains(&question.key), "{message}");
+}
+
+/// Its end may be on its way into the history log.
+#[tokio::test]
+async fn a_job_without_an_end_is_vanished_at_the_second_look_only() {
+    let world = world();
+    let step = step("USER", "run-function", &world);
+    let mut journal = journal();
+    intended(&mut journal, "run-function", 1);
+    with(&world, JobState::Vanished);
+    let said = waiting(world.look(&*step, &journal).await);
+    let entry = journal.entry_mut("run-function").expect("there");
+    entry.message = Some(said);
+    let facts = facts_of(world.look(&*step, &journal).await);
+    assert_eq!(facts["result"], "vanished");
 }
 
 #[tokio::test]
@@ -129,7 +176,7 @@ async fn a_job_that_overruns_its_time_is_left_alone_and_its_logs_come_next() {
     for state in [
         JobState::Active,
         JobState::Queued,
-        JobState::MessageWait("Load tape".into()),
+        JobState::MessageWait(asked(None)),
     ] {
         with(&world, state);
         let before = start() + limit - TimeDelta::seconds(1);

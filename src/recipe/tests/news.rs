@@ -2,7 +2,7 @@
 
 use super::super::fakes::*;
 use super::step;
-use crate::site::{JobName, JobState, JobStatus};
+use crate::site::{Inquiry, JobName, JobState, JobStatus};
 
 const JOB: &str = "123456/CLN/C1_16";
 
@@ -55,7 +55,11 @@ fn told(world: &World) -> Vec<(u64, String)> {
 #[tokio::test]
 async fn the_newest_messages_of_a_running_program_and_of_a_saved_group_are_told_oldest_first() {
     for function in ["USER", "BRMS"] {
-        for state in [JobState::Active, JobState::MessageWait("Load tape".into())] {
+        let asked = Inquiry {
+            text: "Load tape".into(),
+            place: None,
+        };
+        for state in [JobState::Active, JobState::MessageWait(asked)] {
             let world = with(state);
             looked(function, &world).await;
             let wanted = [(11, "library A".to_owned()), (12, "library B".to_owned())];

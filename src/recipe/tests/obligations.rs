@@ -24,7 +24,7 @@ async fn meet(world: &World, kind: ObligationKind) -> Result<Met, DeviceError> {
 fn text(met: Result<Met, DeviceError>) -> (bool, String) {
     match met.expect("devices answer") {
         Met::Yes(text) | Met::AtACost { how: text, .. } => (true, text),
-        Met::NotYet(text) => (false, text),
+        Met::NotYet(text) | Met::Asking(text, _) => (false, text),
     }
 }
 

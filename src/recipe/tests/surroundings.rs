@@ -10,7 +10,7 @@ use crate::engine::ports::{Met, Settle};
 use crate::engine::step::{LockKind, Observation, StepContext};
 use crate::recipe::LogKind;
 use crate::recipe::settle::SettleRun;
-use crate::site::{JobName, JobState, JobStatus};
+use crate::site::{DeviceError, JobName, JobState, JobStatus};
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -108,7 +108,38 @@ async fn hooks_and_programs_are_submitted_once_each_in_order_on_their_systems() 
     assert_eq!(source.map(|(_, at)| at.as_str()), Some("map-volumes"));
     assert!(journal.steps.iter().all(|e| e.attempts <= 1));
     let logs: Vec<&str> = world.set().logs.keys().map(|k| k.as_str()).collect();
-    assert_eq!(logs, ["steps", "joblog", "joblog-2", "history"]);
+    let all = [
+        "steps",
+        "joblog",
+        "joblog-2",
+        "joblog-hook-1",
+        "joblog-hook-2",
+        "joblog-hook-3",
+        "joblog-hook-4",
+        "joblog-hook-5",
+        "joblog-hook-6",
+        "history",
+    ];
+    assert_eq!(logs, all);
+}
+
+#[tokio::test]
+async fn no_hook_fails_for_its_log() {
+    let world = living();
+    let gone = DeviceError::refused("production", "38501", "it has no job log");
+    world.system("source", |s| s.job_log = Err(gone));
+    let (journal, _) = run_watching_locks(&world, &surrounded()).await;
+    assert_eq!(journal.phase, Phase::Succeeded, "{:#?}", journal.verdict);
+    let missing = |name: &str| {
+        let words = format!("the job log of 123456/CLN/{name} is not kept");
+        journal.notes.iter().any(|n| n.starts_with(&words))
+    };
+    assert!(
+        missing("C1_16_H") && missing("C1_16_M"),
+        "{:?}",
+        journal.notes
+    );
+    assert!(!missing("C1_16_J"), "{:?}", journal.notes);
 }
 
 #[tokio::test]
@@ -322,7 +353,7 @@ async fn a_run_cancelled_in_a_program_keeps_the_logs_and_calls_nothing_more_on_t
             .set()
             .logs
             .keys()
-            .filter(|k| k.as_str().starts_with("joblog"))
+            .filter(|k| matches!(k, LogKind::JobLog | LogKind::JobLogOf(_)))
             .count();
         assert_eq!(kept, logs, "{hangs}");
     }
@@ -347,7 +378,7 @@ async fn meet(world: &World, plan: &Plan, journal: &Journal) -> (bool, String) {
     let settle = SettleRun::new(Arc::new(plan.clone()));
     match settle.meet(ObligationKind::RunAfterResume, &context).await {
         Ok(Met::Yes(how) | Met::AtACost { how, .. }) => (true, how),
-        Ok(Met::NotYet(what)) => (false, what),
+        Ok(Met::NotYet(what) | Met::Asking(what, _)) => (false, what),
         Err(error) => (false, error.to_string()),
     }
 }

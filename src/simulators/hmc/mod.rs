@@ -98,6 +98,7 @@ pub fn install(world: &mut World, file: &ConsoleFile) -> Result<(), String> {
             last_profile: p.profiles.first().cloned().unwrap_or_default(),
             error_code: None,
             blank_code: false,
+            stuck_code: None,
             off_until: None,
             scsi: p.scsi.clone(),
             fibre_channel: p.fibre_channel.clone(),

@@ -87,6 +87,8 @@ pub struct Partition {
     pub error_code: Option<(String, String)>,
     /// The console shows a blank instead of its reference code.
     pub blank_code: bool,
+    /// The console shows this code, whatever the system does.
+    pub stuck_code: Option<String>,
     /// During a re-IPL with the knob: shown `not activated` until then.
     pub off_until: Option<DateTime<Utc>>,
     /// vSCSI client adapters.

@@ -315,6 +315,9 @@ pub fn reference_code(world: &World, partition: &str) -> String {
     if p.blank_code {
         return String::new();
     }
+    if let Some(code) = &p.stuck_code {
+        return code.clone();
+    }
     if p.kind != PartitionKind::OS400 {
         let off = p.state == PowerState::NotActivated;
         return if off { "00000000" } else { "" }.to_owned();

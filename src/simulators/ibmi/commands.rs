@@ -13,7 +13,7 @@ use super::disk::{Interface, Route};
 use super::system::{
     disk_of, identity, own_clock, running, start_interface, start_tcp, tell_operator, view,
 };
-use super::{brms, check, helper, job_scheduler, jobs, listings, quiesce, saves};
+use super::{brms, check, helper, job_scheduler, jobs, listings, quiesce, replies, saves};
 use crate::simulators::faults::{Device, FaultKind};
 use crate::simulators::hmc;
 use crate::simulators::world::World;
@@ -108,6 +108,7 @@ pub(super) fn run_as(world: &mut World, partition: &str, caller: &Caller, text: 
         "CHGASPACT" => chgaspact(world, partition, &command),
         "SBMJOB" => sbmjob(world, partition, user, &command),
         "ENDJOB" => endjob(world, partition, &command),
+        "SNDRPY" => replies::send_reply(world, partition, &command),
         "CALL" => call(world, partition, user, &command),
         "PWRDWNSYS" => pwrdwnsys(world, partition, &command),
         "WRKCFGSTS" | "DSPASPSTS" | "DSPLOG" | "DSPJOBLOG" => {
@@ -238,7 +239,7 @@ fn endjob(world: &mut World, partition: &str, command: &Command) -> ClAnswer {
     match found {
         None => ClAnswer::escape("CPF1321", format!("Job {wanted} not found.")),
         Some(name) => {
-            jobs::end(world, partition, &name, 50, false);
+            jobs::end(world, partition, &name, 50);
             ClAnswer::done("CPC1126", format!("Job {name} ended."))
         }
     }

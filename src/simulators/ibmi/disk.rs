@@ -28,6 +28,10 @@ pub struct LogMessage {
     pub job: String,
     /// How many times it stands there, one behind the other; 0 and 1 = once.
     pub times: u32,
+    /// Message reference key within its queue; 0 = in no message queue.
+    pub key: u32,
+    /// Key of the inquiry that a reply answers; 0 = none.
+    pub answers: u32,
 }
 
 /// A TCP/IP interface on disk.
@@ -95,6 +99,8 @@ pub struct EndedJob {
     pub log: Vec<LogMessage>,
     /// Gone from the job table: only the history log knows it.
     pub vanished: bool,
+    /// LOGOUTPUT(*PND): there is no spooled file until somebody asks for the log.
+    pub pending: bool,
 }
 
 /// What the disks contain.
@@ -174,6 +180,8 @@ pub struct DiskState {
     pub ended: Vec<EndedJob>,
     /// Number of the newest job.
     pub last_job: u32,
+    /// Key of the newest message of QSYSOPR.
+    pub last_message_key: u32,
     /// Length of a running transaction after each SUSPEND.
     pub long_transaction_seconds: u64,
     /// Percent of the system ASP.
@@ -283,6 +291,15 @@ impl DiskState {
             kit::installed_at_the_factory(&mut disk);
         }
         disk
+    }
+
+    /// Puts a message into QSYSOPR, under the next key; gives the key.
+    pub fn to_operator(&mut self, mut message: LogMessage) -> u32 {
+        // Keys are places in the queue: they grow by more than one.
+        self.last_message_key += 0x40;
+        message.key = self.last_message_key;
+        self.operator_queue.push(message);
+        self.last_message_key
     }
 
     /// A user profile, any case.

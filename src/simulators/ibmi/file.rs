@@ -226,10 +226,16 @@ pub enum ProgramResult {
     Normal,
     /// An unmonitored escape message, end code 30.
     Abnormal,
-    /// Waits for a reply to an inquiry message, for ever.
+    /// Waits for a reply to an inquiry message, for ever. C and D end it abnormally, any other normally.
     Msgw,
+    /// Waits for two replies, one after the other.
+    MsgwTwice,
     /// Ends normally and is gone from the job table: only the history log knows.
     Vanish,
+    /// Is gone from the job table, and the history log has only its start.
+    Lost,
+    /// Ends normally and leaves its log pending (LOGOUTPUT(*PND)): no spooled file.
+    PendingLog,
 }
 
 /// A message of a program.

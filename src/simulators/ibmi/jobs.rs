@@ -252,42 +252,86 @@ fn program_ended(world: &mut World, partition: &str, name: &str) {
     };
     leave_messages(job, at);
     match job.result {
-        ProgramResult::Msgw if !job.default_reply => {
-            let text = job
-                .log
-                .iter()
-                .rfind(|m| m.kind == "INQUIRY")
-                .map(|m| m.text.clone());
-            job.phase = JobPhase::MessageWait;
-            let text = text.unwrap_or_else(|| "Load next tape on TAP01. (C G)".to_owned());
-            if !job.log.iter().any(|m| m.kind == "INQUIRY") {
-                push_log(job, at, "CPA4278", 99, "INQUIRY", &text);
-            }
-            let mut inquiry = super::system::message("CPA4278", 99, at, &text);
-            inquiry.kind = "INQUIRY".to_owned();
-            inquiry.job = name.to_owned();
-            if let Some(r) = running(world, partition) {
-                r.disk.operator_queue.push(inquiry);
-            }
+        ProgramResult::Msgw | ProgramResult::MsgwTwice if !job.default_reply => {
+            ask(world, partition, name);
         }
-        ProgramResult::Msgw | ProgramResult::Abnormal => {
-            push_log(
-                job,
-                at,
-                "CEE9901",
-                40,
-                "ESCAPE",
-                "Application error. The program ended by an escape message.",
-            );
-            end(world, partition, name, 30, false);
+        ProgramResult::Msgw | ProgramResult::MsgwTwice | ProgramResult::Abnormal => {
+            fail(world, partition, name);
         }
-        ProgramResult::Normal => end(world, partition, name, 0, false),
-        ProgramResult::Vanish => end(world, partition, name, 0, true),
+        ProgramResult::Normal | ProgramResult::PendingLog | ProgramResult::Vanish => {
+            end(world, partition, name, 0);
+        }
+        ProgramResult::Lost => {
+            let Some(r) = running(world, partition) else {
+                return;
+            };
+            r.system.jobs.remove(name);
+        }
     }
 }
 
+fn fail(world: &mut World, partition: &str, name: &str) {
+    let at = own_clock(world, partition);
+    if let Some(job) = running(world, partition).and_then(|r| r.system.jobs.get_mut(name)) {
+        let text = "Application error. The program ended by an escape message.";
+        push_log(job, at, "CEE9901", 40, "ESCAPE", text);
+    }
+    end(world, partition, name, 30);
+}
+
+/// The job waits for an answer to a message in QSYSOPR: an inquiry of its program's messages, else one of its own.
+fn ask(world: &mut World, partition: &str, name: &str) {
+    let at = own_clock(world, partition);
+    let Some(r) = running(world, partition) else {
+        return;
+    };
+    let Some(job) = r.system.jobs.get_mut(name) else {
+        return;
+    };
+    job.phase = JobPhase::MessageWait;
+    let inquiry = |m: &&LogMessage| m.kind == "INQUIRY";
+    if !job.log.iter().any(|m| inquiry(&m)) {
+        let text = "Load next tape on TAP01. (C G)";
+        push_log(job, at, "CPA4278", 99, "INQUIRY", text);
+    }
+    let Some(mut asked) = job.log.iter().rfind(inquiry).cloned() else {
+        return;
+    };
+    asked.at = at;
+    r.disk.to_operator(asked);
+}
+
+/// A job got the answer it waited for: C and D end its program by an escape message, any other lets it go on.
+pub(super) fn answered(world: &mut World, partition: &str, name: &str, reply: &str) {
+    let Some(job) = running(world, partition).and_then(|r| r.system.jobs.get_mut(name)) else {
+        return;
+    };
+    if job.phase != JobPhase::MessageWait {
+        return;
+    }
+    if view(world, partition).is_some_and(|(s, _)| s.scripts.contains_key(name)) {
+        return script::answered(world, partition, name, reply);
+    }
+    let at = own_clock(world, partition);
+    let Some(job) = running(world, partition).and_then(|r| r.system.jobs.get_mut(name)) else {
+        return;
+    };
+    push_log(job, at, "", 0, "REPLY", reply);
+    let again = job.result == ProgramResult::MsgwTwice;
+    if matches!(reply, "C" | "D") {
+        return fail(world, partition, name);
+    }
+    job.result = if again {
+        ProgramResult::Msgw
+    } else {
+        ProgramResult::Normal
+    };
+    job.phase = JobPhase::Active { until: Some(at) };
+    advance(world, partition);
+}
+
 /// The job's end: CPF1164 in the history log, its log on an output queue.
-pub(super) fn end(world: &mut World, partition: &str, name: &str, code: u32, vanished: bool) {
+pub(super) fn end(world: &mut World, partition: &str, name: &str, code: u32) {
     let at = own_clock(world, partition);
     let text = format!(
         "Job {name} ended on {} at {}; 1 seconds used; end code {code} .",
@@ -319,7 +363,8 @@ pub(super) fn end(world: &mut World, partition: &str, name: &str, code: u32, van
         active: job.active,
         ended: at,
         log: job.log,
-        vanished,
+        vanished: job.result == ProgramResult::Vanish,
+        pending: job.result == ProgramResult::PendingLog,
     });
     r.system.scripts.remove(name);
     history_of(world, partition, name, "CPF1164", &text);
@@ -354,6 +399,8 @@ pub(super) fn push_log(
         },
         job: job.name.clone(),
         times: 1,
+        key: 0,
+        answers: 0,
     });
 }
 

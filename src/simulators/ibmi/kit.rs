@@ -340,6 +340,14 @@ pub(super) fn personality_ended(world: &mut World, partition: &str) {
     let fault = world.faults.take(Device::IbmI, partition, "PERSON");
     let outcome = match fault {
         Some(FaultKind::Refuse { code, text }) => Err((code, text)),
+        // Failure 19 of the catalogue: somebody releases an entry again behind the kit's back.
+        Some(FaultKind::Special(name)) if name == "schedule-released" => running(world, partition)
+            .ok_or(("hold-schedule".to_owned(), "CLN0101".to_owned()))
+            .and_then(|r| {
+                personality(r.disk, &run)?;
+                r.disk.schedule.iter_mut().for_each(|e| e.held = false);
+                Ok(())
+            }),
         _ => running(world, partition)
             .ok_or(("hold-schedule".to_owned(), "CLN0101".to_owned()))
             .and_then(|r| {

@@ -1,7 +1,7 @@
 //! Print files as PASE `system` copies them to standard output: `WRKCFGSTS`, `DSPLOG`, job logs.
 
 use super::cl::Command;
-use super::disk::LogMessage;
+use super::disk::{EndedJob, LogMessage};
 use super::system::{own_clock, view};
 use crate::simulators::world::World;
 
@@ -73,7 +73,7 @@ pub(super) fn job_log(world: &World, partition: &str, name: &str) -> Option<Vec<
     }
     disk.ended
         .iter()
-        .rfind(|j| j.name == name)
+        .rfind(|j| j.name == name && !j.vanished)
         .map(|j| j.log.clone())
 }
 
@@ -91,7 +91,8 @@ pub(super) fn spooled_file(
             .get(&(job.to_owned(), file.to_owned()))
             .cloned();
     }
-    let ended = disk.ended.iter().rfind(|j| j.name == job && !j.vanished)?;
+    let written = |j: &&EndedJob| j.name == job && !j.vanished && !j.pending;
+    let ended = disk.ended.iter().rfind(written)?;
     Some(spooled(world, partition, job, &ended.log))
 }
 

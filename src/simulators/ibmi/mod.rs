@@ -3,7 +3,8 @@
 //!
 //! Faults of [`Device::IbmI`](crate::simulators::faults::Device) wait under the partition's name for one of: `LOGIN`, a
 //! helper's verb (`HELLO`, `PING`, `CANARY`, `WATCHDOG ARM`, `CHGASPACT SUSPEND *SYSBAS`, …), a CL command's text
-//! (`ignored`: it ends well and nothing happens), `SQL`, `GET`/`PUT`/`REMOVE` with a path, `PERSON` (`Refuse` with a row of § 7 and a message id), `PWRDWNSYS`
+//! (`ignored`: it ends well and nothing happens), `SQL`, `GET`/`PUT`/`REMOVE` with a path, `PERSON` (`Refuse` with a row of § 7 and a message id; `schedule-released`: the
+//! job schedule entries are released again), `PWRDWNSYS`
 //! (`no-reipl`: the command ends well and nothing happens), `SYSTEM_STATUS_INFO` (`null-identity`, stays while it waits).
 //! Commands of batch jobs are commands as well ([`script`]).
 
@@ -32,6 +33,7 @@ mod job_scheduler;
 mod listings;
 mod long;
 mod objects;
+mod replies;
 mod saves;
 mod tables;
 

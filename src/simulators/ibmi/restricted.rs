@@ -99,7 +99,7 @@ fn enter(world: &mut World, partition: &str) {
         system.scripts.remove(job);
     }
     for job in others {
-        jobs::end(world, partition, &job, 50, false);
+        jobs::end(world, partition, &job, 50);
     }
     history(
         world,

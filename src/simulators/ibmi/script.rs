@@ -364,10 +364,10 @@ fn ask(world: &mut World, partition: &str, job: &str, id: &str, text: &str) {
         job.phase = JobPhase::MessageWait;
         jobs::push_log(job, at, id, 99, "INQUIRY", text);
     }
-    r.disk.operator_queue.push(inquiry);
+    r.disk.to_operator(inquiry);
 }
 
 /// The job ends; with it a batch restricted state that it has made (`ibmi.md` § 5.2).
 fn over(world: &mut World, partition: &str, job: &str, code: u32) {
-    jobs::end(world, partition, job, code, false);
+    jobs::end(world, partition, job, code);
 }

@@ -1,7 +1,7 @@
 //! SQL services: a small evaluator for single-table queries. What it does not understand is refused with an SQL error,
 //! never answered with nothing.
 //!
-//! Understood: `SELECT` of columns, `COUNT(*)`, literals, `TRIM`, `VARCHAR`, `VARCHAR_FORMAT`, `COALESCE`, `MAX`, `MIN`,
+//! Understood: `SELECT` of columns, `COUNT(*)`, literals, `TRIM`, `VARCHAR`, `HEX` (of a binary column, which the tables hold as hexadecimal text), `VARCHAR_FORMAT`, `COALESCE`, `MAX`, `MIN`,
 //! `JSON_OBJECT`, `CASE WHEN … THEN … ELSE … END`, scalar subselects; `FROM schema.view`, `TABLE(schema.function(arguments))` or a subselect; `WHERE` with `AND`, `OR`, `NOT`,
 //! comparisons, `LIKE`, `IN`, `IS NULL`; `ORDER BY`; `FETCH FIRST`.
 

@@ -193,7 +193,7 @@ pub(super) fn tell_operator(
 ) {
     let at = own_clock(world, partition);
     if let Some(r) = running(world, partition) {
-        r.disk.operator_queue.push(message(id, severity, at, text));
+        r.disk.to_operator(message(id, severity, at, text));
         r.disk.history.push(message(id, severity, at, text));
     }
 }
@@ -210,6 +210,8 @@ pub(super) fn message(id: &str, severity: u8, at: DateTime<Utc>, text: &str) -> 
         second_level: String::new(),
         job: "000000/QSYS/SCPF".to_owned(),
         times: 1,
+        key: 0,
+        answers: 0,
     }
 }
 

@@ -263,12 +263,19 @@ pub(super) fn function(
         "QSYS2.JOBLOG_INFO" => {
             let job = argument("JOB_NAME", "1").unwrap_or_default();
             let live = halves(world, partition).and_then(|(s, _)| s.jobs.get(&job));
-            let log = live.ok_or_else(|| SqlError {
+            let shown = world.knobs.job_log_info_shows_pending;
+            let pending = || {
+                disk.ended
+                    .iter()
+                    .rfind(|j| j.name == job && j.pending && shown)
+            };
+            let log = live.map(|j| &j.log).or_else(|| pending().map(|j| &j.log));
+            let log = log.ok_or_else(|| SqlError {
                 state: "38501",
                 code: -443,
                 text: format!("Job {job} not found or has no job log."),
             })?;
-            log_rows(&log.log, &wanted.places(&log.log), "QUALIFIED_JOB_NAME")
+            log_rows(log, &wanted.places(log), "QUALIFIED_JOB_NAME")
         }
         "QSYS2.HISTORY_LOG_INFO" => {
             let day = shifted(&now(world, partition), -86_400).unwrap_or_default();
@@ -298,7 +305,7 @@ pub(super) fn function(
                 return Ok(table(&["ORDINAL_POSITION", "SPOOLED_DATA"], rows.collect()));
             }
             let mut ended = disk.ended.iter();
-            let log = ended.rfind(|j| j.name == job && !j.vanished);
+            let log = ended.rfind(|j| j.name == job && !j.vanished && !j.pending);
             let log = &log.ok_or_else(gone)?.log;
             spooled_rows(world, partition, &job, log, &wanted.places(log))
         }

@@ -397,7 +397,9 @@ async fn a_job_is_followed_to_its_end_and_its_log_is_found() {
             severity: 40
         }
     );
-    assert!(matches!(state("ASKS").await.state, JobState::MessageWait(t) if t.contains("CPA4278")));
+    assert!(
+        matches!(state("ASKS").await.state, JobState::MessageWait(q) if q.text.contains("CPA4278") && q.place.is_some())
+    );
     assert_eq!(
         state("GONE").await.state,
         JobState::Ended {

@@ -104,6 +104,10 @@ pub struct Knobs {
     pub resume_milliseconds: u64,
     /// IBM i: a submitted program without a time of its own.
     pub program_milliseconds: u64,
+    /// IBM i: an answered inquiry message is shown as REPLY itself, instead of staying INQUIRY beside its reply.
+    pub answered_inquiry_becomes_reply: bool,
+    /// IBM i: JOBLOG_INFO shows the pending log of an ended job, instead of DSPJOBLOG alone.
+    pub job_log_info_shows_pending: bool,
     /// RESUME when not suspended is an error instead of 0.
     pub resume_when_running_fails: bool,
     /// A second SUSPEND is an error.
@@ -164,6 +168,8 @@ impl Default for Knobs {
             suspend_milliseconds: 2_000,
             resume_milliseconds: 500,
             program_milliseconds: 600_000,
+            answered_inquiry_becomes_reply: false,
+            job_log_info_shows_pending: false,
             resume_when_running_fails: false,
             suspend_when_suspended_fails: true,
             exec_hangs_while_suspended: true,

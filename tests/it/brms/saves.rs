@@ -4,6 +4,7 @@ use super::{BRMS, known_saves, ready_to_save, saving, state, with, with_brms};
 use crate::failures::stage::{Stage, says_all};
 use ibmi_clone_operator::api::CloneRun;
 use ibmi_clone_operator::engine::journal::Phase;
+use ibmi_clone_operator::simulators::faults::{Device, FaultKind};
 use ibmi_clone_operator::simulators::ibmi::brms::{BrmsFile, BrmsState, GroupResult};
 use ibmi_clone_operator::simulators::world::file::WorldFile;
 use serde_json::json;
@@ -82,6 +83,37 @@ async fn a_save_without_media_says_which() {
     let words = ["control group DAILY", "BRM415A", "ULTRIUM"];
     end.is(Phase::Failed, "MediaUnavailable", &words);
     assert_eq!(state(&stage), Some(BrmsState::Normal));
+    stage.unharmed().await;
+}
+
+/// The tape is not ready: shown, answered through the run, and saved without a second SBMJOB.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn row_10_a_save_that_waits_for_a_tape_is_answered_by_a_person() {
+    let Some(stage) = ready_to_save(json!({})).await else {
+        return;
+    };
+    let asks = FaultKind::Special("tape-not-ready".into());
+    stage.fault(Device::IbmI, "CLONE1", "STRBKUBRM", asks, 1);
+    let run = stage.run(BRMS).await;
+    let asked = stage
+        .until(&run, |r| {
+            r.status.as_ref().is_some_and(|s| s.waiting.is_some())
+        })
+        .await;
+    let status = asked.status.unwrap();
+    let attention = status.conditions.iter();
+    let attention = attention.filter(|c| c.type_ == "NeedsAttention");
+    let attention: Vec<&str> = attention.map(|c| c.reason.as_str()).collect();
+    assert_eq!(attention, ["NeedsReply"]);
+    let question = status.waiting.unwrap();
+    says_all(&question.message, &["CPA4278", "not ready"]);
+    assert!(question.system.starts_with("clone CLONE1"), "{question:?}");
+    let reply = json!({"key": question.key, "text": "G"});
+    stage.set(&run, json!({"replies": [reply]})).await;
+    let end = stage.ended(&run).await;
+    end.succeeded();
+    assert_eq!(stage.effects("ibmi.CLONE1.reply.G"), 1);
+    assert_eq!(known_saves(&stage), ["DAILY", "WEEKLY"]);
     stage.unharmed().await;
 }
 

@@ -32,6 +32,11 @@ async fn a_bad_run_is_refused_with_field_and_remedy() {
         ("/spec/cancel", json!("Now"), "spec.cancel", "\"Stop\", \"Abort\""),
         ("/spec/resumedByHand", json!(false), "spec.resumedByHand", "write true, or leave it out"),
         ("/spec/forceDelete", json!(false), "spec.forceDelete", "write true, or leave it out"),
+        ("/spec/resumedByHand", json!(true), "spec.resumedByHand", "a new run owes nothing"),
+        ("/spec/forceDelete", json!(true), "spec.forceDelete", "a new run owes nothing"),
+        ("/spec/replies", json!([{"key": "C1_1-00000220-060010", "text": "G"}]), "spec.replies", "a new run asks nothing"),
+        ("/spec/replies", json!([{"key": "K", "text": "G".repeat(133)}]), "spec.replies[0].text", "may not be more than 132"),
+        ("/spec/replies", json!([{"key": "", "text": "G"}]), "spec.replies[0].key", "at least 1"),
         ("/spec/cancelled", json!(true), "spec.cancelled", "field not declared"),
     ];
     for (pointer, value, field, remedy) in cases {
@@ -227,4 +232,48 @@ async fn open_runs_can_be_selected_by_phase() {
         .unwrap();
     let names: Vec<String> = found.iter().map(ResourceExt::name_any).collect();
     assert_eq!(names, ["open"]);
+}
+
+#[tokio::test]
+async fn replies_are_only_added_to_and_not_to_a_run_that_is_over() {
+    let Some(stack) = shared().await else { return };
+    let (client, ns) = namespace(stack).await;
+    create(&client, &ns, &run("asks")).await.unwrap();
+    let api: Api<CloneRun> = Api::namespaced(client.clone(), &ns);
+    let patched = async |what: Value| {
+        let patch = Patch::Merge(&what);
+        let done = api.patch("asks", &Default::default(), &patch).await;
+        done.map(drop).map_err(|e| e.to_string())
+    };
+    let phase = async |phase: &str| {
+        let status = json!({"status": {"phase": phase}});
+        let patch = Patch::Merge(&status);
+        api.patch_status("asks", &Default::default(), &patch)
+            .await
+            .unwrap();
+    };
+    let reply = |text: &str| json!({"key": "C1_1-00000220-060010", "text": text});
+    let list = |texts: &[&str]| {
+        let all: Vec<Value> = texts.iter().map(|t| reply(t)).collect();
+        json!({"spec": {"replies": all}})
+    };
+    let early = patched(list(&["G"])).await.unwrap_err();
+    assert!(early.contains("a new run asks nothing"), "{early}");
+    phase("Running").await;
+    patched(list(&["G"])).await.unwrap();
+    patched(list(&["G", "C"])).await.unwrap();
+    for bad in [list(&["C", "G"]), list(&["G"]), list(&["G", "D", "C"])] {
+        let refused = patched(bad).await.unwrap_err();
+        assert!(refused.contains("only add to the end"), "{refused}");
+    }
+    let refused = patched(json!({"spec": {"replies": null}}))
+        .await
+        .unwrap_err();
+    assert!(refused.contains("only add to the end"), "{refused}");
+    phase("Succeeded").await;
+    let late = patched(list(&["G", "C", "D"])).await.unwrap_err();
+    assert!(late.contains("this run is over"), "{late}");
+    // The rest of a finished run may still be changed.
+    let keep = json!({"spec": {"keepUntil": "2999-12-31T00:00:00Z"}});
+    patched(keep).await.unwrap();
 }

@@ -43,7 +43,7 @@ async fn refused_suspend_is_tried_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn suspend_refused_every_time_ends_the_run_without_a_copy() {
+async fn row_01_suspend_refused_every_time_ends_the_run_without_a_copy() {
     let Some(stage) = Stage::new(as_it_is, as_it_is).await else {
         return;
     };
@@ -110,7 +110,7 @@ async fn force_write_after_the_last_retry_is_a_warning() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn copy_refused_while_suspended_resumes_first_and_disarms_the_group() {
+async fn row_03_copy_refused_while_suspended_resumes_first_and_disarms_the_group() {
     let Some(stage) = Stage::new(as_it_is, as_it_is).await else {
         return;
     };

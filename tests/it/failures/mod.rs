@@ -3,11 +3,13 @@
 //! person can do, and whether the world saw anything that must never happen.
 
 mod cancel;
+mod catalogue;
 mod credentials;
 pub mod end;
 mod freeze;
 mod preconditions;
 mod reach;
+mod replies;
 pub mod save21;
 pub mod stage;
 pub mod surroundings;

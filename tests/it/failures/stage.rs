@@ -158,12 +158,18 @@ impl Stage {
 
     /// `pace` = the operator's; below [`SCALE`] it is slower than the devices.
     pub fn start_operator(&mut self, pace: f64) {
+        self.start_operator_with(pace, as_it_is);
+    }
+
+    /// The same with another configuration.
+    pub fn start_operator_with(&mut self, pace: f64, change: impl FnOnce(&mut OperatorConfig)) {
         let shutdown = CancellationToken::new();
-        let config = OperatorConfig {
+        let mut config = OperatorConfig {
             namespaces: vec![self.namespace.clone()],
             pace,
             ..OperatorConfig::new(&self.namespace, "writer-1", &self.operator_id)
         };
+        change(&mut config);
         let (client, token) = (self.client.clone(), shutdown.clone());
         let drivers = self.drivers.clone();
         let task = tokio::spawn(async move {
@@ -235,6 +241,16 @@ impl Stage {
             .await
             .unwrap();
         created.name_any()
+    }
+
+    /// A merge patch of a run's spec.
+    pub async fn set(&self, run: &str, spec: Value) {
+        let change = json!({"spec": spec});
+        let patch = Patch::Merge(&change);
+        self.runs()
+            .patch(run, &Default::default(), &patch)
+            .await
+            .unwrap();
     }
 
     /// Waits until the environment was verified and is ready.

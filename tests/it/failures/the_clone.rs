@@ -31,7 +31,7 @@ async fn clone_switched_on_between_stop_and_copy_stops_the_run_before_the_freeze
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn clone_that_never_answers_is_reported_with_code_and_address() {
+async fn row_07_clone_that_never_answers_is_reported_with_code_and_address() {
     let change = environments(|s| s["timeouts"]["iplSeconds"] = json!(240));
     let Some(stage) = Stage::new(as_it_is, change).await else {
         return;
@@ -60,7 +60,7 @@ async fn clone_that_never_answers_is_reported_with_code_and_address() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn clone_that_answers_as_production_is_left_at_once() {
+async fn row_06_clone_that_answers_as_production_is_left_at_once() {
     // clone.host leads to an address that production has taken.
     let devices = |w: &mut WorldFile| {
         let production = w.systems.iter_mut().find(|s| s.partition == "PROD");
@@ -90,7 +90,7 @@ async fn clone_that_answers_as_production_is_left_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn job_in_msgw_is_shown_until_its_time_is_over() {
+async fn row_10_job_in_msgw_is_shown_until_its_time_is_over() {
     let devices = |w: &mut WorldFile| {
         for program in w.systems.iter_mut().flat_map(|s| &mut s.programs) {
             program.result = ProgramResult::Msgw;
@@ -105,7 +105,11 @@ async fn job_in_msgw_is_shown_until_its_time_is_over() {
     let message = stage.says(&run, "run-function", "NeedsReply").await;
     says_all(
         &message,
-        &["waits for an answer to", "answer it on the clone"],
+        &[
+            "waits for an answer to",
+            "ibmi-clone reply",
+            "on the clone CLONE1",
+        ],
     );
     let end = stage.ended(&run).await;
     end.is(Phase::Failed, "FunctionOverrun", &["NeedsReply"]);

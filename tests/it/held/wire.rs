@@ -13,7 +13,7 @@ use kube::api::{Patch, PostParams};
 use serde_json::{Value, json};
 
 /// A run of an environment with more than its name.
-async fn run(stage: &Stage, environment: &str, more: Value) -> String {
+pub(super) async fn run(stage: &Stage, environment: &str, more: Value) -> String {
     let mut object = json!({
         "apiVersion": "ibmiclone.dev/v1alpha1", "kind": "CloneRun",
         "metadata": {"generateName": format!("{environment}-")},
@@ -37,14 +37,14 @@ pub async fn state(stage: &Stage, name: &str) -> String {
 }
 
 /// The volumes of the HOLD's target set.
-fn targets(world: &World) -> Vec<Uid> {
+pub(super) fn targets(world: &World) -> Vec<Uid> {
     ["CLONE2_0", "CLONE2_1", "CLONE2_2", "CLONE2_3"]
         .iter()
         .filter_map(|name| uid_of(world, name))
         .collect()
 }
 
-fn power_off_production(world: &mut World) {
+pub(super) fn power_off_production(world: &mut World) {
     stop_by_hand(world, "PROD");
 }
 
@@ -191,6 +191,12 @@ async fn a_kept_image_is_neither_replaced_nor_ended_until_its_time_or_its_runs_d
         .patch(&image, &Default::default(), &Patch::Merge(&keep))
         .await;
     patched.unwrap();
+    // Seen, although the run is in no loop any more.
+    let acknowledged = |r: &CloneRun| {
+        let seen = r.status.as_ref().and_then(|s| s.observed_generation);
+        r.metadata.generation == Some(2) && seen == Some(2)
+    };
+    stage.until(&image, acknowledged).await;
     let before = stage.effects("array.startfcconsistgrp");
     let next = stage.run(HOLD).await;
     skips(&stage, &next, "ImageKept", &[&image, "keepUntil"]).await;

@@ -68,7 +68,7 @@ async fn an_interrupted_login_is_no_wrong_password() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_probe_tells_who_answers_through_a_banner() {
+async fn row_13_the_probe_tells_who_answers_through_a_banner() {
     let bench = Bench::with(|f| f.profile_banner = "Welcome CPF9999: to PROD\n".to_owned()).await;
     let session = bench.system().connect().await.unwrap();
     assert_eq!(session.system.identity, production());
@@ -77,7 +77,7 @@ async fn the_probe_tells_who_answers_through_a_banner() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn hidden_partition_columns_say_what_to_grant() {
+async fn row_20_hidden_partition_columns_say_what_to_grant() {
     let bench = Bench::with(|f| f.users[0].qpmlpmgt = false).await;
     let error = bench.system().connect().await.unwrap_err();
     assert_eq!(error.reason(), "Refused");

@@ -36,7 +36,7 @@ async fn success_is_the_commands_own_status() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bytes_that_are_no_utf8_do_not_stop_a_run() {
+async fn row_14_bytes_that_are_no_utf8_do_not_stop_a_run() {
     let bench = Bench::new().await;
     let system = bench.system();
     let session = system.connect().await.unwrap();
@@ -157,7 +157,7 @@ async fn a_job_that_waits_shows_what_must_be_answered() {
     bench.advance(Duration::from_secs(601));
     let found = system.job(&session, "RUN0042").await.unwrap().unwrap();
     assert!(
-        matches!(&found.state, JobState::MessageWait(text) if text.contains("CPA4278")),
+        matches!(&found.state, JobState::MessageWait(asked) if asked.text.contains("CPA4278")),
         "{found:?}"
     );
 }

@@ -23,7 +23,7 @@ fn host(rude: &Rude) -> Arc<SshHost> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_an_orderly_end_is_an_end() {
+async fn row_21_only_an_orderly_end_is_an_end() {
     let rude = Rude::start(None).await;
     let host = host(&rude);
     for command in ["killed", "drop", "hang", "drip"] {
@@ -45,7 +45,7 @@ async fn only_an_orderly_end_is_an_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn libssh2_says_0_when_no_status_came_so_the_mark_must_decide() {
+async fn row_21_libssh2_says_0_when_no_status_came_so_the_mark_must_decide() {
     let rude = Rude::start(None).await;
     let session = host(&rude).connect().await.unwrap();
     let done = session.exec("no-status", b"", LIMIT).await.unwrap();

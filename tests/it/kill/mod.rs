@@ -237,7 +237,7 @@ async fn killed_at(environment: &'static str, kills: Vec<&'static str>, around: 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_at_each_step_of_a_hold_run() {
+async fn row_04_killed_at_each_step_of_a_hold_run() {
     every_step(HOLD, Function::Hold, Around::Nothing).await;
 }
 

@@ -55,7 +55,7 @@ const ROOM_TRIES: u32 = 6;
 const ROOM_PAUSE: Duration = Duration::from_millis(500);
 
 /// Every kind, in the order in which they are shown.
-pub const KINDS: [LogKind; 20] = [
+pub const KINDS: [LogKind; 36] = [
     LogKind::Steps,
     LogKind::JobLog,
     LogKind::JobLogOf(2),
@@ -73,6 +73,22 @@ pub const KINDS: [LogKind; 20] = [
     LogKind::JobLogOf(14),
     LogKind::JobLogOf(15),
     LogKind::JobLogOf(16),
+    LogKind::HookLog(1),
+    LogKind::HookLog(2),
+    LogKind::HookLog(3),
+    LogKind::HookLog(4),
+    LogKind::HookLog(5),
+    LogKind::HookLog(6),
+    LogKind::HookLog(7),
+    LogKind::HookLog(8),
+    LogKind::HookLog(9),
+    LogKind::HookLog(10),
+    LogKind::HookLog(11),
+    LogKind::HookLog(12),
+    LogKind::HookLog(13),
+    LogKind::HookLog(14),
+    LogKind::HookLog(15),
+    LogKind::HookLog(16),
     LogKind::History,
     LogKind::Brms,
     LogKind::Devices,
@@ -92,7 +108,7 @@ pub struct RunLogs {
     owner: Option<OwnerReference>,
     labels: BTreeMap<String, String>,
     max_bytes: usize,
-    /// Jobs of the function: they share what the job logs may take.
+    /// Jobs of the function and of hooks: they share what the job logs may take.
     programs: usize,
     /// The live tail of the run, and how much faster than real the devices are.
     tail: Option<(Arc<LiveTail>, f64)>,
@@ -138,7 +154,9 @@ impl RunLogs {
     /// before.
     fn budget(&self, kind: LogKind) -> usize {
         match kind {
-            LogKind::JobLog | LogKind::JobLogOf(_) => self.max_bytes / 2 / self.programs,
+            LogKind::JobLog | LogKind::JobLogOf(_) | LogKind::HookLog(_) => {
+                self.max_bytes / 2 / self.programs
+            }
             LogKind::Steps | LogKind::History | LogKind::Brms | LogKind::Devices => {
                 self.max_bytes / 8
             }

@@ -50,6 +50,11 @@ pub fn record(journal: &Journal) -> Vec<LogLine> {
         let text = format!("{:?} of {}: {met}; {how}", owed.kind, owed.step);
         lines.push(line("obligation", Some(owed.since.to_string()), 0, text));
     }
+    for reply in &journal.replies {
+        let words = reply.message.as_deref().unwrap_or_default();
+        let text = format!("{:?} to {}: {words}", reply.state, reply.key);
+        lines.push(line("reply", Some(reply.at.to_string()), 0, text));
+    }
     for (name, severity, texts) in [
         ("warning", 20, &journal.warnings),
         ("note", 0, &journal.notes),

@@ -239,8 +239,8 @@ fn remove(world: &mut World, partition: &str, id: u64) {
     else {
         return;
     };
-    jobs::end(world, partition, &h.job_a, 0, false);
+    jobs::end(world, partition, &h.job_a, 0);
     if !h.spare && h.hello {
-        jobs::end(world, partition, &h.job_b, 0, false);
+        jobs::end(world, partition, &h.job_b, 0);
     }
 }

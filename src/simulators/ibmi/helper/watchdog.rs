@@ -103,7 +103,7 @@ pub(super) fn disarm(world: &mut World, partition: &str) -> String {
         w.state = "ENDED";
     }
     let (state, job) = (w.state, w.job.clone());
-    jobs::end(world, partition, &job, 0, false);
+    jobs::end(world, partition, &job, 0);
     format!(" state={state} job={job}")
 }
 
@@ -146,7 +146,7 @@ pub(in crate::simulators::ibmi) fn watchdog_advance(world: &mut World, partition
         );
         r.disk.files.insert(FIRED.to_owned(), bytes);
     }
-    jobs::end(world, partition, &w.job, 0, false);
+    jobs::end(world, partition, &w.job, 0);
     let (id, text) = if failed {
         ("CLN0042", "watchdog fired and a RESUME failed")
     } else {

@@ -190,7 +190,7 @@ fn begin(world: &mut World, partition: &str, job: &str, _: &[Outcome]) {
             let at = job.active.unwrap_or(job.entered);
             jobs::push_log(job, at, "CLN0505", 40, "ESCAPE", "full save refused");
         }
-        return jobs::end(world, partition, job, 30, false);
+        return jobs::end(world, partition, job, 30);
     };
     let now = clock(world, partition);
     write_record(

@@ -109,8 +109,15 @@ pub(super) fn project(
 }
 
 pub(super) fn compare(a: &str, b: &str) -> std::cmp::Ordering {
-    match (a.trim().parse::<f64>(), b.trim().parse::<f64>()) {
-        (Ok(a), Ok(b)) => a.total_cmp(&b),
+    // No exponents: `0E40` is a key, not a number.
+    let number = |text: &str| {
+        let plain = text
+            .bytes()
+            .all(|b| b.is_ascii_digit() || b"+-.".contains(&b));
+        text.parse::<f64>().ok().filter(|_| plain)
+    };
+    match (number(a.trim()), number(b.trim())) {
+        (Some(a), Some(b)) => a.total_cmp(&b),
         _ => a.trim_end().cmp(b.trim_end()),
     }
 }

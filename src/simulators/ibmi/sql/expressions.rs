@@ -175,7 +175,7 @@ impl Parser<'_> {
         Ok(match name {
             "TRIM" => Expression::Trim(first),
             "TIMESTAMP" => timestamp(*first)?,
-            "VARCHAR" | "CHAR" | "DECIMAL" | "INTEGER" => *first,
+            "VARCHAR" | "CHAR" | "HEX" | "DECIMAL" | "INTEGER" => *first,
             "COALESCE" | "IFNULL" => Expression::Coalesce(arguments),
             "MAX" | "MIN" => Expression::Extreme(name == "MAX", first),
             "VARCHAR_FORMAT" => match arguments.get(1) {

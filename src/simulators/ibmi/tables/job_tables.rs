@@ -220,6 +220,8 @@ pub(super) fn operator_queue(queue: &[LogMessage]) -> Answer {
             "MESSAGE_TIMESTAMP",
             "MESSAGE_TEXT",
             "FROM_JOB",
+            "MESSAGE_KEY",
+            "ASSOCIATED_MESSAGE_KEY",
         ],
         queue
             .iter()
@@ -233,6 +235,8 @@ pub(super) fn operator_queue(queue: &[LogMessage]) -> Answer {
                     some(stamp(m.at)),
                     some(&m.text),
                     some(&m.job),
+                    (m.key != 0).then(|| format!("{:08X}", m.key)),
+                    (m.answers != 0).then(|| format!("{:08X}", m.answers)),
                 ]
             })
             .collect(),

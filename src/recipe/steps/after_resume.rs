@@ -1,0 +1,172 @@
+//! The AfterResume hooks, which undo what BeforeFreeze hooks did on production: they wait for those to end, and are owed when
+//! no step runs them any more.
+
+use super::gate::{self, Stop};
+use super::hook::sent_without_end;
+use super::job::{self, Call, JOB, OK, RESULT, Stands};
+use super::prepare_copy;
+use crate::api::surroundings::HookPoint;
+use crate::engine::journal::{Journal, ObligationKind, Question};
+use crate::engine::step::StepContext;
+use crate::recipe::plan::Plan;
+use crate::recipe::surroundings::hooks_at;
+use crate::site::{DeviceError, IbmI, JobName, JobState, Session};
+
+/// SBMJOB is not idempotent: the job is looked for once more on this very connection.
+pub(super) async fn submit_once(
+    system: &dyn IbmI,
+    session: &Session,
+    call: &Call<'_>,
+) -> Result<JobName, DeviceError> {
+    if let Some(job) = system.job(session, &call.name).await? {
+        return Ok(job.name);
+    }
+    system.submit(session, &call.submission()).await
+}
+
+/// What a BeforeFreeze hook that has not ended does, and the message it waits for: an AfterResume hook that overtook it
+/// would be undone by it.
+pub(super) async fn still_freezing(
+    plan: &Plan,
+    context: &StepContext<'_>,
+    session: &Session,
+) -> Result<Option<(String, Option<Box<Question>>)>, DeviceError> {
+    let source = &context.site.source.0;
+    for (step, place) in hooks_at(plan, HookPoint::BeforeFreeze) {
+        if !sent_without_end(context.journal, step) {
+            continue;
+        }
+        let Some((call, _)) = Call::of_hook(plan, place) else {
+            continue;
+        };
+        let found = source.job(session, &call.name).await?;
+        let (what, question) = match &found {
+            // In no job table any more: it undoes nothing.
+            Some(job) if job.state == JobState::Vanished => continue,
+            Some(job) => match call.judge(job, None) {
+                Stands::There(what, question) => (what, question),
+                Stands::Over(_) => continue,
+            },
+            // Its SBMJOB may still be on its way.
+            None if just_sent(plan, context, step) => (
+                format!("job {} was submitted and is not to be seen yet", call.name),
+                None,
+            ),
+            None => continue,
+        };
+        let busy = format!(
+            "the AfterResume hooks wait for hook BeforeFreeze {} to end: {what}; end it on source {} if it hangs",
+            call.program,
+            plan.source_label()
+        );
+        return Ok(Some((busy, question)));
+    }
+    Ok(None)
+}
+
+fn just_sent(plan: &Plan, context: &StepContext<'_>, step: &str) -> bool {
+    let entry = context.entry(step);
+    entry.handle.is_none() && gate::elapsed(&entry, context.now) < plan.pace.short_retry()
+}
+
+/// How far the AfterResume hooks are that a run owes after its failure.
+pub(in crate::recipe) enum Owed {
+    /// They have ended, or none was needed; how.
+    Met(String),
+    /// What is waited for, and the message that a job there waits to be answered.
+    Open(String, Option<Box<Question>>),
+}
+
+/// Runs the AfterResume hooks that no step runs any more. Every try looks for the jobs by their names first, so that it
+/// is harmless when repeated.
+pub(in crate::recipe) async fn meet_after_resume(
+    plan: &Plan,
+    context: &StepContext<'_>,
+) -> Result<Owed, Stop> {
+    let journal = context.journal;
+    if journal.owes(ObligationKind::ResumeSource) || journal.window_open() {
+        let what = "production has to be resumed first".to_owned();
+        return Ok(Owed::Open(what, None));
+    }
+    let begun = hooks_at(plan, HookPoint::BeforeFreeze)
+        .into_iter()
+        .any(|(step, _)| journal.entry(step).is_some_and(|e| !gate::unsent(e)));
+    if !begun {
+        return Ok(Owed::Met("no BeforeFreeze hook was started".to_owned()));
+    }
+    let proof = gate::prove_source(context.site, plan).await?;
+    let session = proof.session();
+    if let Some((busy, question)) = still_freezing(plan, context, session).await? {
+        return Ok(Owed::Open(busy, question));
+    }
+    let said = journal
+        .open_obligations()
+        .find(|o| o.kind == ObligationKind::RunAfterResume)
+        .and_then(|o| o.message.as_deref());
+    let mut ended = Vec::new();
+    for (step, place) in hooks_at(plan, HookPoint::AfterResume) {
+        let Some((call, _)) = Call::of_hook(plan, place) else {
+            continue;
+        };
+        let source = context.site.source.0.as_ref();
+        let out = match source.job(session, &call.name).await? {
+            Some(job) => match call.judge(&job, said) {
+                Stands::Over(out) => out,
+                Stands::There(what, question) => {
+                    let what = format!("hook AfterResume {}: {what}", call.program);
+                    return Ok(Owed::Open(what, question));
+                }
+            },
+            None => {
+                let owed = journal.obligations.iter().rev();
+                let tried = owed
+                    .filter(|o| o.kind == ObligationKind::RunAfterResume)
+                    .any(|o| o.attempts > 0);
+                let sent = tried || journal.entry(step).is_some_and(|e| !gate::unsent(e));
+                let traces = match sent {
+                    true => {
+                        call.in_history(source, session, clock_of(plan, journal, session))
+                            .await?
+                    }
+                    false => None,
+                };
+                let Some(out) = traces else {
+                    let name = submit_once(source, session, &call).await?;
+                    let what = format!(
+                        "hook AfterResume {}: job {name} was submitted",
+                        call.program
+                    );
+                    return Ok(Owed::Open(what, None));
+                };
+                out
+            }
+        };
+        let said = |key: &str| out.get(key).map_or("?", String::as_str);
+        ended.push(match said(RESULT) {
+            OK => format!("job {} ended", said(JOB)),
+            _ => format!("job {} did not end well: read its job log there", said(JOB)),
+        });
+    }
+    Ok(Owed::Met(ended.join(", ")))
+}
+
+/// Answers a message of [`Owed::Open`].
+pub(in crate::recipe) async fn answer_owed(
+    plan: &Plan,
+    context: &StepContext<'_>,
+    question: &Question,
+    text: &str,
+) -> Result<(), Stop> {
+    let proof = gate::prove_source(context.site, plan).await?;
+    let source = context.site.source.0.as_ref();
+    Ok(job::reply(source, proof.session(), question, text).await?)
+}
+
+/// Production's own time just before the first BeforeFreeze hook.
+fn clock_of(plan: &Plan, journal: &Journal, session: &Session) -> String {
+    let first = hooks_at(plan, HookPoint::BeforeFreeze).into_iter().next();
+    let clock = first
+        .and_then(|(step, _)| journal.entry(step))
+        .and_then(|e| e.baseline.get(prepare_copy::SOURCE_CLOCK).cloned());
+    clock.unwrap_or_else(|| session.system.scpf_entry_time.clone())
+}
