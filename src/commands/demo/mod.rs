@@ -1,6 +1,8 @@
-//! `demo`: a real control plane, simulated devices and the operator in one process, and two clones at work.
+//! `demo`: a real control plane, simulated devices and the operator in one process, and the four functions at work: the
+//! environments of the product's own week, each run once.
 
 pub mod objects;
+pub mod week;
 
 use super::cluster::Cluster;
 use super::follow::{Followed, follow};
@@ -17,6 +19,7 @@ use crate::controllers::OperatorConfig;
 use crate::observability::logging::{LogFormat, init};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
+use kube::api::DynamicObject;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -24,8 +27,36 @@ use tokio_util::sync::CancellationToken;
 
 /// Namespace of the demo's objects.
 const NAMESPACE: &str = "ibmi";
-/// Environments of `examples/demo/site.yaml`, in the order in which they run.
-const ENVIRONMENTS: [&str; 2] = ["midday-hold", "nightly-user"];
+/// One part of the demo: what is said before it, and the environments that run at once.
+struct Act {
+    says: &'static str,
+    environments: &'static [&'static str],
+}
+
+/// In the order of the week, each with its own night: an image taken while another run has production's BRMS frozen would
+/// carry that state and be a Warning.
+const ACTS: [Act; 4] = [
+    Act {
+        says: "By day: a safety copy (*HOLD), and a clone that starts and runs a program\n\
+               (*USER). They take turns at production.",
+        environments: &["midday-hold", "nightly-user"],
+    },
+    Act {
+        says: "Every night (*BRMS): the next copy takes the disks of CLONE1. The clone saves in\n\
+               production's name, then the history goes home.",
+        environments: &["nightly-brms"],
+    },
+    Act {
+        says: "Saturday night (*BRMS): the same on TEST1. When the history is back\n\
+               (AfterHistory) the clone becomes the week's test system, and stays.",
+        environments: &["weekly-test"],
+    },
+    Act {
+        says: "Sunday (*SAVE21): the whole system goes to tape in restricted state, before\n\
+               anything is changed on the clone.",
+        environments: &["sunday-save21"],
+    },
+];
 /// No demo takes longer: 20 hours of the devices at the default scale.
 const LIMIT: Duration = Duration::from_secs(20 * 60);
 
@@ -115,8 +146,8 @@ impl Stage {
             .map_err(|e| CommandError::other(&e))?;
         println!("control plane: {}", stack.config().cluster_url);
 
-        let world = parse_world(objects::WORLD)
-            .map_err(|why| CommandError::data(Path::new("examples/demo/world.yaml"), why))?;
+        let world = parse_world(week::WORLD)
+            .map_err(|why| CommandError::data(Path::new("examples/demo/week-world.yaml"), why))?;
         let site = SimulatedSite::start(&world, arguments.time_scale).await?;
         println!("simulated HMC: {}", site.endpoints.hmc.join(", "));
         println!("simulated array: {}", site.endpoints.array);
@@ -125,12 +156,11 @@ impl Stage {
         }
 
         let client = stack.client().map_err(|e| CommandError::other(&e))?;
-        let values = objects::placeholders(&site)?;
-        let objects = objects::objects(objects::SITE, &values)
-            .map_err(|why| CommandError::data(Path::new("examples/demo/site.yaml"), why))?;
+        let objects = objects_of(&site)?;
         objects::apply(&client, NAMESPACE, &objects).await?;
         println!(
-            "applied: {} objects in namespace {NAMESPACE}",
+            "applied: {} objects in namespace {NAMESPACE}: examples/*.yaml on these devices, their \
+             schedules suspended",
             objects.len()
         );
 
@@ -175,13 +205,26 @@ impl Stage {
         Ok(worst(&runs))
     }
 
-    /// Both runs at once: the second waits in the queue for production, as it would on a site. `None` = Ctrl-C.
+    /// Act after act. `None` = Ctrl-C.
     async fn runs(&self) -> Result<Option<Vec<CloneRun>>, CommandError> {
+        let mut runs = Vec::new();
+        for act in &ACTS {
+            println!("\n{}", act.says);
+            match self.act(act.environments).await? {
+                Some(ended) => runs.extend(ended),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(runs))
+    }
+
+    /// Runs that begin at once: where two need the same device, one waits in its queue, as it would on a site.
+    async fn act(&self, environments: &[&str]) -> Result<Option<Vec<CloneRun>>, CommandError> {
         let progress = Progress::default();
         let mut names = Vec::new();
-        for environment in ENVIRONMENTS {
+        for environment in environments {
             let spec = CloneRunSpec {
-                environment: environment.to_owned(),
+                environment: (*environment).to_owned(),
                 mode: RunMode::Clone,
                 trigger: Trigger::Manual,
                 requested_by: "demo".to_owned(),
@@ -235,7 +278,8 @@ impl Stage {
             "  {} -n {NAMESPACE} get cenv,history",
             self.stack.kubectl().display()
         );
-        println!("  ibmi-clone -n {NAMESPACE} run {} --wait", ENVIRONMENTS[1]);
+        println!("  ibmi-clone -n {NAMESPACE} watch");
+        println!("  ibmi-clone -n {NAMESPACE} run nightly-user --wait");
     }
 
     /// Operator first, so that it logs off everywhere; then the last look at the world.
@@ -250,6 +294,16 @@ impl Stage {
             Err(panic) => Err(CommandError::Other(format!("the operator broke: {panic}"))),
         }
     }
+}
+
+/// Secrets, authority and the environments of the examples. Nothing may start by itself beside the acts.
+fn objects_of(site: &SimulatedSite) -> Result<Vec<DynamicObject>, CommandError> {
+    let mut objects = week::secrets(site)?;
+    for mut environment in week::environments(&site.into())? {
+        environment.spec.suspend = environment.spec.schedule.is_some();
+        objects.push(week::dynamic(&environment)?);
+    }
+    Ok(objects)
 }
 
 /// Nobody may take the times of the demo for those of a real site.

@@ -1,4 +1,4 @@
-//! The objects of the demo: `examples/demo/site.yaml` with its placeholders filled in, applied as kubectl would.
+//! Objects for simulated sites: `examples/demo/site.yaml` with its placeholders filled in, applied as kubectl would.
 
 use crate::commands::CommandError;
 use crate::commands::simulated_site::SimulatedSite;
@@ -9,9 +9,10 @@ use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// Secrets, CA and environments, as a user would write them, but for the ports.
+/// Secrets, CA and two environments of a small site, as a user would write them, but for the ports. The demo takes its
+/// environments from [`super::week`].
 pub const SITE: &str = include_str!("../../../examples/demo/site.yaml");
-/// The simulated devices.
+/// The simulated devices of the small site.
 pub const WORLD: &str = include_str!("../../../examples/demo/world.yaml");
 
 /// What stands for each `${NAME}` of the file.
