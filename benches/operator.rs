@@ -15,11 +15,14 @@
 //! `BENCH_REQUESTS`: a file for all requests of the measured runs.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+#[path = "shared/stack.rs"]
+mod stack;
+
+use ibmi_clone_operator::api::CloneRun;
 use ibmi_clone_operator::api::run::{CloneRunSpec, RunMode, Trigger};
-use ibmi_clone_operator::api::{CloneEnvironment, CloneRun};
 use ibmi_clone_operator::commands::demo::objects;
 use ibmi_clone_operator::commands::factory::Drivers;
-use ibmi_clone_operator::commands::kube_stack::{KubeStack, usual_binaries};
+use ibmi_clone_operator::commands::kube_stack::KubeStack;
 use ibmi_clone_operator::commands::simulated_site::{Report, SimulatedSite, parse_world};
 use ibmi_clone_operator::controllers::run::logs::read_logs;
 use ibmi_clone_operator::controllers::{OperatorConfig, run_operator};
@@ -27,7 +30,7 @@ use ibmi_clone_operator::engine::journal::{Entry, Phase, WindowRecord};
 use ibmi_clone_operator::recipe::LogKind;
 use ibmi_clone_operator::simulators::world::file::Knobs;
 use kube::runtime::wait::await_condition;
-use kube::{Api, Client, CustomResourceExt, ResourceExt};
+use kube::{Api, Client, ResourceExt};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -51,13 +54,7 @@ struct Stage {
 
 impl Stage {
     async fn set(workdir: &std::path::Path, scale: f64) -> Self {
-        let mut stack = KubeStack::start(&usual_binaries().expect("HOME is set"), workdir)
-            .await
-            .expect("run `make kube` first");
-        stack
-            .install_crds(&[CloneEnvironment::crd(), CloneRun::crd()])
-            .await
-            .unwrap();
+        let mut stack = stack::start(workdir).await;
         stack.start_controller_manager().await.unwrap();
         let client = stack.client().unwrap();
         let world = parse_world(objects::WORLD).unwrap();

@@ -10,21 +10,22 @@
 //! `IBMICLONE_KUBE_BINARIES`.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
-#[path = "../schedule/process.rs"]
+#[path = "../shared/process.rs"]
 mod process;
+#[path = "../shared/stack.rs"]
+mod stack;
 
 use ibmi_clone_operator::api::{CloneEnvironment, CloneRun, CloneRunSpec};
 use ibmi_clone_operator::commands::demo::objects;
-use ibmi_clone_operator::commands::kube_stack::{KubeStack, usual_binaries};
 use ibmi_clone_operator::commands::simulated_site::{SimulatedSite, parse_world};
 use ibmi_clone_operator::engine::journal::Phase;
 use ibmi_clone_operator::simulators::ibmi::file::ProgramMessage;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::ListParams;
-use kube::{Api, Client, CustomResourceExt};
+use kube::{Api, Client};
+use process::Operator;
 use serde_json::json;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 const NAMESPACE: &str = "bench";
@@ -40,43 +41,24 @@ fn number(name: &str, default: f64) -> f64 {
     text.ok().and_then(|n| n.parse().ok()).unwrap_or(default)
 }
 
-/// Ends the process with the bench.
-struct Operator(Child);
-
-impl Drop for Operator {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[tokio::main]
 async fn main() {
     let scale = number("BENCH_LOGS_SCALE", 20.0);
     let mib = number("BENCH_LOGS_MIB", 1024.0);
     let workdir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench-logs");
-    let binaries = usual_binaries().expect("HOME is set");
-    let mut stack = KubeStack::start(&binaries, &workdir)
-        .await
-        .expect("run `make kube` first");
-    stack
-        .install_crds(&[CloneEnvironment::crd(), CloneRun::crd()])
-        .await
-        .unwrap();
+    let mut stack = stack::start(&workdir).await;
     stack.start_controller_manager().await.unwrap();
     let client = stack.client().unwrap();
     let site = start(&client, scale).await;
-    let operator = Operator(
-        Command::new(env!("CARGO_BIN_EXE_ibmi-clone"))
-            .args(["operator", "--lease-namespace", NAMESPACE])
-            .args(["--simulated-time-scale", &scale.to_string()])
-            .env("KUBECONFIG", stack.kubeconfig())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap(),
-    );
-    let pid = operator.0.id();
+    let scaled = scale.to_string();
+    let arguments = [
+        "--lease-namespace",
+        NAMESPACE,
+        "--simulated-time-scale",
+        &scaled,
+    ];
+    let operator = Operator::start(stack.kubeconfig(), &arguments);
+    let pid = operator.pid();
     ready(&client).await;
     let short = run(&client, "short").await;
     let before = process::usage(pid);

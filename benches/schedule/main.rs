@@ -17,17 +17,19 @@
 mod api_server;
 mod ours;
 mod peer;
+#[path = "../shared/process.rs"]
 mod process;
 mod sites;
+#[path = "../shared/stack.rs"]
+mod stack;
 mod watch;
 
 use api_server::Writes;
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use futures::StreamExt;
-use ibmi_clone_operator::api::{CloneEnvironment, CloneRun};
-use ibmi_clone_operator::commands::kube_stack::{KubeStack, usual_binaries};
+use ibmi_clone_operator::commands::kube_stack::KubeStack;
 use k8s_openapi::api::core::v1::Namespace;
-use kube::{Api, Client, CustomResourceExt};
+use kube::{Api, Client};
 use process::Usage;
 use serde_json::json;
 use std::path::Path;
@@ -36,6 +38,8 @@ use watch::Seen;
 
 /// Namespaces over which objects are spread.
 pub const NAMESPACES: usize = 100;
+/// Arguments of every operator here.
+pub const QUIET: [&str; 4] = ["--lease-namespace", "default", "--log", "error"];
 /// Requests of the bench itself at the same time.
 pub const AT_ONCE: usize = 32;
 /// Everything that was there before is settled this long before the slot.
@@ -95,13 +99,7 @@ async fn namespaces(client: &Client) {
 }
 
 async fn start(workdir: &Path) -> KubeStack {
-    let mut stack = KubeStack::start(&usual_binaries().expect("HOME is set"), workdir)
-        .await
-        .expect("run `make kube` first");
-    stack
-        .install_crds(&[CloneEnvironment::crd(), CloneRun::crd()])
-        .await
-        .unwrap();
+    let mut stack = stack::start(workdir).await;
     let unthrottled = [
         "--controllers=cronjob-controller",
         "--kube-api-qps=1000",

@@ -1,9 +1,9 @@
 //! This operator, as a process of its own.
 
 use super::api_server::Writes;
-use super::process::{self, Usage};
+use super::process::{self, Operator, Usage};
 use super::watch::{Seen, Watcher};
-use super::{Fire, NAMESPACES, each, namespace_of, sleep_until, slot_after};
+use super::{Fire, NAMESPACES, QUIET, each, namespace_of, sleep_until, slot_after};
 use chrono::{DateTime, TimeDelta, Timelike, Utc};
 use ibmi_clone_operator::api::{CloneEnvironment, CloneRun, ENVIRONMENT_LABEL, OUTCOME_LABEL};
 use ibmi_clone_operator::commands::kube_stack::KubeStack;
@@ -12,8 +12,7 @@ use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -22,7 +21,7 @@ pub struct Bench {
     client: Client,
     kubeconfig: PathBuf,
     n: usize,
-    operator: Mutex<Child>,
+    operator: Mutex<Operator>,
     before: Mutex<Usage>,
 }
 
@@ -80,7 +79,7 @@ impl Bench {
     }
 
     fn pid(&self) -> u32 {
-        self.operator.lock().unwrap().id()
+        self.operator.lock().unwrap().pid()
     }
 
     pub fn before_mib(&self) -> u64 {
@@ -144,7 +143,7 @@ impl Bench {
         sleep_until(slot - TimeDelta::seconds(1)).await;
         let started = {
             let mut operator = self.operator.lock().unwrap();
-            kill(&mut operator);
+            operator.kill();
             *operator = spawn(&self.kubeconfig, &[]);
             Utc::now()
         };
@@ -162,7 +161,7 @@ impl Bench {
         let elected = ["--leader-elect"];
         {
             let mut operator = self.operator.lock().unwrap();
-            kill(&mut operator);
+            operator.kill();
             *operator = spawn(&self.kubeconfig, &elected);
         }
         let leases: Api<Lease> = Api::namespaced(self.client.clone(), "default");
@@ -174,14 +173,14 @@ impl Bench {
         let watcher = Watcher::start::<CloneRun>(self.client.clone()).await;
         sleep_until(slot - TimeDelta::seconds(1)).await;
         let mut leader = std::mem::replace(&mut *self.operator.lock().unwrap(), standby);
-        kill(&mut leader);
+        leader.kill();
         watcher.settled(self.n, Duration::from_secs(120)).await;
         watcher.seen(slot)
     }
 
     /// Ends the operator and removes everything.
     pub async fn end(self) {
-        kill(&mut self.operator.into_inner().unwrap());
+        self.operator.into_inner().unwrap().kill();
         let finalizers = json!({"metadata": {"finalizers": null}});
         each(NAMESPACES, |i| {
             let environments: Api<CloneEnvironment> =
@@ -210,20 +209,8 @@ impl Bench {
     }
 }
 
-fn kill(operator: &mut Child) {
-    let _ = operator.kill();
-    let _ = operator.wait();
-}
-
-fn spawn(kubeconfig: &PathBuf, more: &[&str]) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_ibmi-clone"))
-        .args(["operator", "--lease-namespace", "default", "--log", "error"])
-        .args(more)
-        .env("KUBECONFIG", kubeconfig)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap()
+fn spawn(kubeconfig: &Path, more: &[&str]) -> Operator {
+    Operator::start(kubeconfig, &[&QUIET[..], more].concat())
 }
 
 /// Finished runs of environments that are gone.

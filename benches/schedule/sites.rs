@@ -3,7 +3,8 @@
 //! The devices are simulated on their real protocols in this process; their clock and the operator's waits run
 //! `BENCH_SITES_SCALE` (30) times as fast. What counts is that every run succeeds and what the operator's process needs for it.
 
-use super::process;
+use super::QUIET;
+use super::process::{self, Operator};
 use ibmi_clone_operator::api::{CloneEnvironment, CloneRun, CloneRunSpec};
 use ibmi_clone_operator::commands::demo::objects;
 use ibmi_clone_operator::commands::kube_stack::KubeStack;
@@ -12,7 +13,6 @@ use ibmi_clone_operator::engine::journal::Phase;
 use kube::{Api, Client};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 const ENVIRONMENT: &str = "nightly-user";
@@ -35,16 +35,6 @@ fn namespace(site: u16) -> String {
     format!("site-{site}")
 }
 
-/// Ends the process with the bench.
-struct Operator(Child);
-
-impl Drop for Operator {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 /// Runs one clone on each site, all at once, and prints what came of it.
 pub async fn at_once(stack: &KubeStack, sites: u16) -> Value {
     let client = stack.client().unwrap();
@@ -53,17 +43,10 @@ pub async fn at_once(stack: &KubeStack, sites: u16) -> Value {
     for site in 0..sites {
         devices.push(start(&client, site, scale).await);
     }
-    let operator = Operator(
-        Command::new(env!("CARGO_BIN_EXE_ibmi-clone"))
-            .args(["operator", "--lease-namespace", "default", "--log", "error"])
-            .args(["--simulated-time-scale", &scale.to_string()])
-            .env("KUBECONFIG", stack.kubeconfig())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap(),
-    );
-    let pid = operator.0.id();
+    let scaled = scale.to_string();
+    let arguments = [&QUIET[..], &["--simulated-time-scale", &scaled]].concat();
+    let operator = Operator::start(stack.kubeconfig(), &arguments);
+    let pid = operator.pid();
     verified(&client, sites).await;
     let before = process::usage(pid);
     let (begun, cpu) = (Instant::now(), process::cpu_seconds(pid));

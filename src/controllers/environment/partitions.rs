@@ -9,7 +9,6 @@ use kube::ResourceExt;
 use kube::core::DeserializeGuard;
 use kube::runtime::watcher::Event;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// (managed system, partition), for environments that were never verified.
@@ -27,7 +26,7 @@ pub struct Partitions {
 }
 
 /// What one environment adds.
-#[derive(Hash)]
+#[derive(PartialEq, Eq)]
 struct Part {
     source: Named,
     clone: Named,
@@ -48,12 +47,6 @@ impl Part {
             source_uuid: pins.source_partition,
             clone_uuid: pins.clone_partition,
         }
-    }
-
-    fn digest(&self) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        self.hash(&mut hasher);
-        hasher.finish()
     }
 }
 
@@ -115,8 +108,8 @@ pub struct PartitionIndex(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    /// Digest of what each environment adds, by UID.
-    parts: HashMap<String, u64>,
+    /// What each environment adds, by UID.
+    parts: HashMap<String, Part>,
     built: Option<Arc<Partitions>>,
 }
 
@@ -128,13 +121,12 @@ impl PartitionIndex {
             Event::Init => {}
             Event::InitApply(object) | Event::Apply(object) => {
                 let Some(uid) = object.uid() else { return };
-                let digest = object.0.as_ref().ok().map(|e| Part::of(e).digest());
-                let known = state.parts.get(&uid).copied();
-                if digest == known {
+                let part = object.0.as_ref().ok().map(Part::of);
+                if part.as_ref() == state.parts.get(&uid) {
                     return;
                 }
-                match digest {
-                    Some(digest) => drop(state.parts.insert(uid, digest)),
+                match part {
+                    Some(part) => drop(state.parts.insert(uid, part)),
                     None => drop(state.parts.remove(&uid)),
                 }
                 state.built = None;

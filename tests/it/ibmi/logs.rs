@@ -1,13 +1,12 @@
 //! Logs over the wire: as long as they are, whatever is in them, and never more of them in memory than passes.
 
 use super::Bench;
+use super::work::{bench, submit};
 use ibmi_clone_operator::drivers::ibmi::IbmIDriver;
 use ibmi_clone_operator::simulators::faults::FaultKind;
-use ibmi_clone_operator::simulators::ibmi::file::{ProgramFile, ProgramMessage, ProgramResult};
+use ibmi_clone_operator::simulators::ibmi::file::{ProgramMessage, ProgramResult};
 use ibmi_clone_operator::simulators::ibmi::power_lost;
-use ibmi_clone_operator::site::{
-    ClCommand, DeviceError, IbmI, JobName, LogSource, Message, Session, Submission,
-};
+use ibmi_clone_operator::site::{DeviceError, IbmI, JobName, LogSource, Message, Session};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,26 +28,10 @@ struct Job {
     log: LogSource,
 }
 
-/// A job that has ended and left these messages.
-async fn ended(messages: Vec<ProgramMessage>) -> Job {
-    let bench = Bench::with(|f| {
-        f.programs.push(ProgramFile {
-            program: "CLNLIB/WORK".to_owned(),
-            seconds: Some(600),
-            result: ProgramResult::Normal,
-            messages,
-        });
-    })
-    .await;
-    let system = bench.system();
-    let session = system.connect().await.unwrap();
-    let job = Submission {
-        name: "RUN0042".to_owned(),
-        command: ClCommand::new("CALL PGM(CLNLIB/WORK)"),
-        job_queue: "QGPL/QBATCH".to_owned(),
-        user: None,
-    };
-    let name: JobName = system.submit(&session, &job).await.unwrap();
+/// A job that has ended, or waits for a reply, after leaving these messages.
+async fn after(result: ProgramResult, messages: Vec<ProgramMessage>) -> Job {
+    let bench = bench(result, messages).await;
+    let (system, session, name) = submit(&bench).await;
     bench.advance(Duration::from_secs(601));
     Job {
         bench,
@@ -56,6 +39,11 @@ async fn ended(messages: Vec<ProgramMessage>) -> Job {
         session,
         log: LogSource::JobLog(name),
     }
+}
+
+/// A job that has ended and left these messages.
+async fn ended(messages: Vec<ProgramMessage>) -> Job {
+    after(ProgramResult::Normal, messages).await
 }
 
 impl Job {
@@ -95,30 +83,11 @@ async fn a_long_log_arrives_whole_and_in_order_while_it_is_made() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn second_level_text_is_asked_for_from_severity_30_on() {
-    let bench = Bench::with(|f| {
-        f.programs.push(ProgramFile {
-            program: "CLNLIB/WORK".to_owned(),
-            seconds: Some(600),
-            result: ProgramResult::Msgw,
-            messages: vec![said(20, "a warning", 1), said(30, "an error", 1)],
-        });
-    })
-    .await;
-    let system = bench.system();
-    let session = system.connect().await.unwrap();
-    let job = Submission {
-        name: "RUN0042".to_owned(),
-        command: ClCommand::new("CALL PGM(CLNLIB/WORK)"),
-        job_queue: "QGPL/QBATCH".to_owned(),
-        user: None,
-    };
-    let name = system.submit(&session, &job).await.unwrap();
-    bench.advance(Duration::from_secs(601));
     // It waits for a reply, so that its log is a live one.
-    let mut seen = Vec::new();
-    let mut each = |m: Message| seen.push((m.text, !m.second_level.is_empty()));
-    let log = LogSource::JobLog(name);
-    system.messages(&session, &log, &mut each).await.unwrap();
+    let messages = vec![said(20, "a warning", 1), said(30, "an error", 1)];
+    let job = after(ProgramResult::Msgw, messages).await;
+    let all = job.all().await.into_iter();
+    let seen: Vec<_> = all.map(|m| (m.text, !m.second_level.is_empty())).collect();
     assert!(seen.contains(&("a warning".to_owned(), false)), "{seen:?}");
     assert!(seen.contains(&("an error".to_owned(), true)), "{seen:?}");
 }

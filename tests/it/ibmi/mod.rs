@@ -9,6 +9,7 @@ mod saving;
 mod session;
 mod system;
 mod transport;
+mod work;
 
 use crate::support::wait;
 use ibmi_clone_operator::drivers::ibmi::{IbmIDriver, IbmIFreeze, IbmiSsh, Limits, SshLink};

@@ -1,13 +1,11 @@
 //! Commands, queries, jobs, logs and stream files over the wire.
 
 use super::Bench;
+use super::work::{bench, submit};
 use ibmi_clone_operator::drivers::ibmi::IbmIDriver;
 use ibmi_clone_operator::simulators::faults::FaultKind;
-use ibmi_clone_operator::simulators::ibmi::file::{ProgramFile, ProgramResult};
-use ibmi_clone_operator::site::{
-    ClCommand, IbmI, JobState, LogSource, Message, Session, Submission, cl_quote,
-};
-use std::sync::Arc;
+use ibmi_clone_operator::simulators::ibmi::file::ProgramResult;
+use ibmi_clone_operator::site::{ClCommand, IbmI, JobState, LogSource, Message, Session, cl_quote};
 use std::time::Duration;
 
 /// A whole log.
@@ -100,38 +98,10 @@ async fn a_file_is_written_whole_or_not_at_all() {
     assert_eq!(error.code(), Some("PathNotValid"));
 }
 
-async fn submit(bench: &Bench) -> (Arc<IbmIDriver>, Session) {
-    let system = bench.system();
-    let session = system.connect().await.unwrap();
-    let job = Submission {
-        name: "RUN0042".to_owned(),
-        command: ClCommand::new("CALL PGM(CLNLIB/WORK)"),
-        job_queue: "QGPL/QBATCH".to_owned(),
-        user: None,
-    };
-    assert_eq!(system.job(&session, "RUN0042").await, Ok(None));
-    let name = system.submit(&session, &job).await.unwrap();
-    assert!(name.as_str().ends_with("/RUN0042"), "{name}");
-    (system, session)
-}
-
-/// A system whose program ends like this after ten minutes.
-async fn bench(result: ProgramResult) -> Bench {
-    Bench::with(|f| {
-        f.programs.push(ProgramFile {
-            program: "CLNLIB/WORK".to_owned(),
-            seconds: Some(600),
-            result,
-            messages: Vec::new(),
-        });
-    })
-    .await
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_is_followed_from_its_start_to_its_log() {
-    let bench = bench(ProgramResult::Abnormal).await;
-    let (system, session) = submit(&bench).await;
+    let bench = bench(ProgramResult::Abnormal, Vec::new()).await;
+    let (system, session, _) = submit(&bench).await;
     let found = system.job(&session, "RUN0042").await.unwrap().unwrap();
     assert_eq!(found.state, JobState::Active);
     let live = LogSource::JobLog(found.name.clone());
@@ -152,8 +122,8 @@ async fn a_job_is_followed_from_its_start_to_its_log() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_waits_shows_what_must_be_answered() {
-    let bench = bench(ProgramResult::Msgw).await;
-    let (system, session) = submit(&bench).await;
+    let bench = bench(ProgramResult::Msgw, Vec::new()).await;
+    let (system, session, _) = submit(&bench).await;
     bench.advance(Duration::from_secs(601));
     let found = system.job(&session, "RUN0042").await.unwrap().unwrap();
     assert!(
@@ -164,9 +134,9 @@ async fn a_job_that_waits_shows_what_must_be_answered() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_is_gone_is_found_in_the_history_log() {
-    let bench = bench(ProgramResult::Vanish).await;
+    let bench = bench(ProgramResult::Vanish, Vec::new()).await;
     let since = "2026-11-23-20.00.00.000000".to_owned();
-    let (system, session) = submit(&bench).await;
+    let (system, session, _) = submit(&bench).await;
     bench.advance(Duration::from_secs(601));
     let found = system.job(&session, "RUN0042").await.unwrap().unwrap();
     let ended = JobState::Ended {

@@ -56,27 +56,36 @@ async fn a_person_releases_production_before_its_time() {
     assert!(took < 14_400_000, "long before maxFrozenSeconds: {took}");
 }
 
-/// An abort leaves the save; its history is waited for all the same, and production is released with it.
-#[tokio::test]
-async fn an_aborted_save_still_brings_its_history_home() {
-    let world = site();
+/// A run whose save hangs and that is aborted in it; `then` happens to the world with the verdict.
+async fn aborted_in_its_save(world: &World, then: impl Fn() + Send + Sync) -> Journal {
     let plan = brms(json!({"controlGroups": ["DAILY"]}));
-    job_hangs(&world, "clone", "C1_16");
-    let (journal, _) = run_wishing(&world, &plan, |journal| {
+    job_hangs(world, "clone", "C1_16");
+    let (journal, _) = run_wishing(world, &plan, |journal| {
         let entry = journal.entry("run-function").expect("a step");
         if journal.verdict.is_some() {
-            world.system("clone", |s| {
-                let job = s.jobs.get_mut("C1_16").expect("it was submitted");
-                job.state = JobState::Ended {
-                    normal: true,
-                    severity: 0,
-                };
-            });
+            then();
         }
         match entry.state {
             EntryState::Intended => Cancel::Abort,
             _ => Cancel::No,
         }
+    })
+    .await;
+    journal
+}
+
+/// An abort leaves the save; its history is waited for all the same, and production is released with it.
+#[tokio::test]
+async fn an_aborted_save_still_brings_its_history_home() {
+    let world = site();
+    let journal = aborted_in_its_save(&world, || {
+        world.system("clone", |s| {
+            let job = s.jobs.get_mut("C1_16").expect("it was submitted");
+            job.state = JobState::Ended {
+                normal: true,
+                severity: 0,
+            };
+        });
     })
     .await;
     assert_eq!(reason(&journal), (Phase::Cancelled, "Aborted"));
@@ -95,19 +104,8 @@ async fn an_aborted_save_still_brings_its_history_home() {
 #[tokio::test]
 async fn an_aborted_save_whose_clone_is_gone_is_a_failure_with_volumes_to_protect() {
     let world = site();
-    let plan = brms(json!({"controlGroups": ["DAILY"]}));
-    job_hangs(&world, "clone", "C1_16");
-    let (journal, _) = run_wishing(&world, &plan, |journal| {
-        let entry = journal.entry("run-function").expect("a step");
-        if journal.verdict.is_some() {
-            world.system("clone", |s| s.session = Err(silent()));
-        }
-        match entry.state {
-            EntryState::Intended => Cancel::Abort,
-            _ => Cancel::No,
-        }
-    })
-    .await;
+    let silenced = || world.system("clone", |s| s.session = Err(silent()));
+    let journal = aborted_in_its_save(&world, silenced).await;
     assert_eq!(reason(&journal), (Phase::Failed, "BackupHistoryMissing"));
     let text = &journal.verdict.expect("a verdict").message;
     assert!(text.contains("before that: Aborted"), "{text}");

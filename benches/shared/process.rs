@@ -1,4 +1,40 @@
-//! What a process uses, read from /proc.
+//! The operator as a process of its own, and what a process uses, read from /proc.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+/// The operator; ends with the bench.
+pub struct Operator(Child);
+
+impl Operator {
+    /// Starts it with these arguments.
+    pub fn start(kubeconfig: &Path, arguments: &[&str]) -> Self {
+        let child = Command::new(env!("CARGO_BIN_EXE_ibmi-clone"))
+            .arg("operator")
+            .args(arguments)
+            .env("KUBECONFIG", kubeconfig)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn();
+        Self(child.unwrap())
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// Kills it and waits until it is gone.
+    pub fn kill(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Drop for Operator {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
 
 /// Memory of a process, MiB.
 #[derive(Debug, Clone, Copy, Default)]

@@ -1,0 +1,16 @@
+//! A real control plane with our kinds, without a controller manager.
+
+use ibmi_clone_operator::api::{CloneEnvironment, CloneRun};
+use ibmi_clone_operator::commands::kube_stack::{KubeStack, usual_binaries};
+use kube::CustomResourceExt;
+use std::path::Path;
+
+/// Starts it in this directory.
+pub async fn start(workdir: &Path) -> KubeStack {
+    let stack = KubeStack::start(&usual_binaries().expect("HOME is set"), workdir)
+        .await
+        .expect("run `make kube` first");
+    let kinds = [CloneEnvironment::crd(), CloneRun::crd()];
+    stack.install_crds(&kinds).await.unwrap();
+    stack
+}
