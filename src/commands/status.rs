@@ -1,7 +1,7 @@
 //! `status`: what an environment is doing now, and what a person should look at. Everything is what the operator saw
 //! last; nothing is asked of a device.
 
-use super::text::{clock, one_line, seconds_between, wrapped};
+use super::text::{TERMINAL, clock, one_line, seconds_between, wrapped};
 use super::{CommandError, Exit, KubeFlags};
 use crate::api::environment::ImageObserved;
 use crate::api::{CloneEnvironment, CloneEnvironmentStatus, CloneRun};
@@ -21,8 +21,6 @@ pub struct Arguments {
 
 /// Width of the first column.
 const LABEL: usize = 10;
-/// The terminal everybody has.
-const TERMINAL: usize = 80;
 
 /// Reads and prints.
 pub async fn execute(kube: &KubeFlags, arguments: &Arguments) -> Result<Exit, CommandError> {

@@ -15,6 +15,9 @@ pub fn one_line(text: &str) -> String {
     lines.join("; ")
 }
 
+/// Columns of the terminal everybody has.
+pub const TERMINAL: usize = 80;
+
 /// Lines of at most `width` characters, broken at blanks; a longer word keeps its line. Never no line.
 pub fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];

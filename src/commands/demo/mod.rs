@@ -12,6 +12,7 @@ use super::outcome::{exit_of, result_line};
 use super::progress::Progress;
 use super::run::create;
 use super::simulated_site::{Report, SimulatedSite, parse_world};
+use super::text::{TERMINAL, wrapped};
 use super::{CommandError, Exit, history};
 use crate::api::run::{RunMode, Trigger};
 use crate::api::{CloneRun, CloneRunSpec};
@@ -270,16 +271,19 @@ impl Stage {
     /// What to type now.
     fn invite(&self) {
         let kubeconfig = self.stack.kubeconfig().display();
+        // Nobody who typed `make demo` has the program in the PATH.
+        let program = std::env::current_exe()
+            .map_or_else(|_| "ibmi-clone".to_owned(), |exe| exe.display().to_string());
         println!(
-            "\nThe control plane, the simulated devices and the operator stay up until Ctrl-C. Try:"
+            "\nControl plane, simulated devices and operator stay up until Ctrl-C. Try in\nanother terminal:"
         );
         println!("  export KUBECONFIG={kubeconfig}");
         println!(
             "  {} -n {NAMESPACE} get cenv,history",
             self.stack.kubectl().display()
         );
-        println!("  ibmi-clone -n {NAMESPACE} watch");
-        println!("  ibmi-clone -n {NAMESPACE} run nightly-user --wait");
+        println!("  {program} -n {NAMESPACE} watch");
+        println!("  {program} -n {NAMESPACE} run nightly-user --wait");
     }
 
     /// Operator first, so that it logs off everywhere; then the last look at the world.
@@ -308,10 +312,11 @@ fn objects_of(site: &SimulatedSite) -> Result<Vec<DynamicObject>, CommandError> 
 
 /// Nobody may take the times of the demo for those of a real site.
 fn reading_of_times(scale: f64) -> String {
-    format!(
+    let text = format!(
         "These times say nothing about a real site: SAVE is by the simulated clone's clock, all others, and how long users \
-         were held,\nby this machine's, on which the simulated devices run {scale} times as fast."
-    )
+         were held, by this machine's, on which the simulated devices run {scale} times as fast."
+    );
+    wrapped(&text, TERMINAL).join("\n")
 }
 
 fn definitions() -> [CustomResourceDefinition; 2] {

@@ -3,15 +3,13 @@
 use super::observe::Observed;
 use super::plan::pair_text;
 use super::remains::{Remains, StartUp};
-use crate::commands::text::wrapped;
+use crate::commands::text::{TERMINAL, wrapped};
 use crate::recipe::operator_lock::Lock;
 use crate::recipe::records::KIT_VERSION;
 use serde::Serialize;
 
 /// Width of the first column.
 const LABEL: usize = 13;
-/// The terminal everybody has.
-const TERMINAL: usize = 80;
 
 /// The answer, as `-o json` prints it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

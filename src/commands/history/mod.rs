@@ -9,6 +9,7 @@ mod times;
 
 use super::operator_state::{LeaseFlags, last_sign};
 use super::table::{Column, render};
+use super::text::TERMINAL;
 use super::{CommandError, Exit, KubeFlags, text};
 use crate::api::CloneRun;
 use crate::api::options::Function;
@@ -237,9 +238,6 @@ fn tables(
     });
     tables.collect::<Vec<_>>().join("\n")
 }
-
-/// The terminal everybody has.
-const TERMINAL: usize = 80;
 
 #[cfg(test)]
 mod tests;
