@@ -18,6 +18,8 @@ build: ## the program, optimised
 	cargo build --release --locked
 	@echo "built $$CARGO_TARGET_DIR/release/ibmi-clone"
 
+# Twice as many tests at once as processors: most of them wait for a server or a scaled clock.
+test: export RUST_TEST_THREADS ?= $(shell echo $$((2 * $$(nproc))))
 test: kube-if-go ## everything that must pass, with a real Kubernetes API when Go is installed
 	cargo test --locked
 

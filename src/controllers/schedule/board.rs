@@ -20,6 +20,9 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 /// Watches that fill the board, per scope.
 const WATCHES: usize = 3;
 
+/// More at once make no difference to who prepares for them.
+const BURST: usize = 64;
+
 /// A watch by its number and scope.
 type Watch = (usize, Option<String>);
 /// (namespace, name) of listed objects.
@@ -51,6 +54,8 @@ pub struct Turn {
     pub orders: Vec<Order>,
     /// When to look again.
     pub wake: Option<DateTime<Utc>>,
+    /// Environments that wait for that time, as far as it matters (0, 1, … [`BURST`]).
+    pub together: usize,
     /// Whether a status is to be written.
     pub unwritten: bool,
 }
@@ -339,9 +344,12 @@ impl Board {
             }
             self.unwritten.insert(key);
         }
+        let wake = self.queue.first().map(|(at, _)| *at);
+        let first = self.queue.iter().take_while(|(at, _)| Some(*at) == wake);
         Turn {
             orders,
-            wake: self.queue.first().map(|(at, _)| *at),
+            wake,
+            together: first.take(BURST).count(),
             unwritten: !self.unwritten.is_empty(),
         }
     }

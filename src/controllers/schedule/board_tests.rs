@@ -80,3 +80,32 @@ fn a_slot_that_the_former_leader_has_created_and_not_remembered_is_remembered() 
         assert!(board.touched.contains(&key), "to be written");
     }
 }
+
+#[test]
+fn those_that_wait_for_the_same_slot_are_counted() {
+    let start: DateTime<Utc> = "2026-11-24T00:00:05Z".parse().unwrap();
+    let clock = ScheduleClock::scaled(start, 1.0);
+    let mut board = Board::default();
+    board.expect_scopes(1);
+    for watch in 0..WATCHES {
+        board.listed.insert((watch, None));
+    }
+    for (name, cron) in [("a", "0 1 * * *"), ("b", "0 1 * * *"), ("c", "0 2 * * *")] {
+        let Event::Apply(DeserializeGuard(Ok(mut environment))) = seen(0) else {
+            panic!("applied");
+        };
+        environment.metadata.name = Some(name.to_owned());
+        environment.metadata.uid = Some(name.to_owned());
+        let schedule = serde_json::json!({"cron": [cron], "timeZone": "UTC"});
+        environment.spec.schedule = serde_json::from_value(schedule).unwrap();
+        let event = Event::Apply(DeserializeGuard(Ok(environment)));
+        board.saw(None, Watched::Environment(&event), &clock);
+    }
+    let turn = board.turn(start);
+    assert_eq!(
+        turn.wake,
+        Some("2026-11-24T01:00:00Z".parse().unwrap()),
+        "a and b"
+    );
+    assert_eq!((turn.together, turn.orders.len()), (2, 0));
+}

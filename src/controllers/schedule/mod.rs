@@ -10,6 +10,7 @@ pub mod create;
 pub mod entry;
 pub mod gate;
 pub mod status;
+mod warm;
 
 pub use clock::ScheduleClock;
 pub use gate::Gate;
@@ -94,6 +95,7 @@ pub async fn run(context: Arc<Context>, shutdown: CancellationToken) {
     let statuses = tokio::spawn(write_statuses(context.clone(), shutdown.clone()));
     let pool = Arc::new(Semaphore::new(CREATES));
     let mut creates = JoinSet::new();
+    let mut warm = warm::Warm::default();
     while !shutdown.is_cancelled() {
         context.config.metrics.scheduler_ticked();
         let now = context.schedule_clock().now();
@@ -108,9 +110,15 @@ pub async fn run(context: Arc<Context>, shutdown: CancellationToken) {
             context.schedules.written.notify_one();
         }
         while creates.try_join_next().is_some() {}
-        let wait = turn.wake.map_or(LONGEST_SLEEP, |at| {
-            (at - now).to_std().unwrap_or(Duration::ZERO)
-        });
+        let lead = context.schedule_clock().seconds(warm::LEAD_SECONDS);
+        let next = turn
+            .wake
+            .map(|at| warm.before(at, turn.together, now, lead));
+        let (open, wait) = next.unwrap_or((false, LONGEST_SLEEP));
+        if open {
+            let connections = turn.together.min(CREATES);
+            tokio::spawn(warm::open(context.client.clone(), connections));
+        }
         tokio::select! {
             () = shutdown.cancelled() => {}
             () = context.schedules.changed.notified() => {}

@@ -4,6 +4,7 @@ use super::read;
 use crate::crd_rules::environment;
 use crate::support::chart::{Helm, chart};
 use crate::support::kube::{bare, namespace};
+use crate::support::wait::LIMIT;
 use ibmi_clone_operator::api::{CloneEnvironment, CloneRun};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Namespace;
@@ -15,10 +16,7 @@ use kube::{Api, Client, ResourceExt};
 use serde_json::json;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
-/// No condition in here takes longer on a machine that works.
-const LIMIT: Duration = Duration::from_secs(60);
 const OPS: &str = "ops";
 const NAME: &str = "ibmi-clone-operator";
 

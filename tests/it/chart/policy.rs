@@ -8,7 +8,6 @@ use kube::api::{DynamicObject, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::{Api, Client};
 use serde_json::json;
-use std::time::Duration;
 
 const MODES: [(&str, &str); 3] = [
     ("StartHeld", "startheld"),
@@ -48,7 +47,7 @@ async fn until_answer(
     mode: &str,
     wanted: impl Fn(&Result<(), String>) -> bool,
 ) -> Result<(), String> {
-    wait::found_within(Duration::from_secs(30), mode, async || {
+    wait::found(mode, async || {
         let answer = tries(client, namespace, mode).await;
         if wanted(&answer) {
             Ok(answer)

@@ -10,7 +10,6 @@ use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 use std::process::Output;
-use std::time::Duration;
 
 /// A namespace with the environment `nightly`.
 pub(super) struct Site {
@@ -41,7 +40,7 @@ impl Site {
         command
             .args(arguments)
             .args(["-n", &self.namespace, "--kubeconfig", &self.kubeconfig])
-            .timeout(Duration::from_secs(60));
+            .timeout(wait::LIMIT);
         tokio::task::spawn_blocking(move || command.output().unwrap())
             .await
             .unwrap()

@@ -3,6 +3,7 @@
 use super::{ibmi_clone, text};
 use crate::crd_rules::environment;
 use crate::support::kube::{namespace, shared};
+use crate::support::wait;
 use ibmi_clone_operator::api::{CloneEnvironment, CloneRun};
 use ibmi_clone_operator::controllers::history::archive;
 use ibmi_clone_operator::controllers::history::line::ArchivedRun;
@@ -10,13 +11,12 @@ use kube::Api;
 use kube::api::PostParams;
 use serde_json::{Value, json};
 use std::process::Output;
-use std::time::Duration;
 
 const GOOD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/nightly-user.yaml");
 
 fn call(arguments: &[&str]) -> Output {
     let mut command = ibmi_clone();
-    let command = command.args(arguments).timeout(Duration::from_secs(60));
+    let command = command.args(arguments).timeout(wait::LIMIT);
     command.output().expect("runs")
 }
 

@@ -1,6 +1,7 @@
 //! Fields of a run that may still be set: what follows from each, and what the API server refuses.
 
 use super::field::{Field, Operator, phase, reason};
+use crate::support::wait;
 use ibmi_clone_operator::api::CloneRun;
 use ibmi_clone_operator::controllers::locks::lease;
 use ibmi_clone_operator::engine::journal::{EntryState, ObligationKind, Phase};
@@ -8,7 +9,6 @@ use k8s_openapi::api::coordination::v1::Lease;
 use kube::runtime::wait::await_condition;
 use kube::{Api, ResourceExt};
 use serde_json::json;
-use std::time::Duration;
 
 /// A run `r` of one environment, held in a step.
 async fn held_at(step: &str) -> Option<(Field, Operator)> {
@@ -28,7 +28,7 @@ impl Field {
 
     pub async fn gone(&self, run: &str) {
         let gone = await_condition(self.runs(), run, |r: Option<&CloneRun>| r.is_none());
-        let waited = tokio::time::timeout(Duration::from_secs(60), gone).await;
+        let waited = tokio::time::timeout(wait::LIMIT, gone).await;
         waited.expect("the run is let go").unwrap();
     }
 
@@ -167,7 +167,7 @@ async fn a_cancelled_run_whose_devices_cannot_be_opened_ends_too() {
         return;
     };
     // Devices that are open stay open: the next operator finds the Secrets gone, and the wish.
-    operator.terminate().await.unwrap();
+    operator.ends().await;
     field.remove_secrets().await;
     field.set("r", "cancel", json!("Abort")).await.unwrap();
     let _operator = field.operator();

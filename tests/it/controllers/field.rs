@@ -3,7 +3,7 @@
 use super::fakes::{FakeFactory, FakeRecipes, World};
 use crate::crd_rules::environment;
 use crate::support::kube::{namespace, shared};
-use crate::support::wait;
+use crate::support::wait::{self, LIMIT};
 use ibmi_clone_operator::api::{CloneEnvironment, CloneRun, CloneRunSpec};
 use ibmi_clone_operator::commands::kube_stack::KubeStack;
 use ibmi_clone_operator::controllers::{OperatorConfig, run_operator_with};
@@ -15,11 +15,8 @@ use kube::runtime::wait::await_condition;
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
-
-const LIMIT: Duration = Duration::from_secs(60);
 
 pub struct Field {
     pub client: Client,
@@ -35,6 +32,13 @@ impl Operator {
     pub fn terminate(self) -> JoinHandle<()> {
         drop(self.0);
         self.1
+    }
+
+    /// SIGTERM, and its end.
+    pub async fn ends(self) {
+        wait::finished("the operator", self.terminate())
+            .await
+            .unwrap();
     }
 }
 

@@ -60,7 +60,7 @@ async fn logs_are_kept_read_back_and_forgotten() {
         "one-log-joblog-001",
         |o: Option<&ConfigMap>| o.is_none(),
     );
-    tokio::time::timeout(Duration::from_secs(20), gone)
+    tokio::time::timeout(wait::LIMIT, gone)
         .await
         .expect("logs.retainRuns")
         .unwrap();
@@ -151,7 +151,7 @@ async fn deleting_a_run_ends_it_like_an_abort() {
         .delete("unwanted", &DeleteParams::default())
         .await
         .unwrap();
-    tokio::time::timeout(Duration::from_secs(30), gone)
+    tokio::time::timeout(wait::LIMIT, gone)
         .await
         .expect("the finalizer goes right after the verdict")
         .unwrap();
@@ -246,7 +246,7 @@ async fn sigterm_waits_for_the_pass_under_way_and_starts_no_other() {
     let early = tokio::time::timeout(Duration::from_millis(500), &mut ended).await;
     assert!(early.is_err(), "the effect was still being sent");
     field.world.speed_up("prepare-copy");
-    tokio::time::timeout(Duration::from_secs(20), ended)
+    tokio::time::timeout(wait::LIMIT, ended)
         .await
         .expect("the operator ends")
         .unwrap();

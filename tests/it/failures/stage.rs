@@ -7,7 +7,7 @@ use super::end::message_of;
 pub use super::end::{End, condition, is, says_all};
 use crate::support::devices;
 use crate::support::kube::{namespace, shared};
-use crate::support::wait;
+use crate::support::wait::{self, LIMIT};
 use ibmi_clone_operator::api::{CloneEnvironment, CloneEnvironmentStatus, CloneRun};
 use ibmi_clone_operator::commands::factory::Drivers;
 use ibmi_clone_operator::commands::simulated_site::{SimulatedSite, parse_world};
@@ -26,14 +26,11 @@ use kube::runtime::wait::await_condition;
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// World seconds per second: of the devices, and of the operator's waits.
 pub const SCALE: f64 = 60.0;
-/// On our clock. Everything waited for here takes a few seconds.
-const LIMIT: Duration = Duration::from_secs(60);
 /// The environments of the demo's file.
 pub const HOLD: &str = "midday-hold";
 pub const USER: &str = "nightly-user";
@@ -416,9 +413,9 @@ impl Stage {
     async fn stop_operator(&mut self) {
         if let Some((shutdown, task)) = self.operator.take() {
             drop(shutdown);
-            task.await.unwrap();
+            wait::finished("the operator", task).await.unwrap();
         }
-        self.drivers.close().await;
+        wait::finished("logging off", self.drivers.close()).await;
     }
 
     /// As [`Stage::unharmed`], with violations that this test itself provokes.

@@ -9,7 +9,7 @@ mod uninstall;
 use crate::commands::ibmi_clone;
 use crate::failures::stage::Stage;
 use crate::support::kube::shared;
-use std::time::Duration;
+use crate::support::wait;
 
 /// Text that the binary printed to both streams, and its exit code.
 async fn guest(stage: &Stage, arguments: &[&str]) -> (Option<i32>, String) {
@@ -22,7 +22,7 @@ async fn guest(stage: &Stage, arguments: &[&str]) -> (Option<i32>, String) {
         .args(["--operator-id", &stage.operator_id])
         .arg("--kubeconfig")
         .arg(stack.kubeconfig())
-        .timeout(Duration::from_secs(120));
+        .timeout(wait::LIMIT);
     let output = tokio::task::spawn_blocking(move || command.output().unwrap())
         .await
         .unwrap();

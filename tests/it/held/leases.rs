@@ -132,7 +132,7 @@ async fn the_schedule_skips_while_an_image_on_its_devices_is_held() {
     let learning = field.operator();
     field.verified("nightly").await;
     field.verified("weekly").await;
-    learning.terminate().await.unwrap();
+    learning.ends().await;
     let environment = field.environments().get("nightly").await.unwrap();
     let pins = environment.annotations()["ibmiclone.dev/pins"].clone();
     let pins = Pins::from_facts(&serde_json::from_str(&pins).unwrap());
@@ -187,7 +187,7 @@ async fn a_run_that_waits_is_skipped_when_its_device_becomes_pinned() {
     let environment = field.environment("nightly", |_| {}).await;
     let operator = field.operator();
     field.verified("nightly").await;
-    operator.terminate().await.unwrap();
+    operator.ends().await;
     let environment = field
         .environments()
         .get(&environment.name_any())

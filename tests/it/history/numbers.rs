@@ -110,7 +110,7 @@ async fn an_environment_that_lost_its_status_and_its_rows_goes_on_behind_its_arc
     })
     .await;
     assert_eq!(archived(&field, "nightly").await, [1, 2, 3, 4]);
-    operator.terminate().await.unwrap();
+    operator.ends().await;
     let api = field.environments();
     api.delete("nightly", &DeleteParams::default())
         .await

@@ -145,7 +145,7 @@ impl Bench {
 
     /// Waits until a fact about the world holds.
     pub async fn until(&self, what: &str, holds: impl Fn(&World) -> bool) {
-        wait::found_within(Duration::from_secs(20), what, async || {
+        wait::found(what, async || {
             holds(&self.shared.now()).then_some(()).ok_or("never")
         })
         .await;

@@ -7,6 +7,7 @@ use crate::failures::save21;
 use crate::failures::stage::{End, HOLD, SCALE, Stage, USER, environments};
 use crate::failures::surroundings::{programs, surrounded};
 use crate::support::kube::shared;
+use crate::support::wait;
 use futures::StreamExt;
 use ibmi_clone_operator::api::CloneRun;
 use ibmi_clone_operator::api::options::Function;
@@ -138,7 +139,12 @@ async fn case(environment: &'static str, at: &'static str, around: Around) -> Op
         (false, (Phase::Succeeded, _)) => true,
         (true | false, _) => false,
     };
-    assert!(wanted, "{environment}: {}", row.line());
+    assert!(
+        wanted,
+        "{environment}: {}, {}",
+        row.line(),
+        row.end.message()
+    );
     let copies = stage.effects("array.startfcconsistgrp");
     assert!(
         copies <= 1,
@@ -180,7 +186,7 @@ async fn reached(stage: &Stage, run: &str, at: &str) {
             return;
         }
     };
-    let until = Instant::now() + Duration::from_secs(60);
+    let until = Instant::now() + wait::LIMIT;
     while stage.effects(effect) == 0 {
         assert!(Instant::now() < until, "{effect} did not happen");
         tokio::time::sleep(Duration::from_millis(2)).await;

@@ -3,7 +3,6 @@
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use ibmi_clone_operator::commands::kube_stack::{KubeStack, KubeStackError};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
@@ -13,9 +12,7 @@ use kube::runtime::wait::{await_condition, conditions};
 use kube::{Api, Resource, ResourceExt};
 
 use crate::support::kube::{binaries, namespace, own, shared};
-
-/// No condition in here takes longer on a machine that works.
-const LIMIT: Duration = Duration::from_secs(60);
+use crate::support::wait::LIMIT;
 
 fn config_map(name: &str) -> ConfigMap {
     serde_json::from_value(serde_json::json!({"metadata": {"name": name}})).unwrap()

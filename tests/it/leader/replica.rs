@@ -87,7 +87,7 @@ impl Replica {
     /// SIGTERM; returns when it has ended.
     pub async fn terminate(mut self) {
         self.shutdown.cancel();
-        (&mut self.task).await.unwrap();
+        wait::finished("the replica", &mut self.task).await.unwrap();
     }
 
     /// Whether its caches are full.

@@ -20,7 +20,6 @@ use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 use std::process::Output;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -80,8 +79,7 @@ impl Site {
     /// The row of a run that has ended and lost its finalizer: all that follows the verdict is done but for old logs.
     async fn ended(&self, name: &str) -> CloneRun {
         let runs: Api<CloneRun> = self.api();
-        let limit = Duration::from_secs(180);
-        wait::found_within(limit, "the end of the run", async || {
+        wait::found("the end of the run", async || {
             let run = runs.get(name).await.unwrap();
             let status = run.status.clone().unwrap_or_default();
             match status.phase.is_final() && run.finalizers().is_empty() {
@@ -109,7 +107,7 @@ impl Site {
 
     async fn end(self) {
         self.shutdown.cancel();
-        self.operator.await.unwrap();
+        wait::finished("the operator", self.operator).await.unwrap();
         let mut world = self.world.now();
         world.check_left_behind();
         let violations = &world.ledger.violations;
@@ -136,8 +134,7 @@ async fn a_run_and_its_job_are_followed_to_the_end_and_the_live_tail_goes_with_i
     site.start("followed").await;
     let maps: Api<ConfigMap> = site.api();
     let tail = async {
-        let limit = Duration::from_secs(120);
-        wait::found_within(limit, "the job in the live tail", async || {
+        wait::found("the job in the live tail", async || {
             let map = maps.get_opt("followed-log-live").await.unwrap();
             let text = map.and_then(|map| map.data?.remove("log.jsonl"));
             let text = text.unwrap_or_default();

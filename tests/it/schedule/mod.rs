@@ -119,8 +119,8 @@ async fn two_operators_at_once_and_a_restarted_one_create_one_run() {
         config.writer = "writer-2".to_owned();
     });
     field.ended(NIGHT).await;
-    one.terminate().await.unwrap();
-    two.terminate().await.unwrap();
+    one.ends().await;
+    two.ends().await;
     // What was remembered is lost: the names of the runs are enough.
     let mut environment = field.environments().get("nightly").await.unwrap();
     let lines = &mut environment.status.as_mut().unwrap().schedule;

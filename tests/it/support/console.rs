@@ -219,7 +219,7 @@ pub async fn until<F: Future<Output = bool>>(what: &str, condition: impl Fn() ->
             tokio::time::sleep(Duration::from_millis(3)).await;
         }
     };
-    let waited = tokio::time::timeout(Duration::from_secs(30), waiting).await;
+    let waited = tokio::time::timeout(super::wait::LIMIT, waiting).await;
     assert!(waited.is_ok(), "{what} does not come");
 }
 
@@ -241,6 +241,6 @@ pub async fn until_ended(control: &HmcControl, job: &PowerJob) -> PowerJobState 
             }
         }
     };
-    let waited = tokio::time::timeout(Duration::from_secs(30), waiting).await;
+    let waited = tokio::time::timeout(super::wait::LIMIT, waiting).await;
     waited.expect("the job ends")
 }

@@ -78,7 +78,7 @@ async fn suspended(field: &Field) {
         .until("r", |r| owes(r, ObligationKind::ResumeSource))
         .await;
     field.at_step("r", "start-copy").await;
-    operator.terminate().await.unwrap();
+    operator.ends().await;
 }
 
 #[tokio::test]

@@ -95,7 +95,7 @@ async fn a_clock_an_hour_ahead_and_then_corrected_fires_no_slot_twice_and_skips_
     look(&field, 7201).await;
     clock.to(slots[1] + TimeDelta::seconds(1));
     look(&field, 7202).await;
-    operator.terminate().await.unwrap();
+    operator.ends().await;
     let _operator = start(&field);
     clock.to(slots[2] + TimeDelta::seconds(1));
     look(&field, 7203).await;

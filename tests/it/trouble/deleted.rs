@@ -111,7 +111,7 @@ async fn a_queued_run_does_not_go_on_for_an_environment_that_was_created_again()
     field.run("waits", "other").await;
     let uid = queued(&field, "waits").await.uid().unwrap();
     // `kubectl replace --force` while nobody looks.
-    operator.terminate().await.unwrap();
+    operator.ends().await;
     let environments = field.environments();
     environments
         .delete("other", &DeleteParams::default())

@@ -2,6 +2,7 @@
 
 use crate::commands::whole::{InProcess, SCALE, apply_demo, demo_world};
 use crate::support::kube::{namespace, shared};
+use crate::support::wait;
 use ibmi_clone_operator::api::{CloneRun, CloneRunSpec};
 use ibmi_clone_operator::controllers::{OperatorConfig, run_operator};
 use ibmi_clone_operator::engine::journal::Phase;
@@ -11,7 +12,6 @@ use kube::runtime::wait::await_condition;
 use kube::{Api, Client};
 use serde_json::json;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// As the quota controller would write it, which does not run here.
@@ -38,8 +38,11 @@ async fn run(client: &Client, namespace: &str, environment: &str) -> CloneRun {
         let status = run.and_then(|r| r.status.as_ref());
         status.is_some_and(|s| s.phase.is_final())
     };
-    let limit = Duration::from_secs(180);
-    let ended = tokio::time::timeout(limit, await_condition(runs.clone(), environment, over)).await;
+    let ended = tokio::time::timeout(
+        wait::LIMIT,
+        await_condition(runs.clone(), environment, over),
+    )
+    .await;
     match ended {
         Ok(run) => run.unwrap().unwrap(),
         Err(_) => panic!("{:#?}", runs.get(environment).await.unwrap().status),
@@ -82,7 +85,10 @@ async fn a_used_up_quota_of_config_maps_makes_a_warning_and_no_run_waits_for_it(
         }
     }
     shutdown.cancel();
-    operator.await.unwrap().unwrap();
+    wait::finished("the operator", operator)
+        .await
+        .unwrap()
+        .unwrap();
     let mut world = world.now();
     world.check_left_behind();
     assert!(
