@@ -1,7 +1,7 @@
 //! The operator as a process, with the arguments, the account and the rules that the chart gives it, on simulated devices
 //! behind their real protocols: it can do all it has to, and asks for nothing it may not.
 
-use super::{OPERATORS, RELEASE, installed, read};
+use super::{OPERATORS, RELEASE, installed, read, with_chart};
 use crate::support::chart::{Helm, OperatorProcess, chart, container_arguments};
 use crate::support::kube::namespace;
 use crate::support::wait;
@@ -17,13 +17,10 @@ use kube::api::{DeleteParams, ListParams, PostParams};
 use kube::{Api, Client};
 use serde_json::json;
 use std::time::Duration;
-use tokio::sync::Mutex;
 
 const SCALE: f64 = 60.0;
 const LIMIT: Duration = Duration::from_secs(240);
 
-/// An operator for the whole cluster would work on the other tests' environments too, so one runs at a time.
-static ALONE: Mutex<()> = Mutex::const_new(());
 
 /// Simulated devices, and the demo's environments in a namespace.
 async fn demo(client: &Client, namespace: &str) -> SimulatedSite {
@@ -96,12 +93,13 @@ async fn assert_done(process: &mut OperatorProcess, run: &CloneRun) {
     assert_eq!(process.forbidden(), Vec::<String>::new());
 }
 
+/// On a control plane of its own: an operator for the whole cluster would work on the other tests' environments too.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_the_charts_account_the_operator_clones_and_is_refused_nothing() {
-    let Some(stack) = installed().await else {
+    let Some(stack) = with_chart("chart-whole").await else {
         return;
     };
-    let _alone = ALONE.lock().await;
+    let stack = &stack.unwrap();
     let (client, here) = namespace(stack).await;
     let site = demo(&client, &here).await;
     let mut process = OperatorProcess::start(stack, OPERATORS, RELEASE, SCALE).await;
@@ -147,7 +145,6 @@ async fn in_one_namespace_the_operator_needs_no_right_of_the_whole_cluster() {
     let Some(stack) = installed().await else {
         return;
     };
-    let _alone = ALONE.lock().await;
     let (client, here) = namespace(stack).await;
     let _site = demo(&client, &here).await;
     let release = "scoped";
@@ -175,7 +172,6 @@ async fn of_two_replicas_the_second_finishes_what_the_killed_first_has_begun() {
     let Some(stack) = installed().await else {
         return;
     };
-    let _alone = ALONE.lock().await;
     let (client, here) = namespace(stack).await;
     let _site = demo(&client, &here).await;
     let (release, helm) = ("paired", Helm::find().unwrap().on(stack));
@@ -254,7 +250,6 @@ async fn a_right_that_is_missing_ends_the_operator_with_a_word_about_it() {
     let Some(stack) = installed().await else {
         return;
     };
-    let _alone = ALONE.lock().await;
     let helm = Helm::find().unwrap().on(stack);
     let values =
         "fullnameOverride=poor,crds.install=false,operator.id=poor-1,scope.namespaces={poor}";

@@ -56,9 +56,9 @@ impl Helm {
         if let Some(kubeconfig) = &self.kubeconfig {
             command.arg("--kubeconfig").arg(kubeconfig);
         }
-        tokio::task::spawn_blocking(move || command.output().unwrap())
-            .await
-            .unwrap()
+        let mut command = tokio::process::Command::from(command);
+        let output = command.kill_on_drop(true).output();
+        wait::finished("helm", output).await.unwrap()
     }
 
     /// What a command prints that must succeed.
@@ -177,12 +177,15 @@ impl OperatorProcess {
             .find(|l| l.contains("health and metrics are served"));
         let line: serde_json::Value = serde_json::from_str(line.unwrap()).unwrap();
         let address = line["address"].as_str().unwrap();
-        let mut stream = TcpStream::connect(address).await.unwrap();
         let request = format!("GET {path} HTTP/1.1\r\nHost: operator\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        answer
+        let answer = async {
+            let mut stream = TcpStream::connect(address).await?;
+            stream.write_all(request.as_bytes()).await?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await?;
+            Ok::<_, std::io::Error>(answer)
+        };
+        wait::finished(path, answer).await.unwrap()
     }
 
     /// Lines that say the API server refused something for want of a permission.
