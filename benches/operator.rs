@@ -9,9 +9,9 @@
 //!   limits and cap divided by the same factor. Added = whole run − critical path of the devices' times.
 //!
 //! Both parts begin with a site of their own. What is fixed (a request, a write) weighs as many times as the world is fast,
-//! so the run part uses a slower world than the freeze part: a run of 37 minutes takes 4.
+//! so the run part uses a slower world than the freeze part: a run of 38 minutes takes 10.
 //!
-//! `BENCH_FREEZES` (200), `BENCH_FREEZE_SCALE` (60), `BENCH_RUNS` (3), `BENCH_SCALE` (10), `IBMICLONE_KUBE_BINARIES`;
+//! `BENCH_FREEZES` (200), `BENCH_FREEZE_SCALE` (60), `BENCH_RUNS` (1), `BENCH_SCALE` (4), `IBMICLONE_KUBE_BINARIES`;
 //! `BENCH_REQUESTS`: a file for all requests of the measured runs.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
@@ -290,8 +290,8 @@ struct Runs {
 }
 
 async fn measure_runs(workdir: &std::path::Path) -> Runs {
-    let runs = number("BENCH_RUNS", 3.0) as usize;
-    let scale = number("BENCH_SCALE", 10.0);
+    let runs = number("BENCH_RUNS", 1.0) as usize;
+    let scale = number("BENCH_SCALE", 4.0);
     let stage = Stage::set(&workdir.join("run"), scale).await;
     let knobs = stage.site.world.now().knobs.clone();
     // So that the clone runs, and both images exist, when the first measured run begins.
