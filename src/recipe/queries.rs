@@ -1,7 +1,7 @@
 //! The SQL the recipes send, and what they read from its rows. All of it is catalog services that change nothing; the
 //! simulator of IBM i answers exactly these texts.
 
-use crate::site::Row;
+use crate::site::{Row, SystemStatus};
 use chrono::{NaiveDateTime, TimeDelta};
 
 /// IPv4 interfaces of the system (`ibmi.md` § 3.4).
@@ -95,6 +95,18 @@ pub fn scpf_key(text: &str) -> Option<String> {
     Some(format!("{}{rest}", century - 19))
 }
 
+/// When the system was started, on its own clock, in the form Db2 for i takes: a history log asked for from then on. The
+/// kit's form of that time is none that SQL accepts.
+pub fn since_ipl(system: &SystemStatus) -> String {
+    let text = &system.scpf_entry_time;
+    let time = scpf_key(text).and_then(|key| {
+        let (century, rest) = key.split_at_checked(1)?;
+        let century: u32 = century.parse().ok()?;
+        local_time(&format!("{}{rest}", 19 + century))
+    });
+    time.map_or_else(|| text.clone(), local_text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,6 +156,28 @@ mod tests {
         }
         assert_eq!(scpf_key("19991231235959").as_deref(), Some("0991231235959"));
         assert_eq!(scpf_key("soon"), None);
+    }
+
+    #[test]
+    fn the_time_of_an_ipl_is_one_that_sql_takes() {
+        let since = |text: &str| {
+            since_ipl(&SystemStatus {
+                identity: crate::site::Identity::new("7812345", 3),
+                host_name: "PROD".to_owned(),
+                scpf_entry_time: text.to_owned(),
+                now: chrono::DateTime::UNIX_EPOCH,
+            })
+        };
+        let wanted = "2026-11-23-04.12.33.000000";
+        for text in ["1261123041233", "2026-11-23-04.12.33.123456"] {
+            assert_eq!(since(text), wanted, "{text}");
+        }
+        assert_eq!(since("0991231235959"), "1999-12-31-23.59.59.000000");
+        assert_eq!(
+            since("soon"),
+            "soon",
+            "the system says what it thinks of it"
+        );
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub struct SystemStatus {
     pub identity: Identity,
     /// Name from disk; equal on source and fresh clone.
     pub host_name: String,
-    /// Entry time of job 000000/QSYS/SCPF as the system prints it: changes with every IPL.
+    /// Entry time of job 000000/QSYS/SCPF in the guest kit's form, `CYYMMDDHHMMSS`: changes with every IPL.
     pub scpf_entry_time: String,
     /// The system's own clock, UTC.
     pub now: DateTime<Utc>,

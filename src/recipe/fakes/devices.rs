@@ -7,6 +7,7 @@ use crate::recipe::operator_lock::{LOCK_TAKE, LOCK_WRITE};
 use crate::recipe::records::{LOCK_PATH, digest};
 use crate::site::*;
 use async_trait::async_trait;
+use chrono::NaiveDateTime;
 use std::time::Duration;
 
 pub(super) struct SourceSide(pub(super) World);
@@ -304,7 +305,11 @@ impl IbmI for Host {
             LogSource::JobLog(_) => s.job_log.clone(),
             LogSource::History { since } => {
                 s.since = Some(since.clone());
-                Ok(s.history.clone())
+                match NaiveDateTime::parse_from_str(since, "%Y-%m-%d-%H.%M.%S%.6f") {
+                    Ok(_) => Ok(s.history.clone()),
+                    // SQL takes no other form, not the kit's either.
+                    Err(_) => Err(DeviceError::refused("fake", "22007", since.clone())),
+                }
             }
         })?;
         found.into_iter().for_each(each);

@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 pub(crate) const TOKEN: &str = "RUN00000001";
-pub(crate) const SOURCE_SCPF: &str = "2026-11-20-01.00.00.000000";
+pub(crate) const SOURCE_SCPF: &str = "1261120010000";
 
 /// Everything a test may set, and what the code under test has sent.
 pub(crate) struct Inner {
@@ -256,7 +256,7 @@ pub(crate) fn world() -> World {
         watchdog: Watchdog::Ended,
         systems: [
             ("source", source),
-            ("clone", system(7, "2026-11-23-05.00.00.000000")),
+            ("clone", system(7, "1261123050000")),
         ]
         .into(),
         logs: BTreeMap::new(),

@@ -9,6 +9,7 @@ use crate::api::surroundings::HookPoint;
 use crate::engine::journal::{Journal, ObligationKind, Question};
 use crate::engine::step::StepContext;
 use crate::recipe::plan::Plan;
+use crate::recipe::queries::since_ipl;
 use crate::recipe::surroundings::hooks_at;
 use crate::site::{DeviceError, IbmI, JobName, JobState, Session};
 
@@ -168,5 +169,5 @@ fn clock_of(plan: &Plan, journal: &Journal, session: &Session) -> String {
     let clock = first
         .and_then(|(step, _)| journal.entry(step))
         .and_then(|e| e.baseline.get(prepare_copy::SOURCE_CLOCK).cloned());
-    clock.unwrap_or_else(|| session.system.scpf_entry_time.clone())
+    clock.unwrap_or_else(|| since_ipl(&session.system))
 }

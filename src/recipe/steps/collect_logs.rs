@@ -13,7 +13,7 @@ use crate::engine::step::{LockKind, NOTE_FACT, Observation, Step, StepContext, W
 use crate::recipe::brms::{Log, MOST, There, is_error};
 use crate::recipe::log_sink::{LogKind, LogLine, LogSink, LogWriter};
 use crate::recipe::plan::Plan;
-use crate::recipe::queries::{local_text, local_time};
+use crate::recipe::queries::{local_text, local_time, since_ipl};
 use crate::site::{DeviceError, JobName, LogSource, Message, ProvenClone};
 use async_trait::async_trait;
 use chrono::TimeDelta;
@@ -223,7 +223,7 @@ impl CollectLogs {
             counts.notes.push(
                 "the source's clock was not readable before the flash: the history log begins at the clone's last IPL".to_owned(),
             );
-            proof.session().system.scpf_entry_time.clone()
+            since_ipl(&proof.session().system)
         });
         // Before the flash the clone's history log is production's: the disks are the same.
         let from = local_time(&since);

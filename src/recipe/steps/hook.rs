@@ -13,6 +13,7 @@ use crate::engine::journal::{Entry, EntryState, Facts, Journal, ObligationKind, 
 use crate::engine::step::{Failure, LockKind, Observation, Step, StepContext, WARNING_FACT};
 use crate::recipe::log_sink::{LogKind, LogSink};
 use crate::recipe::plan::Plan;
+use crate::recipe::queries::since_ipl;
 use crate::recipe::surroundings::{hooks_at, point_of};
 use crate::site::{DeviceError, IbmI, Session};
 use async_trait::async_trait;
@@ -155,7 +156,7 @@ impl RunHook {
     ) -> Result<Observation, Stop> {
         let (call, _) = self.call()?;
         let since = entry.baseline.get(prepare_copy::SOURCE_CLOCK).cloned();
-        let since = since.unwrap_or_else(|| session.system.scpf_entry_time.clone());
+        let since = since.unwrap_or_else(|| since_ipl(&session.system));
         match call.in_history(system, session, since).await? {
             Some(out) => self.over(system, session, out, patience).await,
             None => Ok(gate::retry_gate(

@@ -17,6 +17,7 @@ use crate::engine::journal::{Entry, Facts, Journal, Question};
 use crate::engine::step::{Failure, LockKind, Observation, Step, StepContext, WARNING_FACT};
 use crate::recipe::log_sink::LogSink;
 use crate::recipe::plan::Plan;
+use crate::recipe::queries::since_ipl;
 use crate::recipe::surroundings::{program_at, program_steps};
 use crate::site::{DeviceError, ProvenClone};
 use async_trait::async_trait;
@@ -197,7 +198,7 @@ impl RunFunction {
         poll: Duration,
     ) -> Result<Observation, Stop> {
         let since = collect_logs::history_since(context)
-            .unwrap_or_else(|| proof.session().system.scpf_entry_time.clone());
+            .unwrap_or_else(|| since_ipl(&proof.session().system));
         let call = self.call()?;
         let clone = context.site.clone.0.as_ref();
         Ok(

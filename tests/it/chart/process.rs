@@ -21,7 +21,6 @@ use std::time::Duration;
 const SCALE: f64 = 60.0;
 const LIMIT: Duration = Duration::from_secs(240);
 
-
 /// Simulated devices, and the demo's environments in a namespace.
 async fn demo(client: &Client, namespace: &str) -> SimulatedSite {
     let site = SimulatedSite::start(&parse_world(WORLD).unwrap(), SCALE)

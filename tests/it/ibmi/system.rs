@@ -3,6 +3,7 @@
 use super::Bench;
 use super::work::{bench, submit};
 use ibmi_clone_operator::drivers::ibmi::IbmIDriver;
+use ibmi_clone_operator::recipe::queries::since_ipl;
 use ibmi_clone_operator::simulators::faults::FaultKind;
 use ibmi_clone_operator::simulators::ibmi::file::ProgramResult;
 use ibmi_clone_operator::site::{ClCommand, IbmI, JobState, LogSource, Message, Session, cl_quote};
@@ -135,7 +136,6 @@ async fn a_job_that_waits_shows_what_must_be_answered() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_is_gone_is_found_in_the_history_log() {
     let bench = bench(ProgramResult::Vanish, Vec::new()).await;
-    let since = "2026-11-23-20.00.00.000000".to_owned();
     let (system, session, _) = submit(&bench).await;
     bench.advance(Duration::from_secs(601));
     let found = system.job(&session, "RUN0042").await.unwrap().unwrap();
@@ -144,8 +144,13 @@ async fn a_job_that_is_gone_is_found_in_the_history_log() {
         severity: 0,
     };
     assert_eq!(found.state, ended);
-    let log = log_of(&system, &session, &LogSource::History { since }).await;
-    assert!(log.iter().any(|m| m.id == "CPF1164"), "{log:?}");
+    for since in [
+        "2026-11-23-20.00.00.000000".to_owned(),
+        since_ipl(&session.system),
+    ] {
+        let log = log_of(&system, &session, &LogSource::History { since }).await;
+        assert!(log.iter().any(|m| m.id == "CPF1164"), "{log:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
