@@ -254,11 +254,7 @@ pub(crate) fn world() -> World {
         asps: vec![AspName::new("IASP1"), AspName::new("*SYSBAS")],
         resume: Ok(()),
         watchdog: Watchdog::Ended,
-        systems: [
-            ("source", source),
-            ("clone", system(7, "1261123050000")),
-        ]
-        .into(),
+        systems: [("source", source), ("clone", system(7, "1261123050000"))].into(),
         logs: BTreeMap::new(),
         logs_refused: None,
         news_wanted: false,
