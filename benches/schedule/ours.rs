@@ -118,8 +118,27 @@ impl Bench {
         }
     }
 
+    /// Waits until the runs of the slot before have failed, a quarter of an hour at most: a time of the schedule waits for
+    /// an open run.
+    async fn nothing_is_open(&self) {
+        let runs: Api<CloneRun> = Api::all(self.client.clone());
+        let open = "status.phase!=Failed,status.phase!=Succeeded";
+        let open = ListParams::default().fields(open).limit(1);
+        let begun = std::time::Instant::now();
+        while begun.elapsed() < Duration::from_secs(900)
+            && !runs.list_metadata(&open).await.unwrap().items.is_empty()
+        {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        println!(
+            "  the runs of the slot before ended within {:.0} s",
+            begun.elapsed().as_secs_f64()
+        );
+    }
+
     /// Gives every environment a new slot.
     async fn next_slot(&self) -> DateTime<Utc> {
+        self.nothing_is_open().await;
         let slot = slot_after(20 + self.n as i64 / 20);
         each(self.n, |i| {
             let api: Api<CloneEnvironment> = Api::namespaced(self.client.clone(), &namespace_of(i));
