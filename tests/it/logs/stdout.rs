@@ -3,6 +3,7 @@
 use crate::commands::user::User;
 use crate::failures::stage::{SCALE, Stage, USER, as_it_is};
 use crate::support::kube::shared;
+use crate::support::wait;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chrono::DateTime;
@@ -12,7 +13,6 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 type Object = Map<String, Value>;
 
@@ -47,8 +47,7 @@ impl Operator {
     async fn stop(&mut self) {
         let id = rustix::process::Pid::from_child(&self.0);
         rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
-        let limit = Duration::from_secs(30);
-        crate::support::wait::found_within(limit, "the end of the operator", async || {
+        wait::found("the end of the operator", async || {
             self.0.try_wait().unwrap().ok_or("it runs")
         })
         .await;
