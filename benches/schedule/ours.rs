@@ -131,7 +131,7 @@ impl Bench {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
         println!(
-            "  the runs of the slot before ended within {:.0} s",
+            "  waited {:.0} s for the runs of the slot before",
             begun.elapsed().as_secs_f64()
         );
     }

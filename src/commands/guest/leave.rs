@@ -135,6 +135,8 @@ async fn nobody_works(
     }
     let mut locks = device_locks(&spec, &pins);
     locks.retain(|lock| lock.kind == LockKind::Source);
+    // Each operator of the cluster has Leases of its own: all users are named.
+    let mut used = Vec::new();
     for lease in leases(cluster, target).await? {
         let named = |lock: &&DeviceLock| lock.lease == lease.name_any();
         let Some(lock) = locks.iter().find(named) else {
@@ -143,14 +145,17 @@ async fn nobody_works(
         let busy = in_use(&cluster.client, &lease).await;
         if busy.map_err(|e| CommandError::other(&e))? {
             let by = lease.annotations().get("ibmiclone.dev/holder");
-            return Err(CommandError::Other(format!(
-                "{} is used by run {}: nothing was changed; wait for its end, or cancel it, then run guest uninstall again",
-                lock.device,
-                by.map_or("(unknown)", String::as_str)
-            )));
+            let by = by.map_or("(unknown)", String::as_str);
+            used.push(format!("{} is used by run {by}", lock.device));
         }
     }
-    Ok(())
+    if used.is_empty() {
+        return Ok(());
+    }
+    Err(CommandError::Other(format!(
+        "{}: nothing was changed; wait for its end, or cancel it, then run guest uninstall again",
+        used.join(", ")
+    )))
 }
 
 /// The Leases of every operator of the cluster; where that is not allowed, those of the operator that was named.

@@ -4,6 +4,7 @@
 //! the newest slot of an environment is the newer one of its status and of the names of its runs: a crash between
 //! "create" and "remember" forgets nothing.
 
+use super::CREATES;
 use super::clock::ScheduleClock;
 use super::create::{Created, Order};
 use super::entry::Entry;
@@ -19,9 +20,6 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// Watches that fill the board, per scope.
 const WATCHES: usize = 3;
-
-/// More at once make no difference to who prepares for them.
-const BURST: usize = 64;
 
 /// A watch by its number and scope.
 type Watch = (usize, Option<String>);
@@ -54,7 +52,7 @@ pub struct Turn {
     pub orders: Vec<Order>,
     /// When to look again.
     pub wake: Option<DateTime<Utc>>,
-    /// Environments that wait for that time, as far as it matters (0, 1, … [`BURST`]).
+    /// Environments that wait for that time, at most [`CREATES`].
     pub together: usize,
     /// Whether a status is to be written.
     pub unwritten: bool,
@@ -349,7 +347,7 @@ impl Board {
         Turn {
             orders,
             wake,
-            together: first.take(BURST).count(),
+            together: first.take(CREATES).count(),
             unwritten: !self.unwritten.is_empty(),
         }
     }

@@ -116,8 +116,7 @@ pub async fn run(context: Arc<Context>, shutdown: CancellationToken) {
             .map(|at| warm.before(at, turn.together, now, lead));
         let (open, wait) = next.unwrap_or((false, LONGEST_SLEEP));
         if open {
-            let connections = turn.together.min(CREATES);
-            tokio::spawn(warm::open(context.client.clone(), connections));
+            tokio::spawn(warm::open(context.client.clone(), turn.together));
         }
         tokio::select! {
             () = shutdown.cancelled() => {}

@@ -23,21 +23,17 @@ const OPERATORS: &str = "clone-operator";
 
 static INSTALLED: OnceCell<Result<KubeStack, KubeStackError>> = OnceCell::const_new();
 
-/// A control plane with the chart installed by Helm, default values; nothing when a test is to be skipped.
-async fn with_chart(name: &str) -> Option<Result<KubeStack, KubeStackError>> {
-    let helm = Helm::find()?;
-    let stack = bare(name).await;
-    if let Ok(stack) = &stack {
-        helm.on(stack).installs(RELEASE, OPERATORS).await;
-    }
-    Some(stack)
+/// A control plane with the chart installed by Helm, default values.
+async fn with_chart(helm: Helm, name: &str) -> Result<KubeStack, KubeStackError> {
+    let stack = bare(name).await?;
+    helm.on(&stack).installs(RELEASE, OPERATORS).await;
+    Ok(stack)
 }
 
-/// The one that tests share. No operator for the whole cluster runs on it.
+/// The one that tests share; nothing when a test is to be skipped. No operator for the whole cluster runs on it.
 async fn installed() -> Option<&'static KubeStack> {
-    Helm::find()?;
-    let install = || async { with_chart("chart").await.expect("Helm was found") };
-    let stack = INSTALLED.get_or_init(install).await;
+    let helm = Helm::find()?;
+    let stack = INSTALLED.get_or_init(|| with_chart(helm, "chart")).await;
     Some(stack.as_ref().unwrap_or_else(|error| panic!("{error}")))
 }
 

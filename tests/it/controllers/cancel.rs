@@ -28,8 +28,7 @@ impl Field {
 
     pub async fn gone(&self, run: &str) {
         let gone = await_condition(self.runs(), run, |r: Option<&CloneRun>| r.is_none());
-        let waited = tokio::time::timeout(wait::LIMIT, gone).await;
-        waited.expect("the run is let go").unwrap();
+        wait::finished("the run", gone).await.unwrap();
     }
 
     async fn refused(&self, field: &str, value: serde_json::Value) -> String {

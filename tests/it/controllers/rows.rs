@@ -60,9 +60,8 @@ async fn logs_are_kept_read_back_and_forgotten() {
         "one-log-joblog-001",
         |o: Option<&ConfigMap>| o.is_none(),
     );
-    tokio::time::timeout(wait::LIMIT, gone)
+    wait::finished("what logs.retainRuns leaves out", gone)
         .await
-        .expect("logs.retainRuns")
         .unwrap();
     let selector = format!("{RUN_LABEL}=two");
     let kept = maps
@@ -151,10 +150,8 @@ async fn deleting_a_run_ends_it_like_an_abort() {
         .delete("unwanted", &DeleteParams::default())
         .await
         .unwrap();
-    tokio::time::timeout(wait::LIMIT, gone)
-        .await
-        .expect("the finalizer goes right after the verdict")
-        .unwrap();
+    // The finalizer goes right after the verdict.
+    wait::finished("the run", gone).await.unwrap();
     field.told("unwanted", "Cancelled").await;
     assert_eq!(
         field.world.acts_of("unwanted"),
@@ -246,10 +243,7 @@ async fn sigterm_waits_for_the_pass_under_way_and_starts_no_other() {
     let early = tokio::time::timeout(Duration::from_millis(500), &mut ended).await;
     assert!(early.is_err(), "the effect was still being sent");
     field.world.speed_up("prepare-copy");
-    tokio::time::timeout(wait::LIMIT, ended)
-        .await
-        .expect("the operator ends")
-        .unwrap();
+    wait::finished("the operator", ended).await.unwrap();
     let acts = field.world.acts();
     assert_eq!(
         acts.last().unwrap(),

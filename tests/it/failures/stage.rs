@@ -342,7 +342,7 @@ impl Stage {
         let api = self.runs();
         api.delete(run, &Default::default()).await.unwrap();
         let gone = await_condition(api, run, |r: Option<&CloneRun>| r.is_none());
-        tokio::time::timeout(LIMIT, gone).await.unwrap().unwrap();
+        wait::finished("the run", gone).await.unwrap();
     }
 
     /// Marks the lock of a device as pinned, as `start-held` does.

@@ -1,6 +1,7 @@
 //! The SSH transport against a server that misbehaves (`rust-dependencies.md` § 3).
 
 use super::rude::{Rude, old_algorithms};
+use crate::support::wait;
 use ibmi_clone_operator::drivers::transport::ssh::{Credential, SshHost, SshTarget};
 use ibmi_clone_operator::site::transcript::Transcript;
 use std::sync::Arc;
@@ -124,10 +125,10 @@ async fn an_idle_session_logs_off_and_a_busy_one_stays() {
     let session = host(&rude).connect().await.unwrap();
     session.close_when_idle(Duration::from_millis(200));
     let started = Instant::now();
-    while !session.is_broken() {
-        assert!(started.elapsed() < Duration::from_secs(10));
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    wait::found_within(LIMIT, "the log-off", async || {
+        session.is_broken().then_some(()).ok_or("it stays")
+    })
+    .await;
     assert!(started.elapsed() >= Duration::from_millis(200));
 }
 

@@ -21,7 +21,6 @@ use ibmi_clone_operator::site::ArrayFamily;
 use serde_json::json;
 use std::io::Write;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
 use tokio::process::{Child, Command};
 
 /// Sites at the same time.
@@ -186,11 +185,7 @@ async fn reached(stage: &Stage, run: &str, at: &str) {
             return;
         }
     };
-    let until = Instant::now() + wait::LIMIT;
-    while stage.effects(effect) == 0 {
-        assert!(Instant::now() < until, "{effect} did not happen");
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
+    wait::until(effect, async || stage.effects(effect) > 0).await;
 }
 
 impl Row {

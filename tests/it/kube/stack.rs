@@ -12,7 +12,7 @@ use kube::runtime::wait::{await_condition, conditions};
 use kube::{Api, Resource, ResourceExt};
 
 use crate::support::kube::{binaries, namespace, own, shared};
-use crate::support::wait::LIMIT;
+use crate::support::wait;
 
 fn config_map(name: &str) -> ConfigMap {
     serde_json::from_value(serde_json::json!({"metadata": {"name": name}})).unwrap()
@@ -87,9 +87,8 @@ async fn owned_objects_are_collected() {
     api.delete("owner", &DeleteParams::background())
         .await
         .unwrap();
-    tokio::time::timeout(LIMIT, gone)
+    wait::finished("what the deleted owner owned", gone)
         .await
-        .expect("collected")
         .unwrap();
 }
 
@@ -181,7 +180,12 @@ fn servers_end_with_the_process_that_started_them() {
         "it runs while its stdin is open"
     );
     drop(server.stdin.take());
-    // The log ends when the server does: without the rule this would wait for ever.
-    let rest = log.count();
+    // The log ends when the server does: without the rule it would go on for ever.
+    let (ended, rest) = std::sync::mpsc::channel();
+    std::thread::spawn(move || ended.send(log.count()));
+    let Ok(rest) = rest.recv_timeout(wait::LIMIT) else {
+        server.kill().unwrap();
+        panic!("it runs on without its stdin");
+    };
     assert!(server.wait().unwrap().success(), "after {rest} more lines");
 }

@@ -2,6 +2,7 @@
 //! `schedule` of the crate.
 
 use crate::controllers::field::{Field, Operator, phase, reason};
+use crate::support::wait;
 use chrono::{DateTime, Utc};
 use ibmi_clone_operator::api::run::Trigger;
 use ibmi_clone_operator::api::schedule::{ScheduleLine, SkipReason};
@@ -14,7 +15,6 @@ use ibmi_clone_operator::engine::time::Timestamp;
 use kube::ResourceExt;
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
-use std::time::Duration;
 
 const NIGHT: &str = "nightly-20261124t0000z";
 
@@ -51,9 +51,7 @@ async fn names(field: &Field) -> Vec<String> {
 }
 
 async fn until_clock(clock: &ScheduleClock, time: &str) {
-    while clock.now() < at(time) {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    wait::until(time, async || clock.now() >= at(time)).await;
 }
 
 async fn patch(field: &Field, name: &str, spec: Value) {

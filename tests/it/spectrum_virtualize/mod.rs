@@ -10,6 +10,7 @@ mod reach;
 mod server;
 mod states;
 
+use crate::support::wait;
 use axum_server::Handle;
 use ibmi_clone_operator::drivers::storage::spectrum_virtualize::{
     ArrayOptions, RestClient, SpectrumVirtualize,
@@ -96,9 +97,10 @@ impl Bench {
     /// Closes socket and connections.
     pub async fn stop(&self) {
         self.handle.shutdown();
-        while std::net::TcpStream::connect(self.address).is_ok() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        wait::until("the closed socket", async || {
+            std::net::TcpStream::connect(self.address).is_err()
+        })
+        .await;
     }
     /// Serves again at the same address.
     pub fn again(&mut self) {

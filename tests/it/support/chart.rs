@@ -206,7 +206,7 @@ impl OperatorProcess {
     pub async fn stop(&mut self) -> ExitStatus {
         let id = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
-        self.until_ended(super::wait::LIMIT).await
+        self.until_ended(wait::LIMIT).await
     }
 
     /// Waits until it has ended.

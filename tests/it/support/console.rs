@@ -1,5 +1,6 @@
 //! The simulated console and its VIOSes on real TLS sockets, and the driver that talks to them.
 
+use super::wait;
 use axum_server::Handle;
 use ibmi_clone_operator::drivers::hmc::{HmcConsole, HmcControl, HmcOptions};
 use ibmi_clone_operator::drivers::transport::tls::TlsOptions;
@@ -16,7 +17,6 @@ use ibmi_clone_operator::site::{
     PartitionControl, PartitionState, PartitionView, PowerJob, PowerJobState, WantedVolume,
 };
 use std::net::{SocketAddr, TcpListener};
-use std::time::Duration;
 
 /// World seconds per second.
 const SCALE: f64 = 100.0;
@@ -214,13 +214,7 @@ pub fn clone1(console: &HmcConsole) -> HmcControl {
 
 /// Waits until a condition holds.
 pub async fn until<F: Future<Output = bool>>(what: &str, condition: impl Fn() -> F) {
-    let waiting = async {
-        while !condition().await {
-            tokio::time::sleep(Duration::from_millis(3)).await;
-        }
-    };
-    let waited = tokio::time::timeout(super::wait::LIMIT, waiting).await;
-    assert!(waited.is_ok(), "{what} does not come");
+    wait::until(what, async || condition().await).await;
 }
 
 /// Waits until the console shows a state.
@@ -233,14 +227,11 @@ pub async fn until_state(control: &HmcControl, state: PartitionState) {
 
 /// Waits for the end of a job.
 pub async fn until_ended(control: &HmcControl, job: &PowerJob) -> PowerJobState {
-    let waiting = async {
-        loop {
-            match control.job(job).await.unwrap() {
-                PowerJobState::Running => tokio::time::sleep(Duration::from_millis(3)).await,
-                ended => return ended,
-            }
+    wait::found("the end of the job", async || {
+        match control.job(job).await.unwrap() {
+            PowerJobState::Running => Err("it runs"),
+            ended => Ok(ended),
         }
-    };
-    let waited = tokio::time::timeout(super::wait::LIMIT, waiting).await;
-    waited.expect("the job ends")
+    })
+    .await
 }
