@@ -9,6 +9,7 @@
 //! - [`simulators`]: simulated devices, on real sockets and in process
 //! - [`wire`]: lines and constants that a driver and its simulator share
 //! - [`controllers`]: environments and runs on a Kubernetes API
+//! - [`embedded`]: the embedded Kubernetes API, for sites without a cluster
 //! - [`observability`]: logging, health, metrics
 //! - [`commands`]: the commands of the binary and the control plane they can start
 
@@ -16,6 +17,7 @@ pub mod api;
 pub mod commands;
 pub mod controllers;
 pub mod drivers;
+pub mod embedded;
 pub mod engine;
 #[cfg(test)]
 mod matrix;
