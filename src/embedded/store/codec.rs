@@ -1,9 +1,8 @@
 //! Between an object and the bytes that are stored.
 
-use std::io::{self, Read};
+use std::cell::RefCell;
 
-use flate2::Compression;
-use flate2::read::{DeflateDecoder, DeflateEncoder};
+use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 use serde_json::Value;
 
 use super::vault::Vault;
@@ -62,11 +61,10 @@ impl Codec {
             });
         }
         if bytes.len() >= self.compress_from {
-            let deflated = deflate(&bytes).map_err(|_| unstorable("it cannot be compressed"))?;
-            if deflated.len() < bytes.len() {
+            if let Some(bytes) = deflate(&bytes) {
                 return Ok(Body {
                     form: Form::Deflated,
-                    bytes: deflated,
+                    bytes,
                 });
             }
         }
@@ -89,7 +87,7 @@ impl Codec {
         let bytes = match body.form {
             Form::Plain => body.bytes,
             Form::Deflated => {
-                inflate(&body.bytes).map_err(|_| damaged("it cannot be decompressed"))?
+                inflate(&body.bytes).ok_or_else(|| damaged("it cannot be decompressed"))?
             }
             Form::Sealed => {
                 let opened = self.vault.open(key, body.bytes);
@@ -100,14 +98,38 @@ impl Codec {
     }
 }
 
-fn deflate(plain: &[u8]) -> io::Result<Vec<u8>> {
-    let mut packed = Vec::with_capacity(plain.len() / 2);
-    DeflateEncoder::new(plain, Compression::fast()).read_to_end(&mut packed)?;
-    Ok(packed)
+thread_local! {
+    // Both are large, and cost more to set up than to use on an object.
+    static DEFLATE: RefCell<Compress> = RefCell::new(Compress::new(Compression::fast(), false));
+    static INFLATE: RefCell<Decompress> = RefCell::new(Decompress::new(false));
 }
 
-fn inflate(packed: &[u8]) -> io::Result<Vec<u8>> {
-    let mut plain = Vec::with_capacity(packed.len() * 4);
-    DeflateDecoder::new(packed).read_to_end(&mut plain)?;
-    Ok(plain)
+/// The length, then what is compressed. None when it does not get smaller.
+fn deflate(plain: &[u8]) -> Option<Vec<u8>> {
+    let length = u32::try_from(plain.len()).ok()?;
+    DEFLATE.with_borrow_mut(|deflate| {
+        deflate.reset();
+        let mut packed = Vec::with_capacity(plain.len());
+        packed.extend(length.to_be_bytes());
+        let done = deflate.compress_vec(plain, &mut packed, FlushCompress::Finish);
+        matches!(done, Ok(Status::StreamEnd)).then_some(packed)
+    })
+}
+
+/// None when it is damaged.
+fn inflate(packed: &[u8]) -> Option<Vec<u8>> {
+    let (length, packed) = packed.split_first_chunk()?;
+    let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+    // A damaged length must not take all memory: no compressed byte stands for more than 1,032 plain ones.
+    if length / 1_032 > packed.len() {
+        return None;
+    }
+    INFLATE.with_borrow_mut(|inflate| {
+        inflate.reset(false);
+        // All at once, with room for it: the fast way through the decompressor.
+        let mut plain = Vec::with_capacity(length);
+        let done = inflate.decompress_vec(packed, &mut plain, FlushDecompress::Finish);
+        let whole = matches!(done, Ok(Status::StreamEnd)) && plain.len() == length;
+        whole.then_some(plain)
+    })
 }

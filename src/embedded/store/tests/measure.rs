@@ -157,3 +157,34 @@ async fn compaction(store: &Store) {
     let oldest = store.compact(keep).await.unwrap();
     println!("compacted to {oldest}: {:?}", begun.elapsed());
 }
+
+#[test]
+#[ignore = "a measurement"]
+fn parts() {
+    use super::super::codec::Codec;
+    use super::super::vault::Vault;
+    for from in [512, usize::MAX] {
+        let codec = Codec::new(Vault::new(&[1; 32]).unwrap(), from);
+        let key = key("a", "x");
+        let bodies: Vec<_> = (0..20_000)
+            .map(|n| codec.encode(&key, &run(n)).unwrap())
+            .collect();
+        let begun = Instant::now();
+        let all: Vec<_> = bodies
+            .iter()
+            .map(|b| codec.decode(&key, 1, b.clone()).unwrap())
+            .collect();
+        println!("{from}: kept decode {:?}", begun.elapsed());
+        drop(all);
+        let begun = Instant::now();
+        for b in &bodies {
+            std::hint::black_box(codec.decode(&key, 1, b.clone()).unwrap());
+        }
+        println!("{from}: dropped decode {:?}", begun.elapsed());
+        let begun = Instant::now();
+        for n in 0..20_000 {
+            std::hint::black_box(codec.encode(&key, &run(n)).unwrap());
+        }
+        println!("{from}: make+encode {:?}", begun.elapsed());
+    }
+}

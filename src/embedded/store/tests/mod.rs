@@ -1,6 +1,7 @@
 //! The store on real files.
 
 mod backup;
+mod codec;
 mod crash;
 mod history;
 mod measure;
