@@ -5,10 +5,12 @@
 //! - [`refusal`]: every answer that is not success, as a `Status` object
 //! - `store`: objects and their history, in SQLite; knows no Kubernetes
 //! - `schema`: prune, default and validate, CEL rules too
-//! - `patch`: JSON patch, merge patch, strategic merge patch
-//! - `apply`: server-side apply and the owners of fields
+//! - [`patch`]: JSON patch, merge patch, strategic merge patch
+//! - [`apply`]: server-side apply and the owners of fields
 //! - `registry`: create, read, change, delete, watch
 //! - `http`: the registry as an HTTP service: discovery, OpenAPI, tables, protobuf bodies
 
+pub mod apply;
 pub mod kind;
+pub mod patch;
 pub mod refusal;
