@@ -148,7 +148,9 @@ pub(in crate::embedded) fn go(value: &Value) -> String {
             format!("[{}]", items.join(" "))
         }
         Value::Object(fields) => {
-            let fields = fields.iter().map(|(name, value)| format!("{name}:{}", go(value)));
+            let fields = fields
+                .iter()
+                .map(|(name, value)| format!("{name}:{}", go(value)));
             format!("map[{}]", fields.collect::<Vec<_>>().join(" "))
         }
     }

@@ -118,13 +118,7 @@ impl Comparison {
         }
     }
 
-    fn lists(
-        &mut self,
-        list: &ListType<'_>,
-        old: &[Value],
-        new: &[Value],
-        path: &mut Vec<Step>,
-    ) {
+    fn lists(&mut self, list: &ListType<'_>, old: &[Value], new: &[Value], path: &mut Vec<Step>) {
         let (old, new) = (grouped(list, old), grouped(list, new));
         let none = Vec::new();
         let added = new.iter().filter(|(step, _)| find(&old, step).is_none());
@@ -138,13 +132,7 @@ impl Comparison {
     }
 
     /// Items with the same step. More than one on a side are owned together, as one leaf.
-    fn items(
-        &mut self,
-        list: &ListType<'_>,
-        old: &[&Value],
-        new: &[&Value],
-        path: &mut Vec<Step>,
-    ) {
+    fn items(&mut self, list: &ListType<'_>, old: &[&Value], new: &[&Value], path: &mut Vec<Step>) {
         match (old, new) {
             ([] | [_], [] | [_]) => {
                 self.value(list.item, old.first().copied(), new.first().copied(), path);
@@ -187,5 +175,7 @@ fn grouped<'a>(list: &ListType<'_>, items: &'a [Value]) -> Groups<'a> {
 
 fn find<'a, 'b>(groups: &'b Groups<'a>, step: &Step) -> Option<&'b Vec<&'a Value>> {
     let mut groups = groups.iter();
-    groups.find(|(other, _)| other == step).map(|(_, items)| items)
+    groups
+        .find(|(other, _)| other == step)
+        .map(|(_, items)| items)
 }

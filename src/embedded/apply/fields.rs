@@ -134,9 +134,7 @@ impl Fields {
         };
         let nodes = self.0.iter().map(|(step, ours)| {
             let (declared, inner) = match (step, shape_of(step).flatten()) {
-                (Step::Field(name), Some(Shape::Map(map))) => {
-                    (map.declares(name), map.field(name))
-                }
+                (Step::Field(name), Some(Shape::Map(map))) => (map.declares(name), map.field(name)),
                 (Step::Key(_), Some(Shape::List(list))) => (false, Some(list.item)),
                 _ => (false, None),
             };
@@ -144,6 +142,36 @@ impl Fields {
             let node = Node {
                 owned: ours.owned || leads,
                 below: ours.below.with_parents(inner),
+            };
+            (step.clone(), node)
+        });
+        Self(nodes.collect())
+    }
+
+    /// As the present schema divides an object: who owned parts of what is atomic by now owns the whole of it.
+    pub fn settled(&self, of: Option<Type<'_>>) -> Self {
+        let shape = of.map(|of| of.shape(None));
+        let nodes = self.0.iter().map(|(step, ours)| {
+            let inner = match (step, &shape) {
+                (Step::Field(name), Some(Shape::Map(map))) => map.field(name),
+                (Step::Key(_) | Step::Item(_), Some(Shape::List(list))) => Some(list.item),
+                _ => None,
+            };
+            let atomic = match inner.map(|inner| inner.shape(None)) {
+                Some(Shape::Map(map)) => map.atomic,
+                Some(Shape::List(list)) => list.is_atomic(),
+                Some(Shape::Scalar(_)) | None => false,
+            };
+            let node = if atomic {
+                Node {
+                    owned: true,
+                    below: Self::default(),
+                }
+            } else {
+                Node {
+                    owned: ours.owned,
+                    below: ours.below.settled(inner),
+                }
             };
             (step.clone(), node)
         });
@@ -224,7 +252,10 @@ mod tests {
     fn a_difference_takes_the_path_and_leaves_what_is_below() {
         let a = fields(json!({"f:a": {".": {}, "f:b": {}}, "f:c": {}}));
         let b = fields(json!({"f:a": {}}));
-        assert_eq!(a.minus(&b).to_json(), json!({"f:a": {"f:b": {}}, "f:c": {}}));
+        assert_eq!(
+            a.minus(&b).to_json(),
+            json!({"f:a": {"f:b": {}}, "f:c": {}})
+        );
         assert_eq!(a.without(&b).to_json(), json!({"f:c": {}}));
         assert_eq!(a.intersection(&b).to_json(), json!({"f:a": {}}));
         assert_eq!(b.union(&a), a);

@@ -16,7 +16,10 @@ const ANNOTATION: &str = "kubectl.kubernetes.io/last-applied-configuration";
 const MOST_ANNOTATIONS: usize = 256 * 1024;
 
 fn annotation(object: &Value) -> Option<&str> {
-    let text = object.get("metadata")?.get("annotations")?.get(ANNOTATION)?;
+    let text = object
+        .get("metadata")?
+        .get("annotations")?
+        .get(ANNOTATION)?;
     text.as_str().filter(|text| !text.is_empty())
 }
 
@@ -46,9 +49,9 @@ pub(super) fn renew(object: &mut Value, applied: &Value) {
         return;
     };
     annotations.insert(ANNOTATION.to_owned(), Value::from(format!("{applied}\n")));
-    let sizes = annotations.iter().map(|(name, value)| {
-        name.len() + value.as_str().map_or(0, str::len)
-    });
+    let sizes = annotations
+        .iter()
+        .map(|(name, value)| name.len() + value.as_str().map_or(0, str::len));
     if sizes.sum::<usize>() > MOST_ANNOTATIONS {
         annotations.remove(ANNOTATION);
     }

@@ -39,7 +39,10 @@ fn merge_maps(
         let of = map
             .field(name)
             .ok_or_else(|| format!(".{name}: field not declared in schema"))?;
-        let (ours, theirs) = (ours.and_then(|f| f.get(name)), theirs.and_then(|f| f.get(name)));
+        let (ours, theirs) = (
+            ours.and_then(|f| f.get(name)),
+            theirs.and_then(|f| f.get(name)),
+        );
         if let Some(value) = merge(of, ours, theirs)? {
             merged.insert(name.clone(), value);
         }
@@ -148,7 +151,8 @@ impl Items<'_> {
 
 /// The fields of a map that has some.
 pub(super) fn fields(side: Option<&Value>) -> Option<&Map<String, Value>> {
-    side.and_then(Value::as_object).filter(|fields| !fields.is_empty())
+    side.and_then(Value::as_object)
+        .filter(|fields| !fields.is_empty())
 }
 
 /// The items of a list; none where there is no list.

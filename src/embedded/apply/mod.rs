@@ -57,12 +57,16 @@ pub fn apply(
 ) -> Result<Value, Refusal> {
     same_kind(kind, config)?;
     let rules = Ownership::of(kind, manager.subresource);
-    let mut owners = decoded(live).map_err(|why| {
-        Refusal::new(500, "", format!("failed to decode managed fields: {why}"))
-    })?;
+    let mut owners = decoded(live)
+        .map_err(|why| Refusal::new(500, "", format!("failed to decode managed fields: {why}")))?;
     let before = live.map_or_else(|| empty(kind), without_owners);
     if owners.is_empty() && live.is_some() {
-        let me = owner(BEFORE, Operation::Update, manager.api_version, manager.subresource);
+        let me = owner(
+            BEFORE,
+            Operation::Update,
+            manager.api_version,
+            manager.subresource,
+        );
         owners = rules.update(&empty(kind), &before, owners, me, manager.now);
     }
     if field(config, "managedFields").is_some_and(|fields| !fields.is_null()) {
@@ -82,7 +86,7 @@ pub fn apply(
     }
     set_owners(&mut object, &owners);
     if let Some(live) = live {
-        keep_times(live, &mut object);
+        keep_times(kind, live, &mut object);
     }
     Ok(object)
 }
@@ -122,7 +126,7 @@ pub fn track(
     let owners = rules.update(&before, new, owners, me, manager.now);
     set_owners(new, &owners);
     if let Some(live) = live {
-        keep_times(live, new);
+        keep_times(kind, live, new);
     }
     Ok(())
 }
@@ -164,7 +168,9 @@ fn same_kind(kind: &Kind, config: &Value) -> Result<(), Refusal> {
         return Ok(());
     }
     let shown = group_version(version);
-    Err(bad_request(format!("invalid object type: {shown}, Kind={name}")))
+    Err(bad_request(format!(
+        "invalid object type: {shown}, Kind={name}"
+    )))
 }
 
 /// As Go prints it: the core group has an empty name.
@@ -187,7 +193,11 @@ fn refusal(kind: &Kind, config: &Value, failure: Failure) -> Refusal {
             Refusal::new(500, "", format!("failed to merge config: {why}"))
         }
         Failure::Malformed(problems) => {
-            let text = |name| field(config, name).and_then(Value::as_str).unwrap_or_default();
+            let text = |name| {
+                field(config, name)
+                    .and_then(Value::as_str)
+                    .unwrap_or_default()
+            };
             let (namespace, name) = (text("namespace"), text("name"));
             let (version, kind) = (group_version(&kind.api_version()), &kind.kind);
             let why = check::text(&problems);
@@ -202,11 +212,19 @@ fn refusal(kind: &Kind, config: &Value, failure: Failure) -> Refusal {
 fn conflict(conflicts: &[Conflict]) -> Refusal {
     let path = |conflict: &Conflict| step::text(&conflict.path);
     let message = match conflicts {
-        [one] => format!("1 conflict: conflict with {}: {}", one.owner.text(), path(one)),
+        [one] => format!(
+            "1 conflict: conflict with {}: {}",
+            one.owner.text(),
+            path(one)
+        ),
         many => {
             let mut lines: Vec<String> = Vec::new();
             for of_one in many.chunk_by(|a, b| a.owner == b.owner) {
-                lines.extend(of_one.first().map(|c| format!("conflicts with {}:", c.owner.text())));
+                lines.extend(
+                    of_one
+                        .first()
+                        .map(|c| format!("conflicts with {}:", c.owner.text())),
+                );
                 lines.extend(of_one.iter().map(|c| format!("- {}", path(c))));
             }
             format!("{} conflicts: {}", many.len(), lines.join("\n"))
@@ -237,9 +255,9 @@ fn decoded(live: Option<&Value>) -> Result<Owners, String> {
 
 /// `[]` and `[{}]`.
 fn clears(given: &Value) -> bool {
-    given.as_array().is_some_and(|entries| {
-        entries.iter().all(|entry| entry == &json!({})) && entries.len() < 2
-    })
+    given
+        .as_array()
+        .is_some_and(|entries| entries.iter().all(|entry| entry == &json!({})) && entries.len() < 2)
 }
 
 fn without_owners(object: &Value) -> Value {
@@ -266,7 +284,7 @@ fn set_owners(object: &mut Value, owners: &Owners) {
 }
 
 /// A write that changes nothing but times changes nothing: it gets the stored times back, so that nothing is written.
-fn keep_times(live: &Value, new: &mut Value) {
+fn keep_times(kind: &Kind, live: &Value, new: &mut Value) {
     let timeless = |object: &Value| {
         let entries = field(object, "managedFields").and_then(Value::as_array);
         let mut entries = entries.cloned().unwrap_or_default();
@@ -280,14 +298,29 @@ fn keep_times(live: &Value, new: &mut Value) {
         if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
             metadata.remove("resourceVersion");
         }
+        if !kind.custom {
+            drop_empty(&mut object);
+        }
         object
     };
-    if timeless(live) == timeless(new) && bare(live) == bare(new) {
-        if let (Some(times), Some(metadata)) = (
-            field(live, "managedFields").cloned(),
-            new.get_mut("metadata").and_then(Value::as_object_mut),
-        ) {
-            metadata.insert("managedFields".to_owned(), times);
-        }
+    if timeless(live) == timeless(new)
+        && bare(live) == bare(new)
+        && let Some(times) = field(live, "managedFields").cloned()
+        && let Some(metadata) = new.get_mut("metadata").and_then(Value::as_object_mut)
+    {
+        metadata.insert("managedFields".to_owned(), times);
+    }
+}
+
+/// In a built-in kind, nothing and an empty map or list are the same.
+fn drop_empty(value: &mut Value) {
+    if let Some(fields) = value.as_object_mut() {
+        fields.values_mut().for_each(drop_empty);
+        fields.retain(|_, value| match value {
+            Value::Null => false,
+            Value::Object(fields) => !fields.is_empty(),
+            Value::Array(items) => !items.is_empty(),
+            Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
+        });
     }
 }

@@ -122,7 +122,13 @@ pub(super) fn encode(owners: &Owners) -> Option<Value> {
     entries.sort_by_key(|(owner, owned)| {
         let seconds = owned.time.map_or(0, |time| time.timestamp());
         let version = owned.version.as_str();
-        (owner.operation, seconds, &owner.manager, version, &owner.subresource)
+        (
+            owner.operation,
+            seconds,
+            &owner.manager,
+            version,
+            &owner.subresource,
+        )
     });
     let entries = entries.into_iter().map(|(owner, owned)| {
         let mut entry = Map::new();
@@ -148,7 +154,9 @@ pub(super) fn encode(owners: &Owners) -> Option<Value> {
 
 /// Puts the oldest owners by plain writes together until there are not too many, those of one version each.
 pub(super) fn cap(owners: &mut Owners) {
-    let updates = owners.iter().filter(|(owner, _)| owner.operation == Operation::Update);
+    let updates = owners
+        .iter()
+        .filter(|(owner, _)| owner.operation == Operation::Update);
     let mut updaters: Vec<(i64, Owner)> = updates
         .map(|(owner, owned)| (owned.time.map_or(0, |time| time.timestamp()), owner.clone()))
         .collect();

@@ -67,7 +67,7 @@ impl<'a> Ownership<'a> {
         me: Owner,
         now: DateTime<Utc>,
     ) -> Owners {
-        self.forget_versions(&mut owners);
+        self.settle(&mut owners);
         let change = Comparison::of(self.of, live, new).without(&self.reset);
         let changed = change.changed();
         self.take(&mut owners, &change, None);
@@ -94,7 +94,7 @@ impl<'a> Ownership<'a> {
         me: &Owner,
         force: bool,
     ) -> Result<(Option<Value>, Owners), Failure> {
-        self.forget_versions(&mut owners);
+        self.settle(&mut owners);
         let merged = merge(self.of, Some(live), Some(applied)).map_err(Failure::Unmergeable)?;
         let merged = merged.unwrap_or_default();
         let fields = fields_of(self.of, applied).without(&self.reset);
@@ -157,7 +157,9 @@ impl<'a> Ownership<'a> {
         let all = |value: &Value| full(&fields_of(self.of, value));
         let (last, everything) = (full(last), all(merged));
         let without_last = remove(self.of, merged, &last);
-        let same_version = owners.values().filter(|owned| owned.version == self.version);
+        let same_version = owners
+            .values()
+            .filter(|owned| owned.version == self.version);
         let owned = same_version.fold(Fields::default(), |sum, owned| sum.union(&owned.fields));
         // What somebody owns comes back, with what leads to it.
         let kept = all(&without_last).union(&full(&owned));
@@ -167,9 +169,15 @@ impl<'a> Ownership<'a> {
         remove(self.of, merged, &lost)
     }
 
-    fn forget_versions(&self, owners: &mut Owners) {
+    /// Owners as the present version and schema see them.
+    fn settle(&self, owners: &mut Owners) {
         if self.only_version {
             owners.retain(|_, owned| owned.version == self.version);
+        }
+        for owned in owners.values_mut() {
+            if owned.version == self.version {
+                owned.fields = owned.fields.settled(Some(self.of));
+            }
         }
     }
 }

@@ -30,7 +30,11 @@ impl Step {
             Self::Field(name) => format!("f:{name}"),
             Self::Key(keys) => {
                 let keys = keys.iter().map(|(name, value)| {
-                    format!("{}:{}", html_safe(&Value::from(name.as_str())), html_safe(value))
+                    format!(
+                        "{}:{}",
+                        html_safe(&Value::from(name.as_str())),
+                        html_safe(value)
+                    )
                 });
                 format!("k:{{{}}}", keys.collect::<Vec<_>>().join(","))
             }
@@ -103,12 +107,10 @@ impl Ord for Step {
             (Self::Field(a), Self::Field(b)) => a.cmp(b),
             (Self::Index(a), Self::Index(b)) => a.cmp(b),
             (Self::Item(a), Self::Item(b)) => order(a, b),
-            (Self::Key(a), Self::Key(b)) => {
-                order_all(a.iter().zip(b), |((na, va), (nb, vb))| {
-                    na.cmp(nb).then_with(|| order(va, vb))
-                })
-                .then(a.len().cmp(&b.len()))
-            }
+            (Self::Key(a), Self::Key(b)) => order_all(a.iter().zip(b), |((na, va), (nb, vb))| {
+                na.cmp(nb).then_with(|| order(va, vb))
+            })
+            .then(a.len().cmp(&b.len())),
             (a, b) => rank(a).cmp(&rank(b)),
         }
     }

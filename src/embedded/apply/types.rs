@@ -172,7 +172,11 @@ impl<'a> Schema<'a> {
         if !matches!(self.named(), "" | "object") {
             return None;
         }
-        let no_fields = self.schema.properties.as_ref().is_none_or(BTreeMap::is_empty);
+        let no_fields = self
+            .schema
+            .properties
+            .as_ref()
+            .is_none_or(BTreeMap::is_empty);
         let rest = match &self.schema.additional_properties {
             Some(JSONSchemaPropsOrBool::Schema(rest)) => Some(Type::inner(rest, self.preserve)),
             Some(JSONSchemaPropsOrBool::Bool(true)) => Some(Type::Deduced),
@@ -311,11 +315,9 @@ fn plain(type_: &str) -> JSONSchemaProps {
 
 /// `ObjectMeta` of Kubernetes. A definition cannot say it: the API server puts it in.
 fn object_meta() -> JSONSchemaProps {
-    let free = || {
-        JSONSchemaProps {
-            additional_properties: Some(JSONSchemaPropsOrBool::Schema(Box::new(plain("string")))),
-            ..plain("object")
-        }
+    let free = || JSONSchemaProps {
+        additional_properties: Some(JSONSchemaPropsOrBool::Schema(Box::new(plain("string")))),
+        ..plain("object")
     };
     let list = |list_type: &str, keys: &[&str], item: JSONSchemaProps| JSONSchemaProps {
         items: Some(JSONSchemaPropsOrArray::Schema(Box::new(item))),

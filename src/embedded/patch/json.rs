@@ -80,7 +80,9 @@ fn operation(value: &Value) -> Result<&Map<String, Value>, Refusal> {
 
 fn undecodable(value: &Value, into: &str) -> Refusal {
     let sort = go_sort(value);
-    bad_request(format!("error decoding patch: json: cannot unmarshal {sort} into Go {into}"))
+    bad_request(format!(
+        "error decoding patch: json: cannot unmarshal {sort} into Go {into}"
+    ))
 }
 
 /// Applies one operation; `None` when it does not apply.

@@ -75,7 +75,10 @@ impl<'a> Place<'a> {
         match self {
             Self::Object(_) if name == "metadata" => Self::Metadata,
             Self::Object(schema) | Self::Inside(schema) => {
-                let declared = schema.properties.as_ref().and_then(|fields| fields.get(name));
+                let declared = schema
+                    .properties
+                    .as_ref()
+                    .and_then(|fields| fields.get(name));
                 match (declared, &schema.additional_properties) {
                     (Some(declared), _) => Self::Inside(declared),
                     (None, Some(JSONSchemaPropsOrBool::Schema(rest))) => Self::Inside(rest),
@@ -106,7 +109,10 @@ impl<'a> Place<'a> {
         let Self::Inside(list) = self.field(name) else {
             return Strategy::Replace;
         };
-        let keys = list.x_kubernetes_list_map_keys.as_deref().unwrap_or_default();
+        let keys = list
+            .x_kubernetes_list_map_keys
+            .as_deref()
+            .unwrap_or_default();
         match (list.x_kubernetes_list_type.as_deref(), keys) {
             (Some("set"), _) => Strategy::Set,
             (Some("map"), [key]) => Strategy::ByKey(key),
@@ -190,7 +196,10 @@ impl<'a> Place<'a> {
             let Value::Object(item) = item else {
                 return Err(not_a_map(&item));
             };
-            match item.get(PATCH).map(|directive| (directive, directive.as_str())) {
+            match item
+                .get(PATCH)
+                .map(|directive| (directive, directive.as_str()))
+            {
                 None => changes.push(item),
                 Some((_, Some("delete"))) => {
                     let gone = item.get(key).ok_or_else(|| no_key(&item, key))?;
@@ -268,9 +277,8 @@ fn retain(live: &mut Object, patch: &mut Object) -> Result<(), Refusal> {
     let keys = keys.as_array().ok_or_else(wrong)?;
     let kept = |name: &String| keys.iter().any(|key| key == name);
     let directive = |name: &str| name.starts_with(DELETE_FROM) || name.starts_with(ORDER);
-    let stray = |(name, value): (&String, &Value)| {
-        !value.is_null() && !directive(name) && !kept(name)
-    };
+    let stray =
+        |(name, value): (&String, &Value)| !value.is_null() && !directive(name) && !kept(name);
     if patch.iter().any(stray) {
         return Err(wrong());
     }
@@ -288,17 +296,13 @@ fn identity<'a>(item: &'a Value, key: Option<&str>) -> Option<&'a Value> {
 
 fn place_of(item: &Value, list: &[Value], key: Option<&str>) -> Option<usize> {
     let its = identity(item, key)?;
-    list.iter().position(|other| identity(other, key) == Some(its))
+    list.iter()
+        .position(|other| identity(other, key) == Some(its))
 }
 
 /// The items that `order` names in that order; between them, those it does not name, each as early as its place in the stored
 /// list allows.
-fn in_order(
-    items: Vec<Value>,
-    order: &[Value],
-    stored: &[Value],
-    key: Option<&str>,
-) -> Vec<Value> {
+fn in_order(items: Vec<Value>, order: &[Value], stored: &[Value], key: Option<&str>) -> Vec<Value> {
     let named = |item: &Value| place_of(item, order, key);
     let was = |item: &Value| place_of(item, stored, key);
     let (mut ordered, mut others): (Vec<Value>, Vec<Value>) =
@@ -306,7 +310,10 @@ fn in_order(
     ordered.sort_by_key(|item| named(item));
     others.sort_by_key(|item| was(item).unwrap_or(usize::MAX));
     let mut merged = Vec::new();
-    let (mut ordered, mut others) = (ordered.into_iter().peekable(), others.into_iter().peekable());
+    let (mut ordered, mut others) = (
+        ordered.into_iter().peekable(),
+        others.into_iter().peekable(),
+    );
     loop {
         let other_first = match (ordered.peek(), others.peek()) {
             (None, None) => return merged,
@@ -318,7 +325,11 @@ fn in_order(
                 (None, _) | (_, None) => false,
             },
         };
-        merged.extend(if other_first { others.next() } else { ordered.next() });
+        merged.extend(if other_first {
+            others.next()
+        } else {
+            ordered.next()
+        });
     }
 }
 
@@ -329,7 +340,9 @@ fn fits_order(changes: &[Value], order: &[Value], key: Option<&str>) -> Result<(
     }
     let mut rest = order.iter();
     for change in changes.iter().filter(|change| change.get(PATCH).is_none()) {
-        if !rest.any(|item| identity(item, key).is_some() && identity(item, key) == identity(change, key)) {
+        if !rest.any(|item| {
+            identity(item, key).is_some() && identity(item, key) == identity(change, key)
+        }) {
             return Err(failed(format!(
                 "The order in patch list:\n{}\n doesn't match {ORDER} list:\n{}\n",
                 go(&json!(changes)),
@@ -389,12 +402,18 @@ fn failed(message: impl Into<String>) -> Refusal {
 
 fn unknown_directive(directive: &Value, patch: &Object) -> Refusal {
     let patch = Value::Object(patch.clone());
-    failed(format!("unknown patch type: {} in map: {}", go(directive), go(&patch)))
+    failed(format!(
+        "unknown patch type: {} in map: {}",
+        go(directive),
+        go(&patch)
+    ))
 }
 
 fn no_key(item: &Object, key: &str) -> Refusal {
     let item = go(&Value::Object(item.clone()));
-    failed(format!("map: {item} does not contain declared merge key: {key}"))
+    failed(format!(
+        "map: {item} does not contain declared merge key: {key}"
+    ))
 }
 
 fn not_a_map(item: &Value) -> Refusal {
@@ -411,5 +430,7 @@ fn wrong_type(value: &Value) -> Refusal {
         Value::Number(_) => "int64",
         other => go_sort(other),
     };
-    failed(format!("expected a []interface {{}}, but received a {sort}"))
+    failed(format!(
+        "expected a []interface {{}}, but received a {sort}"
+    ))
 }

@@ -11,7 +11,10 @@ fn a_json_patch_has_a_bounded_number_of_operations() {
     let patch = |count| Value::Array(vec![operation.clone(); count]);
     assert!(json(&json!({"a": 1}), &patch(10_000)).is_ok());
     let refusal = json(&json!({"a": 1}), &patch(10_001)).unwrap_err();
-    assert_eq!((refusal.code, refusal.reason), (413, "RequestEntityTooLarge"));
+    assert_eq!(
+        (refusal.code, refusal.reason),
+        (413, "RequestEntityTooLarge")
+    );
     assert_eq!(
         refusal.message,
         "Request entity too large: The allowed maximum operations in a JSON patch is 10000, got 10001"
@@ -46,7 +49,10 @@ fn a_merge_patch_removes_with_null_and_replaces_lists() {
 #[test]
 fn an_own_kind_has_no_strategic_merge_patch() {
     let refusal = strategic(&kind("CloneRun"), &json!({}), &json!({})).unwrap_err();
-    assert_eq!((refusal.code, refusal.reason), (415, "UnsupportedMediaType"));
+    assert_eq!(
+        (refusal.code, refusal.reason),
+        (415, "UnsupportedMediaType")
+    );
     assert!(refusal.message.ends_with(
         "accepted media types include: application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml"
     ));

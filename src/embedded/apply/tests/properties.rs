@@ -22,7 +22,8 @@ fn applied(kind: &Kind, live: Option<&Value>, config: &Value, name: &str, step: 
 }
 
 fn widget(spec: Option<Value>) -> Value {
-    let mut widget = json!({"apiVersion": "test.ibmiclone.dev/v1", "kind": "Widget", "metadata": {"name": "x"}});
+    let mut widget =
+        json!({"apiVersion": "test.ibmiclone.dev/v1", "kind": "Widget", "metadata": {"name": "x"}});
     if let Some(spec) = spec {
         widget["spec"] = spec;
     }
@@ -31,7 +32,10 @@ fn widget(spec: Option<Value>) -> Value {
 
 fn without_owners(object: &Value) -> Value {
     let mut object = object.clone();
-    object["metadata"].as_object_mut().unwrap().remove("managedFields");
+    object["metadata"]
+        .as_object_mut()
+        .unwrap()
+        .remove("managedFields");
     object
 }
 
