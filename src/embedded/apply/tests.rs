@@ -360,6 +360,7 @@ replays! {
     an_object_may_be_created_with_owners: "configmap_created_with_owners",
     the_oldest_of_many_writers_are_put_together: "configmap_many_writers",
     finalizers_are_a_set_and_owners_go_by_uid: "configmap_metadata_lists",
+    an_item_that_is_stored_twice_is_owned_once: "configmap_duplicates",
     directives_of_strategic_patches_are_followed: "configmap_directives",
     json_patches_are_as_lenient_as_the_real_server: "configmap_json_patches",
     what_cannot_be_divided_is_refused: "configmap_malformed",
