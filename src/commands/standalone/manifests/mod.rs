@@ -163,20 +163,28 @@ impl Manifests {
     /// What can be listed and deleted.
     async fn kinds(&self) -> Result<Vec<ApiResource>, kube::Error> {
         let found = Discovery::new(self.client.clone()).run().await?;
-        let kinds = found.groups().flat_map(|group| group.recommended_resources());
-        let able = kinds.filter(|(_, able)| able.supports_operation("list") && able.supports_operation("delete"));
+        let kinds = found
+            .groups()
+            .flat_map(|group| group.recommended_resources());
+        let able = kinds.filter(|(_, able)| {
+            able.supports_operation("list") && able.supports_operation("delete")
+        });
         Ok(able.map(|(resource, _)| resource).collect())
     }
 
     async fn carry_out(&self, plan: Plan) -> Outcome {
         let mut outcome = Outcome::default();
         for (file, why) in plan.refused {
-            outcome.problems.insert(format!("{file} is left as it was: {why}"));
+            outcome
+                .problems
+                .insert(format!("{file} is left as it was: {why}"));
         }
         for (file, object) in plan.apply {
             if let Err(error) = self.apply(&file, &object).await {
                 let what = shown(&object);
-                outcome.problems.insert(format!("{file}: {what} was not applied: {error}"));
+                outcome
+                    .problems
+                    .insert(format!("{file}: {what} was not applied: {error}"));
                 outcome.again |= !is_refusal(&error);
             }
         }
@@ -184,7 +192,9 @@ impl Manifests {
             match self.prune(&key).await {
                 Ok(()) => tracing::info!("manifests: {key} is in no file any more, deleted"),
                 Err(error) => {
-                    outcome.problems.insert(format!("{key} is in no file any more and was not deleted: {error}"));
+                    outcome.problems.insert(format!(
+                        "{key} is in no file any more and was not deleted: {error}"
+                    ));
                     outcome.again = true;
                 }
             }
@@ -194,20 +204,29 @@ impl Manifests {
 
     async fn apply(&self, file: &str, object: &DynamicObject) -> Result<(), kube::Error> {
         let mut object = object.clone();
-        object.labels_mut().insert(LABEL.to_owned(), "true".to_owned());
-        object.annotations_mut().insert(FILE.to_owned(), file.to_owned());
+        object
+            .labels_mut()
+            .insert(LABEL.to_owned(), "true".to_owned());
+        object
+            .annotations_mut()
+            .insert(FILE.to_owned(), file.to_owned());
         let parameters = PatchParams {
             field_validation: Some(ValidationDirective::Strict),
             ..PatchParams::apply(MANAGER).force()
         };
         let api = self.api(&key_of(&object));
         let name = object.name_any();
-        api.patch(&name, &parameters, &Patch::Apply(&object)).await?;
+        api.patch(&name, &parameters, &Patch::Apply(&object))
+            .await?;
         Ok(())
     }
 
     async fn prune(&self, key: &Key) -> Result<(), kube::Error> {
-        match self.api(key).delete(&key.name, &DeleteParams::background()).await {
+        match self
+            .api(key)
+            .delete(&key.name, &DeleteParams::background())
+            .await
+        {
             Ok(_) => Ok(()),
             Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
             Err(error) => Err(error),
@@ -215,7 +234,10 @@ impl Manifests {
     }
 
     fn api(&self, key: &Key) -> Api<DynamicObject> {
-        let (group, version) = key.api_version.split_once('/').unwrap_or(("", &key.api_version));
+        let (group, version) = key
+            .api_version
+            .split_once('/')
+            .unwrap_or(("", &key.api_version));
         let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, &key.kind));
         match key.namespace.as_str() {
             "" => Api::all_with(self.client.clone(), &resource),

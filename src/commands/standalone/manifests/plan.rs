@@ -48,7 +48,9 @@ pub fn plan(manifests: Vec<Manifest>, applied: &[Applied]) -> Plan {
         let objects = manifest.objects.and_then(|objects| {
             let other = |o: &DynamicObject| {
                 let key = super::key_of(o);
-                owners.get(&key).map(|file| format!("{key} is in {file} too"))
+                owners
+                    .get(&key)
+                    .map(|file| format!("{key} is in {file} too"))
             };
             match objects.iter().find_map(other) {
                 Some(why) => Err(why),
@@ -68,11 +70,13 @@ pub fn plan(manifests: Vec<Manifest>, applied: &[Applied]) -> Plan {
             }
         }
     }
-    plan.apply.sort_by_key(|(_, object)| rank(&super::key_of(object).kind));
+    plan.apply
+        .sort_by_key(|(_, object)| rank(&super::key_of(object).kind));
     if !empty {
         let gone = |a: &&Applied| !owners.contains_key(&a.key) && !kept.contains(&a.file);
         plan.prune = applied.iter().filter(gone).map(|a| a.key.clone()).collect();
-        plan.prune.sort_by_key(|key| std::cmp::Reverse(rank(&key.kind)));
+        plan.prune
+            .sort_by_key(|key| std::cmp::Reverse(rank(&key.kind)));
     }
     plan
 }

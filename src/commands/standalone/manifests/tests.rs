@@ -71,7 +71,10 @@ fn an_empty_directory_prunes_nothing() {
 #[test]
 fn an_object_that_moved_to_another_file_is_not_pruned() {
     let before = [applied(&environment("nightly"), "a.yaml")];
-    let files = vec![file("a.yaml", vec![]), file("b.yaml", vec![environment("nightly")])];
+    let files = vec![
+        file("a.yaml", vec![]),
+        file("b.yaml", vec![environment("nightly")]),
+    ];
     let found = plan(files, &before);
     assert!(found.prune.is_empty());
     assert_eq!(found.apply.len(), 1);
@@ -81,18 +84,27 @@ fn an_object_that_moved_to_another_file_is_not_pruned() {
 fn an_object_of_two_files_is_taken_from_the_first_and_the_other_is_refused() {
     let files = vec![
         file("a.yaml", vec![environment("nightly")]),
-        file("b.yaml", vec![environment("nightly"), environment("weekly")]),
+        file(
+            "b.yaml",
+            vec![environment("nightly"), environment("weekly")],
+        ),
     ];
     let found = plan(files, &[]);
     assert_eq!(found.apply.len(), 1);
     let (name, why) = &found.refused[0];
     assert_eq!(name, "b.yaml");
-    assert!(why.contains("CloneEnvironment ibmi/nightly is in a.yaml"), "{why}");
+    assert!(
+        why.contains("CloneEnvironment ibmi/nightly is in a.yaml"),
+        "{why}"
+    );
 }
 
 #[test]
 fn namespaces_come_before_what_is_in_them() {
-    let found = plan(vec![file("a.yaml", vec![environment("nightly"), space()])], &[]);
+    let found = plan(
+        vec![file("a.yaml", vec![environment("nightly"), space()])],
+        &[],
+    );
     let kinds = found.apply.iter().map(|(_, o)| key_of(o).kind);
     assert_eq!(kinds.collect::<Vec<_>>(), ["Namespace", "CloneEnvironment"]);
 }
@@ -102,22 +114,47 @@ fn files_are_read_whole_or_not_at_all_and_hidden_ones_are_none() {
     let directory = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| std::fs::write(directory.path().join(name), text).unwrap();
     std::fs::create_dir(directory.path().join("more")).unwrap();
-    write("more/good.yml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n---\n---\n{apiVersion: v1, kind: Namespace, metadata: {name: b}}\n");
-    write("half.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n---\nmetadata: {name: b}\n");
-    write("nameless.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {generateName: a-}\n");
-    write("twice.json", r#"{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}}"#);
+    write(
+        "more/good.yml",
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n---\n---\n{apiVersion: v1, kind: Namespace, metadata: {name: b}}\n",
+    );
+    write(
+        "half.yaml",
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n---\nmetadata: {name: b}\n",
+    );
+    write(
+        "nameless.yaml",
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {generateName: a-}\n",
+    );
+    write(
+        "twice.json",
+        r#"{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}}"#,
+    );
     write(".swp.yaml", "no: manifest");
     write("README.md", "no manifest");
     let found = stamp(directory.path()).unwrap();
     let read = found.read(directory.path(), "ibmi");
     let told: Vec<(String, Result<Vec<String>, String>)> = read
         .into_iter()
-        .map(|m| (m.name, m.objects.map(|o| o.iter().map(|o| key_of(o).to_string()).collect())))
+        .map(|m| {
+            (
+                m.name,
+                m.objects
+                    .map(|o| o.iter().map(|o| key_of(o).to_string()).collect()),
+            )
+        })
         .collect();
     let good = |name: &str| told.iter().find(|(n, _)| n == name).unwrap().1.clone();
-    assert_eq!(good("more/good.yml").unwrap(), ["ConfigMap ibmi/a", "Namespace b"]);
+    assert_eq!(
+        good("more/good.yml").unwrap(),
+        ["ConfigMap ibmi/a", "Namespace b"]
+    );
     assert_eq!(good("twice.json").unwrap(), ["ConfigMap ibmi/a"]);
-    assert!(good("half.yaml").unwrap_err().contains("no apiVersion and kind"));
+    assert!(
+        good("half.yaml")
+            .unwrap_err()
+            .contains("no apiVersion and kind")
+    );
     assert!(good("nameless.yaml").unwrap_err().contains("generateName"));
     assert_eq!(told.len(), 4);
 }
