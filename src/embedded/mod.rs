@@ -3,7 +3,7 @@
 //!
 //! - [`kind`]: what is served
 //! - [`refusal`]: every answer that is not success, as a `Status` object
-//! - `store`: objects and their history, in SQLite; knows no Kubernetes
+//! - [`store`]: objects and their history, in SQLite; knows no Kubernetes
 //! - `schema`: prune, default and validate, CEL rules too
 //! - `patch`: JSON patch, merge patch, strategic merge patch
 //! - `apply`: server-side apply and the owners of fields
@@ -12,3 +12,4 @@
 
 pub mod kind;
 pub mod refusal;
+pub mod store;
