@@ -4,11 +4,14 @@
 //! - [`kind`]: what is served
 //! - [`refusal`]: every answer that is not success, as a `Status` object
 //! - `store`: objects and their history, in SQLite; knows no Kubernetes
-//! - `schema`: prune, default and validate, CEL rules too
+//! - [`schema`]: prune, default and validate, CEL rules too
+//! - [`kinds`]: the kinds that Kubernetes has built in
 //! - `patch`: JSON patch, merge patch, strategic merge patch
 //! - `apply`: server-side apply and the owners of fields
 //! - `registry`: create, read, change, delete, watch
 //! - `http`: the registry as an HTTP service: discovery, OpenAPI, tables, protobuf bodies
 
 pub mod kind;
+pub mod kinds;
 pub mod refusal;
+pub mod schema;
