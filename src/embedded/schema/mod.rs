@@ -53,6 +53,7 @@ impl Structural {
         let name = kind.resource();
         let mut root = Node::new(&kind.schema, &name)?;
         root.embedded = true;
+        root.status_apart = kind.status;
         root.sum_up();
         Ok(Self {
             kind: kind.clone(),
@@ -77,8 +78,9 @@ impl Structural {
         found.into_iter().map(words).collect()
     }
 
-    /// Removes what the schema does not declare, and what is empty in the metadata.
+    /// Removes what the schema does not declare, and what is empty in the metadata; writes whole numbers without a point.
     pub fn prune(&self, object: &mut Value) {
+        prune::whole_numbers(object);
         prune::prune(object, Some(&self.root), &self.meta);
         if let Some(metadata) = object.get_mut("metadata") {
             defaults::drop_nulls(metadata, Some(&self.meta));

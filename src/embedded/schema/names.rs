@@ -31,6 +31,11 @@ fn wrong(text: &str, examples: &[&str], pattern: &str) -> String {
 }
 
 fn too_long(max: usize) -> String {
+    format!("must be no more than {max} characters")
+}
+
+/// The same where labels are read.
+fn too_many_bytes(max: usize) -> String {
     format!("must be no more than {max} bytes")
 }
 
@@ -99,7 +104,9 @@ pub fn qualified(text: &str) -> Vec<String> {
             if prefix.is_empty() {
                 found.push("prefix part must be non-empty".to_owned());
             } else {
-                found.extend(subdomain(prefix).iter().map(|w| format!("prefix part {w}")));
+                let wrong = subdomain(prefix).into_iter();
+                let wrong = wrong.map(|w| w.replace("253 characters", "253 bytes"));
+                found.extend(wrong.map(|w| format!("prefix part {w}")));
             }
             name
         }
@@ -111,7 +118,7 @@ pub fn qualified(text: &str) -> Vec<String> {
     if name.is_empty() {
         found.push("name part must be non-empty".to_owned());
     } else if name.len() > 63 {
-        found.push(format!("name part {}", too_long(63)));
+        found.push(format!("name part {}", too_many_bytes(63)));
     }
     if !QUALIFIED_WHOLE.is_match(name) {
         found.push(wrong_name("name part "));
@@ -123,7 +130,7 @@ pub fn qualified(text: &str) -> Vec<String> {
 pub fn label_value(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     if text.len() > 63 {
-        found.push(too_long(63));
+        found.push(too_many_bytes(63));
     }
     if !VALUE_WHOLE.is_match(text) {
         let words = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and \

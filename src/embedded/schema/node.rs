@@ -171,6 +171,8 @@ pub struct Node {
     pub rules: Rules,
     /// Rules here or below.
     pub has_rules: bool,
+    /// Set for the root of a kind with a status subresource.
+    pub status_apart: bool,
     /// Sets or maps among the lists here or below.
     pub has_keyed_lists: bool,
     /// Embedded objects here or below.
@@ -214,6 +216,7 @@ impl Node {
                 .transpose()?,
             rules: Rules::default(),
             has_rules: false,
+            status_apart: false,
             has_keyed_lists: false,
             has_embedded: false,
         };

@@ -16,11 +16,11 @@ pub fn check(node: &Node, number: &Number, path: &Path<'_>, causes: &mut Vec<Cau
     };
     if let Some(words) = out_of_range(node, number) {
         // The real server names the field only in its words.
-        let detail = format!("Checked value must be of type {words} in {}", path.body());
+        let detail = format!("Checked value must be of type {words} in {}", path.words());
         causes.push(cause::invalid_text("<nil>".to_owned(), "", &detail));
     }
     let mut say = |should: String| {
-        let detail = format!("{} in body should {should}", path.body());
+        let detail = format!("{} in body should {should}", path.words());
         causes.push(cause::invalid(schema_path(path), &value, &detail));
     };
     let limits = &node.limits;
@@ -42,8 +42,9 @@ pub fn check(node: &Node, number: &Number, path: &Path<'_>, causes: &mut Vec<Cau
 fn out_of_range(node: &Node, number: &Number) -> Option<&'static str> {
     let within = |min: f64, max: f64| number.as_f64().is_some_and(|f| f >= min && f <= max);
     match (node.type_, bits(node.format)) {
-        (Type::Integer, Some(Format::Int32)) => (!within(i32::MIN.into(), i32::MAX.into()))
-            .then_some("integer with format int32"),
+        (Type::Integer, Some(Format::Int32)) => (number.as_i64().is_none()
+            || !within(i32::MIN.into(), i32::MAX.into()))
+        .then_some("integer with format int32"),
         (Type::Integer, Some(_)) => {
             (number.as_i64().is_none()).then_some("integer with format int64")
         }

@@ -7,6 +7,8 @@ enum Step<'a> {
     Field(&'a str),
     Key(&'a str),
     Index(usize),
+    /// A field that is written through a subresource of its own.
+    Apart(&'a str),
 }
 
 /// A place in an object.
@@ -26,6 +28,11 @@ impl<'a> Path<'a> {
     /// A field that the schema declares.
     pub fn field(&'a self, name: &'a str) -> Path<'a> {
         self.below(Step::Field(name))
+    }
+
+    /// A field that is written through a subresource of its own: it is checked as if it were an object, and words say so.
+    pub fn apart(&'a self, name: &'a str) -> Path<'a> {
+        self.below(Step::Apart(name))
     }
 
     /// A key of a map.
@@ -52,10 +59,12 @@ impl<'a> Path<'a> {
 
     /// As OpenAPI validation writes it: `spec.labels.team`, empty at the root.
     pub fn body(&self) -> String {
-        self.text(|text, key| {
-            text.push('.');
-            text.push_str(key);
-        })
+        self.text(true, dotted)
+    }
+
+    /// As words name it: from the field that was written, if that was not the whole object.
+    pub fn words(&self) -> String {
+        self.text(false, dotted)
     }
 
     /// As all other checks write it: `spec.labels[team]`, `<nil>` at the root.
@@ -63,14 +72,14 @@ impl<'a> Path<'a> {
         if self.is_root() {
             return "<nil>".to_owned();
         }
-        self.text(|text, key| {
+        self.text(true, |text, key| {
             text.push('[');
             text.push_str(key);
             text.push(']');
         })
     }
 
-    fn text(&self, key: impl Fn(&mut String, &str)) -> String {
+    fn text(&self, from_root: bool, key: impl Fn(&mut String, &str)) -> String {
         let mut steps = Vec::new();
         let mut at = Some(self);
         while let Some(path) = at {
@@ -81,14 +90,18 @@ impl<'a> Path<'a> {
         for step in steps.iter().rev() {
             match step {
                 Step::Root => {}
-                Step::Field(name) => {
-                    text.push('.');
-                    text.push_str(name);
-                }
+                Step::Field(name) => dotted(&mut text, name),
                 Step::Key(name) => key(&mut text, name),
+                Step::Apart(name) if from_root => dotted(&mut text, name),
+                Step::Apart(_) => {}
                 Step::Index(index) => text.push_str(&format!("[{index}]")),
             }
         }
         text.strip_prefix('.').map_or(text.clone(), str::to_owned)
     }
+}
+
+fn dotted(text: &mut String, name: &str) {
+    text.push('.');
+    text.push_str(name);
 }

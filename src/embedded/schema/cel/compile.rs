@@ -23,6 +23,8 @@ pub enum Reason {
 /// One rule.
 #[derive(Debug)]
 pub struct Rule {
+    /// As written.
+    pub source: String,
     /// Is true for a good value.
     pub program: Program,
     /// Looks back: only where there is something to look back at, and never forgiven.
@@ -87,6 +89,7 @@ impl Rule {
         let expression = rule.message_expression.as_deref();
         let expression = expression.filter(|e| !e.is_empty());
         Ok(Self {
+            source: rule.rule.clone(),
             program: compiled,
             looks_back,
             optional_old: rule.optional_old_self == Some(true),

@@ -11,7 +11,7 @@ use crate::embedded::schema::path::Path;
 use kube_cel::KubeCelExt as _;
 use kube_cel::cel::extractors::This;
 use kube_cel::cel::objects::OptionalValue;
-use kube_cel::cel::{Context, ExecutionError, Value as Cel};
+use kube_cel::cel::{Context, ExecutionError, ResolveResult, Value as Cel};
 use regex::Regex;
 use serde_json::Value;
 use std::collections::HashMap;
@@ -32,7 +32,32 @@ thread_local! {
 fn functions() -> Context<'static> {
     let mut context = Context::default().with_all();
     context.add_function("matches", matches);
+    context.add_function("type", type_of);
+    for name in TYPES {
+        context.add_variable_from_value(name, Cel::from(name));
+    }
     context
+}
+
+/// Types by name, for `type(self) == int`; the interpreter has none.
+const TYPES: [&str; 8] = ["bool", "int", "uint", "double", "string", "bytes", "list", "map"];
+
+fn type_of(value: Cel) -> ResolveResult {
+    let name = match value {
+        Cel::Bool(_) => "bool",
+        Cel::Int(_) => "int",
+        Cel::UInt(_) => "uint",
+        Cel::Float(_) => "double",
+        Cel::String(_) => "string",
+        Cel::Bytes(_) => "bytes",
+        Cel::List(_) => "list",
+        Cel::Map(_) => "map",
+        Cel::Null => "null_type",
+        Cel::Timestamp(_) => "google.protobuf.Timestamp",
+        Cel::Duration(_) => "google.protobuf.Duration",
+        Cel::Function(..) | Cel::Opaque(_) => "opaque",
+    };
+    Ok(Cel::from(name))
 }
 
 fn matches(This(text): This<Arc<String>>, pattern: Arc<String>) -> Result<bool, ExecutionError> {
@@ -87,7 +112,10 @@ pub fn run(
                 false => outcome(rule, node, &scope, path),
             };
             match failed {
-                Ok(true) => {}
+                Ok(true) => {
+                    #[cfg(test)]
+                    super::seen::accepted(rule);
+                }
                 Ok(false) => causes.push(failure(rule, value, &scope, path)),
                 Err(cause) => causes.push(cause),
             }
@@ -128,6 +156,15 @@ fn outcome(
             ),
             ExecutionError::NoSuchKey(key) => {
                 format!("no such key: {key} evaluating rule: {}", rule.words)
+            }
+            ExecutionError::IndexOutOfBounds(Cel::Int(index)) => {
+                format!("index out of bounds: {index} evaluating rule: {}", rule.words)
+            }
+            ExecutionError::DivisionByZero(_) => {
+                format!("division by zero evaluating rule: {}", rule.words)
+            }
+            ExecutionError::Overflow(..) => {
+                format!("integer overflow evaluating rule: {}", rule.words)
             }
             other => format!("{other} evaluating rule: {}", rule.words),
         })),

@@ -5,6 +5,8 @@
 mod compile;
 mod eval;
 mod reads;
+#[cfg(test)]
+pub mod seen;
 mod value;
 
 pub use compile::{Rules, escaped};

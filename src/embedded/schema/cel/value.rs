@@ -62,8 +62,13 @@ fn object(node: &Node, object: &Object<String, Value>, reads: &Reads, root: bool
         match (node.properties.get(key), &node.additional) {
             // A field that is null is not there; a key of a map that is null is.
             (Some(property), _) if !value.is_null() => {
-                if let Some(reads) = reads.of(&property.cel_name) {
-                    put(&property.cel_name, cel(&property.node, value, reads, false));
+                let mut names = vec![property.cel_name.as_str()];
+                // A word of the language may also be written as it is, behind a dot.
+                names.extend((*key != property.cel_name && is_name(key)).then_some(key.as_str()));
+                for name in names {
+                    if let Some(reads) = reads.of(name) {
+                        put(name, cel(&property.node, value, reads, false));
+                    }
                 }
             }
             (Some(_), _) => {}
@@ -76,6 +81,10 @@ fn object(node: &Node, object: &Object<String, Value>, reads: &Reads, root: bool
         }
     }
     Cel::Map(Map { map: Arc::new(map) })
+}
+
+fn is_name(key: &str) -> bool {
+    key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 /// `apiVersion`, `kind`, or of the metadata its two names: rules see no more of it.
