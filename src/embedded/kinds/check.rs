@@ -2,9 +2,7 @@
 
 use crate::embedded::kind::Kind;
 use crate::embedded::refusal::Cause;
-use crate::embedded::schema::{
-    forbidden, invalid_text, invalid_value, names, required, too_long,
-};
+use crate::embedded::schema::{forbidden, invalid_text, invalid_value, names, required, too_long};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};

@@ -37,7 +37,15 @@ pub fn builtin() -> Result<Vec<Kind>, String> {
         column("Name", ".metadata.name", None, 1),
     ];
     let regarding = |prefix: &str| -> Vec<String> {
-        let fields = ["kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath"];
+        let fields = [
+            "kind",
+            "namespace",
+            "name",
+            "uid",
+            "apiVersion",
+            "resourceVersion",
+            "fieldPath",
+        ];
         let mut all: Vec<String> = fields.iter().map(|f| format!(".{prefix}.{f}")).collect();
         all.extend([".reason".to_owned(), ".type".to_owned()]);
         all
@@ -60,14 +68,24 @@ pub fn builtin() -> Result<Vec<Kind>, String> {
         Plain {
             columns: events.to_vec(),
             short_names: &["ev"],
-            selectable: [regarding("involvedObject"), vec![".reportingComponent".to_owned(), ".source.component".to_owned()]]
-                .concat(),
+            selectable: [
+                regarding("involvedObject"),
+                vec![
+                    ".reportingComponent".to_owned(),
+                    ".source.component".to_owned(),
+                ],
+            ]
+            .concat(),
             ..Plain::new("", "Event", "events", schemas::core_event()?)
         },
         Plain {
             columns: events.to_vec(),
             short_names: &["ev"],
-            selectable: [regarding("regarding"), vec![".reportingController".to_owned()]].concat(),
+            selectable: [
+                regarding("regarding"),
+                vec![".reportingController".to_owned()],
+            ]
+            .concat(),
             ..Plain::new("events.k8s.io", "Event", "events", schemas::event()?)
         },
         Plain {
@@ -85,7 +103,12 @@ pub fn builtin() -> Result<Vec<Kind>, String> {
         Plain {
             columns: vec![age()],
             short_names: &["sa"],
-            ..Plain::new("", "ServiceAccount", "serviceaccounts", schemas::service_account()?)
+            ..Plain::new(
+                "",
+                "ServiceAccount",
+                "serviceaccounts",
+                schemas::service_account()?,
+            )
         },
         Plain {
             columns: vec![column("Created At", "{created-at}", Some("date"), 0)],

@@ -1,9 +1,11 @@
 //! Schemas of the built-in kinds, from the generated types of k8s-openapi.
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::JSONSchemaProps;
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::{ConfigMap, Event as CoreEvent, Namespace, Secret, ServiceAccount};
+use k8s_openapi::api::core::v1::{
+    ConfigMap, Event as CoreEvent, Namespace, Secret, ServiceAccount,
+};
 use k8s_openapi::api::events::v1::Event;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::JSONSchemaProps;
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
@@ -57,9 +59,7 @@ pub fn service_account() -> Schema {
 
 /// Definitions are read-only to clients: their inside is not looked at.
 pub fn definition() -> Schema {
-    let anything = |description: &str| {
-        json!({"type": "object", "description": description, "x-kubernetes-preserve-unknown-fields": true})
-    };
+    let anything = |description: &str| json!({"type": "object", "description": description, "x-kubernetes-preserve-unknown-fields": true});
     let schema = json!({
         "type": "object",
         "description": "CustomResourceDefinition represents a resource that should be exposed on the API server.",

@@ -81,7 +81,10 @@ fn wrong_type(node: &Node, value: &Value, path: &Path<'_>) -> Option<Cause> {
     let (found, found_format) = type_of(value);
     let wanted = node.type_.name();
     let refuse = |wanted: &str, found: &str| {
-        let detail = format!("{} in body must be of type {wanted}: \"{found}\"", path.words());
+        let detail = format!(
+            "{} in body must be of type {wanted}: \"{found}\"",
+            path.words()
+        );
         Some(cause::wrong_type(schema_path(path), found, &detail))
     };
     if value.is_null() {
@@ -89,7 +92,9 @@ fn wrong_type(node: &Node, value: &Value, path: &Path<'_>) -> Option<Cause> {
         return if refused { refuse(wanted, found) } else { None };
     }
     let takes_numbers = matches!(node.type_, Type::Integer | Type::Number | Type::IntOrString);
-    let whole = value.as_f64().is_some_and(|f| f.fract() == 0.0 && f.abs() <= WHOLE);
+    let whole = value
+        .as_f64()
+        .is_some_and(|f| f.fract() == 0.0 && f.abs() <= WHOLE);
     let number_fits = match node.type_ {
         Type::Integer | Type::IntOrString => found == "number" && whole,
         Type::Number => found == "integer",
@@ -154,7 +159,8 @@ fn string(node: &Node, text: &str, path: &Path<'_>, found: &mut Outcome) {
     } else if let Some(min) = min.filter(|min| length < *min) {
         let should = format!("be at least {min} chars long");
         found.causes.push(invalid(path, &value(), &should));
-    } else if let Some((pattern, _)) = (node.limits.pattern.as_ref()).filter(|(_, r)| !r.is_match(text))
+    } else if let Some((pattern, _)) =
+        (node.limits.pattern.as_ref()).filter(|(_, r)| !r.is_match(text))
     {
         let should = format!("match '{pattern}'");
         found.causes.push(invalid(path, &value(), &should));
@@ -251,16 +257,13 @@ fn fields(
 }
 
 /// `allOf`, `anyOf`, `oneOf`, `not`. Their own words have no field.
-fn combined(
-    node: &Node,
-    value: &Value,
-    old: Option<&Value>,
-    path: &Path<'_>,
-    found: &mut Outcome,
-) {
+fn combined(node: &Node, value: &Value, old: Option<&Value>, path: &Path<'_>, found: &mut Outcome) {
     found.good += 2;
     let whole_list = |branches: &[Node]| -> Vec<Outcome> {
-        branches.iter().map(|b| whole(b, value, old, path)).collect()
+        branches
+            .iter()
+            .map(|b| whole(b, value, old, path))
+            .collect()
     };
     let about = cause::quoted(&path.words());
     let say = |found: &mut Outcome, words: String| {

@@ -48,7 +48,8 @@ pub fn check(kind: &Kind, root: &Node, meta: &Node, object: &Value) -> Result<()
     };
     found.map_err(|words| {
         let Kind { kind, version, .. } = kind;
-        let message = format!("{kind} in version \"{version}\" cannot be handled as a {kind}: {words}");
+        let message =
+            format!("{kind} in version \"{version}\" cannot be handled as a {kind}: {words}");
         Refusal::new(400, "BadRequest", message)
     })
 }
@@ -100,17 +101,25 @@ fn fits(node: &Node, value: &Value, holder: &At, at: &At, go: &str) -> Result<()
                 .try_for_each(|item| fits(below, item, holder, at, go)),
             None => Ok(()),
         },
-        (Value::Object(object), Type::Object) => object.iter().try_for_each(|(name, value)| {
-            match (node.properties.get(name), &node.additional) {
-                (Some(property), _) => {
-                    let structure = kinds::structure(&at.structure, name);
-                    let below = at.field(name, &structure);
-                    fits(&property.node, value, at, &below, &format!("v1.{structure}"))
+        (Value::Object(object), Type::Object) => {
+            object.iter().try_for_each(|(name, value)| {
+                match (node.properties.get(name), &node.additional) {
+                    (Some(property), _) => {
+                        let structure = kinds::structure(&at.structure, name);
+                        let below = at.field(name, &structure);
+                        fits(
+                            &property.node,
+                            value,
+                            at,
+                            &below,
+                            &format!("v1.{structure}"),
+                        )
+                    }
+                    (None, Additional::Of(below)) => fits(below, value, holder, at, go),
+                    (None, Additional::Unsaid | Additional::Any | Additional::Forbidden) => Ok(()),
                 }
-                (None, Additional::Of(below)) => fits(below, value, holder, at, go),
-                (None, Additional::Unsaid | Additional::Any | Additional::Forbidden) => Ok(()),
-            }
-        }),
+            })
+        }
         (Value::Bool(_), _) => refuse("bool"),
         (Value::Number(_), _) => refuse("number"),
         (Value::String(_), _) => refuse("string"),

@@ -8,7 +8,8 @@ pub fn drop_nulls(value: &mut Value, node: Option<&Node>) {
     match value {
         Value::Object(object) => object.retain(|key, value| {
             let below = node.and_then(|n| n.child(key));
-            let dropped = value.is_null() && below.is_some_and(|n| !n.nullable && n.default.is_none());
+            let dropped =
+                value.is_null() && below.is_some_and(|n| !n.nullable && n.default.is_none());
             if !dropped {
                 drop_nulls(value, below);
             }
@@ -45,7 +46,9 @@ pub fn fill(value: &mut Value, node: &Node) {
                         stand_in(value, below);
                         below
                     }
-                    (None, Additional::Unsaid | Additional::Any | Additional::Forbidden) => continue,
+                    (None, Additional::Unsaid | Additional::Any | Additional::Forbidden) => {
+                        continue;
+                    }
                 };
                 fill(value, below);
             }

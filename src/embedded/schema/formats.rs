@@ -172,7 +172,11 @@ fn is_date_time(text: &str) -> bool {
 pub fn moment(text: &str) -> Option<DateTime<chrono::FixedOffset>> {
     let with_offset = DateTime::parse_from_rfc3339(text).ok();
     let local = || NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S").ok();
-    let date = || NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?.and_hms_opt(0, 0, 0);
+    let date = || {
+        NaiveDate::parse_from_str(text, "%Y-%m-%d")
+            .ok()?
+            .and_hms_opt(0, 0, 0)
+    };
     with_offset.or_else(|| Some(local().or_else(date)?.and_utc().fixed_offset()))
 }
 

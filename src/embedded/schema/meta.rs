@@ -260,7 +260,11 @@ fn owners(meta: &Meta<'_>, causes: &mut Vec<Cause>) {
         }
         if version == "v1" && text("kind") == "Event" {
             let detail = "/v1, Kind=Event is disallowed from being an owner";
-            causes.push(cause::invalid(path.name(), owner, detail));
+            causes.push(cause::invalid_shown(
+                path.name(),
+                &owner_shown(owner),
+                detail,
+            ));
         }
         if owner.get("controller") == Some(&Value::Bool(true)) {
             let found = format!("{}/{}", text("kind"), text("name"));
@@ -270,12 +274,32 @@ fn owners(meta: &Meta<'_>, causes: &mut Vec<Cause>) {
                     let detail = format!(
                         "Only one reference can have Controller set to true. Found \"true\" in references for {first} and {found}"
                     );
-                    let all = Value::from(meta.list("ownerReferences"));
-                    causes.push(cause::invalid(path.name(), &all, &detail));
+                    let all: Vec<String> = meta
+                        .list("ownerReferences")
+                        .iter()
+                        .map(owner_shown)
+                        .collect();
+                    let all = format!("[{}]", all.join(","));
+                    causes.push(cause::invalid_shown(path.name(), &all, &detail));
                 }
             }
         }
     }
+}
+
+/// In the order of the real server's struct.
+fn owner_shown(owner: &Value) -> String {
+    let always = ["apiVersion", "kind", "name", "uid"];
+    let fields = always
+        .into_iter()
+        .chain(["controller", "blockOwnerDeletion"]);
+    let part = |name: &str| {
+        let value = owner.get(name).cloned();
+        let value = value.or_else(|| always.contains(&name).then(|| Value::from("")))?;
+        Some(format!("\"{name}\":{value}"))
+    };
+    let parts: Vec<String> = fields.filter_map(part).collect();
+    format!("{{{}}}", parts.join(","))
 }
 
 fn finalizers(meta: &Meta<'_>, causes: &mut Vec<Cause>) {

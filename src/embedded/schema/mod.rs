@@ -114,7 +114,13 @@ impl Structural {
         let at = Path::ROOT;
         let path = at.field("metadata");
         match old {
-            None => meta::check_new(metadata, self.names(), self.kind.namespaced, &path, &mut causes),
+            None => meta::check_new(
+                metadata,
+                self.names(),
+                self.kind.namespaced,
+                &path,
+                &mut causes,
+            ),
             Some(old) => meta::check_changed(metadata, old.get("metadata"), &path, &mut causes),
         }
         if !self.kind.custom {

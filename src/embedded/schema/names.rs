@@ -148,7 +148,11 @@ pub fn data_key(text: &str) -> Vec<String> {
     }
     if !DATA_KEY_WHOLE.is_match(text) {
         let words = "a valid config key must consist of alphanumeric characters, '-', '_' or '.'";
-        found.push(wrong(words, &["key.name", "KEY_NAME", "key-name"], DATA_KEY));
+        found.push(wrong(
+            words,
+            &["key.name", "KEY_NAME", "key-name"],
+            DATA_KEY,
+        ));
     }
     match text {
         "." => found.push("must not be '.'".to_owned()),

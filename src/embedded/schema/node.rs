@@ -324,9 +324,9 @@ fn items(schema: &JSONSchemaProps, at: &str) -> Result<Option<Box<Node>>, String
         Some(JSONSchemaPropsOrArray::Schema(below)) => {
             Ok(Some(Box::new(Node::new(below, &format!("{at}[]"))?)))
         }
-        Some(JSONSchemaPropsOrArray::Schemas(_)) => {
-            Err(format!("{at}: a list of schemas for items is not supported"))
-        }
+        Some(JSONSchemaPropsOrArray::Schemas(_)) => Err(format!(
+            "{at}: a list of schemas for items is not supported"
+        )),
     }
 }
 

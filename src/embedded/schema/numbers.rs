@@ -52,8 +52,9 @@ fn out_of_range(node: &Node, number: &Number) -> Option<&'static str> {
             .as_i64()
             .is_none()
             .then_some("integer (default format)"),
-        (Type::Number, Some(Format::Float)) => (!within(f32::MIN.into(), f32::MAX.into()))
-            .then_some("number with format float"),
+        (Type::Number, Some(Format::Float)) => {
+            (!within(f32::MIN.into(), f32::MAX.into())).then_some("number with format float")
+        }
         (Type::Number, Some(_) | None)
         | (
             Type::Any

@@ -60,7 +60,8 @@ impl Rules {
     pub fn new(schema: &JSONSchemaProps, node: &Node, at: &str) -> Result<Self, String> {
         let mut all = Self::default();
         for rule in schema.x_kubernetes_validations.iter().flatten() {
-            let compiled = Rule::new(rule, node).map_err(|e| format!("{at}: {}: {e}", rule.rule))?;
+            let compiled =
+                Rule::new(rule, node).map_err(|e| format!("{at}: {}: {e}", rule.rule))?;
             all.reads.add(compiled.program.expression());
             if let Some(message) = &compiled.message_program {
                 all.reads.add(message.expression());
@@ -120,7 +121,9 @@ fn field(path: &str, node: &Node) -> Result<String, String> {
         let (name, behind) = if let Some(quoted) = rest.strip_prefix("['") {
             quoted.split_once("']").ok_or("fieldPath does not end")?
         } else {
-            let plain = rest.strip_prefix('.').ok_or("fieldPath begins with a dot")?;
+            let plain = rest
+                .strip_prefix('.')
+                .ok_or("fieldPath begins with a dot")?;
             plain.split_at(plain.find(['.', '[']).unwrap_or(plain.len()))
         };
         match (at.properties.get(name), &at.additional) {

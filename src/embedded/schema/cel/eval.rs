@@ -40,7 +40,9 @@ fn functions() -> Context<'static> {
 }
 
 /// Types by name, for `type(self) == int`; the interpreter has none.
-const TYPES: [&str; 8] = ["bool", "int", "uint", "double", "string", "bytes", "list", "map"];
+const TYPES: [&str; 8] = [
+    "bool", "int", "uint", "double", "string", "bytes", "list", "map",
+];
 
 fn type_of(value: Cel) -> ResolveResult {
     let name = match value {
@@ -105,7 +107,9 @@ pub fn run(
             let failed = match rule.optional_old {
                 true => {
                     let mut inner = scope.new_inner_scope();
-                    let old = old.clone().map_or_else(OptionalValue::none, OptionalValue::of);
+                    let old = old
+                        .clone()
+                        .map_or_else(OptionalValue::none, OptionalValue::of);
                     inner.add_variable_from_value("oldSelf", Cel::Opaque(Arc::new(old)));
                     outcome(rule, node, &inner, path)
                 }
@@ -123,12 +127,7 @@ pub fn run(
     });
 }
 
-fn outcome(
-    rule: &Rule,
-    node: &Node,
-    scope: &Context<'_>,
-    path: &Path<'_>,
-) -> Result<bool, Cause> {
+fn outcome(rule: &Rule, node: &Node, scope: &Context<'_>, path: &Path<'_>) -> Result<bool, Cause> {
     let broken = |words: String| {
         let type_ = match node.type_ {
             Type::IntOrString => "",
@@ -158,7 +157,10 @@ fn outcome(
                 format!("no such key: {key} evaluating rule: {}", rule.words)
             }
             ExecutionError::IndexOutOfBounds(Cel::Int(index)) => {
-                format!("index out of bounds: {index} evaluating rule: {}", rule.words)
+                format!(
+                    "index out of bounds: {index} evaluating rule: {}",
+                    rule.words
+                )
             }
             ExecutionError::DivisionByZero(_) => {
                 format!("division by zero evaluating rule: {}", rule.words)
@@ -177,7 +179,11 @@ fn failure(rule: &Rule, value: &Value, scope: &Context<'_>, path: &Path<'_>) -> 
         ("", _) => path.name(),
         (below, true) => below.strip_prefix('.').unwrap_or(below).to_owned(),
         // The real server appends the path as one field, behind a dot in any case.
-        (below, false) => format!("{}.{}", path.name(), below.strip_prefix('.').unwrap_or(below)),
+        (below, false) => format!(
+            "{}.{}",
+            path.name(),
+            below.strip_prefix('.').unwrap_or(below)
+        ),
     };
     let whole = value.is_object() || value.is_array();
     match (rule.reason, whole) {

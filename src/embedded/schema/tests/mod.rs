@@ -55,7 +55,9 @@ fn annotations_have_a_size_all_together() {
     });
     let causes = structural.validate(&taken(&structural, object), None);
     let words = "Too long: may not be more than 262144 bytes";
-    let found = causes.iter().any(|c| c.field == "metadata.annotations" && c.message == words);
+    let found = causes
+        .iter()
+        .any(|c| c.field == "metadata.annotations" && c.message == words);
     assert!(found, "{causes:?}");
 }
 
@@ -82,15 +84,36 @@ fn unknown_fields_are_named_with_their_place_the_metadata_first() {
 fn metadata_that_cannot_be_read_is_refused_before_anything_else() {
     let structural = structural(RUN);
     for (metadata, words) in [
-        (json!({"labels": {"a": 1}}), "json: cannot unmarshal number into Go struct field ObjectMeta.labels of type string"),
-        (json!({"generation": "5"}), "json: cannot unmarshal string into Go struct field ObjectMeta.generation of type int64"),
-        (json!({"name": 5}), "json: cannot unmarshal number into Go struct field ObjectMeta.name of type string"),
-        (json!("x"), "json: cannot unmarshal string into Go value of type v1.ObjectMeta"),
-        (json!({"ownerReferences": {"a": 1}}), "json: cannot unmarshal object into Go struct field ObjectMeta.ownerReferences of type []v1.OwnerReference"),
-        (json!({"creationTimestamp": "yesterday"}), "parsing time \"yesterday\" as \"2006-01-02T15:04:05Z07:00\": cannot parse \"yesterday\" as \"2006\""),
+        (
+            json!({"labels": {"a": 1}}),
+            "json: cannot unmarshal number into Go struct field ObjectMeta.labels of type string",
+        ),
+        (
+            json!({"generation": "5"}),
+            "json: cannot unmarshal string into Go struct field ObjectMeta.generation of type int64",
+        ),
+        (
+            json!({"name": 5}),
+            "json: cannot unmarshal number into Go struct field ObjectMeta.name of type string",
+        ),
+        (
+            json!("x"),
+            "json: cannot unmarshal string into Go value of type v1.ObjectMeta",
+        ),
+        (
+            json!({"ownerReferences": {"a": 1}}),
+            "json: cannot unmarshal object into Go struct field ObjectMeta.ownerReferences of type []v1.OwnerReference",
+        ),
+        (
+            json!({"creationTimestamp": "yesterday"}),
+            "parsing time \"yesterday\" as \"2006-01-02T15:04:05Z07:00\": cannot parse \"yesterday\" as \"2006\"",
+        ),
     ] {
-        let refusal = structural.readable(&json!({"metadata": metadata})).unwrap_err();
-        let wanted = format!("CloneRun in version \"v1alpha1\" cannot be handled as a CloneRun: {words}");
+        let refusal = structural
+            .readable(&json!({"metadata": metadata}))
+            .unwrap_err();
+        let wanted =
+            format!("CloneRun in version \"v1alpha1\" cannot be handled as a CloneRun: {words}");
         assert_eq!((refusal.code, refusal.message), (400, wanted));
     }
     let good = json!({"metadata": {"name": "x", "creationTimestamp": null, "labels": null}});
@@ -100,13 +123,28 @@ fn metadata_that_cannot_be_read_is_refused_before_anything_else() {
 #[test]
 fn a_schema_that_asks_for_what_is_not_there_is_refused() {
     for (schema, words) in [
-        (json!({"type": "string", "format": "uri"}), "format uri is not supported"),
-        (json!({"type": "array", "uniqueItems": true}), "uniqueItems is not supported"),
+        (
+            json!({"type": "string", "format": "uri"}),
+            "format uri is not supported",
+        ),
+        (
+            json!({"type": "array", "uniqueItems": true}),
+            "uniqueItems is not supported",
+        ),
         (json!({"type": "string", "pattern": "("}), "pattern"),
         (json!({"type": "strange"}), "strange is no type"),
-        (json!({"type": "string", "x-kubernetes-validations": [{"rule": "self =="}]}), "self =="),
-        (json!({"type": "object", "x-kubernetes-validations": [{"rule": "true", "fieldPath": ".no"}]}), "does not refer to a valid field"),
-        (json!({"type": "object", "allOf": [{"x-kubernetes-validations": [{"rule": "true"}]}]}), "rules inside allOf"),
+        (
+            json!({"type": "string", "x-kubernetes-validations": [{"rule": "self =="}]}),
+            "self ==",
+        ),
+        (
+            json!({"type": "object", "x-kubernetes-validations": [{"rule": "true", "fieldPath": ".no"}]}),
+            "does not refer to a valid field",
+        ),
+        (
+            json!({"type": "object", "allOf": [{"x-kubernetes-validations": [{"rule": "true"}]}]}),
+            "rules inside allOf",
+        ),
     ] {
         let definition = json!({"spec": {
             "group": "g", "scope": "Namespaced", "names": {"kind": "K", "plural": "ks"},
@@ -116,6 +154,9 @@ fn a_schema_that_asks_for_what_is_not_there_is_refused() {
         }});
         let definition: CustomResourceDefinition = serde_json::from_value(definition).unwrap();
         let error = Structural::new(&Kind::of(&definition, true).unwrap()).unwrap_err();
-        assert!(error.starts_with("ks.g.spec") && error.contains(words), "{error}");
+        assert!(
+            error.starts_with("ks.g.spec") && error.contains(words),
+            "{error}"
+        );
     }
 }

@@ -31,8 +31,14 @@ pub fn recorded() -> Recorded {
 }
 
 pub fn structurals() -> BTreeMap<&'static str, Structural> {
-    let all = [("environment", ENVIRONMENT), ("run", RUN), ("sample", SAMPLE)];
-    all.into_iter().map(|(n, text)| (n, structural(text))).collect()
+    let all = [
+        ("environment", ENVIRONMENT),
+        ("run", RUN),
+        ("sample", SAMPLE),
+    ];
+    all.into_iter()
+        .map(|(n, text)| (n, structural(text)))
+        .collect()
 }
 
 impl Recorded {
@@ -93,30 +99,60 @@ fn the_same_is_said_of_every_recorded_object() {
             continue;
         }
         if let Some(spec) = case.spec.as_ref().filter(|s| **s != new["spec"]) {
-            different.push(format!("{about}\n  spec   {}\n  wanted {spec}", new["spec"]));
+            different.push(format!(
+                "{about}\n  spec   {}\n  wanted {spec}",
+                new["spec"]
+            ));
         }
         if let Some(status) = case.stored.as_ref().filter(|s| **s != new["status"]) {
-            different.push(format!("{about}\n  status {}\n  wanted {status}", new["status"]));
+            different.push(format!(
+                "{about}\n  status {}\n  wanted {status}",
+                new["status"]
+            ));
         }
-        if let Some(says) = case.says.as_ref().filter(|s| !s.starts_with("field not declared")) {
-            let refusal = invalid(&structural.kind, "bad", structural.validate(&new, old.as_ref()));
-            assert!(refusal.message.contains(says.as_str()), "{}", refusal.message);
+        if let Some(says) = case
+            .says
+            .as_ref()
+            .filter(|s| !s.starts_with("field not declared"))
+        {
+            let refusal = invalid(
+                &structural.kind,
+                "bad",
+                structural.validate(&new, old.as_ref()),
+            );
+            assert!(
+                refusal.message.contains(says.as_str()),
+                "{}",
+                refusal.message
+            );
         }
     }
-    assert!(different.is_empty(), "{} differ:\n{}", different.len(), different.join("\n"));
+    assert!(
+        different.is_empty(),
+        "{} differ:\n{}",
+        different.len(),
+        different.join("\n")
+    );
 }
 
 #[test]
 fn fields_that_are_not_declared_are_named_in_the_cases_that_have_some() {
     let recorded = recorded();
     let structurals = structurals();
-    let says = |c: &&Case| c.says.as_deref().is_some_and(|s| s.starts_with("field not declared"));
+    let says = |c: &&Case| {
+        c.says
+            .as_deref()
+            .is_some_and(|s| s.starts_with("field not declared"))
+    };
     let cases: Vec<&Case> = recorded.cases.iter().filter(says).collect();
     assert_eq!(cases.len(), 2);
     for case in cases {
         let object = recorded.object(&case.base, &case.after);
         let found = structurals[case.base.as_str()].unknown_fields(&object);
         let place = case.after[0].0[1..].replace('/', ".");
-        assert!(found[0].starts_with(&format!("unknown field \"{place}")), "{found:?}");
+        assert!(
+            found[0].starts_with(&format!("unknown field \"{place}")),
+            "{found:?}"
+        );
     }
 }

@@ -37,12 +37,24 @@ fn every_rule_of_our_definitions_accepts_and_refuses_a_recorded_object() {
         super::super::cel::seen::start();
         for case in recorded.cases.iter().filter(|c| c.base == base) {
             let (new, old) = recorded.pair(structural, case);
-            refused.extend(structural.validate(&new, old.as_ref()).into_iter().map(|c| c.message));
+            refused.extend(
+                structural
+                    .validate(&new, old.as_ref())
+                    .into_iter()
+                    .map(|c| c.message),
+            );
         }
         let seen = super::super::cel::seen::stop();
+        let refuses = |message: &str| refused.iter().any(|r| r.ends_with(message));
+        let mut idle = Vec::new();
         for ((at, rule), message) in &all {
-            assert!(refused.iter().any(|r| r.ends_with(message.as_str())), "never refused: {at}: {rule}");
-            assert!(seen.contains(rule), "never accepted: {at}: {rule}");
+            if !refuses(message) {
+                idle.push(format!("never refused: {at}: {rule}"));
+            }
+            if !seen.contains(rule) {
+                idle.push(format!("never accepted: {at}: {rule}"));
+            }
         }
+        assert!(idle.is_empty(), "{base}:\n{}", idle.join("\n"));
     }
 }

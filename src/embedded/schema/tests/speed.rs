@@ -20,15 +20,31 @@ fn validation_takes_well_under_a_millisecond() {
     let environments = structural(ENVIRONMENT);
     let runs = structural(RUN);
     for (name, text) in [
-        ("nightly-user", include_str!("../../../../examples/nightly-user.yaml")),
-        ("sunday-save21", include_str!("../../../../examples/sunday-save21.yaml")),
+        (
+            "nightly-user",
+            include_str!("../../../../examples/nightly-user.yaml"),
+        ),
+        (
+            "sunday-save21",
+            include_str!("../../../../examples/sunday-save21.yaml"),
+        ),
     ] {
         let object = taken(&environments, serde_saphyr::from_str(text).unwrap());
-        measure(&format!("new environment {name}"), &environments, &object, None);
+        measure(
+            &format!("new environment {name}"),
+            &environments,
+            &object,
+            None,
+        );
         let mut changed = object.clone();
         changed["metadata"]["labels"] = json!({"a": "b"});
         changed["spec"]["suspend"] = json!(true);
-        measure(&format!("changed environment {name}"), &environments, &changed, Some(&object));
+        measure(
+            &format!("changed environment {name}"),
+            &environments,
+            &changed,
+            Some(&object),
+        );
     }
     let run = large_run();
     let run = taken(&runs, run);
@@ -45,16 +61,23 @@ fn validation_takes_well_under_a_millisecond() {
         runs.prune(&mut object);
         runs.default(&mut object);
     }
-    println!("copy, prune, default of the run: {:?}", start.elapsed() / 100);
+    println!(
+        "copy, prune, default of the run: {:?}",
+        start.elapsed() / 100
+    );
     let start = Instant::now();
     structural(ENVIRONMENT);
-    println!("compiling the environment's definition: {:?}", start.elapsed());
+    println!(
+        "compiling the environment's definition: {:?}",
+        start.elapsed()
+    );
 }
 
 /// A run as it is near its end: 40 steps, 6 obligations.
 fn large_run() -> Value {
     let at = "2026-11-23T00:00:00Z";
-    let obligation = json!({"kind": "ResumeSource", "since": at, "met": at, "step": "suspend-source"});
+    let obligation =
+        json!({"kind": "ResumeSource", "since": at, "met": at, "step": "suspend-source"});
     json!({
         "apiVersion": "ibmiclone.dev/v1alpha1", "kind": "CloneRun",
         "metadata": {"name": "nightly-1", "namespace": "default", "resourceVersion": "7", "uid": "u"},
