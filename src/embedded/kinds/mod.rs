@@ -215,6 +215,15 @@ pub fn structure(holder: &str, field: &str) -> String {
     }
 }
 
+/// The Go type of a text, where it has a name of its own.
+pub fn text_type(holder: &str, path: &str) -> Option<&'static str> {
+    match (holder, path) {
+        ("Secret", "type") => Some("v1.SecretType"),
+        ("NamespaceSpec", "spec.finalizers") => Some("v1.FinalizerName"),
+        _ => None,
+    }
+}
+
 /// Whether a field is a time with microseconds.
 pub fn is_micro_time(path: &str) -> bool {
     let last = path.rsplit('.').next().unwrap_or_default();

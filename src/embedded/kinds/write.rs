@@ -14,7 +14,22 @@ pub fn complete(kind: &Kind, object: &mut Value) {
         ("", "ConfigMap") => drop_empty(fields, &["data", "binaryData"]),
         ("", "Secret") => secret(fields),
         ("", "Namespace") => namespace(fields),
-        ("", "Event") => event(fields),
+        ("", "Event") => fill(
+            fields,
+            &["involvedObject", "source"],
+            &["firstTimestamp", "lastTimestamp", "eventTime"],
+            &["reportingComponent", "reportingInstance"],
+        ),
+        ("events.k8s.io", "Event") => fill(
+            fields,
+            &["regarding", "deprecatedSource"],
+            &[
+                "deprecatedFirstTimestamp",
+                "deprecatedLastTimestamp",
+                "eventTime",
+            ],
+            &[],
+        ),
         ("coordination.k8s.io", "Lease") => {
             fields.entry("spec").or_insert_with(|| json!({}));
         }
@@ -62,25 +77,25 @@ fn namespace(fields: &mut Map<String, Value>) {
         labels.insert("kubernetes.io/metadata.name".to_owned(), name);
     }
     if let Some(spec) = below(fields, "spec").filter(|_| !is_deleted) {
-        spec.entry("finalizers")
-            .or_insert_with(|| json!(["kubernetes"]));
+        let finalizers = spec.entry("finalizers").or_insert(Value::Null);
+        if finalizers.is_null() || *finalizers == json!([]) {
+            *finalizers = json!(["kubernetes"]);
+        }
     }
     if let Some(status) = below(fields, "status") {
         status.entry("phase").or_insert_with(|| json!("Active"));
     }
 }
 
-/// These fields of the older events are always written, also when they say nothing.
-fn event(fields: &mut Map<String, Value>) {
-    for (name, nothing) in [
-        ("involvedObject", json!({})),
-        ("source", json!({})),
-        ("firstTimestamp", Value::Null),
-        ("lastTimestamp", Value::Null),
-        ("eventTime", Value::Null),
-        ("reportingComponent", json!("")),
-        ("reportingInstance", json!("")),
+/// Some fields of events are always written, also when they say nothing.
+fn fill(fields: &mut Map<String, Value>, objects: &[&str], times: &[&str], texts: &[&str]) {
+    for (names, nothing) in [
+        (objects, json!({})),
+        (times, Value::Null),
+        (texts, json!("")),
     ] {
-        fields.entry(name).or_insert(nothing);
+        for name in names {
+            fields.entry(*name).or_insert_with(|| nothing.clone());
+        }
     }
 }

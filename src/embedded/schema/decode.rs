@@ -77,7 +77,8 @@ fn whole(kind: &Kind, root: &Node, meta: &Node, object: &Value) -> Result<(), St
 /// `holder` is the struct with the field, `at` the field.
 fn fits(node: &Node, value: &Value, holder: &At, at: &At, go: &str) -> Result<(), String> {
     let refuse = |found: &str| {
-        let wanted = go_type(node, go);
+        let named = kinds::text_type(&holder.structure, &at.path);
+        let wanted = go_type(node, go, named.unwrap_or("string"));
         Err(match at.path.as_str() {
             "" => format!("json: cannot unmarshal {found} into Go value of type {wanted}"),
             path => format!(
@@ -128,25 +129,25 @@ fn fits(node: &Node, value: &Value, holder: &At, at: &At, go: &str) -> Result<()
     }
 }
 
-fn go_type(node: &Node, structure: &str) -> String {
+fn go_type(node: &Node, structure: &str, text: &str) -> String {
     match node.type_ {
         Type::Any | Type::IntOrString => structure.to_owned(),
         Type::Boolean => "bool".to_owned(),
         Type::Number => "float64".to_owned(),
         Type::String => match node.format {
             Some(Format::Byte) => "[]uint8".to_owned(),
-            _ => "string".to_owned(),
+            _ => text.to_owned(),
         },
         Type::Integer => match node.format {
             Some(Format::Int32) => "int32".to_owned(),
             _ => "int64".to_owned(),
         },
         Type::Array => match node.items.as_deref() {
-            Some(below) => format!("[]{}", go_type(below, structure)),
+            Some(below) => format!("[]{}", go_type(below, structure, text)),
             None => "[]interface {}".to_owned(),
         },
         Type::Object => match &node.additional {
-            Additional::Of(below) => format!("map[string]{}", go_type(below, structure)),
+            Additional::Of(below) => format!("map[string]{}", go_type(below, structure, text)),
             Additional::Unsaid | Additional::Any | Additional::Forbidden => structure.to_owned(),
         },
     }
