@@ -24,6 +24,7 @@ pub enum Reason {
 #[derive(Debug)]
 pub struct Rule {
     /// As written.
+    #[cfg(test)]
     pub source: String,
     /// Is true for a good value.
     pub program: Program,
@@ -90,6 +91,7 @@ impl Rule {
         let expression = rule.message_expression.as_deref();
         let expression = expression.filter(|e| !e.is_empty());
         Ok(Self {
+            #[cfg(test)]
             source: rule.rule.clone(),
             program: compiled,
             looks_back,
