@@ -5,11 +5,20 @@
 //! - [`refusal`]: every answer that is not success, as a `Status` object
 //! - [`store`]: objects and their history, in SQLite; knows no Kubernetes
 //! - `schema`: prune, default and validate, CEL rules too
+||||||| b81ec1a
+//! - `store`: objects and their history, in SQLite; knows no Kubernetes
+//! - `schema`: prune, default and validate, CEL rules too
+//! - `store`: objects and their history, in SQLite; knows no Kubernetes
+//! - [`schema`]: prune, default and validate, CEL rules too
+//! - [`kinds`]: the kinds that Kubernetes has built in
 //! - `patch`: JSON patch, merge patch, strategic merge patch
 //! - `apply`: server-side apply and the owners of fields
 //! - `registry`: create, read, change, delete, watch
 //! - `http`: the registry as an HTTP service: discovery, OpenAPI, tables, protobuf bodies
 
 pub mod kind;
+pub mod kinds;
 pub mod refusal;
 pub mod store;
+||||||| b81ec1a
+pub mod schema;
