@@ -13,11 +13,19 @@
 //! - [`kinds`]: the kinds that Kubernetes has built in
 //! - `patch`: JSON patch, merge patch, strategic merge patch
 //! - `apply`: server-side apply and the owners of fields
+||||||| b81ec1a
+//! - `patch`: JSON patch, merge patch, strategic merge patch
+//! - `apply`: server-side apply and the owners of fields
+//! - [`patch`]: JSON patch, merge patch, strategic merge patch
+//! - [`apply`]: server-side apply and the owners of fields
 //! - `registry`: create, read, change, delete, watch
 //! - `http`: the registry as an HTTP service: discovery, OpenAPI, tables, protobuf bodies
 
+pub mod apply;
 pub mod kind;
 pub mod kinds;
+||||||| b81ec1a
+pub mod patch;
 pub mod refusal;
 pub mod store;
 ||||||| b81ec1a
