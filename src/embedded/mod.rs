@@ -7,8 +7,9 @@
 //! - `schema`: prune, default and validate, CEL rules too
 //! - `patch`: JSON patch, merge patch, strategic merge patch
 //! - `apply`: server-side apply and the owners of fields
-//! - `registry`: create, read, change, delete, watch
+//! - [`registry`]: create, read, change, delete, watch
 //! - `http`: the registry as an HTTP service: discovery, OpenAPI, tables, protobuf bodies
 
 pub mod kind;
 pub mod refusal;
+pub mod registry;
