@@ -213,6 +213,17 @@ impl Registry {
         Ok(())
     }
 
+    /// The same with names of generated ones that a test knows.
+    #[cfg(test)]
+    fn naming(self, names: fn(&str) -> String) -> Self {
+        let inner = &self.inner;
+        let (store, clock) = (inner.store.clone(), Arc::clone(&inner.clock));
+        let mut other =
+            Self::with(store, inner.kinds.clone(), clock, inner.options.clone()).unwrap();
+        Arc::get_mut(&mut other.inner).unwrap().names = names;
+        other
+    }
+
     fn now(&self) -> DateTime<Utc> {
         (self.inner.clock)()
     }
