@@ -4,6 +4,9 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use rand::seq::IndexedRandom;
 use serde_json::{Map, Value};
 
+use crate::embedded::refusal::Cause;
+use crate::embedded::schema::invalid_value;
+
 /// Keeps an owner until its blocking dependents are gone.
 pub const FOREGROUND: &str = "foregroundDeletion";
 /// Keeps an owner until its dependents no longer name it.
@@ -99,6 +102,18 @@ pub fn carry(object: &mut Value, live: &Value) {
             new.insert(field.to_owned(), value.clone());
         }
     }
+}
+
+/// A deletion is begun by a delete alone. The schema's rules see only what was there before and is another thing now.
+pub fn deletion_begun(object: &Value, live: &Value) -> Vec<Cause> {
+    let fields = ["deletionTimestamp", "deletionGracePeriodSeconds"];
+    let value = |object, field: &str| of(object).and_then(|m: &Map<String, Value>| m.get(field));
+    let new = fields.iter().filter(|field| value(live, field).is_none());
+    let new = new.filter_map(|field| Some((field, value(object, field)?)));
+    new.map(|(field, value)| {
+        invalid_value(format!("metadata.{field}"), value, "field is immutable")
+    })
+    .collect()
 }
 
 /// Finalizers of custom kinds without a domain are accepted with a warning.

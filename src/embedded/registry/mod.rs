@@ -165,7 +165,7 @@ impl Registry {
         &self,
         kind: &Kind,
         namespace: Option<&str>,
-        object: Value,
+        mut object: Value,
     ) -> Result<Written, Refusal> {
         let target = Target {
             kind,
@@ -180,7 +180,12 @@ impl Registry {
         let served = self.served(kind)?;
         match self.live(&served, &target, &name).await? {
             None => self.create_any(&served, &target, object, &options).await,
-            Some(_) => {
+            Some(live) => {
+                meta::set(
+                    &mut object,
+                    "resourceVersion",
+                    live.revision.to_string().into(),
+                );
                 self.replace_any(&served, &target, &name, object, &options)
                     .await
             }

@@ -284,7 +284,8 @@ impl Registry {
         served
             .family
             .generation(&served.kind, &mut object, &current);
-        let causes = served.structural.validate(&object, Some(&current));
+        let mut causes = meta::deletion_begun(&object, &current);
+        causes.extend(served.structural.validate(&object, Some(&current)));
         if !causes.is_empty() {
             return Err(refusals::invalid(
                 &served.of_object(&object),

@@ -119,18 +119,20 @@ impl Family {
         if self != Self::Custom {
             return;
         }
-        let asked = |object: &Value| {
-            let mut object = object.clone();
-            take(&mut object, "metadata");
-            if kind.status {
-                take(&mut object, "status");
-            }
-            object
-        };
-        if asked(object) != asked(live) {
+        if asked_changed(object, live, kind.status) {
             raise_generation(object);
         }
     }
+}
+
+/// Whether anything but the metadata differs, and but the status where that has a path of its own.
+fn asked_changed(object: &Value, live: &Value, status: bool) -> bool {
+    let (Some(new), Some(old)) = (object.as_object(), live.as_object()) else {
+        return true;
+    };
+    let asked = |field: &&String| *field != "metadata" && !(status && *field == "status");
+    let mut fields = new.keys().chain(old.keys()).filter(asked);
+    fields.any(|field| new.get(field) != old.get(field))
 }
 
 /// One more; only for what has a generation.

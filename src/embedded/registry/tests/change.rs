@@ -31,7 +31,7 @@ async fn a_replace_that_is_not_based_on_the_newest_state_is_a_conflict() {
         .await;
     assert_eq!(said(patched).0, 409, "also in a patch");
     let mut config = things.named("r1");
-    config["metadata"]["resourceVersion"] = "5".into();
+    config["metadata"]["resourceVersion"] = "1".into();
     assert_eq!(
         said(things.apply("r1", config).await).0,
         409,
@@ -317,7 +317,7 @@ async fn name_and_namespace_in_the_body_must_be_those_of_the_request() {
 async fn a_patch_that_makes_unknown_fields_is_refused_or_warned_of() {
     let world = world().await;
     let mut things = world.things();
-    let made = things.made("u1", json!({}), json!({})).await;
+    let made = things.made("u1", json!({}), json!({"spec": {}})).await;
     let written = things
         .merge("u1", json!({"spec": {"zork": 1}}))
         .await

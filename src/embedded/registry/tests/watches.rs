@@ -326,7 +326,11 @@ async fn a_watch_ends_after_its_time_out() {
 
 #[tokio::test]
 async fn a_revision_that_history_has_left_behind_is_told_in_the_stream() {
-    let world = world().await;
+    let world = with(Options {
+        feed_changes: 10,
+        ..Options::default()
+    })
+    .await;
     let maps = world.maps();
     let start = world.registry.store().revision();
     let mut lagging = watch(&maps, from(start)).await;
@@ -338,7 +342,7 @@ async fn a_revision_that_history_has_left_behind_is_told_in_the_stream() {
             .unwrap();
     }
     world.forget_history().await;
-    let mut late = watch(&maps, from(start)).await;
+    let mut late = watch(&maps, from(start - 1)).await;
     let Some(WatchItem::Error(refusal)) = late.next().await else {
         panic!()
     };
@@ -346,7 +350,7 @@ async fn a_revision_that_history_has_left_behind_is_told_in_the_stream() {
     assert!(
         refusal
             .message
-            .starts_with(&format!("too old resource version: {start} (")),
+            .starts_with(&format!("too old resource version: {} (", start - 1)),
         "{refusal}"
     );
     assert_eq!(late.next().await, None, "and that is the end");
