@@ -442,13 +442,11 @@ async fn two_hundred_watches_lose_none_of_a_thousand_writes() {
     for _ in 0..200 {
         let mut items = watch(&things, from(start)).await;
         watches.push(tokio::spawn(async move {
-            let mut last = start;
-            for _ in 0..1_000 {
+            for expected in start + 1..=start + 1_000 {
                 let Some(WatchItem::Modified(object)) = items.next().await else {
                     panic!()
                 };
-                assert_eq!(revision(&object), last + 1);
-                last += 1;
+                assert_eq!(revision(&object), expected);
             }
         }));
     }
