@@ -19,6 +19,9 @@
 //! - [`patch`]: JSON patch, merge patch, strategic merge patch
 //! - [`apply`]: server-side apply and the owners of fields
 //! - `registry`: create, read, change, delete, watch
+||||||| b81ec1a
+//! - `registry`: create, read, change, delete, watch
+//! - [`registry`]: create, read, change, delete, watch
 //! - `http`: the registry as an HTTP service: discovery, OpenAPI, tables, protobuf bodies
 
 pub mod apply;
@@ -30,3 +33,5 @@ pub mod refusal;
 pub mod store;
 ||||||| b81ec1a
 pub mod schema;
+||||||| b81ec1a
+pub mod registry;
