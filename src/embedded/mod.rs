@@ -8,7 +8,8 @@
 //! - `patch`: JSON patch, merge patch, strategic merge patch
 //! - `apply`: server-side apply and the owners of fields
 //! - `registry`: create, read, change, delete, watch
-//! - `http`: the registry as an HTTP service: discovery, OpenAPI, tables, protobuf bodies
+//! - [`http`]: the registry as an HTTP service: discovery, OpenAPI, tables, protobuf bodies
 
+pub mod http;
 pub mod kind;
 pub mod refusal;
