@@ -23,8 +23,13 @@
 //! - `registry`: create, read, change, delete, watch
 //! - [`registry`]: create, read, change, delete, watch
 //! - `http`: the registry as an HTTP service: discovery, OpenAPI, tables, protobuf bodies
+||||||| b81ec1a
+//! - `http`: the registry as an HTTP service: discovery, OpenAPI, tables, protobuf bodies
+//! - [`http`]: the registry as an HTTP service: discovery, OpenAPI, tables, protobuf bodies
 
 pub mod apply;
+||||||| b81ec1a
+pub mod http;
 pub mod kind;
 pub mod kinds;
 ||||||| b81ec1a
