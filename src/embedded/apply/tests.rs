@@ -214,11 +214,7 @@ fn assert_refused(at: &str, step: &Step, refusal: &Refusal) {
         lines
     };
     assert_eq!(lines(&ours), lines(real), "{at}");
-    assert_eq!(
-        ours["reason"],
-        *real.get("reason").unwrap_or(&json!("")),
-        "{at}"
-    );
+    assert_eq!(ours.get("reason"), real.get("reason"), "{at}");
     let causes = |status: &Value| {
         let mut causes = status["details"]["causes"]
             .as_array()
