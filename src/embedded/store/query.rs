@@ -1,0 +1,266 @@
+//! What is read. Every function gets a transaction, so that what it reads first belongs to what it reads last.
+
+use rusqlite::{OptionalExtension, Row, Transaction, named_params, params};
+
+use super::codec::{Body, Codec, Form};
+use super::{Change, Key, List, ListQuery, StoreError, Stored, Verb, format};
+
+/// An object.
+pub(super) fn get(
+    tx: &Transaction<'_>,
+    codec: &Codec,
+    key: Key,
+) -> Result<Option<Stored>, StoreError> {
+    let mut find = tx.prepare_cached(
+        "SELECT o.revision, h.form, h.body FROM objects o JOIN history h ON h.revision = o.revision
+         WHERE o.resource = ?1 AND o.namespace = ?2 AND o.name = ?3",
+    )?;
+    let found = find.query_row(params![key.resource, key.namespace, key.name], |row| {
+        Ok((revision(row, 0)?, packed(row, 1)?))
+    });
+    let Some((revision, packed)) = found.optional()? else {
+        return Ok(None);
+    };
+    let object = codec.decode(&key, revision, packed.known(&key, revision)?)?;
+    Ok(Some(Stored {
+        key,
+        revision,
+        object,
+    }))
+}
+
+/// Objects of a resource.
+pub(super) fn list(
+    tx: &Transaction<'_>,
+    codec: &Codec,
+    query: &ListQuery,
+) -> Result<List, StoreError> {
+    let newest = format::revision(tx)?;
+    let at = query.at.unwrap_or(newest);
+    readable(tx, at, newest)?;
+    // Pages after the first ask as of the first one's revision; mostly nothing has happened since.
+    let view = if at == newest || !changed_since(tx, &query.resource, at)? {
+        NOW
+    } else {
+        THEN
+    };
+    let found = keys(tx, query, view, at)?;
+    let remaining = match (query.limit, found.last()) {
+        (None, _) => 0,
+        (Some(limit), _) if found.len() < limit => 0,
+        (Some(_), last) => count(tx, query, view, at, last)?,
+    };
+    let fill = |(key, revision): (Key, u64)| {
+        let object = state(tx, codec, &key, revision)?;
+        Ok(Stored {
+            key,
+            revision,
+            object,
+        })
+    };
+    Ok(List {
+        items: found
+            .into_iter()
+            .map(fill)
+            .collect::<Result<_, StoreError>>()?,
+        revision: at,
+        remaining,
+    })
+}
+
+/// Changes of a resource.
+pub(super) fn changes(
+    tx: &Transaction<'_>,
+    codec: &Codec,
+    resource: &str,
+    namespace: Option<&str>,
+    after: u64,
+    limit: usize,
+) -> Result<Vec<Change>, StoreError> {
+    readable(tx, after, format::revision(tx)?)?;
+    let mut find = tx.prepare_cached(
+        "SELECT revision, namespace, name, verb, previous, form, body
+         FROM history INDEXED BY history_of_resource
+         WHERE resource = ?1 AND revision > ?2 AND (?3 IS NULL OR namespace = ?3)
+         ORDER BY revision LIMIT ?4",
+    )?;
+    let mut rows = find.query(params![
+        resource,
+        after.cast_signed(),
+        namespace,
+        bound(limit)
+    ])?;
+    let mut changes = Vec::new();
+    while let Some(row) = rows.next()? {
+        let revision = revision(row, 0)?;
+        let key = Key {
+            resource: resource.to_owned(),
+            namespace: row.get(1)?,
+            name: row.get(2)?,
+        };
+        let verb = Verb::from_number(row.get(3)?).ok_or_else(|| StoreError::Damaged {
+            key: key.clone(),
+            revision,
+            why: "its verb is unknown",
+        })?;
+        let previous: Option<i64> = row.get(4)?;
+        let previous = previous.map(|p| state(tx, codec, &key, p.cast_unsigned()));
+        let body = packed(row, 5)?.known(&key, revision)?;
+        changes.push(Change {
+            object: codec.decode(&key, revision, body)?,
+            previous: previous.transpose()?,
+            revision,
+            verb,
+            key,
+        });
+    }
+    Ok(changes)
+}
+
+impl Verb {
+    fn from_number(number: i64) -> Option<Self> {
+        let all = [Self::Added, Self::Modified, Self::Deleted];
+        all.into_iter().find(|verb| *verb as i64 == number)
+    }
+}
+
+/// Keys and revisions of the newest states; `:at` plays no part.
+const NOW: &str = "SELECT namespace, name, revision FROM objects
+    WHERE resource = :resource AND (namespace, name) > (:namespace, :name)
+    AND (:only IS NULL OR namespace = :only) AND :at IS NOT NULL";
+
+/// The same as of a revision. SQLite takes the verb from the row that has the highest revision. 2: deleted.
+const THEN: &str = "SELECT namespace, name, revision FROM (
+        SELECT namespace, name, max(revision) AS revision, verb
+        FROM history INDEXED BY history_of_object
+        WHERE resource = :resource AND (namespace, name) > (:namespace, :name)
+        AND (:only IS NULL OR namespace = :only) AND revision <= :at
+        GROUP BY namespace, name
+    ) WHERE verb <> 2";
+
+fn keys(
+    tx: &Transaction<'_>,
+    query: &ListQuery,
+    view: &str,
+    at: u64,
+) -> Result<Vec<(Key, u64)>, StoreError> {
+    let (namespace, name) = start(query);
+    let sql = format!("{view} ORDER BY namespace, name LIMIT :limit");
+    let mut find = tx.prepare_cached(&sql)?;
+    let named = named_params! {
+        ":resource": query.resource,
+        ":namespace": namespace,
+        ":name": name,
+        ":only": query.namespace,
+        ":at": at.cast_signed(),
+        ":limit": query.limit.map_or(-1, bound),
+    };
+    let found = find.query_map(named, |row| {
+        let key = Key {
+            resource: query.resource.clone(),
+            namespace: row.get(0)?,
+            name: row.get(1)?,
+        };
+        Ok((key, revision(row, 2)?))
+    })?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+/// How many come after the last one of a page.
+fn count(
+    tx: &Transaction<'_>,
+    query: &ListQuery,
+    view: &str,
+    at: u64,
+    last: Option<&(Key, u64)>,
+) -> Result<usize, StoreError> {
+    let (namespace, name) = match last {
+        Some((key, _)) => (key.namespace.as_str(), key.name.as_str()),
+        None => start(query),
+    };
+    let mut count = tx.prepare_cached(&format!("SELECT count(*) FROM ({view})"))?;
+    let named = named_params! {
+        ":resource": query.resource,
+        ":namespace": namespace,
+        ":name": name,
+        ":only": query.namespace,
+        ":at": at.cast_signed(),
+    };
+    let count: i64 = count.query_row(named, |row| row.get(0))?;
+    Ok(usize::try_from(count).unwrap_or(0))
+}
+
+/// After which namespace and name to begin. No name is empty, so the empty one is before all; a page of one namespace begins there.
+fn start(query: &ListQuery) -> (&str, &str) {
+    let first = (query.namespace.as_deref().unwrap_or_default(), "");
+    let after = query.after.as_ref();
+    let after = after.map(|(namespace, name)| (namespace.as_str(), name.as_str()));
+    after.map_or(first, |after| after.max(first))
+}
+
+fn changed_since(tx: &Transaction<'_>, resource: &str, at: u64) -> Result<bool, StoreError> {
+    let mut find = tx.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM history INDEXED BY history_of_resource
+         WHERE resource = ?1 AND revision > ?2)",
+    )?;
+    Ok(find.query_row(params![resource, at.cast_signed()], |row| row.get(0))?)
+}
+
+/// Whether history reaches to a revision.
+fn readable(tx: &Transaction<'_>, at: u64, newest: u64) -> Result<(), StoreError> {
+    if at > newest {
+        return Err(StoreError::Ahead { newest });
+    }
+    let oldest = format::compacted(tx)?;
+    if at < oldest {
+        return Err(StoreError::Compacted { oldest });
+    }
+    Ok(())
+}
+
+fn state(
+    tx: &Transaction<'_>,
+    codec: &Codec,
+    key: &Key,
+    at: u64,
+) -> Result<serde_json::Value, StoreError> {
+    let mut find = tx.prepare_cached("SELECT form, body FROM history WHERE revision = ?1")?;
+    let found = find.query_row([at.cast_signed()], |row| packed(row, 0));
+    let packed = found.optional()?.ok_or_else(|| StoreError::Damaged {
+        key: key.clone(),
+        revision: at,
+        why: "it is missing",
+    })?;
+    codec.decode(key, at, packed.known(key, at)?)
+}
+
+/// A body whose form may be none that is known.
+struct Packed {
+    form: i64,
+    bytes: Vec<u8>,
+}
+
+impl Packed {
+    fn known(self, key: &Key, revision: u64) -> Result<Body, StoreError> {
+        let form = Form::from_number(self.form).ok_or_else(|| StoreError::Damaged {
+            key: key.clone(),
+            revision,
+            why: "its form is unknown",
+        })?;
+        let bytes = self.bytes;
+        Ok(Body { form, bytes })
+    }
+}
+
+fn packed(row: &Row<'_>, first: usize) -> rusqlite::Result<Packed> {
+    let (form, bytes) = (row.get(first)?, row.get(first + 1)?);
+    Ok(Packed { form, bytes })
+}
+
+fn revision(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    row.get::<_, i64>(column).map(i64::cast_unsigned)
+}
+
+fn bound(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}
