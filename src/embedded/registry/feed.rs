@@ -96,6 +96,7 @@ impl Feed {
         } else {
             changes.last().map_or(after, |c| c.revision)
         };
+        self.trim(&mut kept);
         Ok(Fetched { changes, to })
     }
 
@@ -115,6 +116,11 @@ impl Feed {
             kept.bytes += size;
             kept.changes.push_back((Arc::new(change), size));
         }
+        Ok(())
+    }
+
+    /// Only after what was asked for has been taken: a chunk may be more than is kept.
+    fn trim(&self, kept: &mut Kept) {
         while kept.changes.len() > 1
             && (kept.bytes > self.most_bytes || kept.changes.len() > self.most_changes)
         {
@@ -123,7 +129,6 @@ impl Feed {
                 kept.from = change.revision;
             }
         }
-        Ok(())
     }
 
     async fn older(&self, after: u64, newest: u64) -> Result<Fetched, StoreError> {

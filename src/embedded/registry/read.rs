@@ -150,15 +150,15 @@ impl Registry {
         // A limit with a revision has always meant that revision; without a limit, or said so, something newer is as good.
         let exact =
             exact || (revision > 0 && limit.is_some() && options.resource_version_match.is_empty());
-        // Revision 0 is what the real server has in memory: it gives all of that at once.
-        let any = options.resource_version == "0" && !exact;
+        // The real server gives all of its memory for revision 0, whatever the limit. Here that would take memory that a client
+        // with a limit has just said it does not want, and every client goes on by the token.
         Ok(Plan {
             at: if exact {
                 At::Revision(revision)
             } else {
                 At::Now
             },
-            limit: limit.filter(|_| !any),
+            limit,
             after: None,
             continued: false,
         })

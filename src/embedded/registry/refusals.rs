@@ -227,6 +227,7 @@ pub fn store(error: StoreError) -> Refusal {
         | StoreError::Conflict { .. }
         | StoreError::Damaged { .. }
         | StoreError::Unstorable { .. }
+        | StoreError::NoThread
         | StoreError::Failed(_)
         | StoreError::Closed => Refusal::new(
             500,

@@ -61,7 +61,7 @@ impl Registry {
     /// Follows objects. The stream ends by itself after the time-out, or after a [`WatchItem::Error`].
     ///
     /// # Errors
-    /// 400 selectors that are none; 422 options that do not go together; 500 a revision that is no number. A revision that history
+    /// 400 selectors that are none; 422 options that do not go together; 500 a revision that is no number; 504 a state to begin with that is yet to come. A revision that history
     /// no longer reaches is told in the stream, as the real server does.
     pub async fn watch(
         &self,
@@ -152,6 +152,9 @@ fn start(options: &WatchOptions, newest: u64) -> Result<(Start, bool), Refusal> 
         })?
     };
     Ok(match (options.send_initial_events, revision) {
+        (Some(true), revision) if revision > newest => {
+            return Err(refusals::too_large(revision, newest));
+        }
         (Some(true), _) => (Start::State, options.bookmarks),
         (Some(false), 0) => (Start::After(newest), false),
         (None, 0) => (Start::State, false),

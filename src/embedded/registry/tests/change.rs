@@ -482,3 +482,33 @@ async fn patches_of_many_at_once_are_all_kept() {
         40
     );
 }
+
+#[tokio::test]
+async fn a_patch_that_leaves_no_object_is_refused() {
+    let world = world().await;
+    let (things, maps) = (world.things(), world.maps());
+    let thing = things.made("u1", json!({}), json!({})).await;
+    let map = maps.made("u1", json!({}), json!({})).await;
+    for root in [
+        json!(null),
+        json!([]),
+        json!("x"),
+        json!(1),
+        json!({}),
+        json!({"metadata": "x"}),
+        json!({"metadata": {"labels": 1}}),
+    ] {
+        let patch = PatchBody::Json(json!([{"op": "replace", "path": "", "value": root}]));
+        for api in [&things, &maps] {
+            let (code, text) = said(api.patch("u1", patch.clone()).await);
+            assert!([400, 422].contains(&code), "{root}: {code} {text}");
+        }
+    }
+    assert_eq!(
+        (
+            things.get("u1").await.unwrap(),
+            maps.get("u1").await.unwrap()
+        ),
+        (thing, map)
+    );
+}

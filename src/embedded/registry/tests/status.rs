@@ -77,3 +77,33 @@ async fn a_status_wants_the_newest_revision_too_and_is_never_deleted_alone() {
     );
     assert_eq!(said(status.merge("nope", json!({})).await).0, 404);
 }
+
+#[tokio::test]
+async fn an_apply_of_the_status_owns_the_status_alone() {
+    let world = world().await;
+    let things = world.things();
+    things
+        .made("u1", json!({}), json!({"spec": {"color": "red"}}))
+        .await;
+    let config = things.object(
+        "u1",
+        json!({"labels": {"a": "b"}}),
+        json!({"spec": {"color": "d"}, "status": {"phase": "z"}}),
+    );
+    let written = things
+        .clone()
+        .status()
+        .apply("u1", config)
+        .await
+        .unwrap()
+        .object;
+    assert_eq!(written["spec"]["color"], "red");
+    assert_eq!(written["status"]["phase"], "z");
+    assert_eq!(written["metadata"].get("labels"), None);
+    let entries = written["metadata"]["managedFields"].as_array().unwrap();
+    let mine = entries.iter().find(|e| e["operation"] == "Apply").unwrap();
+    assert_eq!(
+        (&mine["subresource"], &mine["fieldsV1"]),
+        (&json!("status"), &json!({"f:status": {"f:phase": {}}}))
+    );
+}

@@ -276,6 +276,13 @@ async fn options_that_do_not_go_together_are_refused_before_the_stream() {
         )
     );
     assert_eq!(text(from("abc")).await, (500, "resourceVersion: Invalid value: \"abc\": strconv.ParseUint: parsing \"abc\": invalid syntax".to_owned()));
+    let newest = world.registry.store().revision();
+    let to_come = WatchOptions {
+        resource_version: "99999".to_owned(),
+        ..streaming()
+    };
+    let why = format!("Timeout: Too large resource version: 99999, current: {newest}");
+    assert_eq!(text(to_come).await, (504, why));
     let fields = WatchOptions {
         fields: "foo=bar".to_owned(),
         ..from("")
@@ -385,6 +392,31 @@ async fn a_slow_client_loses_nothing_though_nothing_is_kept_for_it() {
             panic!()
         };
         assert_eq!(object["data"]["n"], n.to_string());
+    }
+}
+
+#[tokio::test]
+async fn a_watch_that_begins_far_back_loses_nothing_though_little_is_kept() {
+    let world = with(Options {
+        feed_changes: 10,
+        ..Options::default()
+    })
+    .await;
+    let maps = world.maps();
+    let start = world.registry.store().revision();
+    maps.made("a", json!({}), json!({})).await;
+    for n in 0..300 {
+        maps.merge("a", json!({"data": {"n": n.to_string()}}))
+            .await
+            .unwrap();
+    }
+    let mut items = watch(&maps, from(start)).await;
+    for expected in start + 1..=start + 301 {
+        let (WatchItem::Added(object) | WatchItem::Modified(object)) = items.next().await.unwrap()
+        else {
+            panic!()
+        };
+        assert_eq!(revision(&object), expected);
     }
 }
 
