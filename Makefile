@@ -35,7 +35,6 @@ lint: ## formatting, clippy without warnings, one TLS library
 kube: control-plane ## kube-apiserver, etcd, kube-controller-manager, kubectl and Helm from source (8 minutes once, needs Go)
 	tools/helm/build.sh "$$IBMICLONE_KUBE_BINARIES"
 
-# The demo needs no Helm.
 control-plane:
 	tools/kube/build.sh "$$IBMICLONE_KUBE_BINARIES"
 
@@ -52,8 +51,8 @@ kube-if-go:
 
 # A debug build: from nothing it is ready sooner than an optimised one, after `make test` at once, and simulated
 # devices need no speed.
-demo: control-plane ## a control plane, simulated devices and the operator at work; KEEP=1 leaves it running
-	cargo run --locked -- demo --kube-binaries "$$IBMICLONE_KUBE_BINARIES" $(if $(KEEP),--keep)
+demo: ## the four functions at work on simulated devices; KEEP=1 leaves it running
+	cargo run --locked -- demo $(if $(KEEP),--keep)
 
 bench: ## what the operator adds to the freeze and to a run (20 minutes)
 	cargo bench --locked --bench operator

@@ -7,6 +7,7 @@ mod completion;
 mod crd;
 pub mod demo;
 mod documents;
+pub mod embedded_api;
 mod error;
 pub mod factory;
 mod follow;
@@ -28,6 +29,7 @@ mod schedule;
 mod simulate;
 pub mod simulated_site;
 mod source_status;
+mod standalone;
 mod status;
 mod table;
 mod text;
@@ -63,11 +65,13 @@ Errors: 64 usage, 65 input file, 66 not found, 69 no Kubernetes API, 70 other, 7
 enum Command {
     /// Run the operator until it is told to stop.
     Operator(operator::Arguments),
+    /// Run the operator with an embedded Kubernetes API, on a machine without a cluster.
+    Standalone(standalone::Arguments),
     /// Print the custom resource definitions, or write them to a directory.
     Crd(crd::Arguments),
     /// Serve simulated devices (HMC, VIOS, array, IBM i) from a world file.
     Simulate(simulate::Arguments),
-    /// Start a control plane, simulated devices and the operator, and run two clones.
+    /// Show the four functions at work: standalone with simulated devices.
     Demo(demo::Arguments),
     /// Start a run of an environment.
     Run(run::Arguments),
@@ -160,6 +164,9 @@ async fn execute(cli: Cli) -> Result<Exit, CommandError> {
     let kube = &cli.kube;
     match cli.command {
         Command::Operator(arguments) => operator::execute(kube, arguments).await,
+        Command::Standalone(arguments) => {
+            standalone::execute(kube.namespace.as_deref(), arguments).await
+        }
         Command::Crd(arguments) => crd::execute(&arguments),
         Command::Simulate(arguments) => simulate::execute(arguments).await,
         Command::Demo(arguments) => demo::execute(arguments).await,

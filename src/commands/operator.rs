@@ -33,6 +33,16 @@ pub struct Arguments {
     /// Serve only this namespace; may be given several times. Default all.
     #[arg(long, value_name = "NAME")]
     watch: Vec<String>,
+    /// Serves /healthz, /readyz and /metrics there over plain HTTP: 0.0.0.0:8080. Default: not served.
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// What `operator` and `standalone` have in common.
+#[derive(Debug, clap::Args)]
+pub struct Common {
     /// Divides every wait of the operator, for simulated devices whose clock runs faster by this factor. Never for real
     /// devices: it also shortens the freeze's cap on our clock.
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = positive)]
@@ -44,9 +54,6 @@ pub struct Arguments {
     /// --simulated-time-scale.
     #[arg(long, value_name = "FACTOR", value_parser = positive)]
     simulated_schedule_scale: Option<f64>,
-    /// Serves /healthz, /readyz and /metrics there over plain HTTP: 0.0.0.0:8080. Default: not served.
-    #[arg(long, value_name = "ADDRESS")]
-    listen: Option<SocketAddr>,
     /// Also tells how long each step of each environment took last: a series per step and environment.
     #[arg(long)]
     metrics_of_steps: bool,
@@ -96,6 +103,43 @@ struct LeaderArguments {
     lease_renew_every: u16,
 }
 
+impl Common {
+    /// Turns the log on.
+    pub fn log(&self) {
+        let format = match self.log_format {
+            Format::Json => LogFormat::Json,
+            Format::Text => LogFormat::Text,
+        };
+        init(format, &self.log);
+    }
+
+    /// The operator's configuration, with `writer` and `operator` as in [`OperatorConfig::new`].
+    pub fn config(
+        &self,
+        lease_namespace: &str,
+        writer: String,
+        operator: String,
+        metrics: Arc<Metrics>,
+    ) -> OperatorConfig {
+        if self.metrics_of_steps {
+            metrics.tell_steps();
+        }
+        let scale = self.simulated_schedule_scale;
+        let scale = scale.unwrap_or(self.simulated_time_scale);
+        let schedule_clock = match self.simulated_time_start {
+            None if scale == 1.0 => ScheduleClock::system(),
+            start => ScheduleClock::scaled(start.unwrap_or_else(Utc::now), scale),
+        };
+        OperatorConfig {
+            schedule_clock,
+            pace: self.simulated_time_scale,
+            metrics,
+            log_budget: u64::from(self.log_budget_mib) << 20,
+            ..OperatorConfig::new(lease_namespace, writer, operator)
+        }
+    }
+}
+
 impl LeaderArguments {
     fn election(&self) -> Option<Election> {
         let seconds = |s: u16| Duration::from_secs(s.into());
@@ -127,39 +171,19 @@ pub fn positive(text: &str) -> Result<f64, String> {
 
 /// Runs until told to stop; then waits for a pass that is in the freeze window.
 pub async fn execute(kube: &KubeFlags, arguments: Arguments) -> Result<Exit, CommandError> {
-    let format = match arguments.log_format {
-        Format::Json => LogFormat::Json,
-        Format::Text => LogFormat::Text,
-    };
-    init(format, &arguments.log);
+    arguments.common.log();
     let metrics = Arc::new(Metrics::default());
-    if arguments.metrics_of_steps {
-        metrics.tell_steps();
-    }
     let cluster = kube.connect_counted(metrics.clone()).await?;
     let lease_namespace = arguments.lease_namespace.unwrap_or(cluster.namespace);
     let operator = match arguments.operator_id {
         Some(id) => id,
         None => installation(&cluster.client, &lease_namespace).await?,
     };
-    let (start, scale) = (
-        arguments.simulated_time_start,
-        arguments
-            .simulated_schedule_scale
-            .unwrap_or(arguments.simulated_time_scale),
-    );
-    let schedule_clock = match start {
-        None if scale == 1.0 => ScheduleClock::system(),
-        start => ScheduleClock::scaled(start.unwrap_or_else(Utc::now), scale),
-    };
+    let common = arguments.common;
     let config = OperatorConfig {
         namespaces: arguments.watch,
-        schedule_clock,
-        pace: arguments.simulated_time_scale,
         election: arguments.leader.election(),
-        metrics,
-        log_budget: u64::from(arguments.log_budget_mib) << 20,
-        ..OperatorConfig::new(lease_namespace, writer(), operator)
+        ..common.config(&lease_namespace, writer(), operator, metrics)
     };
     let health = match arguments.listen {
         Some(address) => {

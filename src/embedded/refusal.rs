@@ -20,7 +20,7 @@ pub struct Cause {
 pub struct Refusal {
     /// HTTP status code.
     pub code: u16,
-    /// Like `NotFound`.
+    /// Like `NotFound`; may be empty.
     pub reason: &'static str,
     /// For people.
     pub message: String,
@@ -51,15 +51,21 @@ impl Refusal {
             "metadata": {},
             "status": "Failure",
             "message": self.message,
-            "reason": self.reason,
             "code": self.code,
         });
+        // What the real server's storage layer refuses has no reason, and some causes are about no field.
+        if !self.reason.is_empty() {
+            status["reason"] = self.reason.into();
+        }
         let mut details = self.details.clone();
         if !self.causes.is_empty() {
-            let causes = self
-                .causes
-                .iter()
-                .map(|c| json!({"reason": c.reason, "message": c.message, "field": c.field}));
+            let causes = self.causes.iter().map(|c| {
+                let mut cause = json!({"reason": c.reason, "message": c.message});
+                if !c.field.is_empty() {
+                    cause["field"] = c.field.clone().into();
+                }
+                cause
+            });
             if details.is_null() {
                 details = json!({});
             }

@@ -1,12 +1,12 @@
-//! `demo`: a real control plane, simulated devices and the operator in one process, and the four functions at work: the
+//! `demo`: the embedded API, simulated devices and the operator in one process, and the four functions at work: the
 //! environments of the product's own week, each run once.
 
 pub mod objects;
 pub mod week;
 
 use super::cluster::Cluster;
+use super::embedded_api::{EmbeddedApi, Place};
 use super::follow::{Followed, follow};
-use super::kube_stack::KubeStack;
 use super::operator::{cancel_on_signal, installation, positive, serve, writer};
 use super::outcome::{exit_of, result_line};
 use super::progress::Progress;
@@ -18,9 +18,8 @@ use crate::api::run::{RunMode, Trigger};
 use crate::api::{CloneRun, CloneRunSpec};
 use crate::controllers::OperatorConfig;
 use crate::observability::logging::{LogFormat, init};
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::CustomResourceExt;
 use kube::api::DynamicObject;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -64,13 +63,10 @@ const LIMIT: Duration = Duration::from_secs(20 * 60);
 /// Arguments of `demo`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Where `make kube` put kube-apiserver, etcd, kube-controller-manager and kubectl.
-    #[arg(long, value_name = "DIR", env = "IBMICLONE_KUBE_BINARIES")]
-    kube_binaries: PathBuf,
     /// Stay up for kubectl until Ctrl-C.
     #[arg(long)]
     keep: bool,
-    /// Where data and logs go; default a new directory for temporary files, removed at the end unless something failed.
+    /// Where the data goes; default a new directory for temporary files, removed at the end unless something failed.
     #[arg(long, value_name = "DIR")]
     workdir: Option<PathBuf>,
     /// Device seconds per second.
@@ -80,7 +76,7 @@ pub struct Arguments {
 
 /// Everything that runs during the demo.
 struct Stage {
-    stack: KubeStack,
+    api: EmbeddedApi,
     site: SimulatedSite,
     cluster: Cluster,
     operator: JoinHandle<Result<(), CommandError>>,
@@ -99,7 +95,7 @@ pub async fn execute(arguments: Arguments) -> Result<Exit, CommandError> {
     match (&exit, given) {
         // The error is that it is in use or gone already; it is a directory for temporary files.
         (Ok(Exit::Done), None) => drop(std::fs::remove_dir_all(&workdir)),
-        (Ok(_), _) | (Err(_), _) => eprintln!("data and logs: {}", workdir.display()),
+        (Ok(_), _) | (Err(_), _) => eprintln!("data: {}", workdir.display()),
     }
     exit
 }
@@ -125,27 +121,23 @@ async fn play(arguments: &Arguments, workdir: &Path) -> Result<Exit, CommandErro
 }
 
 impl Stage {
-    /// Control plane, devices, objects, operator.
+    /// API, devices, objects, operator.
     async fn set(arguments: &Arguments, workdir: &Path) -> Result<Self, CommandError> {
         println!(
             "SIMULATED: HMC, VIOS, array and IBM i of this demo are simulated; none of this has run on real devices."
         );
         println!(
-            "Only the Kubernetes control plane is real. Devices run {} times as fast as real ones.",
+            "The Kubernetes API is the embedded one. Devices run {} times as fast as real ones.",
             arguments.time_scale
         );
-        let mut stack = KubeStack::start(&arguments.kube_binaries, workdir)
-            .await
-            .map_err(|e| CommandError::other(&e))?;
-        stack
-            .install_crds(&definitions())
-            .await
-            .map_err(|e| CommandError::other(&e))?;
-        stack
-            .start_controller_manager()
-            .await
-            .map_err(|e| CommandError::other(&e))?;
-        println!("control plane: {}", stack.config().cluster_url);
+        let api = EmbeddedApi::start(&Place {
+            data: workdir.to_owned(),
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            names: Vec::new(),
+            namespace: NAMESPACE.to_owned(),
+        })
+        .await?;
+        println!("Kubernetes API (a subset): {}", api.url());
 
         let world = parse_world(week::WORLD)
             .map_err(|why| CommandError::data(Path::new("examples/demo/week-world.yaml"), why))?;
@@ -156,7 +148,7 @@ impl Stage {
             println!("simulated IBM i address {address}: ssh {socket}");
         }
 
-        let client = stack.client().map_err(|e| CommandError::other(&e))?;
+        let client = api.client(NAMESPACE);
         let objects = objects_of(&site)?;
         objects::apply(&client, NAMESPACE, &objects).await?;
         println!(
@@ -177,7 +169,7 @@ impl Stage {
             namespace: NAMESPACE.to_owned(),
         };
         Ok(Self {
-            stack,
+            api,
             site,
             cluster,
             operator,
@@ -195,7 +187,7 @@ impl Stage {
         let all = all.map_err(|e| CommandError::kube("list runs", &e))?;
         println!("\n{}", history::table_of_all(&all.items));
         println!("{}", reading_of_times(self.time_scale));
-        let kubeconfig = self.stack.kubeconfig().display();
+        let kubeconfig = self.api.kubeconfig().display();
         if keep {
             show_violations(&self.site.report());
             self.invite();
@@ -270,18 +262,15 @@ impl Stage {
 
     /// What to type now.
     fn invite(&self) {
-        let kubeconfig = self.stack.kubeconfig().display();
+        let kubeconfig = self.api.kubeconfig().display();
         // Nobody who typed `make demo` has the program in the PATH.
         let program = std::env::current_exe()
             .map_or_else(|_| "ibmi-clone".to_owned(), |exe| exe.display().to_string());
         println!(
-            "\nControl plane, simulated devices and operator stay up until Ctrl-C. Try in\nanother terminal:"
+            "\nAPI, simulated devices and operator stay up until Ctrl-C. Try in another\nterminal:"
         );
         println!("  export KUBECONFIG={kubeconfig}");
-        println!(
-            "  {} -n {NAMESPACE} get cenv,history",
-            self.stack.kubectl().display()
-        );
+        println!("  kubectl get cenv,history");
         println!("  {program} -n {NAMESPACE} watch");
         println!("  {program} -n {NAMESPACE} run nightly-user --wait");
     }
@@ -291,7 +280,7 @@ impl Stage {
         self.shutdown.cancel();
         let ended = self.operator.await;
         let report = self.site.last_report().await;
-        self.stack.stop();
+        self.api.stop().await?;
         match ended {
             Ok(Ok(())) => Ok(report),
             Ok(Err(error)) => Err(error),
@@ -317,10 +306,6 @@ fn reading_of_times(scale: f64) -> String {
          were held, by this machine's, on which the simulated devices run {scale} times as fast."
     );
     wrapped(&text, TERMINAL).join("\n")
-}
-
-fn definitions() -> [CustomResourceDefinition; 2] {
-    [crate::api::CloneEnvironment::crd(), CloneRun::crd()]
 }
 
 /// The worse of the outcomes: a demo that ends with a Warning is no success.
