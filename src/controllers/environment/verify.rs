@@ -57,40 +57,41 @@ impl Outcome {
     }
 }
 
-/// Looks, pins what was seen first, writes the status, tells of transitions.
+/// Looks, pins what was seen first, writes the status, tells of transitions. Gives the environment as it was written, if it
+/// is still there.
 ///
 /// # Errors
 /// When the API server cannot be asked; devices that cannot are part of the outcome.
 pub async fn verify(
     context: &Context,
     environment: &CloneEnvironment,
-) -> Result<Outcome, StoreError> {
+) -> Result<(Outcome, Option<CloneEnvironment>), StoreError> {
     let namespace = environment.namespace().unwrap_or_default();
     let api = context.environments(&namespace);
     let outcome = look(context, environment).await?;
     // What a look with a fatal finding saw may be the wrong partition: it is not pinned.
-    if outcome.report.fatal().next().is_none() {
-        let learned = learned(&outcome.report.facts);
-        pins::add(&api, environment, &learned).await?;
-    }
+    let pinned = match outcome.report.fatal().next() {
+        None => pins::add(&api, environment, &learned(&outcome.report.facts)).await?,
+        Some(_) => environment.clone(),
+    };
     let now = context.now();
     let was = ready_of(environment.status.as_ref());
     context.gate.wait().await;
     let apart = image::apart(context);
-    let written = status::update(&api, &environment.name_any(), |object, status| {
+    let written = status::update_known(&api, &pinned, |object, status| {
         write(object, status, &outcome, now);
         observe_image(status, &outcome, apart, now);
     })
     .await?;
-    if let Some(environment) = written
+    if let Some(environment) = &written
         && was != Some(outcome.ready)
     {
         let reason = if outcome.ready { "Ready" } else { "NotReady" };
         let note = format!("{}: {}", outcome.reason, outcome.message);
         let told = Transition::new(!outcome.ready, reason, "Verify", note);
-        publish(&context.recorder, &environment, &[told]).await;
+        publish(&context.recorder, environment, &[told]).await;
     }
-    Ok(outcome)
+    Ok((outcome, written))
 }
 
 fn ready_of(status: Option<&CloneEnvironmentStatus>) -> Option<bool> {

@@ -65,7 +65,12 @@ pub async fn reconcile(
     }
     if !is_open(run.status.as_ref()) {
         return Ok(match opening::open(&context, &run).await? {
-            Opening::Opened => Action::requeue(Duration::ZERO),
+            Opening::Opened(opened) if is_over(&opened) => {
+                finish::finish(&context, &opened).await?;
+                Action::await_change()
+            }
+            // Behind those that are not opened yet.
+            Opening::Opened(_) => Action::requeue(Duration::ZERO),
             Opening::NotYet(wait) => Action::requeue(wait),
             Opening::Over => Action::await_change(),
         });
@@ -84,6 +89,10 @@ pub async fn reconcile(
         step = status.step,
     );
     pass(&context, &run, &status).instrument(span).await
+}
+
+fn is_over(run: &CloneRun) -> bool {
+    run.status.as_ref().is_some_and(|s| s.phase.is_final())
 }
 
 /// One pass over an open run.
