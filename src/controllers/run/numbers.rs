@@ -308,3 +308,8 @@ async fn reserve(leases: &Api<Lease>, number: i64, me: &str) -> Result<bool, Sto
         Err(error) => Err(store_error(error)),
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+#[path = "numbers_tests.rs"]
+mod tests;

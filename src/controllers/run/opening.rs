@@ -6,7 +6,7 @@
 
 use super::logs::RunLogs;
 use super::status::{RowFacts, build};
-use super::store::{call, journal_of_run, wishes_of, writes_as_us};
+use super::store::{journal_of_run, wishes_of, writes_as_us};
 use super::tally::Tally;
 use super::{numbers, order, target};
 use crate::api::run::{CloneRunStatus, Resolved, RunMode, Trigger};
