@@ -9,8 +9,10 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 /// Exchanges kept at least; the oldest go first, a chunk at a time.
 pub(super) const CAPACITY: usize = 4_000;
-/// Bytes of exchanges that are packed together.
-const CHUNK: usize = 16 << 10;
+/// Bytes of exchanges that are packed together, or a little more.
+const CHUNK: usize = 8 << 10;
+/// Room for one more exchange, so that the buffer of each device does not double for it.
+const LAST: usize = 1 << 10;
 
 /// One for all devices: its tables take a third of a megabyte.
 static PACKER: LazyLock<Mutex<Compress>> =
@@ -64,6 +66,9 @@ impl Ring {
         // Read under the lock: exchanges stand in the order of their times.
         let at = Utc::now();
         let entry: Entry = (at, device, request, answer, microseconds);
+        if state.open.capacity() == 0 {
+            state.open.reserve_exact(CHUNK + LAST);
+        }
         // Plain texts and numbers into memory: this cannot fail.
         let _ = serde_json::to_writer(&mut state.open, &entry);
         state.exchanges_open += 1;
