@@ -25,7 +25,7 @@ mod sites;
 mod stack;
 mod watch;
 
-use api_server::Writes;
+use api_server::Requests;
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use futures::StreamExt;
 use ibmi_clone_operator::commands::kube_stack::KubeStack;
@@ -50,8 +50,12 @@ const SETTLE: TimeDelta = TimeDelta::seconds(20);
 pub struct Fire {
     pub who: &'static str,
     pub n: usize,
+    pub slot: DateTime<Utc>,
+    /// All requests until a second before the slot.
+    pub before: Requests,
     pub seen: Seen,
-    pub writes: Writes,
+    /// Until the last object was seen.
+    pub requests: Requests,
     /// CPU seconds from the slot to the last object seen.
     pub cpu_seconds: f64,
     pub usage: Usage,
@@ -138,7 +142,7 @@ fn line(fire: &Fire) {
         s.percentile(1.0),
         s.missed(fire.n),
         s.twice(),
-        fire.writes.per_fire(fire.n),
+        fire.requests.writes_per(fire.n),
         fire.cpu_seconds,
         fire.usage.peak_mib,
     );
@@ -149,7 +153,7 @@ fn as_json(fire: &Fire) -> serde_json::Value {
     json!({
         "who": fire.who, "n": fire.n, "p50": s.percentile(0.5), "p90": s.percentile(0.9), "p99": s.percentile(0.99),
         "max": s.percentile(1.0), "missed": s.missed(fire.n), "twice": s.twice(),
-        "writesPerFire": fire.writes.per_fire(fire.n), "writes": fire.writes.by_resource(),
+        "writesPerFire": fire.requests.writes_per(fire.n), "writes": fire.requests.writes(),
         "cpuSeconds": fire.cpu_seconds, "rssMiB": fire.usage.now_mib, "peakMiB": fire.usage.peak_mib,
     })
 }
@@ -179,6 +183,16 @@ async fn main() {
                 bench.before_mib()
             );
         }
+        let ended = bench.ended(&fire).await;
+        println!(
+            "  all runs of the slot opened and ended {:.1} s after it, {:.1} requests each",
+            ended.seconds,
+            ended.requests.per(n)
+        );
+        report.push(json!({
+            "who": "ended", "n": n, "seconds": ended.seconds, "requestsPerRun": ended.requests.per(n),
+            "requests": ended.requests.each(n),
+        }));
         let again = bench.killed_before_the_slot().await;
         println!(
             "  kill -9 one second before the slot: first run {:.1} s after the restart, missed {}, twice {}",

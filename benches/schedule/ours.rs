@@ -1,7 +1,7 @@
 //! This operator, as a process of its own.
 
 use super::account;
-use super::api_server::Writes;
+use super::api_server::Requests;
 use super::process::{self, Operator, Usage};
 use super::watch::{Seen, Watcher};
 use super::{Fire, NAMESPACES, QUIET, each, namespace_of, sleep_until, slot_after};
@@ -24,6 +24,14 @@ pub struct Bench {
     n: usize,
     operator: Mutex<Operator>,
     before: Mutex<Usage>,
+}
+
+/// What became of the runs of a slot.
+pub struct Ended {
+    /// From the slot until the last had ended.
+    pub seconds: f64,
+    /// In that time, with what verifying the environments needs beside.
+    pub requests: Requests,
 }
 
 /// What a restart gave.
@@ -101,26 +109,35 @@ impl Bench {
         let watcher = Watcher::start::<CloneRun>(self.client.clone()).await;
         sleep_until(slot - TimeDelta::seconds(1)).await;
         *self.before.lock().unwrap() = process::usage(self.pid());
-        let before = Writes::so_far(&self.client).await;
+        let before = Requests::so_far(&self.client).await;
         let cpu = process::cpu_seconds(self.pid());
         while !watcher.has(self.n) && Utc::now() < slot + TimeDelta::seconds(120) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         let cpu_seconds = process::cpu_seconds(self.pid()) - cpu;
-        let writes = Writes::so_far(&self.client).await.since(&before);
+        let requests = Requests::so_far(&self.client).await.since(&before);
         watcher.settled(self.n, Duration::from_secs(30)).await;
         Fire {
             who: "operator",
             n: self.n,
+            slot,
+            before,
             seen: watcher.seen(slot),
-            writes,
+            requests,
             cpu_seconds,
             usage: process::usage(self.pid()),
         }
     }
 
-    /// Waits until the runs of the slot before have failed, a quarter of an hour at most: a time of the schedule waits for
-    /// an open run.
+    /// Waits until every run of a slot is opened, which ends it here.
+    pub async fn ended(&self, fire: &Fire) -> Ended {
+        self.nothing_is_open().await;
+        let seconds = (Utc::now() - fire.slot).num_milliseconds() as f64 / 1000.0;
+        let requests = Requests::so_far(&self.client).await.since(&fire.before);
+        Ended { seconds, requests }
+    }
+
+    /// Waits until no run is open, a quarter of an hour at most: a time of the schedule waits for an open run.
     async fn nothing_is_open(&self) {
         let runs: Api<CloneRun> = Api::all(self.client.clone());
         let open = "status.phase!=Failed,status.phase!=Succeeded";
@@ -131,10 +148,6 @@ impl Bench {
         {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
-        println!(
-            "  waited {:.0} s for the runs of the slot before",
-            begun.elapsed().as_secs_f64()
-        );
     }
 
     /// Gives every environment a new slot.

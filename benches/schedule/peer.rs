@@ -1,6 +1,6 @@
 //! Kubernetes' CronJob controller.
 
-use super::api_server::Writes;
+use super::api_server::Requests;
 use super::watch::Watcher;
 use super::{Fire, NAMESPACES, each, namespace_of, process, sleep_until, slot_after};
 use chrono::Timelike;
@@ -37,20 +37,22 @@ pub async fn fire(stack: &KubeStack, n: usize) -> Fire {
     let pid = stack.controller_manager_pid().unwrap();
     let watcher = Watcher::start::<Job>(client.clone()).await;
     sleep_until(slot - chrono::TimeDelta::seconds(1)).await;
-    let before = Writes::so_far(&client).await;
+    let before = Requests::so_far(&client).await;
     let cpu = process::cpu_seconds(pid);
     while !watcher.has(n) && chrono::Utc::now() < slot + chrono::TimeDelta::seconds(120) {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let cpu_seconds = process::cpu_seconds(pid) - cpu;
     watcher.settled(n, Duration::from_secs(30)).await;
-    let writes = Writes::so_far(&client).await.since(&before);
+    let requests = Requests::so_far(&client).await.since(&before);
     let usage = process::usage(pid);
     let fire = Fire {
         who: "CronJob",
         n,
+        slot,
+        before,
         seen: watcher.seen(slot),
-        writes,
+        requests,
         cpu_seconds,
         usage,
     };

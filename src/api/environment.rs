@@ -177,7 +177,7 @@ pub struct CloneEnvironmentStatus {
     /// Volumes of production and of the target set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub volumes: Option<VolumesObserved>,
-    /// When the devices were looked at last.
+    /// When the devices were looked at last; a few minutes before that while looks find nothing new.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_at: Option<Timestamp>,
 }

@@ -11,6 +11,7 @@ pub mod environment;
 pub mod events;
 pub mod history;
 pub mod leader;
+mod left_behind;
 pub mod locks;
 pub mod ports;
 mod rounds;
@@ -23,11 +24,11 @@ pub use leader::Election;
 pub use ports::{BuiltinRecipes, OpenError, OperatorConfig, OperatorError, Recipes, SiteFactory};
 pub use schedule::ScheduleClock;
 
-use crate::api::{CloneEnvironment, CloneRun, FINALIZER};
+use crate::api::{CloneEnvironment, CloneRun};
 use crate::engine::ports::StoreError;
 use context::Context;
 use events::{Transition, publish};
-use futures::{Stream, StreamExt};
+use futures::StreamExt;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::ListParams;
 use kube::core::{DeserializeGuard, PartialObjectMeta};
@@ -35,24 +36,20 @@ use kube::runtime::controller::{Action, Config, Controller, Error as LoopError};
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher;
 use kube::runtime::{WatchStreamExt, predicates, reflector};
-use kube::{Api, Client, ResourceExt};
+use kube::{Api, Client};
 use leader::elector::Elector;
 use leader::{Term, presence};
 use schedule::board::Watched;
-use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
-use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 /// Field selector of runs that are not final: the only ones that are kept in memory.
 pub(crate) const OPEN: &str = "status.phase!=Succeeded,status.phase!=Warning,status.phase!=Failed,status.phase!=Cancelled,status.phase!=Skipped";
 /// Runs under way at the same time; more wait for a place, none is lost.
 const RUNS: u16 = 256;
-/// Seconds until a row that could not be closed is tried again.
-const FINISH_AGAIN: u64 = 5;
 /// Environments verified at the same time.
 const VERIFIES: u16 = 16;
 
@@ -164,7 +161,7 @@ fn loops(context: &Arc<Context>, ending: &CancellationToken) -> Vec<JoinHandle<(
         let (context, name, ending) = parts(&scope);
         loops.push(tokio::spawn(environments(context, name, ending)));
         let (context, name, ending) = parts(&scope);
-        loops.push(tokio::spawn(left_behind(context, name, ending)));
+        loops.push(tokio::spawn(left_behind::run(context, name, ending)));
     }
     loops
 }
@@ -364,26 +361,6 @@ fn complain<K, E: std::fmt::Display + std::error::Error + 'static>(
     }
 }
 
-/// Final runs whose finalizer a crash has left. They are not among the open ones, so a watch on the metadata of all runs
-/// finds them, at start and later.
-async fn left_behind(context: Arc<Context>, scope: Option<String>, shutdown: CancellationToken) {
-    let all: Api<PartialObjectMeta<CloneRun>> = api(&context.client, scope.as_deref());
-    let seen = (context.clone(), scope);
-    let stream = watcher::watcher(all, watcher::Config::default())
-        .default_backoff()
-        .inspect(move |event| {
-            if let Ok(event) = event {
-                saw(&seen.0, &seen.1, Watched::AnyRun(event));
-            }
-        })
-        .applied_objects();
-    let work = finish_each(context, stream);
-    tokio::select! {
-        () = work => {}
-        () = shutdown.cancelled() => {}
-    }
-}
-
 /// The schedule learns which images are held, the history whose image is gone. Nothing else is decided by this watch: runs
 /// ask the Leases themselves.
 async fn lock_leases(context: Arc<Context>, shutdown: CancellationToken) {
@@ -405,59 +382,5 @@ async fn lock_leases(context: Arc<Context>, shutdown: CancellationToken) {
     tokio::select! {
         () = work => {}
         () = shutdown.cancelled() => {}
-    }
-}
-
-/// What could not be finished is tried again by time: a final run changes no more, so that no event would tell of it.
-async fn finish_each(
-    context: Arc<Context>,
-    stream: impl Stream<Item = Result<PartialObjectMeta<CloneRun>, watcher::Error>>,
-) {
-    let mut stream = std::pin::pin!(stream);
-    let mut left: BTreeSet<(String, String)> = BTreeSet::new();
-    let mut again = tokio::time::interval(context.pace().seconds(FINISH_AGAIN));
-    again.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        let begun = context.term.has_begun();
-        let mut now = BTreeSet::new();
-        tokio::select! {
-            item = stream.next() => match item {
-                None => return,
-                Some(Err(_)) => {}
-                Some(Ok(run)) => {
-                    let key = (run.namespace().unwrap_or_default(), run.name_any());
-                    left.remove(&key);
-                    if run.finalizers().iter().any(|f| f == FINALIZER) {
-                        now.insert(key);
-                    }
-                }
-            },
-            // The watch goes on while standing by: the schedule learns from it.
-            () = context.term.begun(), if !begun && !left.is_empty() => {}
-            _ = again.tick(), if begun && !left.is_empty() => now.append(&mut left),
-        }
-        if context.term.ending().is_cancelled() {
-            return;
-        }
-        for key in now {
-            if !context.term.has_begun() || !finished(&context, &key).await {
-                left.insert(key);
-            }
-        }
-    }
-}
-
-/// Whether there is nothing to finish about a run now.
-async fn finished(context: &Context, (namespace, name): &(String, String)) -> bool {
-    if !context.term.leads() {
-        return false;
-    }
-    match run::finish::finish_left(context, namespace, name).await {
-        Ok(()) => true,
-        Err(error) => {
-            // A conflict is the pass that is just finishing it.
-            tracing::debug!(run = name, namespace, %error, "not finished");
-            false
-        }
     }
 }

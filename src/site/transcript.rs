@@ -1,13 +1,16 @@
 //! A bounded ring of what was said to the devices, redacted; it becomes the run's `devices` log.
 
-use chrono::{DateTime, Utc};
-use std::collections::VecDeque;
-use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+mod ring;
 
-/// Lines kept; the oldest go first.
-const CAPACITY: usize = 4_000;
-/// Longest text kept of one request or answer.
+use chrono::{DateTime, Utc};
+use ring::{Reader, Ring};
+use std::borrow::Cow;
+use std::fmt;
+use std::iter::Peekable;
+use std::sync::Arc;
+use tokio::runtime::Handle;
+
+/// Longest text kept of one request or answer, characters.
 const WIDTH: usize = 400;
 
 /// One exchange with a device.
@@ -31,13 +34,11 @@ pub trait Listener: Send + Sync {
     fn exchanged(&self, kind: &'static str, microseconds: u64);
 }
 
-type Ring = Arc<Mutex<VecDeque<Exchange>>>;
-
 /// What was said to one device, or to all devices of one site together. Passwords and tokens never enter it: callers pass
 /// redacted text.
 #[derive(Clone)]
 pub struct Transcript {
-    rings: Vec<Ring>,
+    rings: Vec<Arc<Ring>>,
     heard_by: Option<(&'static str, Arc<dyn Listener>)>,
 }
 
@@ -50,7 +51,7 @@ impl fmt::Debug for Transcript {
 impl Default for Transcript {
     fn default() -> Self {
         Self {
-            rings: vec![Ring::default()],
+            rings: vec![Arc::default()],
             heard_by: None,
         }
     }
@@ -79,47 +80,58 @@ impl Transcript {
         let Some(ring) = self.rings.first() else {
             return;
         };
-        let exchange = Exchange {
-            at: Utc::now(),
-            device: device.to_owned(),
-            request: cut(request),
-            answer: cut(answer),
-            microseconds,
+        let full = ring.add(device, &cut(request), &cut(answer), microseconds);
+        let Some(full) = full else {
+            return;
         };
-        let mut ring = ring.lock().unwrap_or_else(PoisonError::into_inner);
-        if ring.len() >= CAPACITY {
-            ring.pop_front();
+        let ring = ring.clone();
+        let pack = move || ring.pack(&full);
+        // Whoever asked the device may hold production suspended: it does not wait for this.
+        match Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn_blocking(pack)),
+            Err(_) => pack(),
         }
-        ring.push_back(exchange);
     }
-    /// Everything since a time, oldest first.
-    pub fn since(&self, at: DateTime<Utc>) -> Vec<Exchange> {
-        let mut all = Vec::new();
-        for ring in &self.rings {
-            let ring = ring.lock().unwrap_or_else(PoisonError::into_inner);
-            all.extend(ring.iter().filter(|e| e.at >= at).cloned());
-        }
-        all.sort_by_key(|e| e.at);
-        all
+    /// Everything since a time, oldest first, read bit by bit: all of it at once may be megabytes.
+    pub fn since(&self, at: DateTime<Utc>) -> Said {
+        let readers = self.rings.iter().map(|ring| ring.since(at).peekable());
+        Said(readers.collect())
     }
 }
 
-fn cut(text: &str) -> String {
-    let line: String = text
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(WIDTH)
-        .collect();
-    if text.chars().count() > WIDTH {
-        format!("{line}…")
-    } else {
-        line
+/// Exchanges with several devices, in the order of their times.
+pub struct Said(Vec<Peekable<Reader>>);
+
+impl Iterator for Said {
+    type Item = Exchange;
+
+    fn next(&mut self) -> Option<Exchange> {
+        let heads = self.0.iter_mut().enumerate();
+        let times = heads.filter_map(|(i, reader)| Some((reader.peek()?.at, i)));
+        let (_, first) = times.min()?;
+        self.0.get_mut(first)?.next()
     }
+}
+
+/// One line, not longer than [`WIDTH`].
+fn cut(text: &str) -> Cow<'_, str> {
+    let end = text.char_indices().nth(WIDTH).map(|(end, _)| end);
+    if end.is_none() && !text.contains(char::is_control) {
+        return Cow::Borrowed(text);
+    }
+    let kept = &text[..end.unwrap_or(text.len())];
+    let mut line = kept.replace(char::is_control, " ");
+    if end.is_some() {
+        line.push('…');
+    }
+    Cow::Owned(line)
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use std::sync::{Mutex, PoisonError};
 
     #[test]
     fn a_joined_transcript_reads_all_devices_in_order_and_writes_to_its_own() {
@@ -128,11 +140,11 @@ mod tests {
         one.add("hmc", "GET a", "200", 1);
         two.add("svc", "POST b", "200", 1);
         let joined = Transcript::joined(&[one.clone(), two.clone()]);
-        let seen: Vec<String> = joined.since(start).into_iter().map(|e| e.device).collect();
+        let seen: Vec<String> = joined.since(start).map(|e| e.device).collect();
         assert_eq!(seen, ["hmc", "svc"]);
         joined.add("hmc", "GET c", "200", 1);
-        assert_eq!(one.since(start).len(), 2);
-        assert_eq!(two.since(start).len(), 1);
+        assert_eq!(one.since(start).count(), 2);
+        assert_eq!(two.since(start).count(), 1);
     }
 
     #[test]
@@ -148,7 +160,7 @@ mod tests {
         let hmc = Transcript::heard_by("hmc", Some(heard.clone()));
         let joined = Transcript::joined(&[hmc.clone(), Transcript::default()]);
         hmc.add("hmc1", "GET a", "200", 7);
-        assert_eq!(joined.since(DateTime::UNIX_EPOCH).len(), 1);
+        assert_eq!(joined.since(DateTime::UNIX_EPOCH).count(), 1);
         let heard = heard.0.lock().unwrap_or_else(PoisonError::into_inner);
         assert_eq!(*heard, [("hmc", 7)]);
     }
@@ -157,8 +169,33 @@ mod tests {
     fn long_and_multi_line_texts_are_cut_to_one_line() {
         let transcript = Transcript::default();
         transcript.add("hmc", "a\nb", &"é".repeat(2 * WIDTH), 1);
-        let exchange = transcript.since(DateTime::UNIX_EPOCH).remove(0);
+        let exchange = transcript.since(DateTime::UNIX_EPOCH).next().unwrap();
         assert_eq!(exchange.request, "a b");
         assert_eq!(exchange.answer.chars().count(), WIDTH + 1);
+    }
+
+    /// In the operator exchanges are packed on other threads, while devices are asked and logs are read.
+    #[tokio::test]
+    async fn devices_that_are_asked_while_older_exchanges_are_packed_are_read_whole_and_in_order() {
+        let (one, two) = (Transcript::default(), Transcript::default());
+        let joined = Transcript::joined(&[one.clone(), two.clone()]);
+        for i in 0..2_000 {
+            let device = if i % 3 == 0 { &one } else { &two };
+            device.add("a", &format!("GET {i}"), &"x".repeat(300), 1);
+        }
+        let read = || {
+            let said = joined.since(DateTime::UNIX_EPOCH).map(|e| e.request);
+            said.collect::<Vec<String>>()
+        };
+        let expected: Vec<String> = (0..2_000).map(|i| format!("GET {i}")).collect();
+        assert_eq!(read(), expected);
+        let packed = async {
+            while joined.rings.iter().any(|ring| ring.held().1 > 0) {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+        };
+        let limit = std::time::Duration::from_secs(30);
+        tokio::time::timeout(limit, packed).await.unwrap();
+        assert_eq!(read(), expected);
     }
 }

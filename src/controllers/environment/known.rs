@@ -22,6 +22,16 @@ where
     stores: Vec<Store<DeserializeGuard<K>>>,
 }
 
+impl<K> Watches<K>
+where
+    DeserializeGuard<K>: Lookup<DynamicType = ()> + Clone + 'static,
+{
+    fn complete(&self) -> bool {
+        let filled = |s: &Store<_>| matches!(s.wait_until_ready().now_or_never(), Some(Ok(())));
+        self.wanted > 0 && self.stores.len() == self.wanted && self.stores.iter().all(filled)
+    }
+}
+
 impl<K> Default for Known<K>
 where
     DeserializeGuard<K>: Lookup<DynamicType = ()> + 'static,
@@ -50,11 +60,12 @@ where
     /// All objects, or `None` while a watch has not listed all of its own yet.
     pub fn all(&self) -> Option<Vec<Arc<DeserializeGuard<K>>>> {
         let watches = self.lock();
-        let filled = |s: &Store<_>| matches!(s.wait_until_ready().now_or_never(), Some(Ok(())));
-        let complete = watches.wanted > 0
-            && watches.stores.len() == watches.wanted
-            && watches.stores.iter().all(filled);
-        complete.then(|| watches.stores.iter().flat_map(Store::state).collect())
+        let all = || watches.stores.iter().flat_map(Store::state).collect();
+        watches.complete().then(all)
+    }
+    /// Whether every watch has listed all of its own.
+    pub fn is_complete(&self) -> bool {
+        self.lock().complete()
     }
     /// One object, if a watch has seen it.
     pub fn get(&self, namespace: &str, name: &str) -> Option<Arc<DeserializeGuard<K>>> {

@@ -60,7 +60,7 @@ pub async fn reconcile(
         // Logins and queries may hang while production is suspended: a run looks for itself.
         return Ok(Action::requeue(pace.seconds(60)));
     }
-    let outcome = verify::verify(&context, environment).await?;
+    let (outcome, _) = verify::verify(&context, environment).await?;
     let wait = if outcome.ready {
         pace.seconds(3600).mul_f64(jitter(&uid))
     } else {

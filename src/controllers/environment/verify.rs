@@ -27,6 +27,9 @@ use std::time::Duration;
 
 /// Longest message of a condition, bytes.
 const MESSAGE: usize = 800;
+/// Seconds for which a look that found nothing new is not written: environments that are not ready are looked at every
+/// minute, and each write goes to every watch.
+const NOTHING_NEW: u64 = 240;
 
 /// What a look found, in the words of the condition `Ready`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,40 +60,63 @@ impl Outcome {
     }
 }
 
-/// Looks, pins what was seen first, writes the status, tells of transitions.
+/// Looks, pins what was seen first, writes the status, tells of transitions. Gives the environment as it was written, if it
+/// is still there.
 ///
 /// # Errors
 /// When the API server cannot be asked; devices that cannot are part of the outcome.
 pub async fn verify(
     context: &Context,
     environment: &CloneEnvironment,
-) -> Result<Outcome, StoreError> {
+) -> Result<(Outcome, Option<CloneEnvironment>), StoreError> {
     let namespace = environment.namespace().unwrap_or_default();
     let api = context.environments(&namespace);
     let outcome = look(context, environment).await?;
     // What a look with a fatal finding saw may be the wrong partition: it is not pinned.
-    if outcome.report.fatal().next().is_none() {
-        let learned = learned(&outcome.report.facts);
-        pins::add(&api, environment, &learned).await?;
-    }
+    let pinned = match outcome.report.fatal().next() {
+        None => pins::add(&api, environment, &learned(&outcome.report.facts)).await?,
+        Some(_) => environment.clone(),
+    };
     let now = context.now();
     let was = ready_of(environment.status.as_ref());
     context.gate.wait().await;
     let apart = image::apart(context);
-    let written = status::update(&api, &environment.name_any(), |object, status| {
+    let lately = context.pace().seconds(NOTHING_NEW);
+    let written = status::update_known(&api, &pinned, |object, status| {
+        let before = status.clone();
         write(object, status, &outcome, now);
         observe_image(status, &outcome, apart, now);
+        if nothing_new(&before, status, lately) {
+            *status = before;
+        }
     })
     .await?;
-    if let Some(environment) = written
+    if let Some(environment) = &written
         && was != Some(outcome.ready)
     {
         let reason = if outcome.ready { "Ready" } else { "NotReady" };
         let note = format!("{}: {}", outcome.reason, outcome.message);
         let told = Transition::new(!outcome.ready, reason, "Verify", note);
-        publish(&context.recorder, &environment, &[told]).await;
+        publish(&context.recorder, environment, &[told]).await;
     }
-    Ok(outcome)
+    Ok((outcome, written))
+}
+
+/// Whether a look has found what another one has written shortly before.
+fn nothing_new(
+    before: &CloneEnvironmentStatus,
+    after: &CloneEnvironmentStatus,
+    lately: Duration,
+) -> bool {
+    let (Some(then), Some(now)) = (before.observed_at, after.observed_at) else {
+        return false;
+    };
+    let since = u64::try_from(now.since(then)).map(Duration::from_millis);
+    let same = CloneEnvironmentStatus {
+        observed_at: before.observed_at,
+        ..after.clone()
+    };
+    since.is_ok_and(|since| since < lately) && same == *before
 }
 
 fn ready_of(status: Option<&CloneEnvironmentStatus>) -> Option<bool> {
@@ -406,5 +432,51 @@ fn copy_word(phase: CopyPhase) -> &'static str {
         CopyPhase::Stopping => "stopping",
         CopyPhase::Stopped => "stopped",
         CopyPhase::Suspended => "suspended",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::{TimeDelta, Utc};
+
+    #[test]
+    fn a_look_is_not_written_only_when_it_says_what_was_written_within_the_last_minutes() {
+        let lately = Duration::from_secs(NOTHING_NEW);
+        let begun = Utc::now();
+        let at = |seconds: i64| Timestamp::new(begun + TimeDelta::seconds(seconds));
+        let seen = |seconds: i64, message: &str| {
+            let mut status = CloneEnvironmentStatus {
+                observed_at: Some(at(seconds)),
+                ..CloneEnvironmentStatus::default()
+            };
+            let list = &mut status.conditions;
+            conditions::set(
+                list,
+                "Ready",
+                Truth::False,
+                "SecretMissing",
+                message,
+                Some(1),
+                at(0),
+            );
+            status
+        };
+        let before = seen(0, "hmc");
+        assert!(nothing_new(&before, &seen(60, "hmc"), lately));
+        assert!(
+            !nothing_new(&before, &seen(60, "array"), lately),
+            "it found something else"
+        );
+        assert!(
+            !nothing_new(&before, &seen(240, "hmc"), lately),
+            "people see that it is looked at"
+        );
+        assert!(
+            !nothing_new(&before, &seen(-1, "hmc"), lately),
+            "the clock was set back"
+        );
+        let never = CloneEnvironmentStatus::default();
+        assert!(!nothing_new(&never, &seen(0, ""), lately));
     }
 }

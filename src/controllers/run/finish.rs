@@ -53,7 +53,8 @@ pub async fn finish(context: &Context, run: &CloneRun) -> Result<(), StoreError>
         Ok(_) | Err(StoreError::Gone) => {}
         Err(error) => return Err(error),
     }
-    if let Some(environment) = environment {
+    let stored = run.status.as_ref().is_some_and(|s| !s.logs.is_empty());
+    if let Some(environment) = environment.filter(|_| stored) {
         let retain = usize::try_from(environment.spec.logs.retain_runs).unwrap_or(1);
         if let Err(error) = make_room(context, run, retain).await {
             tracing::warn!(environment = name, %error, "old logs are removed at the next run's end");

@@ -20,6 +20,7 @@ use crate::api::{CloneRun, CloneRunStatus};
 use crate::controllers::context::{Caller, Context};
 use crate::controllers::environment::status as environment_status;
 use crate::controllers::events::publish;
+use crate::controllers::forget_bookkeeping;
 use crate::controllers::locks::{KubeLocks, device_locks};
 use crate::controllers::ports::OpenError;
 use crate::engine::drive::{Cancel, Engine, Pass};
@@ -55,9 +56,10 @@ pub async fn reconcile(
     };
     // The cache may be older than our own last write.
     let runs = context.runs(&cached.namespace().unwrap_or_default());
-    let Some(run) = call(runs.get_opt(&cached.name_any())).await? else {
+    let Some(mut run) = call(runs.get_opt(&cached.name_any())).await? else {
         return Ok(Action::await_change());
     };
+    forget_bookkeeping(&mut run);
     let status = run.status.clone().unwrap_or_default();
     if status.phase.is_final() {
         finish::finish(&context, &run).await?;
@@ -65,7 +67,12 @@ pub async fn reconcile(
     }
     if !is_open(run.status.as_ref()) {
         return Ok(match opening::open(&context, &run).await? {
-            Opening::Opened => Action::requeue(Duration::ZERO),
+            Opening::Opened(opened) if is_over(&opened) => {
+                finish::finish(&context, &opened).await?;
+                Action::await_change()
+            }
+            // Behind those that are not opened yet.
+            Opening::Opened(_) => Action::requeue(Duration::ZERO),
             Opening::NotYet(wait) => Action::requeue(wait),
             Opening::Over => Action::await_change(),
         });
@@ -84,6 +91,10 @@ pub async fn reconcile(
         step = status.step,
     );
     pass(&context, &run, &status).instrument(span).await
+}
+
+fn is_over(run: &CloneRun) -> bool {
+    run.status.as_ref().is_some_and(|s| s.phase.is_final())
 }
 
 /// One pass over an open run.

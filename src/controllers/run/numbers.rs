@@ -23,7 +23,8 @@ use std::collections::BTreeMap;
 const NUMBER_LEASE: &str = "ibmiclone.dev/device-number";
 const ENVIRONMENT: &str = "ibmiclone.dev/environment";
 
-/// Reserves the run's number. The same run gets the same number however often it asks.
+/// Reserves the run's number on the environment as it was just read. The same run gets the same number however often it
+/// asks.
 ///
 /// # Errors
 /// `Gone` when the environment vanished; `Conflict` when another run's label was changed meanwhile; `Lost` when the API
@@ -41,8 +42,12 @@ pub async fn run_number(
     let api = context.environments(&namespace);
     let key = status::opening_key(run);
     let floor = labelled(context, environment).await?;
+    let mut read = Some(environment.clone());
     loop {
-        let now = call(api.get_opt(&environment.name_any())).await?;
+        let now = match read.take() {
+            Some(read) => Some(read),
+            None => call(api.get_opt(&environment.name_any())).await?,
+        };
         let mut now = now
             .filter(|e| e.uid() == environment.uid())
             .ok_or(StoreError::Gone)?;
@@ -145,19 +150,15 @@ async fn labelled(context: &Context, environment: &CloneEnvironment) -> Result<i
         "{ENVIRONMENT_LABEL}={},{NUMBER_LABEL}",
         environment.name_any()
     );
-    let mut parameters = ListParams::default().labels(&selector).limit(500);
+    // From the API server's own memory, in one page: its store would read every run of the namespace. What a run was given
+    // in this moment stands on the environment too, which is read from the store.
+    let parameters = ListParams::default().labels(&selector).match_any();
     let name = environment.name_any();
-    let mut highest = archive::last_number(&context.client, &namespace, &name).await?;
-    loop {
-        let page = call(runs.list_metadata(&parameters)).await?;
-        let numbers = page.items.iter().filter(|run| opened_itself(*run));
-        let numbers = numbers.filter_map(|run| run.labels().get(NUMBER_LABEL)?.parse().ok());
-        highest = numbers.fold(highest, i64::max);
-        match page.metadata.continue_.filter(|token| !token.is_empty()) {
-            Some(token) => parameters.continue_token = Some(token),
-            None => break,
-        }
-    }
+    let highest = archive::last_number(&context.client, &namespace, &name).await?;
+    let found = call(runs.list_metadata(&parameters)).await?;
+    let numbers = found.items.iter().filter(|run| opened_itself(*run));
+    let numbers = numbers.filter_map(|run| run.labels().get(NUMBER_LABEL)?.parse().ok());
+    let highest = numbers.fold(highest, i64::max);
     if let Ok(mut set) = context.numbered.lock() {
         set.insert(uid);
     }
@@ -169,10 +170,20 @@ fn opened_itself(run: &impl ResourceExt) -> bool {
     run.annotations().contains_key(OPENED_ANNOTATION)
 }
 
-/// Numbers behind names on devices and who has them, as far as this term knows. One at a time looks for a free one: many
-/// environments that are opened for the first time at once would otherwise all try all numbers.
+/// Numbers behind names on devices and who has them, as far as this term knows: many environments that are opened for the
+/// first time at once would otherwise all try all numbers. Held while the Leases are listed, never while one is created:
+/// a thousand environments would be opened one after the other.
 #[derive(Debug, Default)]
-pub struct DeviceNumbers(tokio::sync::Mutex<Option<BTreeMap<i64, String>>>);
+pub struct DeviceNumbers(tokio::sync::Mutex<Option<BTreeMap<i64, Given>>>);
+
+/// To whom a number is given.
+#[derive(Debug)]
+struct Given {
+    /// `namespace/environment`.
+    to: String,
+    /// Its Lease was seen. Otherwise it is on its way, or was lost on it.
+    reserved: bool,
+}
 
 /// The environment's number behind names on devices: reserved by a Lease, kept in the pins. A restored environment keeps
 /// its number unless another one holds it by now.
@@ -181,17 +192,17 @@ pub struct DeviceNumbers(tokio::sync::Mutex<Option<BTreeMap<i64, String>>>);
 /// When the API server cannot be asked; `Conflict` when somebody changed the environment meanwhile.
 pub async fn device_number(
     context: &Context,
-    environment: &CloneEnvironment,
-) -> Result<i64, StoreError> {
+    environment: CloneEnvironment,
+) -> Result<(i64, CloneEnvironment), StoreError> {
     let leases = context.leases();
     let namespace = environment.namespace().unwrap_or_default();
     let me = format!("{namespace}/{}", environment.name_any());
-    if let Some(pinned) = pins::device_number(environment) {
+    if let Some(pinned) = pins::device_number(&environment) {
         let lease = call(leases.get_opt(&lease_name(pinned))).await?;
         let free = lease.is_none();
         let mine = lease.as_ref().and_then(owner) == Some(&me);
         if mine || (free && reserve(&leases, pinned, &me).await?) {
-            return Ok(pinned);
+            return Ok((pinned, environment));
         }
         return Err(StoreError::Lost(format!(
             "number {pinned} of the pins belongs to another environment: remove {:?} from annotation {}",
@@ -202,33 +213,58 @@ pub async fn device_number(
     let number = context.device_numbers.give(&leases, &me).await?;
     let api = context.environments(&namespace);
     let fact = Facts::from([(pins::DEVICE_NUMBER.to_owned(), number.to_string())]);
-    pins::add(&api, environment, &fact).await?;
-    Ok(number)
+    let environment = pins::add(&api, &environment, &fact).await?;
+    Ok((number, environment))
+}
+
+impl Given {
+    fn reserved(to: &str) -> Self {
+        Self {
+            to: to.to_owned(),
+            reserved: true,
+        }
+    }
 }
 
 impl DeviceNumbers {
     /// The number that is reserved for `me`, or the first that nobody has.
     async fn give(&self, leases: &Api<Lease>, me: &str) -> Result<i64, StoreError> {
-        let mut known = self.0.lock().await;
         loop {
-            let taken = match &mut *known {
-                Some(taken) => taken,
-                none => none.insert(taken(leases).await?),
+            let number = match self.choose(leases, me).await? {
+                (number, true) => return Ok(number),
+                (number, false) => number,
             };
-            if let Some((number, _)) = taken.iter().find(|(_, who)| *who == me) {
-                return Ok(*number);
-            }
-            let free = |number: &i64| !taken.contains_key(number);
-            let Some(number) = (1..).find(free) else {
-                return Err(StoreError::Lost("all device numbers are taken".to_owned()));
-            };
-            if reserve(leases, number, me).await? {
-                taken.insert(number, me.to_owned());
+            let reserved = reserve(leases, number, me).await?;
+            let mut known = self.0.lock().await;
+            if reserved {
+                if let Some(given) = &mut *known {
+                    given.insert(number, Given::reserved(me));
+                }
                 return Ok(number);
             }
-            // Another operator was quicker: what is known is old.
+            // Another operator was quicker, or an earlier try of ours whose answer was lost: what is known is old.
             *known = None;
         }
+    }
+
+    /// The number of `me` and whether its Lease is known to be there. The Lease decides who has a number, not this choice.
+    async fn choose(&self, leases: &Api<Lease>, me: &str) -> Result<(i64, bool), StoreError> {
+        let mut known = self.0.lock().await;
+        let given = match &mut *known {
+            Some(given) => given,
+            none => none.insert(taken(leases).await?),
+        };
+        if let Some((number, own)) = given.iter().find(|(_, given)| given.to == me) {
+            return Ok((*number, own.reserved));
+        }
+        let free = |number: &i64| !given.contains_key(number);
+        let Some(number) = (1..).find(free) else {
+            return Err(StoreError::Lost("all device numbers are taken".to_owned()));
+        };
+        let to = me.to_owned();
+        let reserved = false;
+        given.insert(number, Given { to, reserved });
+        Ok((number, false))
     }
 }
 
@@ -240,11 +276,11 @@ fn owner(lease: &Lease) -> Option<&String> {
     lease.annotations().get(ENVIRONMENT)
 }
 
-async fn taken(leases: &Api<Lease>) -> Result<BTreeMap<i64, String>, StoreError> {
+async fn taken(leases: &Api<Lease>) -> Result<BTreeMap<i64, Given>, StoreError> {
     let found = call(leases.list(&ListParams::default().labels(NUMBER_LEASE))).await?;
     let pair = |lease: &Lease| {
         let number = lease.labels().get(NUMBER_LEASE)?.parse().ok()?;
-        Some((number, owner(lease)?.clone()))
+        Some((number, Given::reserved(owner(lease)?)))
     };
     Ok(found.items.iter().filter_map(pair).collect())
 }
@@ -272,3 +308,8 @@ async fn reserve(leases: &Api<Lease>, number: i64, me: &str) -> Result<bool, Sto
         Err(error) => Err(store_error(error)),
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+#[path = "numbers_tests.rs"]
+mod tests;

@@ -6,7 +6,7 @@
 
 use super::logs::RunLogs;
 use super::status::{RowFacts, build};
-use super::store::{call, journal_of_run, wishes_of, writes_as_us};
+use super::store::{journal_of_run, wishes_of, writes_as_us};
 use super::tally::Tally;
 use super::{numbers, order, target};
 use crate::api::run::{CloneRunStatus, Resolved, RunMode, Trigger};
@@ -37,8 +37,8 @@ use std::time::Duration;
 /// How an attempt to open ended.
 #[derive(Debug)]
 pub enum Opening {
-    /// The journal is there.
-    Opened,
+    /// The journal is there; the run as it was written.
+    Opened(Box<CloneRun>),
     /// Something is still to come: try again after this long.
     NotYet(Duration),
     /// The run is final without having been opened, or is going away.
@@ -115,7 +115,7 @@ pub async fn open(context: &Context, run: &CloneRun) -> Result<Opening, StoreErr
     if let Some((reason, message)) = aim.refused.as_ref().filter(|_| only_its_time(run)) {
         return skip(context, run, reason, message).await;
     }
-    write_opening(context, run, &environment, unusable, aim).await
+    write_opening(context, run, *environment, unusable, aim).await
 }
 
 /// The environment is there and cannot be read: a person must correct it, the run waits as for one that is missing a
@@ -188,10 +188,11 @@ async fn known(
     if pins::complete(&environment) {
         return Ok(Known::Usable(Box::new(environment)));
     }
-    let outcome = verify::verify(context, &environment).await?;
-    let api = context.environments(&run.namespace().unwrap_or_default());
-    let fresh = call(api.get_opt(&environment.name_any())).await?;
-    let fresh = Box::new(fresh.ok_or(StoreError::Gone)?);
+    let (outcome, written) = verify::verify(context, &environment).await?;
+    let Some(fresh) = written.map(Box::new) else {
+        // Gone or broken in this moment: the next try finds out which.
+        return Ok(Known::NotYet(context.pace().seconds(2)));
+    };
     if pins::complete(&fresh) {
         return Ok(Known::Usable(fresh));
     }
@@ -220,7 +221,7 @@ fn age(context: &Context, run: &CloneRun) -> Duration {
 async fn write_opening(
     context: &Context,
     run: &CloneRun,
-    environment: &CloneEnvironment,
+    environment: CloneEnvironment,
     unusable: Option<(String, String)>,
     aim: target::Aim,
 ) -> Result<Opening, StoreError> {
@@ -231,8 +232,8 @@ async fn write_opening(
     } = aim;
     let refused = refused.map(|(reason, message)| (reason.to_owned(), message));
     let unusable = unusable.or(refused);
-    let device_number = numbers::device_number(context, environment).await?;
-    let number = numbers::run_number(context, environment, run).await?;
+    let (device_number, environment) = numbers::device_number(context, environment).await?;
+    let number = numbers::run_number(context, &environment, run).await?;
     let run = mark(context, run, number).await?;
     let mut status = CloneRunStatus {
         number: Some(number),
@@ -242,7 +243,7 @@ async fn write_opening(
             generation: environment.metadata.generation.unwrap_or_default(),
             sha256: digest(&environment.spec),
             device_number,
-            pins: pins::facts(environment),
+            pins: pins::facts(&environment),
             image,
             spec: Some(spec),
         }),
@@ -282,7 +283,7 @@ async fn write_opening(
         told.push(Transition::new(true, word, "Run", note));
     }
     publish(&context.recorder, &run, &told).await;
-    Ok(Opening::Opened)
+    Ok(Opening::Opened(Box::new(run)))
 }
 
 /// Token of the run: the same however often the opening is repeated.

@@ -13,6 +13,7 @@ use crate::api::run::{CancelMode, LogRef, Reply};
 use crate::api::{CloneRun, CloneRunStatus};
 use crate::controllers::answer::store_error;
 use crate::controllers::events::{Transition, transitions};
+use crate::controllers::forget_bookkeeping;
 use crate::controllers::locks::waits_for;
 use crate::engine::drive::Cancel;
 use crate::engine::journal::Journal;
@@ -127,17 +128,20 @@ impl KubeStore {
         self.last.lock().ok()?.clone()
     }
 
-    fn remember(&self, run: Option<CloneRun>) {
+    fn remember(&self, mut run: Option<CloneRun>) {
+        // More than the journal itself, held and copied as long as a pass takes, and never read.
+        run.iter_mut().for_each(forget_bookkeeping);
         if let Ok(mut last) = self.last.lock() {
             *last = run;
         }
     }
 
     async fn read(&self) -> Result<CloneRun, StoreError> {
-        let run = call(self.api.get_opt(&self.name))
+        let mut run = call(self.api.get_opt(&self.name))
             .await?
             .filter(|run| run.uid().as_deref() == Some(self.uid.as_str()))
             .ok_or(StoreError::Gone)?;
+        forget_bookkeeping(&mut run);
         self.remember(Some(run.clone()));
         Ok(run)
     }
@@ -155,7 +159,6 @@ impl KubeStore {
             before.logs = logs.clone();
         }
         object.status = Some(build(&before, next, &row_facts(run)));
-        object.metadata.managed_fields = None;
         let parameters = writes_as_us();
         let request = self.api.replace_status(&self.name, &parameters, &object);
         match tokio::time::timeout(CALL, request).await {

@@ -5,7 +5,7 @@ use crate::api::schedule::ScheduleLine;
 use crate::api::{CloneEnvironment, CloneEnvironmentStatus};
 use crate::controllers::conditions::{self, Truth};
 use crate::controllers::context::Context;
-use crate::controllers::environment::status::update;
+use crate::controllers::environment::status::{update, update_known};
 use crate::controllers::text::cut;
 use crate::engine::ports::StoreError;
 use crate::engine::time::Timestamp;
@@ -49,17 +49,19 @@ pub async fn write(context: &Context, key: &Key) -> Result<(), StoreError> {
         return Ok(());
     };
     let now = context.now();
-    update(
-        &context.environments(&key.namespace),
-        &key.name,
-        |object, status| {
-            if object.uid().as_deref() == Some(view.uid.as_str()) {
-                put(object, status, &view, now);
-            }
-        },
-    )
-    .await
-    .map(drop)
+    let environments = context.environments(&key.namespace);
+    let change = |object: &CloneEnvironment, status: &mut CloneEnvironmentStatus| {
+        if object.uid().as_deref() == Some(view.uid.as_str()) {
+            put(object, status, &view, now);
+        }
+    };
+    // Every event of the environment leads here, so what the watch does not show yet is seen by then.
+    let cached = context.known.get(&key.namespace, &key.name);
+    let written = match cached.as_ref().map(|cached| &cached.0) {
+        Some(Ok(known)) => update_known(&environments, known, change).await,
+        Some(Err(_)) | None => update(&environments, &key.name, change).await,
+    };
+    written.map(drop)
 }
 
 fn put(

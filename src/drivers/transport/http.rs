@@ -11,6 +11,9 @@ use std::time::{Duration, Instant};
 /// Our code for a certificate that none of the options of `tls` accepts: nothing was sent, and waiting does not cure it.
 pub const CERTIFICATE: &str = "CertificateNotTrusted";
 
+/// Connections to a device that are kept while nothing is asked: each holds its buffers here and a place there.
+const IDLE: usize = 2;
+
 /// What a request means when its answer is lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Intent {
@@ -73,6 +76,7 @@ impl HttpDevice {
             .tcp_nodelay(true)
             .connect_timeout(Duration::from_secs(10))
             .pool_idle_timeout(Duration::from_secs(60))
+            .pool_max_idle_per_host(IDLE)
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(|e| TlsError::Setup(root_cause(&e)))?;

@@ -2,8 +2,8 @@
 //! (`rust-dependencies.md` § 7).
 
 use base64::Engine as _;
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
@@ -12,6 +12,9 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use sha2::{Digest, Sha256};
 use std::sync::{Arc, Mutex, PoisonError};
+
+/// Names whose TLS sessions are kept to be resumed: a configuration is of one device. Room for them is taken at once.
+const SESSIONS: usize = 16;
 
 /// How the certificate of one device is checked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -88,6 +91,7 @@ impl DeviceTls {
             .with_no_client_auth();
         // HTTP/1.1 only: one connection per request stream, no head-of-line surprises, and what the devices speak.
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.resumption = Resumption::in_memory_sessions(SESSIONS);
         Ok(Self { config, seen })
     }
     /// SHA-256 of the certificate the device showed last, `SHA256:…`.

@@ -39,7 +39,7 @@ async fn neither_password_nor_token_is_in_transcript_or_debug() {
     assert!(!format!("{options:?}").contains("right"));
     let transcript = options.transcript.clone();
     open(options).observe().await.unwrap();
-    let said = transcript.since(chrono::DateTime::UNIX_EPOCH);
+    let said: Vec<_> = transcript.since(chrono::DateTime::UNIX_EPOCH).collect();
     assert_eq!(said.len(), 2);
     let token = bench.shared.now().array.tokens.keys().next().cloned();
     let token = token.unwrap();

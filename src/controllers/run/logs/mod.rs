@@ -183,14 +183,14 @@ impl RunLogs {
         let Some(started) = journal.started_at else {
             return Ok(());
         };
-        let lines: Vec<LogLine> = transcript
-            .since(started.utc())
-            .iter()
-            .map(record::exchange)
-            .collect();
-        if !lines.is_empty() {
-            self.put(LogKind::Devices, lines).await?;
+        let mut said = transcript.since(started.utc()).peekable();
+        if said.peek().is_none() {
+            return Ok(());
         }
+        // Line by line: many runs may end together.
+        let mut log = self.begin(LogKind::Devices);
+        said.for_each(|exchange| log.line(&record::exchange(&exchange)));
+        log.finish().await?;
         Ok(())
     }
 
