@@ -3,7 +3,7 @@
 use super::decide::{Decision, decide};
 use super::journal::{EntryState, Facts, Journal, ObligationKind, Phase};
 use super::ports::{Clock, Fence, JournalStore, Locks, Recipe, StoreError};
-use super::replies::{Seen, To};
+use super::replies::Seen;
 use super::rules::{Rule, kept};
 use super::step::{
     Failure, LockKind, NOTE_FACT, Observation, Step, StepContext, StepKind, WARNING_FACT,
@@ -210,7 +210,7 @@ impl Engine<'_> {
         observation: Observation,
     ) -> Result<Flow, StoreError> {
         let seen = Seen::of(&observation);
-        if let Some(flow) = self.answer(journal, &To::Step(step), seen).await? {
+        if let Some(flow) = self.answer(journal, step.locks(), seen).await? {
             return Ok(flow);
         }
         let Some(entry) = journal.steps.get(at) else {

@@ -186,17 +186,6 @@ pub trait Step: Send + Sync {
     async fn baseline(&self, _context: &StepContext<'_>) -> Result<Facts, DeviceError> {
         Ok(Facts::new())
     }
-    /// Sends a person's answer to the message that [`Observation::Asking`] of this very pass named. Looks once more whether
-    /// it still waits: `NotWaiting` is the refusal then.
-    async fn reply(
-        &self,
-        _context: &StepContext<'_>,
-        question: &Question,
-        _text: &str,
-    ) -> Result<(), DeviceError> {
-        let why = "this step asks nobody";
-        Err(DeviceError::refused(&question.system, "NoReply", why))
-    }
     /// Starts the effect and returns, with a handle where the device gave one.
     async fn act(&self, context: &StepContext<'_>) -> Result<Option<String>, DeviceError>;
 }

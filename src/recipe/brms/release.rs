@@ -13,6 +13,7 @@ use crate::engine::ports::Met;
 use crate::engine::step::{Failure, StepContext};
 use crate::recipe::plan::Plan;
 use crate::recipe::queries::scpf_key;
+use crate::recipe::steps::doing::Doing;
 use crate::recipe::steps::gate::{self, Stop};
 use crate::recipe::steps::{history_since, run_group, watch_clone};
 use chrono::{DateTime, Utc};
@@ -113,7 +114,7 @@ pub(in crate::recipe) async fn read_volumes(
 enum Frozen {
     Yes,
     Never(String),
-    Unsettled(String),
+    Unsettled(Doing),
 }
 
 async fn frozen(plan: &Plan, context: &StepContext<'_>, there: There<'_>) -> Result<Frozen, Stop> {
@@ -121,7 +122,7 @@ async fn frozen(plan: &Plan, context: &StepContext<'_>, there: There<'_>) -> Res
     let errand = Errand::of(plan, BrmsJob::Freeze)?;
     Ok(match errand.look(there).await? {
         Stands::Well => Frozen::Yes,
-        Stands::There(what) => Frozen::Unsettled(what),
+        Stands::There(doing) => Frozen::Unsettled(doing),
         // Refused: whoever has it in such a process is not undone by us.
         Stands::Badly(why) => Frozen::Never(format!("BRMS was not frozen by this run: {why}")),
         Stands::NotSeen if gate::unsent(&entry) => {
@@ -136,10 +137,11 @@ async fn frozen(plan: &Plan, context: &StepContext<'_>, there: There<'_>) -> Res
             if looked && !fresh {
                 Frozen::Never(format!("BRMS was not frozen: no job {} came", errand.name))
             } else {
-                Frozen::Unsettled(format!(
+                let what = format!(
                     "job {} may have been submitted and is not to be seen yet",
                     errand.name
-                ))
+                );
+                Frozen::Unsettled(what.into())
             }
         }
     })
@@ -159,12 +161,12 @@ pub(in crate::recipe) async fn meet_release(
     match frozen(plan, context, there).await? {
         Frozen::Yes => {}
         Frozen::Never(how) => return Ok(Met::Yes(how)),
-        Frozen::Unsettled(what) => return Ok(Met::NotYet(what)),
+        Frozen::Unsettled(doing) => return Ok(doing.owed()),
     }
     let started = run_group::any_sent(plan, context.journal);
     match Errand::of(plan, BrmsJob::Release)?.look(there).await? {
         Stands::Well => return released(&home, there, started).await,
-        Stands::There(what) => return Ok(Met::NotYet(what)),
+        Stands::There(doing) => return Ok(doing.owed()),
         Stands::Badly(why) => return resend(&home, Leg::Release, &why).await,
         Stands::NotSeen => {}
     }
@@ -176,27 +178,27 @@ pub(in crate::recipe) async fn meet_release(
     }
     if context.release_backups || gives_up(plan, context)? {
         if let Some(busy) = home.busy(there).await? {
-            return Ok(Met::NotYet(busy));
+            return Ok(busy.owed());
         }
         home.go(Leg::Release).await?;
         return Ok(Met::NotYet(
             "ENDPRC was submitted without the history".to_owned(),
         ));
     }
-    let what = match home.look().await {
-        Ok(Way::Waits(what)) => what,
+    let doing = match home.look().await {
+        Ok(Way::Waits(doing)) => doing,
         Ok(Way::Next { leg, failed: None }) => match home.go(leg).await {
-            Ok(()) => format!("{} was sent", leg.as_str()),
-            Err(stop) => words(stop),
+            Ok(()) => format!("{} was sent", leg.as_str()).into(),
+            Err(stop) => words(stop).into(),
         },
         Ok(Way::Next {
             leg,
             failed: Some(why),
         }) => return resend(&home, leg, &why).await,
-        Ok(Way::Home(_)) => "it is back".to_owned(),
-        Err(stop) => words(stop),
+        Ok(Way::Home(_)) => "it is back".to_owned().into(),
+        Err(stop) => words(stop).into(),
     };
-    Ok(Met::NotYet(waiting(plan, &what)))
+    Ok(doing.told(|what| waiting(plan, what)).owed())
 }
 
 /// What a person reads while the history is waited for.
