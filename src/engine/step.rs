@@ -50,15 +50,23 @@ pub struct Failure {
     pub reason: &'static str,
     /// What happened, where, and what a person can do.
     pub message: String,
+    /// What the step leaves all the same, as a done step's output.
+    pub left: Facts,
 }
 
 impl Failure {
-    /// Shorthand.
+    /// Shorthand; it leaves nothing.
     pub fn new(reason: &'static str, message: impl Into<String>) -> Self {
         Self {
             reason,
             message: message.into(),
+            left: Facts::new(),
         }
+    }
+    /// The same, leaving this.
+    #[must_use]
+    pub fn leaving(self, left: Facts) -> Self {
+        Self { left, ..self }
     }
 }
 

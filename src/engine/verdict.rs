@@ -1,6 +1,6 @@
 //! Verdicts: why and how a run ends, decided once; obligations first, then the final phase, then the locks.
 
-use super::drive::{Engine, Flow};
+use super::drive::{Engine, Flow, put_output};
 use super::journal::{EntryState, Journal, Phase, Verdict};
 use super::ports::StoreError;
 use super::replies::Seen;
@@ -40,6 +40,7 @@ impl Engine<'_> {
         failure: Failure,
     ) -> Result<Flow, StoreError> {
         let mut next = journal.clone();
+        put_output(&mut next, at, failure.left);
         self.close_entry(
             &mut next,
             at,

@@ -104,8 +104,12 @@ fn what_is_owed_is_asked_and_answered_one_after_another() {
     let failing = Toy::new("failing", &[Observation::broken("Failed", "it failed")]);
     let asks = |key: &str| Ok(Met::Asking(format!("NeedsReply: {key}"), question(key)));
     let yes = || Ok(Met::Yes("met".into()));
-    let owed = vec![asks("K1"), asks("K2"), yes(), asks("K2"), yes()];
+    let both = || vec![asks("K1"), asks("K2")];
+    let owed = [both(), both(), vec![yes(), asks("K2"), yes()]].concat();
     let bench = Bench::with(&[owing, failing], &[], owed);
+    assert!(matches!(bench.pass(Cancel::No), Some(Pass::Again(..))));
+    let shown = bench.store.get().question.map(|q| q.key);
+    assert_eq!(shown.as_deref(), Some("K1"));
     bench.store.wish(0, answers(&[("K1", "G"), ("K2", "H")]));
     let journal = bench.to_end();
     assert_eq!(journal.phase, Phase::Failed);

@@ -255,7 +255,7 @@ impl RunHook {
                 | HookPoint::CloneReady
                 | HookPoint::BeforeFunction
                 | HookPoint::Always,
-            ) => Observation::broken("HookFailed", text),
+            ) => Observation::Broken(Failure::new("HookFailed", text).leaving(out)),
         }
     }
 
