@@ -23,6 +23,8 @@ use chrono::{DateTime, Utc};
 const RETURN_SECONDS: u64 = 3600;
 /// A leg that has ended badly is sent again with every so many-th try of the obligation.
 const AGAIN_EVERY: i32 = 4;
+/// Of a release that was refused, in what is said of it.
+const STILL_FROZEN: &str = "is still in its FlashCopy process";
 /// Most volumes that are named.
 const MOST_NAMED: usize = 40;
 
@@ -165,8 +167,11 @@ pub(in crate::recipe) async fn meet_release(
     }
     let started = run_group::any_sent(plan, context.journal);
     match Errand::of(plan, BrmsJob::Release)?.look(there).await? {
-        Stands::Well => return released(&home, there, started).await,
+        Stands::Well => return released(&home, there, started, None).await,
         Stands::There(doing) => return Ok(doing.owed()),
+        Stands::Badly(why) if context.release_backups && refused_before(context, &why) => {
+            return released(&home, there, started, Some(&why)).await;
+        }
         Stands::Badly(why) => return resend(&home, Leg::Release, &why).await,
         Stands::NotSeen => {}
     }
@@ -201,6 +206,16 @@ pub(in crate::recipe) async fn meet_release(
     Ok(doing.told(|what| waiting(plan, what)).owed())
 }
 
+/// Whether an ENDPRC before the one that has ended like this was refused too: its job is named in what was said last. BRMS
+/// refuses it as well when somebody has ended the process by hand, and no page tells how that is read; so a person's word
+/// counts then, and not before.
+fn refused_before(context: &StepContext<'_>, why: &str) -> bool {
+    let mut open = context.journal.open_obligations();
+    let ours = open.find(|o| o.kind == ObligationKind::ReleaseBackups);
+    let said = ours.and_then(|o| o.message.as_deref());
+    said.is_some_and(|said| said.contains(STILL_FROZEN) && !said.contains(why))
+}
+
 /// What a person reads while the history is waited for.
 fn waiting(plan: &Plan, what: &str) -> String {
     format!(
@@ -225,7 +240,7 @@ async fn resend(home: &Homeward<'_>, leg: Leg, why: &str) -> Result<Met, Stop> {
     let text = format!("{why}; it is tried again");
     Ok(Met::NotYet(match leg {
         Leg::Release => format!(
-            "BRMS of {} is still in its FlashCopy process: {text}; if it stays so, type INZBRM OPTION(*FLASHCOPY) STATE(*ENDPRC) there",
+            "BRMS of {} {STILL_FROZEN}: {text}; if it stays so, type INZBRM OPTION(*FLASHCOPY) STATE(*ENDPRC) there. Where somebody has ended the process, it is refused for that: spec.releaseBackups: true is your word for it",
             home.plan.source_label()
         ),
         Leg::EndBackup
@@ -238,26 +253,40 @@ async fn resend(home: &Homeward<'_>, leg: Leg, why: &str) -> Result<Met, Stop> {
     }))
 }
 
-/// ENDPRC has ended well: at which price?
-async fn released(home: &Homeward<'_>, there: There<'_>, started: bool) -> Result<Met, Stop> {
-    let how = |text: &str| format!("BRMS of {} was released: {text}", home.plan.source_label());
+/// ENDPRC has ended well, or by a person's word it need not, refused as it is: at which price?
+async fn released(
+    home: &Homeward<'_>,
+    there: There<'_>,
+    started: bool,
+    refused: Option<&str>,
+) -> Result<Met, Stop> {
+    let source = home.plan.source_label();
+    let (how, more) = match refused {
+        None => (format!("BRMS of {source} was released"), String::new()),
+        Some(why) => (
+            format!("BRMS of {source} counts as released by spec.releaseBackups"),
+            format!("; ENDPRC was refused there ({why})"),
+        ),
+    };
+    let yes = |text: &str| Ok(Met::Yes(format!("{how}: {text}{more}")));
     if !started {
-        return Ok(Met::Yes(how("no save had started")));
+        return yes("no save had started");
     }
     let outcome = home.outcome(there).await?;
     // The copies that are left harm nobody.
     let _ = home.go(Leg::Tidy).await;
     let kept_as_wanted = settings(home.plan)?.history == BrmsHistory::None;
-    Ok(match outcome {
-        Outcome::Restored => Met::Yes(how("its history is back")),
-        Outcome::Merged => Met::Yes(how("its history is merged")),
+    match outcome {
+        Outcome::Restored => yes("its history is back"),
+        Outcome::Merged => yes("its history is merged"),
         Outcome::Kept if kept_as_wanted => {
-            Met::Yes(how(&format!("the history is in {}", home.plan.save_file())))
+            yes(&format!("the history is in {}", home.plan.save_file()))
         }
         Outcome::Kept | Outcome::Missing => {
-            let why = how("without its history");
+            let why = format!("{how}: without its history");
             let failure = missing_history(home.plan, home.context, outcome, &why).await;
-            Met::AtACost { how: why, failure }
+            let how = format!("{why}{more}");
+            Ok(Met::AtACost { how, failure })
         }
-    })
+    }
 }
