@@ -1,7 +1,7 @@
-//! What the end of a run means to the caller: exit code and last line.
+//! What the end of a run means to the caller: exit code and last lines.
 
 use super::Exit;
-use super::text::{clock, freeze, one_line};
+use super::text::{TERMINAL, clock, freeze, hanging, one_line};
 use crate::api::CloneRun;
 use crate::engine::journal::Phase;
 use kube::ResourceExt;
@@ -18,8 +18,9 @@ pub fn exit_of(phase: Phase) -> Option<Exit> {
     }
 }
 
-/// `nightly-x7k2p: Succeeded, USER_END, number 12, 31:37, users held 480 ms: message`.
-pub fn result_line(run: &CloneRun) -> String {
+/// `nightly-x7k2p: Succeeded, USER_END, number 12, 31:37, users held 480 ms: message`; what does not fit the terminal goes on
+/// in further lines, which are indented: a line that begins with a name is a result.
+pub fn result(run: &CloneRun) -> String {
     let status = run.status.clone().unwrap_or_default();
     let mut parts = vec![format!("{:?}", status.phase)];
     parts.extend(status.state);
@@ -32,7 +33,7 @@ pub fn result_line(run: &CloneRun) -> String {
     if let Some(message) = status.message.filter(|m| !m.is_empty()) {
         line = format!("{line}: {}", one_line(&message));
     }
-    line
+    hanging(&line, TERMINAL).join("\n")
 }
 
 #[cfg(test)]
@@ -58,9 +59,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_last_line_says_how_it_ended_and_how_long_users_were_held() {
-        let mut run = crate::commands::samples::run("nightly-x7k2p");
+    fn ended(name: &str, message: &str) -> CloneRun {
+        let mut run = crate::commands::samples::run(name);
         run.status = Some(CloneRunStatus {
             phase: Phase::Warning,
             state: Some("USER_END".into()),
@@ -70,12 +70,36 @@ mod tests {
                 milliseconds: Some(480),
                 ..Frozen::default()
             }),
-            message: Some("3 errors\nin the job log".into()),
+            reason: Some("CompletedWithWarnings".into()),
+            message: Some(message.into()),
             ..CloneRunStatus::default()
         });
+        run
+    }
+
+    #[test]
+    fn the_result_says_how_it_ended_and_how_long_users_were_held() {
+        let said = result(&ended("nightly-x7k2p", "3 errors\nin the job log"));
+        let words: Vec<&str> = said.split_whitespace().collect();
         assert_eq!(
-            result_line(&run),
-            "nightly-x7k2p: Warning, USER_END, number 12, 31:37, users held 480 ms: 3 errors; in the job log"
+            words.join(" "),
+            "nightly-x7k2p: Warning, USER_END, number 12, 31:37, users held 480 ms, CompletedWithWarnings: 3 errors; in the job log"
         );
+    }
+
+    #[test]
+    fn a_result_fits_the_terminal_and_only_its_first_line_begins_with_the_name() {
+        let message = "control group DAILY ended abnormally: CPF3770 No objects saved for library ORDERS; \
+                       read logs brms and joblog of this run";
+        let long = "a".repeat(40) + "-x7k2p";
+        for name in ["nightly-x7k2p", &long] {
+            let said = result(&ended(name, message));
+            let mut lines = said.lines();
+            assert!(lines.next().is_some_and(|first| first.starts_with(name)));
+            assert!(lines.all(|line| line.starts_with("  ")), "{said}");
+            assert!(said.lines().count() > 2);
+            let widest = said.lines().map(|line| line.chars().count()).max();
+            assert!(widest <= Some(TERMINAL), "{said}");
+        }
     }
 }

@@ -2,9 +2,10 @@
 
 use super::cluster::Cluster;
 use super::follow::{Followed, follow};
-use super::outcome::{exit_of, result_line};
+use super::outcome::{exit_of, result};
 use super::progress::Progress;
-use super::{CommandError, Exit, KubeFlags, text};
+use super::text::{TERMINAL, hanging, parse_span};
+use super::{CommandError, Exit, KubeFlags};
 use crate::api::run::{RunMode, Trigger};
 use crate::api::{CloneRun, CloneRunSpec, ENVIRONMENT_LABEL};
 use kube::ResourceExt;
@@ -31,7 +32,7 @@ pub struct Asked {
     #[arg(long)]
     wait: bool,
     /// Give up waiting after this time (90s, 30m, 1h30m) with exit code 6; the run goes on.
-    #[arg(long, requires = "wait", value_parser = text::parse_span)]
+    #[arg(long, requires = "wait", value_parser = parse_span)]
     timeout: Option<Duration>,
     /// Who asked for it: free text, shown as unverified.
     #[arg(long, value_name = "TEXT", default_value = "")]
@@ -107,22 +108,26 @@ pub async fn create(cluster: &Cluster, spec: CloneRunSpec) -> Result<String, Com
         .name_any())
 }
 
-/// Prints how the wait ended as the last line and gives the exit code.
+/// Prints how the wait ended, in a line that begins with the run's name and those it needs besides, and gives the exit code.
 pub fn report(name: &str, ended: &Followed) -> Exit {
+    let says = |text: &str| {
+        let lines = hanging(&format!("{name}: {text}"), TERMINAL);
+        println!("{}", lines.join("\n"));
+    };
     match ended {
         Followed::Final(run) => {
-            println!("{}", result_line(run));
+            println!("{}", result(run));
             let phase = run.status.as_ref().map(|s| s.phase).unwrap_or_default();
             exit_of(phase).unwrap_or(Exit::Internal)
         }
         Followed::TimedOut => {
-            println!("{name}: the wait timed out, the run goes on; `ibmi-clone history` shows it");
+            says("the wait timed out, the run goes on; `ibmi-clone history` shows it");
             Exit::TimedOut
         }
         Followed::Interrupted => {
-            println!(
-                "{name}: not waited for any longer, the run goes on; `ibmi-clone cancel {name}` ends it"
-            );
+            says(&format!(
+                "not waited for any longer, the run goes on; `ibmi-clone cancel {name}` ends it"
+            ));
             Exit::Interrupted
         }
     }

@@ -20,6 +20,15 @@ pub const TERMINAL: usize = 80;
 
 /// Lines of at most `width` characters, broken at blanks; a longer word keeps its line. Never no line.
 pub fn wrapped(text: &str, width: usize) -> Vec<String> {
+    broken(text, width, 0)
+}
+
+/// As [`wrapped`], further lines indented by two.
+pub fn hanging(text: &str, width: usize) -> Vec<String> {
+    broken(text, width, 2)
+}
+
+fn broken(text: &str, width: usize, indent: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
         let last = lines.len() - 1;
@@ -30,7 +39,7 @@ pub fn wrapped(text: &str, width: usize) -> Vec<String> {
             line.push(' ');
             line.push_str(word);
         } else {
-            lines.push(word.to_owned());
+            lines.push(indented(word, false, indent));
         }
     }
     lines

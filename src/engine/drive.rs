@@ -3,7 +3,7 @@
 use super::decide::{Decision, decide};
 use super::journal::{EntryState, Facts, Journal, ObligationKind, Phase};
 use super::ports::{Clock, Fence, JournalStore, Locks, Recipe, StoreError};
-use super::replies::{Seen, To};
+use super::replies::Seen;
 use super::rules::{Rule, kept};
 use super::step::{
     Failure, LockKind, NOTE_FACT, Observation, Step, StepContext, StepKind, WARNING_FACT,
@@ -210,7 +210,7 @@ impl Engine<'_> {
         observation: Observation,
     ) -> Result<Flow, StoreError> {
         let seen = Seen::of(&observation);
-        if let Some(flow) = self.answer(journal, &To::Step(step), seen).await? {
+        if let Some(flow) = self.answer(journal, step.locks(), seen).await? {
             return Ok(flow);
         }
         let Some(entry) = journal.steps.get(at) else {
@@ -376,19 +376,7 @@ impl Engine<'_> {
         for kind in step.discharges() {
             next.meet(*kind, now, step.id());
         }
-        let mut output = Facts::new();
-        for (key, value) in facts {
-            if key.starts_with(WARNING_FACT) {
-                next.warnings.push(value);
-            } else if key.starts_with(NOTE_FACT) {
-                next.notes.push(value);
-            } else {
-                output.insert(key, value);
-            }
-        }
-        if let Some(entry) = next.steps.get_mut(at) {
-            entry.output = output;
-        }
+        put_output(&mut next, at, facts);
         self.close_entry(&mut next, at, EntryState::Done, None);
         self.write(journal, next).await?;
         if step.kind() == StepKind::Plain && step.locks().contains(&LockKind::Source) {
@@ -463,6 +451,23 @@ impl Engine<'_> {
         self.store.replace(journal, &next).await?;
         *journal = next;
         Ok(())
+    }
+}
+
+/// What a step leaves: its output, and what of it a person reads.
+pub(super) fn put_output(journal: &mut Journal, at: usize, facts: Facts) {
+    let mut output = Facts::new();
+    for (key, value) in facts {
+        if key.starts_with(WARNING_FACT) {
+            journal.warnings.push(value);
+        } else if key.starts_with(NOTE_FACT) {
+            journal.notes.push(value);
+        } else {
+            output.insert(key, value);
+        }
+    }
+    if let Some(entry) = journal.steps.get_mut(at) {
+        entry.output = output;
     }
 }
 

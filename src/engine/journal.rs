@@ -362,7 +362,7 @@ impl Journal {
     pub fn entry_mut(&mut self, step: &str) -> Option<&mut Entry> {
         self.steps.iter_mut().find(|e| e.name == step)
     }
-    /// One fact of a done step's output.
+    /// One fact of a step's output.
     pub fn output(&self, step: &str, key: &str) -> Option<&str> {
         self.entry(step)?.output.get(key).map(String::as_str)
     }

@@ -133,7 +133,8 @@ impl Engine<'_> {
                 }
                 Ok(Met::NotYet(why)) => why,
                 Ok(Met::Asking(why, question)) => {
-                    journal.question = Some(*question);
+                    // One at a time, production's applications first; the other one waits for the next try.
+                    journal.question.get_or_insert(*question);
                     why
                 }
                 Err(error) => error.to_string(),

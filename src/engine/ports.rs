@@ -157,7 +157,8 @@ pub enum Met {
     Asking(String, Box<Question>),
 }
 
-/// Meets obligations. Part of a recipe, because it knows the plan; it does not depend on the journal being writable.
+/// Meets obligations, and answers what jobs of the run ask. Part of a recipe, because it knows the plan; it does not depend on
+/// the journal being writable.
 #[async_trait]
 pub trait Settle: Send + Sync {
     /// One try. Must be harmless when repeated.
@@ -166,14 +167,15 @@ pub trait Settle: Send + Sync {
         kind: ObligationKind,
         context: &StepContext<'_>,
     ) -> Result<Met, DeviceError>;
-    /// As [`Step::reply`], for the message that [`Met::Asking`] of this very pass named.
+    /// Sends a person's answer to the message that [`Observation::Asking`](super::step::Observation::Asking) or
+    /// [`Met::Asking`] of this very pass named. Looks once more whether it still waits: `NotWaiting` is the refusal then.
     async fn reply(
         &self,
         _context: &StepContext<'_>,
         question: &Question,
         _text: &str,
     ) -> Result<(), DeviceError> {
-        let why = "this obligation asks nobody";
+        let why = "no job of this recipe asks anybody";
         Err(DeviceError::refused(&question.system, "NoReply", why))
     }
 }

@@ -6,8 +6,8 @@
 
 use super::drive::{Engine, Flow};
 use super::journal::{Journal, Question, ReplyRecord, ReplyState};
-use super::ports::{Answer, Settle, StoreError};
-use super::step::{LockKind, Observation, Step};
+use super::ports::{Answer, StoreError};
+use super::step::{LockKind, Observation};
 use crate::site::DeviceError;
 use std::time::Duration;
 
@@ -16,14 +16,6 @@ use std::time::Duration;
 const SPACING: Duration = Duration::from_secs(10);
 /// After an answer was sent: how soon its effect is looked for. In the devices' time.
 const LOOK: Duration = Duration::from_secs(2);
-
-/// Who can send the answer.
-pub(super) enum To<'t> {
-    /// The step under way.
-    Step(&'t dyn Step),
-    /// Whoever meets the obligations.
-    Obligation(&'t dyn Settle),
-}
 
 /// What the last look said about waiting messages.
 pub(super) enum Seen {
@@ -57,11 +49,12 @@ fn begun(journal: &Journal, place: usize) -> bool {
 }
 
 impl Engine<'_> {
-    /// Takes note of what is asked, and handles the answers that nobody has handled yet. `None` = the pass goes on.
+    /// Takes note of what is asked, and handles the answers that nobody has handled yet. `locks` are those under which whoever
+    /// asks may change anything. `None` = the pass goes on.
     pub(super) async fn answer(
         &self,
         journal: &mut Journal,
-        to: &To<'_>,
+        locks: &[LockKind],
         seen: Seen,
     ) -> Result<Option<Flow>, StoreError> {
         if let Seen::Asking(question) = &seen
@@ -79,7 +72,7 @@ impl Engine<'_> {
             let known = journal.question.as_ref().map(|q| q.key.as_str());
             match &seen {
                 Seen::Asking(question) if question.key == answer.key => {
-                    return self.send(journal, to, place, question, answer).await;
+                    return self.send(journal, locks, place, question, answer).await;
                 }
                 Seen::Undecided if known == Some(answer.key.as_str()) => return Ok(None),
                 Seen::Asking(_) | Seen::Undecided | Seen::Nothing => {
@@ -105,15 +98,11 @@ impl Engine<'_> {
     async fn send(
         &self,
         journal: &mut Journal,
-        to: &To<'_>,
+        locks: &[LockKind],
         place: usize,
         question: &Question,
         answer: &Answer,
     ) -> Result<Option<Flow>, StoreError> {
-        let locks = match to {
-            To::Step(step) => step.locks(),
-            To::Obligation(_) => &[LockKind::Source],
-        };
         if let Some(wait) = self.may_act(journal, locks).await? {
             return Ok(Some(wait));
         }
@@ -139,10 +128,11 @@ impl Engine<'_> {
             return Ok(Some(Flow::Wait(self.recipe.paced(LOOK))));
         }
         let context = self.context(journal);
-        let sent = match to {
-            To::Step(step) => step.reply(&context, question, &answer.text).await,
-            To::Obligation(settle) => settle.reply(&context, question, &answer.text).await,
-        };
+        let sent = self
+            .recipe
+            .settle
+            .reply(&context, question, &answer.text)
+            .await;
         let (state, words) = outcome(&sent, question, answer, record.attempts);
         let mut next = journal.clone();
         if state != ReplyState::Intended {

@@ -50,15 +50,23 @@ pub struct Failure {
     pub reason: &'static str,
     /// What happened, where, and what a person can do.
     pub message: String,
+    /// What the step leaves all the same, as a done step's output.
+    pub left: Facts,
 }
 
 impl Failure {
-    /// Shorthand.
+    /// Shorthand; it leaves nothing.
     pub fn new(reason: &'static str, message: impl Into<String>) -> Self {
         Self {
             reason,
             message: message.into(),
+            left: Facts::new(),
         }
+    }
+    /// The same, leaving this.
+    #[must_use]
+    pub fn leaving(self, left: Facts) -> Self {
+        Self { left, ..self }
     }
 }
 
@@ -185,17 +193,6 @@ pub trait Step: Send + Sync {
     /// Values of the device that the effect will change; read just before the intent is written.
     async fn baseline(&self, _context: &StepContext<'_>) -> Result<Facts, DeviceError> {
         Ok(Facts::new())
-    }
-    /// Sends a person's answer to the message that [`Observation::Asking`] of this very pass named. Looks once more whether
-    /// it still waits: `NotWaiting` is the refusal then.
-    async fn reply(
-        &self,
-        _context: &StepContext<'_>,
-        question: &Question,
-        _text: &str,
-    ) -> Result<(), DeviceError> {
-        let why = "this step asks nobody";
-        Err(DeviceError::refused(&question.system, "NoReply", why))
     }
     /// Starts the effect and returns, with a handle where the device gave one.
     async fn act(&self, context: &StepContext<'_>) -> Result<Option<String>, DeviceError>;

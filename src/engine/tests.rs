@@ -31,8 +31,6 @@ struct Toy {
     seen: Arc<Mutex<VecDeque<Observation>>>,
     effects: Arc<Mutex<Vec<Effect>>>,
     sent: Arc<Mutex<u32>>,
-    /// Replies that it was told to send.
-    replied: Arc<Mutex<Vec<String>>>,
     owes: &'static [ObligationKind],
 }
 
@@ -43,7 +41,6 @@ impl Toy {
             seen: Arc::new(Mutex::new(seen.iter().cloned().collect())),
             effects: Arc::default(),
             sent: Arc::default(),
-            replied: Arc::default(),
             owes: &[],
         }
     }
@@ -74,23 +71,17 @@ impl Step for Toy {
             seen.front().cloned().unwrap()
         }
     }
-    async fn reply(
-        &self,
-        _: &StepContext<'_>,
-        _: &Question,
-        text: &str,
-    ) -> Result<(), DeviceError> {
-        self.replied.lock().unwrap().push(text.to_owned());
-        Ok(())
-    }
     async fn act(&self, _: &StepContext<'_>) -> Result<Option<String>, DeviceError> {
         *self.sent.lock().unwrap() += 1;
         self.effects.lock().unwrap().pop().unwrap_or(Ok(None))
     }
 }
 
-/// What becomes of what is owed, and how often somebody there was to be answered.
-struct Owed(Mutex<VecDeque<Result<Met, DeviceError>>>, Arc<Mutex<u32>>);
+/// What becomes of what is owed, and the replies that were sent.
+struct Owed(
+    Mutex<VecDeque<Result<Met, DeviceError>>>,
+    Arc<Mutex<Vec<String>>>,
+);
 
 #[async_trait]
 impl Settle for Owed {
@@ -101,8 +92,14 @@ impl Settle for Owed {
             .pop_front()
             .unwrap_or(Ok(Met::Yes("met".into())))
     }
-    async fn reply(&self, _: &StepContext<'_>, _: &Question, _: &str) -> Result<(), DeviceError> {
-        *self.1.lock().unwrap() += 1;
+    async fn reply(
+        &self,
+        _: &StepContext<'_>,
+        question: &Question,
+        text: &str,
+    ) -> Result<(), DeviceError> {
+        let sent = format!("{text} to {}", question.key);
+        self.1.lock().unwrap().push(sent);
         Ok(())
     }
 }
@@ -120,8 +117,8 @@ struct Bench {
     locks: MemoryLocks,
     clock: MatrixClock,
     fence: Always,
-    /// Replies sent to jobs of what is owed.
-    answered: Arc<Mutex<u32>>,
+    /// Replies that were sent.
+    answered: Arc<Mutex<Vec<String>>>,
 }
 
 impl Bench {
@@ -136,7 +133,7 @@ impl Bench {
         let controls = Controls::planned(faults);
         let names: Vec<&str> = steps.iter().map(|s| s.id).collect();
         let start = fakes::start();
-        let answered: Arc<Mutex<u32>> = Arc::default();
+        let answered: Arc<Mutex<Vec<String>>> = Arc::default();
         Self {
             recipe: Recipe {
                 name: "toy-v1".into(),

@@ -1,9 +1,9 @@
 //! Verdicts: why and how a run ends, decided once; obligations first, then the final phase, then the locks.
 
-use super::drive::{Engine, Flow};
+use super::drive::{Engine, Flow, put_output};
 use super::journal::{EntryState, Journal, Phase, Verdict};
 use super::ports::StoreError;
-use super::replies::{Seen, To};
+use super::replies::Seen;
 use super::rules::{Rule, kept};
 use super::step::{Failure, LockKind};
 use super::time::Timestamp;
@@ -40,6 +40,7 @@ impl Engine<'_> {
         failure: Failure,
     ) -> Result<Flow, StoreError> {
         let mut next = journal.clone();
+        put_output(&mut next, at, failure.left);
         self.close_entry(
             &mut next,
             at,
@@ -132,9 +133,9 @@ impl Engine<'_> {
             let asks = next.question.clone();
             self.write(journal, next).await?;
             if let Some(question) = asks {
-                let to = To::Obligation(self.recipe.settle.as_ref());
                 let seen = Seen::Asking(Box::new(question));
-                if let Some(flow) = self.answer(journal, &to, seen).await? {
+                // As the try that has asked: no other run holds the obligation's lock.
+                if let Some(flow) = self.answer(journal, &[], seen).await? {
                     return Ok(flow);
                 }
             }

@@ -371,6 +371,16 @@ impl Plan {
     pub fn source_label(&self) -> String {
         format!("{} on {}", self.source_partition.1, self.source_partition.0)
     }
+
+    /// Which system a job runs on, as [`Question::system`](crate::engine::journal::Question::system).
+    pub(in crate::recipe) fn clone_system(&self) -> String {
+        format!("clone {}", self.clone_label())
+    }
+
+    /// The same of production.
+    pub(in crate::recipe) fn source_system(&self) -> String {
+        format!("source {}", self.source_label())
+    }
 }
 
 /// How the volumes reach the clone, whether the mappings stay, and VIOS and vhost of every adapter.

@@ -1,9 +1,11 @@
-//! Meets the obligations of a run. Every try is harmless when repeated, and none needs the journal (rule 7).
+//! Meets the obligations of a run, and answers what its jobs ask. Every try is harmless when repeated, and none needs the
+//! journal (rule 7).
 
 use super::brms::meet_release;
 use super::plan::{Plan, identity_text};
 use super::records::PARAMETERS_PATH;
-use super::steps::after_resume::{Owed, answer_owed, meet_after_resume};
+use super::steps::after_resume::meet_after_resume;
+use super::steps::doing::answer;
 use super::steps::gate::Stop;
 use crate::engine::journal::{ObligationKind, Question};
 use crate::engine::ports::{Met, Settle};
@@ -83,24 +85,6 @@ impl SettleRun {
         })
     }
 
-    async fn run_after_resume(&self, context: &StepContext<'_>) -> Result<Met, DeviceError> {
-        Ok(match meet_after_resume(&self.plan, context).await {
-            Ok(Owed::Met(how)) => Met::Yes(how),
-            Ok(Owed::Open(what, None)) => Met::NotYet(what),
-            Ok(Owed::Open(what, Some(question))) => Met::Asking(what, question),
-            Err(Stop::Device(error)) => return Err(error),
-            Err(Stop::Failure(failure)) => Met::NotYet(failure.message),
-        })
-    }
-
-    async fn release_backups(&self, context: &StepContext<'_>) -> Result<Met, DeviceError> {
-        match meet_release(&self.plan, context).await {
-            Ok(met) => Ok(met),
-            Err(Stop::Device(error)) => Err(error),
-            Err(Stop::Failure(failure)) => Ok(Met::NotYet(failure.message)),
-        }
-    }
-
     async fn remove_parameters(&self, context: &StepContext<'_>) -> Result<Met, DeviceError> {
         let source = &context.site.source;
         let proof = match source.prove(&self.plan.source_identities).await {
@@ -125,6 +109,15 @@ impl SettleRun {
             None => Met::Yes(format!("{PARAMETERS_PATH} is not on the source")),
             Some(_) => Met::NotYet(format!("{PARAMETERS_PATH} is still on the source")),
         })
+    }
+}
+
+/// What forbids a try is shown, and it is tried again.
+fn tried(outcome: Result<Met, Stop>) -> Result<Met, DeviceError> {
+    match outcome {
+        Ok(met) => Ok(met),
+        Err(Stop::Device(error)) => Err(error),
+        Err(Stop::Failure(failure)) => Ok(Met::NotYet(failure.message)),
     }
 }
 
@@ -154,8 +147,8 @@ impl Settle for SettleRun {
             ObligationKind::StopWatchdog => self.stop_watchdog(context).await,
             ObligationKind::LeavePrepared => self.leave_prepared(context).await,
             ObligationKind::RemoveParameters => self.remove_parameters(context).await,
-            ObligationKind::RunAfterResume => self.run_after_resume(context).await,
-            ObligationKind::ReleaseBackups => self.release_backups(context).await,
+            ObligationKind::RunAfterResume => tried(meet_after_resume(&self.plan, context).await),
+            ObligationKind::ReleaseBackups => tried(meet_release(&self.plan, context).await),
         }
     }
     async fn reply(
@@ -164,7 +157,7 @@ impl Settle for SettleRun {
         question: &Question,
         text: &str,
     ) -> Result<(), DeviceError> {
-        let sent = answer_owed(&self.plan, context, question, text).await;
+        let sent = answer(&self.plan, context, question, text).await;
         sent.map_err(Stop::refused)
     }
 }

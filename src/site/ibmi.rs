@@ -143,6 +143,18 @@ pub enum JobState {
     },
 }
 
+impl JobState {
+    /// Completion and severity of a job that has ended.
+    pub fn ended(&self) -> Option<(bool, u8)> {
+        match self {
+            JobState::Ended { normal, severity } => Some((*normal, *severity)),
+            JobState::Queued | JobState::Active | JobState::MessageWait(_) | JobState::Vanished => {
+                None
+            }
+        }
+    }
+}
+
 /// A message that a job waits to be answered (`ibmi.md` § 6).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inquiry {

@@ -128,6 +128,7 @@ fn time_of(row: &str) -> String {
 #[derive(Debug)]
 struct Row {
     environment: String,
+    slot: DateTime<Utc>,
     text: String,
     phase: Phase,
     message: Option<String>,
@@ -155,6 +156,7 @@ impl Watched<'_> {
                 let state = line.state.unwrap_or_default();
                 Row {
                     environment: (*name).to_owned(),
+                    slot,
                     text: row(name, line.number.unwrap_or_default(), slot, &state),
                     phase: line.phase,
                     message: line.message,
@@ -227,6 +229,7 @@ fn of_object(run: &CloneRun) -> Row {
             &state,
         ),
         environment,
+        slot,
         phase: status.phase,
         message: status.message,
     }
@@ -292,6 +295,7 @@ async fn a_fortnight_of_nights_gives_the_expected_history_to_the_row() {
     assert!(archived.len() >= 7, "{}", archived.len());
     week::full_success(&week.rows().await);
     week::all_saves_came_home(&week_site);
+    week::test_systems_were_made(&week, &week_site).await;
     assert!(operator.stop().await.success(), "{}", operator.log());
     assert_eq!(operator.forbidden(), Vec::<String>::new());
     for site in [site, week_site] {

@@ -8,11 +8,11 @@ use super::cluster::Cluster;
 use super::embedded_api::{EmbeddedApi, Place};
 use super::follow::{Followed, follow};
 use super::operator::{cancel_on_signal, installation, positive, serve, writer};
-use super::outcome::{exit_of, result_line};
+use super::outcome::{exit_of, result};
 use super::progress::Progress;
 use super::run::create;
 use super::simulated_site::{Report, SimulatedSite, parse_world};
-use super::text::{TERMINAL, wrapped};
+use super::text::{TERMINAL, hanging, wrapped};
 use super::{CommandError, Exit, history};
 use crate::api::run::{RunMode, Trigger};
 use crate::api::{CloneRun, CloneRunSpec};
@@ -123,13 +123,7 @@ async fn play(arguments: &Arguments, workdir: &Path) -> Result<Exit, CommandErro
 impl Stage {
     /// API, devices, objects, operator.
     async fn set(arguments: &Arguments, workdir: &Path) -> Result<Self, CommandError> {
-        println!(
-            "SIMULATED: HMC, VIOS, array and IBM i of this demo are simulated; none of this has run on real devices."
-        );
-        println!(
-            "The Kubernetes API is the embedded one. Devices run {} times as fast as real ones.",
-            arguments.time_scale
-        );
+        println!("{}", on_the_terminal(&what_is_real(arguments.time_scale)));
         let api = EmbeddedApi::start(&Place {
             data: workdir.to_owned(),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
@@ -151,11 +145,12 @@ impl Stage {
         let client = api.client(NAMESPACE);
         let objects = objects_of(&site)?;
         objects::apply(&client, NAMESPACE, &objects).await?;
-        println!(
+        let applied = format!(
             "applied: {} objects in namespace {NAMESPACE}: examples/*.yaml on these devices, their \
              schedules suspended",
             objects.len()
         );
+        println!("{}", on_the_terminal(&applied));
 
         let shutdown = CancellationToken::new();
         let operator = installation(&client, NAMESPACE).await?;
@@ -186,7 +181,7 @@ impl Stage {
         let all = self.cluster.runs().list(&Default::default()).await;
         let all = all.map_err(|e| CommandError::kube("list runs", &e))?;
         println!("\n{}", history::table_of_all(&all.items));
-        println!("{}", reading_of_times(self.time_scale));
+        println!("{}", on_the_terminal(&reading_of_times(self.time_scale)));
         let kubeconfig = self.api.kubeconfig().display();
         if keep {
             show_violations(&self.site.report());
@@ -237,7 +232,7 @@ impl Stage {
         for (name, end) in names.iter().zip(ends) {
             match end {
                 Followed::Final(run) => {
-                    println!("{}", result_line(&run));
+                    println!("{}", result(&run));
                     runs.push(*run);
                 }
                 Followed::TimedOut => {
@@ -299,13 +294,24 @@ fn objects_of(site: &SimulatedSite) -> Result<Vec<DynamicObject>, CommandError> 
     Ok(objects)
 }
 
-/// Nobody may take the times of the demo for those of a real site.
+/// Nobody may take the demo for a test of devices.
+fn what_is_real(scale: f64) -> String {
+    format!(
+        "SIMULATED: HMC, VIOS, array and IBM i of this demo are simulated; none of this has run on real devices. The \
+         Kubernetes API is the embedded one. Devices run {scale} times as fast as real ones."
+    )
+}
+
+/// Nor its times for those of a real site.
 fn reading_of_times(scale: f64) -> String {
-    let text = format!(
+    format!(
         "These times say nothing about a real site: SAVE is by the simulated clone's clock, all others, and how long users \
          were held, by this machine's, on which the simulated devices run {scale} times as fast."
-    );
-    wrapped(&text, TERMINAL).join("\n")
+    )
+}
+
+fn on_the_terminal(text: &str) -> String {
+    wrapped(text, TERMINAL).join("\n")
 }
 
 /// The worse of the outcomes: a demo that ends with a Warning is no success.
@@ -328,7 +334,8 @@ fn show_violations(report: &Report) {
         report.violations.len()
     );
     for violation in &report.violations {
-        println!("  {:?}: {}", violation.kind, violation.text);
+        let text = format!("- {:?}: {}", violation.kind, violation.text);
+        println!("{}", hanging(&text, TERMINAL).join("\n"));
     }
 }
 

@@ -143,6 +143,17 @@ fn the_worlds_of_the_demo_and_of_the_small_site_are_worlds() {
 }
 
 #[test]
+fn what_the_demo_says_fits_the_terminal() {
+    let acts = ACTS.iter().map(|act| act.says.to_owned());
+    let texts = [what_is_real(60.0), reading_of_times(60.0)];
+    let texts = texts.iter().map(|text| on_the_terminal(text));
+    for text in acts.chain(texts) {
+        let widest = text.lines().map(|line| line.chars().count()).max();
+        assert!(widest <= Some(TERMINAL), "{text}");
+    }
+}
+
+#[test]
 fn the_worst_outcome_is_the_outcome_of_the_demo() {
     let run = |phase| {
         let mut run = samples::run("r");

@@ -4,14 +4,18 @@ use super::*;
 use crate::engine::journal::ReplyState;
 use crate::engine::ports::{Answer, Wishes};
 
+fn question(key: &str) -> Box<Question> {
+    Box::new(Question {
+        key: key.to_owned(),
+        ..Question::default()
+    })
+}
+
 fn asking(key: &str) -> Observation {
     Observation::Asking {
         again: AGAIN,
         message: format!("NeedsReply: {key}"),
-        question: Box::new(Question {
-            key: key.to_owned(),
-            ..Question::default()
-        }),
+        question: question(key),
     }
 }
 
@@ -38,7 +42,7 @@ fn each_reply_is_sent_once_and_only_to_its_own_message() {
     bench.store.wish(0, answers(&given));
     let journal = bench.to_end();
     // K2 is no answer to what the first look has seen: it is not kept for a message that nobody has shown yet.
-    assert_eq!(*one.replied.lock().unwrap(), ["B"]);
+    assert_eq!(*bench.answered.lock().unwrap(), ["B to K1"]);
     let expected = [
         ReplyState::NotWaiting,
         ReplyState::Sent,
@@ -58,7 +62,7 @@ fn a_look_that_may_not_have_reached_the_device_decides_nothing() {
     assert!(matches!(bench.pass(Cancel::No), Some(Pass::Again(..))));
     assert_eq!(states(&bench.store.get()), []);
     let journal = bench.to_end();
-    assert_eq!(*one.replied.lock().unwrap(), ["G"]);
+    assert_eq!(*bench.answered.lock().unwrap(), ["G to K1"]);
     assert_eq!(states(&journal), [ReplyState::Sent]);
 }
 
@@ -83,7 +87,32 @@ fn a_question_of_a_step_that_is_over_is_not_answered_by_what_is_owed() {
     bench.store.wish(0, answers(&[("K1", "G")]));
     let journal = bench.to_end();
     assert_eq!(journal.verdict.as_ref().unwrap().reason, "RunTimedOut");
-    assert_eq!(*bench.answered.lock().unwrap(), 0);
-    assert!(one.replied.lock().unwrap().is_empty());
+    assert!(bench.answered.lock().unwrap().is_empty());
     assert_eq!(states(&journal), [ReplyState::NotWaiting]);
+}
+
+/// Two obligations, each with a job that asks: one message at a time, and each answer to its own.
+#[test]
+fn what_is_owed_is_asked_and_answered_one_after_another() {
+    let owing = Toy {
+        owes: &[
+            ObligationKind::RunAfterResume,
+            ObligationKind::ReleaseBackups,
+        ],
+        ..Toy::new("owing", &[done()])
+    };
+    let failing = Toy::new("failing", &[Observation::broken("Failed", "it failed")]);
+    let asks = |key: &str| Ok(Met::Asking(format!("NeedsReply: {key}"), question(key)));
+    let yes = || Ok(Met::Yes("met".into()));
+    let both = || vec![asks("K1"), asks("K2")];
+    let owed = [both(), both(), vec![yes(), asks("K2"), yes()]].concat();
+    let bench = Bench::with(&[owing, failing], &[], owed);
+    assert!(matches!(bench.pass(Cancel::No), Some(Pass::Again(..))));
+    let shown = bench.store.get().question.map(|q| q.key);
+    assert_eq!(shown.as_deref(), Some("K1"));
+    bench.store.wish(0, answers(&[("K1", "G"), ("K2", "H")]));
+    let journal = bench.to_end();
+    assert_eq!(journal.phase, Phase::Failed);
+    assert_eq!(*bench.answered.lock().unwrap(), ["G to K1", "H to K2"]);
+    assert_eq!(states(&journal), [ReplyState::Sent, ReplyState::Sent]);
 }

@@ -3,10 +3,11 @@
 
 use super::plan::{BrmsJob, settings};
 use crate::recipe::plan::Plan;
+use crate::recipe::steps::doing::Doing;
 use crate::recipe::steps::gate::Stop;
 use crate::site::{
-    ClCommand, CommandOutput, DeviceError, IbmI, JobName, JobState, JobStatus, LogSource, Message,
-    Session, Submission,
+    ClCommand, CommandOutput, DeviceError, IbmI, JobName, JobStatus, LogSource, Message, Session,
+    Submission,
 };
 
 /// Messages of a job log from this severity on are told of a job that failed.
@@ -105,8 +106,8 @@ fn refusal(done: &CommandOutput) -> (String, String) {
 pub(in crate::recipe) enum Stands {
     /// No trace of a job of this name.
     NotSeen,
-    /// It has not ended; what it does.
-    There(String),
+    /// It has not ended.
+    There(Doing),
     /// It ended normally.
     Well,
     /// It ended abnormally; why, as its log tells.
@@ -119,6 +120,8 @@ pub(in crate::recipe) struct Errand {
     what: String,
     command: String,
     queue: String,
+    /// [`Plan::clone_system`] or [`Plan::source_system`].
+    system: String,
 }
 
 impl Errand {
@@ -132,6 +135,11 @@ impl Errand {
             what: job.words().to_owned(),
             command: plan.brms_command(job),
             queue: settings(plan)?.job_queue.clone(),
+            system: if job.on_source() {
+                plan.source_system()
+            } else {
+                plan.clone_system()
+            },
         })
     }
 
@@ -149,27 +157,13 @@ impl Errand {
             what: format!("control group {group}"),
             command: super::commands::group(group),
             queue: settings(plan)?.job_queue.clone(),
+            system: plan.clone_system(),
         })
     }
 
     /// What the job does, as long as its end is not known.
-    pub(in crate::recipe) fn doing(&self, job: &JobStatus) -> Option<String> {
-        let (name, what) = (job.name.as_str(), &self.what);
-        match &job.state {
-            JobState::Queued => Some(format!(
-                "job {name} ({what}) waits on its job queue {}: if it stays there, look whether the queue is held or its subsystem is not started",
-                self.queue
-            )),
-            JobState::Active => Some(format!("job {name} runs ({what})")),
-            JobState::MessageWait(asked) => Some(format!(
-                "NeedsReply: job {name} ({what}) waits for an answer to: {}; answer it there (WRKJOB, or DSPMSG QSYSOPR)",
-                asked.text
-            )),
-            JobState::Vanished => Some(format!(
-                "job {name} ({what}) is in no job table any more; its end is looked for in the history log"
-            )),
-            JobState::Ended { .. } => None,
-        }
+    pub(in crate::recipe) fn doing(&self, job: &JobStatus) -> Doing {
+        Doing::of(job, Some(&self.what), &self.queue, &self.system)
     }
 
     /// Looks; changes nothing.
@@ -177,26 +171,16 @@ impl Errand {
         let Some(job) = there.system.job(there.session, &self.name).await? else {
             return Ok(Stands::NotSeen);
         };
-        if let Some(what) = self.doing(&job) {
-            return Ok(Stands::There(what));
-        }
-        Ok(match job.state {
-            JobState::Ended {
-                normal: false,
-                severity,
-            } => {
+        Ok(match job.state.ended() {
+            None => Stands::There(self.doing(&job)),
+            Some((true, _)) => Stands::Well,
+            Some((false, severity)) => {
                 let last = last_error(there, &job.name).await;
                 Stands::Badly(format!(
                     "job {} ({}) ended abnormally with severity {severity}: {last}",
-                    job.name.as_str(),
-                    self.what
+                    job.name, self.what
                 ))
             }
-            JobState::Ended { normal: true, .. }
-            | JobState::Queued
-            | JobState::Active
-            | JobState::Vanished
-            | JobState::MessageWait(_) => Stands::Well,
         })
     }
 
@@ -204,7 +188,7 @@ impl Errand {
     /// badly is followed by another.
     pub(in crate::recipe) async fn send(&self, there: There<'_>) -> Result<JobName, DeviceError> {
         if let Some(job) = there.system.job(there.session, &self.name).await?
-            && !matches!(job.state, JobState::Ended { normal: false, .. })
+            && !matches!(job.state.ended(), Some((false, _)))
         {
             return Ok(job.name);
         }

@@ -19,6 +19,7 @@ use super::{FINGERPRINT, FREEZE};
 use crate::api::saves::BrmsHistory;
 use crate::engine::step::StepContext;
 use crate::recipe::plan::Plan;
+use crate::recipe::steps::doing::Doing;
 use crate::recipe::steps::gate::{self, Stop};
 use crate::recipe::steps::{run_group, watch_clone};
 use crate::site::{ProvenClone, ProvenSource};
@@ -88,8 +89,8 @@ impl Outcome {
 /// How far it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::recipe) enum Way {
-    /// Something has to end by itself.
-    Waits(String),
+    /// A job has to end.
+    Waits(Doing),
     /// This comes next; `failed` = it was tried, and why it has to be tried again.
     Next {
         /// What to send.
@@ -145,7 +146,7 @@ impl Homeward<'_> {
         match self.errand(BrmsJob::Release)?.look(there).await? {
             Stands::Well if arrived => return Ok(next(Leg::Tidy)),
             Stands::Well => return Ok(Way::Home(self.outcome(there).await?)),
-            Stands::There(what) => return Ok(Way::Waits(what)),
+            Stands::There(doing) => return Ok(Way::Waits(doing)),
             Stands::Badly(why) => return Ok(again(Leg::Release, why)),
             Stands::NotSeen => {}
         }
@@ -172,14 +173,14 @@ impl Homeward<'_> {
         };
         Ok(match self.errand(job)?.look(there).await? {
             Stands::NotSeen => None,
-            Stands::There(what) => Some(Way::Waits(what)),
+            Stands::There(doing) => Some(Way::Waits(doing)),
             // What was restored in part is finished, whatever the digest of its objects says by now.
             Stands::Badly(why) if arrived => Some(again(leg, why)),
             Stands::Badly(_) => None,
             Stands::Well if leg == Leg::Restore => Some(next(Leg::Release)),
             Stands::Well => Some(match self.errand(BrmsJob::Merge)?.look(there).await? {
                 Stands::NotSeen => next(Leg::Merge),
-                Stands::There(what) => Way::Waits(what),
+                Stands::There(doing) => Way::Waits(doing),
                 Stands::Badly(why) => again(Leg::Merge, why),
                 Stands::Well => next(Leg::Release),
             }),
@@ -206,18 +207,18 @@ impl Homeward<'_> {
     async fn out_of_clone(&self) -> Result<Way, Stop> {
         let proof = watch_clone(self.context, self.plan).await?;
         let there = self.on_clone(&proof);
-        if let Some(what) = run_group::still_saving(self.plan, self.context, there).await? {
-            return Ok(Way::Waits(what));
+        if let Some(doing) = run_group::still_saving(self.plan, self.context, there).await? {
+            return Ok(Way::Waits(doing));
         }
         match self.errand(BrmsJob::Save)?.look(there).await? {
             Stands::Well => return Ok(next(Leg::Fetch)),
-            Stands::There(what) => return Ok(Way::Waits(what)),
+            Stands::There(doing) => return Ok(Way::Waits(doing)),
             Stands::Badly(why) => return Ok(again(Leg::Save, why)),
             Stands::NotSeen => {}
         }
         Ok(match self.errand(BrmsJob::End)?.look(there).await? {
             Stands::Well => next(Leg::Save),
-            Stands::There(what) => Way::Waits(what),
+            Stands::There(doing) => Way::Waits(doing),
             Stands::Badly(why) => again(Leg::EndBackup, why),
             Stands::NotSeen => next(Leg::EndBackup),
         })
@@ -244,10 +245,10 @@ impl Homeward<'_> {
     }
 
     /// Whether production restores or merges at this moment: it must not be released into that.
-    pub(in crate::recipe) async fn busy(&self, there: There<'_>) -> Result<Option<String>, Stop> {
+    pub(in crate::recipe) async fn busy(&self, there: There<'_>) -> Result<Option<Doing>, Stop> {
         for job in [BrmsJob::Restore, BrmsJob::RestoreAside, BrmsJob::Merge] {
-            if let Stands::There(what) = self.errand(job)?.look(there).await? {
-                return Ok(Some(what));
+            if let Stands::There(doing) = self.errand(job)?.look(there).await? {
+                return Ok(Some(doing));
             }
         }
         Ok(None)

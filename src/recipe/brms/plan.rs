@@ -56,6 +56,18 @@ impl BrmsJob {
         }
     }
 
+    /// Whether it runs on production; else on the clone.
+    pub(super) fn on_source(self) -> bool {
+        match self {
+            BrmsJob::Freeze
+            | BrmsJob::Restore
+            | BrmsJob::RestoreAside
+            | BrmsJob::Merge
+            | BrmsJob::Release => true,
+            BrmsJob::Begin | BrmsJob::Maintain | BrmsJob::End | BrmsJob::Save => false,
+        }
+    }
+
     /// For messages.
     pub(super) fn words(self) -> &'static str {
         match self {

@@ -13,6 +13,7 @@ use crate::engine::ports::Met;
 use crate::engine::step::{Failure, StepContext};
 use crate::recipe::plan::Plan;
 use crate::recipe::queries::scpf_key;
+use crate::recipe::steps::doing::Doing;
 use crate::recipe::steps::gate::{self, Stop};
 use crate::recipe::steps::{history_since, run_group, watch_clone};
 use chrono::{DateTime, Utc};
@@ -22,6 +23,8 @@ use chrono::{DateTime, Utc};
 const RETURN_SECONDS: u64 = 3600;
 /// A leg that has ended badly is sent again with every so many-th try of the obligation.
 const AGAIN_EVERY: i32 = 4;
+/// Of a release that was refused, in what is said of it.
+const STILL_FROZEN: &str = "is still in its FlashCopy process";
 /// Most volumes that are named.
 const MOST_NAMED: usize = 40;
 
@@ -113,7 +116,7 @@ pub(in crate::recipe) async fn read_volumes(
 enum Frozen {
     Yes,
     Never(String),
-    Unsettled(String),
+    Unsettled(Doing),
 }
 
 async fn frozen(plan: &Plan, context: &StepContext<'_>, there: There<'_>) -> Result<Frozen, Stop> {
@@ -121,7 +124,7 @@ async fn frozen(plan: &Plan, context: &StepContext<'_>, there: There<'_>) -> Res
     let errand = Errand::of(plan, BrmsJob::Freeze)?;
     Ok(match errand.look(there).await? {
         Stands::Well => Frozen::Yes,
-        Stands::There(what) => Frozen::Unsettled(what),
+        Stands::There(doing) => Frozen::Unsettled(doing),
         // Refused: whoever has it in such a process is not undone by us.
         Stands::Badly(why) => Frozen::Never(format!("BRMS was not frozen by this run: {why}")),
         Stands::NotSeen if gate::unsent(&entry) => {
@@ -136,10 +139,11 @@ async fn frozen(plan: &Plan, context: &StepContext<'_>, there: There<'_>) -> Res
             if looked && !fresh {
                 Frozen::Never(format!("BRMS was not frozen: no job {} came", errand.name))
             } else {
-                Frozen::Unsettled(format!(
+                let what = format!(
                     "job {} may have been submitted and is not to be seen yet",
                     errand.name
-                ))
+                );
+                Frozen::Unsettled(what.into())
             }
         }
     })
@@ -159,12 +163,15 @@ pub(in crate::recipe) async fn meet_release(
     match frozen(plan, context, there).await? {
         Frozen::Yes => {}
         Frozen::Never(how) => return Ok(Met::Yes(how)),
-        Frozen::Unsettled(what) => return Ok(Met::NotYet(what)),
+        Frozen::Unsettled(doing) => return Ok(doing.owed()),
     }
     let started = run_group::any_sent(plan, context.journal);
     match Errand::of(plan, BrmsJob::Release)?.look(there).await? {
-        Stands::Well => return released(&home, there, started).await,
-        Stands::There(what) => return Ok(Met::NotYet(what)),
+        Stands::Well => return released(&home, there, started, None).await,
+        Stands::There(doing) => return Ok(doing.owed()),
+        Stands::Badly(why) if context.release_backups && refused_before(context, &why) => {
+            return released(&home, there, started, Some(&why)).await;
+        }
         Stands::Badly(why) => return resend(&home, Leg::Release, &why).await,
         Stands::NotSeen => {}
     }
@@ -176,27 +183,37 @@ pub(in crate::recipe) async fn meet_release(
     }
     if context.release_backups || gives_up(plan, context)? {
         if let Some(busy) = home.busy(there).await? {
-            return Ok(Met::NotYet(busy));
+            return Ok(busy.owed());
         }
         home.go(Leg::Release).await?;
         return Ok(Met::NotYet(
             "ENDPRC was submitted without the history".to_owned(),
         ));
     }
-    let what = match home.look().await {
-        Ok(Way::Waits(what)) => what,
+    let doing = match home.look().await {
+        Ok(Way::Waits(doing)) => doing,
         Ok(Way::Next { leg, failed: None }) => match home.go(leg).await {
-            Ok(()) => format!("{} was sent", leg.as_str()),
-            Err(stop) => words(stop),
+            Ok(()) => format!("{} was sent", leg.as_str()).into(),
+            Err(stop) => words(stop).into(),
         },
         Ok(Way::Next {
             leg,
             failed: Some(why),
         }) => return resend(&home, leg, &why).await,
-        Ok(Way::Home(_)) => "it is back".to_owned(),
-        Err(stop) => words(stop),
+        Ok(Way::Home(_)) => "it is back".to_owned().into(),
+        Err(stop) => words(stop).into(),
     };
-    Ok(Met::NotYet(waiting(plan, &what)))
+    Ok(doing.told(|what| waiting(plan, what)).owed())
+}
+
+/// Whether an ENDPRC before the one that has ended like this was refused too: its job is named in what was said last. BRMS
+/// refuses it as well when somebody has ended the process by hand, and no page tells how that is read; so a person's word
+/// counts then, and not before.
+fn refused_before(context: &StepContext<'_>, why: &str) -> bool {
+    let mut open = context.journal.open_obligations();
+    let ours = open.find(|o| o.kind == ObligationKind::ReleaseBackups);
+    let said = ours.and_then(|o| o.message.as_deref());
+    said.is_some_and(|said| said.contains(STILL_FROZEN) && !said.contains(why))
 }
 
 /// What a person reads while the history is waited for.
@@ -223,7 +240,7 @@ async fn resend(home: &Homeward<'_>, leg: Leg, why: &str) -> Result<Met, Stop> {
     let text = format!("{why}; it is tried again");
     Ok(Met::NotYet(match leg {
         Leg::Release => format!(
-            "BRMS of {} is still in its FlashCopy process: {text}; if it stays so, type INZBRM OPTION(*FLASHCOPY) STATE(*ENDPRC) there",
+            "BRMS of {} {STILL_FROZEN}: {text}; if it stays so, type INZBRM OPTION(*FLASHCOPY) STATE(*ENDPRC) there. Where somebody has ended the process, it is refused for that: spec.releaseBackups: true is your word for it",
             home.plan.source_label()
         ),
         Leg::EndBackup
@@ -236,26 +253,40 @@ async fn resend(home: &Homeward<'_>, leg: Leg, why: &str) -> Result<Met, Stop> {
     }))
 }
 
-/// ENDPRC has ended well: at which price?
-async fn released(home: &Homeward<'_>, there: There<'_>, started: bool) -> Result<Met, Stop> {
-    let how = |text: &str| format!("BRMS of {} was released: {text}", home.plan.source_label());
+/// ENDPRC has ended well, or by a person's word it need not, refused as it is: at which price?
+async fn released(
+    home: &Homeward<'_>,
+    there: There<'_>,
+    started: bool,
+    refused: Option<&str>,
+) -> Result<Met, Stop> {
+    let source = home.plan.source_label();
+    let (how, more) = match refused {
+        None => (format!("BRMS of {source} was released"), String::new()),
+        Some(why) => (
+            format!("BRMS of {source} counts as released by spec.releaseBackups"),
+            format!("; ENDPRC was refused there ({why})"),
+        ),
+    };
+    let yes = |text: &str| Ok(Met::Yes(format!("{how}: {text}{more}")));
     if !started {
-        return Ok(Met::Yes(how("no save had started")));
+        return yes("no save had started");
     }
     let outcome = home.outcome(there).await?;
     // The copies that are left harm nobody.
     let _ = home.go(Leg::Tidy).await;
     let kept_as_wanted = settings(home.plan)?.history == BrmsHistory::None;
-    Ok(match outcome {
-        Outcome::Restored => Met::Yes(how("its history is back")),
-        Outcome::Merged => Met::Yes(how("its history is merged")),
+    match outcome {
+        Outcome::Restored => yes("its history is back"),
+        Outcome::Merged => yes("its history is merged"),
         Outcome::Kept if kept_as_wanted => {
-            Met::Yes(how(&format!("the history is in {}", home.plan.save_file())))
+            yes(&format!("the history is in {}", home.plan.save_file()))
         }
         Outcome::Kept | Outcome::Missing => {
-            let why = how("without its history");
+            let why = format!("{how}: without its history");
             let failure = missing_history(home.plan, home.context, outcome, &why).await;
-            Met::AtACost { how: why, failure }
+            let how = format!("{why}{more}");
+            Ok(Met::AtACost { how, failure })
         }
-    })
+    }
 }

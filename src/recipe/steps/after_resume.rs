@@ -1,12 +1,14 @@
 //! The AfterResume hooks, which undo what BeforeFreeze hooks did on production: they wait for those to end, and are owed when
 //! no step runs them any more.
 
+use super::doing::Doing;
 use super::gate::{self, Stop};
 use super::hook::sent_without_end;
-use super::job::{self, Call, JOB, OK, RESULT, Stands};
+use super::job::{Call, JOB, OK, RESULT, Stands};
 use super::prepare_copy;
 use crate::api::surroundings::HookPoint;
-use crate::engine::journal::{Journal, ObligationKind, Question};
+use crate::engine::journal::{Journal, ObligationKind};
+use crate::engine::ports::Met;
 use crate::engine::step::StepContext;
 use crate::recipe::plan::Plan;
 use crate::recipe::queries::since_ipl;
@@ -25,13 +27,12 @@ pub(super) async fn submit_once(
     system.submit(session, &call.submission()).await
 }
 
-/// What a BeforeFreeze hook that has not ended does, and the message it waits for: an AfterResume hook that overtook it
-/// would be undone by it.
+/// What a BeforeFreeze hook that has not ended does: an AfterResume hook that overtook it would be undone by it.
 pub(super) async fn still_freezing(
     plan: &Plan,
     context: &StepContext<'_>,
     session: &Session,
-) -> Result<Option<(String, Option<Box<Question>>)>, DeviceError> {
+) -> Result<Option<Doing>, DeviceError> {
     let source = &context.site.source.0;
     for (step, place) in hooks_at(plan, HookPoint::BeforeFreeze) {
         if !sent_without_end(context.journal, step) {
@@ -41,26 +42,25 @@ pub(super) async fn still_freezing(
             continue;
         };
         let found = source.job(session, &call.name).await?;
-        let (what, question) = match &found {
+        let doing = match &found {
             // In no job table any more: it undoes nothing.
             Some(job) if job.state == JobState::Vanished => continue,
             Some(job) => match call.judge(job, None) {
-                Stands::There(what, question) => (what, question),
+                Stands::There(doing) => doing,
                 Stands::Over(_) => continue,
             },
             // Its SBMJOB may still be on its way.
-            None if just_sent(plan, context, step) => (
-                format!("job {} was submitted and is not to be seen yet", call.name),
-                None,
-            ),
+            None if just_sent(plan, context, step) => {
+                format!("job {} was submitted and is not to be seen yet", call.name).into()
+            }
             None => continue,
         };
-        let busy = format!(
-            "the AfterResume hooks wait for hook BeforeFreeze {} to end: {what}; end it on source {} if it hangs",
-            call.program,
-            plan.source_label()
-        );
-        return Ok(Some((busy, question)));
+        return Ok(Some(doing.told(|what| {
+            format!(
+                "the AfterResume hooks wait for hook BeforeFreeze {} to end: {what}; end it on {} if it hangs",
+                call.program, call.system
+            )
+        })));
     }
     Ok(None)
 }
@@ -70,35 +70,27 @@ fn just_sent(plan: &Plan, context: &StepContext<'_>, step: &str) -> bool {
     entry.handle.is_none() && gate::elapsed(&entry, context.now) < plan.pace.short_retry()
 }
 
-/// How far the AfterResume hooks are that a run owes after its failure.
-pub(in crate::recipe) enum Owed {
-    /// They have ended, or none was needed; how.
-    Met(String),
-    /// What is waited for, and the message that a job there waits to be answered.
-    Open(String, Option<Box<Question>>),
-}
-
-/// Runs the AfterResume hooks that no step runs any more. Every try looks for the jobs by their names first, so that it
+/// Runs the AfterResume hooks that a run owes after its failure, and no step runs any more. Every try looks for the jobs by their names first, so that it
 /// is harmless when repeated.
 pub(in crate::recipe) async fn meet_after_resume(
     plan: &Plan,
     context: &StepContext<'_>,
-) -> Result<Owed, Stop> {
+) -> Result<Met, Stop> {
     let journal = context.journal;
     if journal.owes(ObligationKind::ResumeSource) || journal.window_open() {
         let what = "production has to be resumed first".to_owned();
-        return Ok(Owed::Open(what, None));
+        return Ok(Met::NotYet(what));
     }
     let begun = hooks_at(plan, HookPoint::BeforeFreeze)
         .into_iter()
         .any(|(step, _)| journal.entry(step).is_some_and(|e| !gate::unsent(e)));
     if !begun {
-        return Ok(Owed::Met("no BeforeFreeze hook was started".to_owned()));
+        return Ok(Met::Yes("no BeforeFreeze hook was started".to_owned()));
     }
     let proof = gate::prove_source(context.site, plan).await?;
     let session = proof.session();
-    if let Some((busy, question)) = still_freezing(plan, context, session).await? {
-        return Ok(Owed::Open(busy, question));
+    if let Some(busy) = still_freezing(plan, context, session).await? {
+        return Ok(busy.owed());
     }
     let said = journal
         .open_obligations()
@@ -113,9 +105,9 @@ pub(in crate::recipe) async fn meet_after_resume(
         let out = match source.job(session, &call.name).await? {
             Some(job) => match call.judge(&job, said) {
                 Stands::Over(out) => out,
-                Stands::There(what, question) => {
-                    let what = format!("hook AfterResume {}: {what}", call.program);
-                    return Ok(Owed::Open(what, question));
+                Stands::There(doing) => {
+                    let hook = |what: &str| format!("hook AfterResume {}: {what}", call.program);
+                    return Ok(doing.told(hook).owed());
                 }
             },
             None => {
@@ -137,7 +129,7 @@ pub(in crate::recipe) async fn meet_after_resume(
                         "hook AfterResume {}: job {name} was submitted",
                         call.program
                     );
-                    return Ok(Owed::Open(what, None));
+                    return Ok(Met::NotYet(what));
                 };
                 out
             }
@@ -148,19 +140,7 @@ pub(in crate::recipe) async fn meet_after_resume(
             _ => format!("job {} did not end well: read its job log there", said(JOB)),
         });
     }
-    Ok(Owed::Met(ended.join(", ")))
-}
-
-/// Answers a message of [`Owed::Open`].
-pub(in crate::recipe) async fn answer_owed(
-    plan: &Plan,
-    context: &StepContext<'_>,
-    question: &Question,
-    text: &str,
-) -> Result<(), Stop> {
-    let proof = gate::prove_source(context.site, plan).await?;
-    let source = context.site.source.0.as_ref();
-    Ok(job::reply(source, proof.session(), question, text).await?)
+    Ok(Met::Yes(ended.join(", ")))
 }
 
 /// Production's own time just before the first BeforeFreeze hook.

@@ -35,9 +35,8 @@ impl BeginBackup {
         let wait = self.plan.pace.short_retry();
         Ok(match errand.look(there).await? {
             Stands::Well => Observation::done(),
-            Stands::There(what) => {
-                let poll = self.plan.pace.job(gate::elapsed(&entry, context.now));
-                Observation::underway(poll, what)
+            Stands::There(doing) => {
+                doing.observed(self.plan.pace.job(gate::elapsed(&entry, context.now)))
             }
             Stands::Badly(why) => Observation::Broken(Failure::new(
                 "BackupNotBegun",

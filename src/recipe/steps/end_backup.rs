@@ -3,6 +3,7 @@
 //!
 //! Neither fails the run here: the logs come next, and what ENDBKU did not do is tried again on the history's way home.
 
+use super::doing::Doing;
 use super::gate::{self, Stop};
 use super::run_group::SAID;
 use super::{job, run_function};
@@ -21,7 +22,7 @@ pub(super) struct EndBackup {
 
 /// Where maintenance and ENDBKU stand.
 enum Stage {
-    Waits(String),
+    Waits(Doing),
     Send(BrmsJob),
     /// Both are over; what went wrong with each.
     Over(Option<String>, Option<String>),
@@ -36,7 +37,7 @@ impl EndBackup {
                 .await?
             {
                 Stands::NotSeen => return Ok(Stage::Send(BrmsJob::Maintain)),
-                Stands::There(what) => return Ok(Stage::Waits(what)),
+                Stands::There(doing) => return Ok(Stage::Waits(doing)),
                 Stands::Badly(why) => maintenance = Some(why),
                 Stands::Well => {}
             }
@@ -44,7 +45,7 @@ impl EndBackup {
         Ok(
             match Errand::of(&self.plan, BrmsJob::End)?.look(there).await? {
                 Stands::NotSeen => Stage::Send(BrmsJob::End),
-                Stands::There(what) => Stage::Waits(what),
+                Stands::There(doing) => Stage::Waits(doing),
                 Stands::Badly(why) => Stage::Over(maintenance, Some(why)),
                 Stands::Well => Stage::Over(maintenance, None),
             },
@@ -64,9 +65,8 @@ impl EndBackup {
             session: proof.session(),
         };
         Ok(match self.stage(there).await? {
-            Stage::Waits(what) => {
-                let poll = self.plan.pace.job(gate::elapsed(&entry, context.now));
-                Observation::underway(poll, what)
+            Stage::Waits(doing) => {
+                doing.observed(self.plan.pace.job(gate::elapsed(&entry, context.now)))
             }
             Stage::Send(job) => self.gate(&entry, job, context),
             Stage::Over(maintenance, end) => {

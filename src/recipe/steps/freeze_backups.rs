@@ -29,9 +29,8 @@ impl FreezeBackups {
         let wait = self.plan.pace.short_retry();
         Ok(match errand.look(there).await? {
             Stands::Well => Observation::Done(self.frozen(there).await?),
-            Stands::There(what) => {
-                let poll = self.plan.pace.job(gate::elapsed(&entry, context.now));
-                Observation::underway(poll, what)
+            Stands::There(doing) => {
+                doing.observed(self.plan.pace.job(gate::elapsed(&entry, context.now)))
             }
             Stands::Badly(why) => Observation::Broken(Failure::new(
                 "BackupsNotFrozen",

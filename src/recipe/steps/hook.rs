@@ -9,7 +9,7 @@ use super::hook_log::{self, Patience};
 use super::job::{self, Call, END_SEVERITY, JOB, OK, OVERRUN, RESULT, Stands, VANISHED};
 use super::{prepare_copy, run_function};
 use crate::api::surroundings::{Hook, HookPoint, OnHookError};
-use crate::engine::journal::{Entry, EntryState, Facts, Journal, ObligationKind, Question};
+use crate::engine::journal::{Entry, EntryState, Facts, Journal, ObligationKind};
 use crate::engine::step::{Failure, LockKind, Observation, Step, StepContext, WARNING_FACT};
 use crate::recipe::log_sink::{LogKind, LogSink};
 use crate::recipe::plan::Plan;
@@ -114,26 +114,25 @@ impl RunHook {
             Err(stop) => return Err(stop),
         };
         if self.point == HookPoint::AfterResume
-            && let Some((busy, question)) = still_freezing(&self.plan, context, &session).await?
+            && let Some(busy) = still_freezing(&self.plan, context, &session).await?
         {
             if late {
-                return Ok(self.bad(Facts::new(), Bad::NotCalled(busy)));
+                return Ok(self.bad(Facts::new(), Bad::NotCalled(busy.what)));
             }
-            return Ok(job::watched(poll, busy, question));
+            return Ok(busy.observed(poll));
         }
         match system.job(&session, &call.name).await? {
             Some(job) => match call.judge(&job, entry.message.as_deref()) {
                 Stands::Over(out) => self.over(system, &session, out, patience).await,
-                Stands::There(what, question) if !late => {
-                    let what = format!("{what} ({})", text());
-                    Ok(job::watched(poll, what, question))
-                }
-                Stands::There(what, _) => {
+                Stands::There(doing) if !late => Ok(doing
+                    .told(|what| format!("{what} ({})", text()))
+                    .observed(poll)),
+                Stands::There(doing) => {
                     let name = job.name.as_str();
                     let out = facts([(JOB, name.to_owned()), (RESULT, OVERRUN.to_owned())]);
                     let why = format!(
-                        "job {name} did not end within limitSeconds ({}) and is left as it is; at the last look: {what}",
-                        hook.limit_seconds
+                        "job {name} did not end within limitSeconds ({}) and is left as it is; at the last look: {}",
+                        hook.limit_seconds, doing.what
                     );
                     Ok(self.bad(out, Bad::Ended(why)))
                 }
@@ -222,11 +221,7 @@ impl RunHook {
                 ),
             ),
         };
-        let place = if self.point.on_source() {
-            format!("source {}", self.plan.source_label())
-        } else {
-            format!("clone {}", self.plan.clone_label())
-        };
+        let place = &call.system;
         let more = match (called, out.contains_key(hook_log::MESSAGES)) {
             (false, _) => String::new(),
             (true, true) => format!(
@@ -260,7 +255,7 @@ impl RunHook {
                 | HookPoint::CloneReady
                 | HookPoint::BeforeFunction
                 | HookPoint::Always,
-            ) => Observation::broken("HookFailed", text),
+            ) => Observation::Broken(Failure::new("HookFailed", text).leaving(out)),
         }
     }
 
@@ -351,18 +346,6 @@ impl Step for RunHook {
             return prepare_copy::stamp_with_clock(context, &self.plan).await;
         }
         Ok(gate::stamp(context.now))
-    }
-    async fn reply(
-        &self,
-        context: &StepContext<'_>,
-        question: &Question,
-        text: &str,
-    ) -> Result<(), DeviceError> {
-        let sent = async {
-            let (system, session) = self.system_to_change(context).await?;
-            Ok(job::reply(system, &session, question, text).await?)
-        };
-        sent.await.map_err(Stop::refused)
     }
     async fn act(&self, context: &StepContext<'_>) -> Result<Option<String>, DeviceError> {
         self.submit(context).await.map_err(Stop::refused)

@@ -1,19 +1,18 @@
 //! A job of this run, submitted on the clone or on production: looked for by its name before it is submitted, and judged
 //! by the job tables or, when it is gone from them, by the history log.
 
-use super::gate::{self, Stop, facts};
-use super::seen::cut;
+use super::doing::Doing;
+use super::gate::{Stop, facts};
 use crate::api::surroundings::Hook;
-use crate::engine::journal::{Facts, Question};
-use crate::engine::step::{Failure, Observation, StepContext};
+use crate::engine::journal::Facts;
+use crate::engine::step::{Failure, StepContext};
 use crate::recipe::pins::parse_identity;
 use crate::recipe::plan::Plan;
 use crate::recipe::queries::local_time;
 use crate::site::{
-    ClCommand, DeviceError, IbmI, Inquiry, InquiryPlace, JobState, JobStatus, LogSource, Message,
-    PartitionState, ProofError, ProvenClone, Session, Submission, cl_quote,
+    ClCommand, DeviceError, IbmI, JobState, JobStatus, LogSource, Message, PartitionState,
+    ProofError, ProvenClone, Session, Submission, cl_quote,
 };
-use std::time::Duration;
 
 /// Output: [`OK`], [`FAILED`], [`OVERRUN`], [`VANISHED`], [`LEFT`] or [`NOT_STARTED`].
 pub(super) const RESULT: &str = "result";
@@ -37,8 +36,6 @@ pub(super) const LAST_SEEN: &str = "lastSeen";
 pub(super) const END_SEVERITY: &str = "endSeverity";
 /// Output: the SAVE column.
 pub(super) const MILLISECONDS: &str = "saveMilliseconds";
-/// Longest text of a message that is kept as a question; a first-level text has 512 at most.
-const TEXT_CHARACTERS: usize = 300;
 /// History messages of a job's start and end (`ibmi.md` § 6).
 const JOB_STARTED: &str = "CPF1124";
 const JOB_ENDED: &str = "CPF1164";
@@ -50,8 +47,8 @@ pub(super) struct Call<'p> {
     parameters: &'p [String],
     job_queue: &'p str,
     user: Option<&'p str>,
-    /// `clone CLONE1` or `source PROD`, for messages.
-    system: String,
+    /// [`Plan::clone_system`] or [`Plan::source_system`].
+    pub(super) system: String,
 }
 
 impl<'p> Call<'p> {
@@ -64,7 +61,7 @@ impl<'p> Call<'p> {
             parameters: &program.parameters,
             job_queue: &program.job_queue,
             user: program.user.as_deref(),
-            system: format!("clone {}", plan.clone_label()),
+            system: plan.clone_system(),
         })
     }
 
@@ -78,9 +75,9 @@ impl<'p> Call<'p> {
             job_queue: &hook.job_queue,
             user: hook.user.as_deref(),
             system: if hook.at.on_source() {
-                format!("source {}", plan.source_label())
+                plan.source_system()
             } else {
-                format!("clone {}", plan.clone_label())
+                plan.clone_system()
             },
         };
         Some((call, hook))
@@ -104,30 +101,22 @@ impl<'p> Call<'p> {
 
     /// Where a job stands that the job tables show. `said` is what the last look left as the step's message.
     pub(super) fn judge(&self, job: &JobStatus, said: Option<&str>) -> Stands {
-        let name = job.name.as_str();
-        match &job.state {
-            JobState::Queued => Stands::There(
-                format!(
-                    "job {name} waits on its job queue {}: if it stays there, look whether the queue is held or its subsystem is not started",
-                    self.job_queue
-                ),
-                None,
-            ),
-            JobState::Active => Stands::There(format!("job {name} runs"), None),
-            JobState::MessageWait(inquiry) => asks(name, &self.system, inquiry),
-            JobState::Vanished => gone(name, said),
-            JobState::Ended { normal, severity } => {
-                let mut out = facts([
-                    (JOB, name.to_owned()),
-                    (RESULT, result_word(*normal)),
-                    (END_SEVERITY, severity.to_string()),
-                ]);
-                if let Some(time) = job.active_milliseconds {
-                    out.insert(MILLISECONDS.into(), time.to_string());
-                }
-                Stands::Over(out)
-            }
+        let Some((normal, severity)) = job.state.ended() else {
+            return not_ended(
+                job,
+                Doing::of(job, None, self.job_queue, &self.system),
+                said,
+            );
+        };
+        let mut out = facts([
+            (JOB, job.name.to_string()),
+            (RESULT, result_word(normal)),
+            (END_SEVERITY, severity.to_string()),
+        ]);
+        if let Some(time) = job.active_milliseconds {
+            out.insert(MILLISECONDS.into(), time.to_string());
         }
+        Stands::Over(out)
     }
 
     /// A job that is gone from JOB_INFO has left its start and its end in the history log; one that has left neither
@@ -161,101 +150,20 @@ impl<'p> Call<'p> {
 
 /// Where a job stands.
 pub(super) enum Stands {
-    /// It has not ended; what it does, and the message that it waits to be answered, if a reply can be sent to it.
-    There(String, Option<Box<Question>>),
+    /// It has not ended.
+    There(Doing),
     /// It has ended; what it leaves.
     Over(Facts),
 }
 
-/// A job that has not ended, as a look says it.
-pub(super) fn watched(
-    again: Duration,
-    what: String,
-    question: Option<Box<Question>>,
-) -> Observation {
-    match question {
-        None => Observation::underway(again, what),
-        Some(question) => Observation::Asking {
-            again,
-            message: what,
-            question,
-        },
+/// Where a job stands whose end no job table shows. The end of one that is in none may be on its way into the history log:
+/// one look is no proof. `said` is what the last look left as the step's message.
+pub(super) fn not_ended(job: &JobStatus, doing: Doing, said: Option<&str>) -> Stands {
+    let seen_before = said.is_some_and(|said| said.contains(&doing.what));
+    if job.state == JobState::Vanished && seen_before {
+        return Stands::Over(vanished(job.name.as_str()));
     }
-}
-
-/// A job that waits for an answer. `system` = `clone CLONE1` or `source PROD`.
-pub(super) fn asks(job: &str, system: &str, inquiry: &Inquiry) -> Stands {
-    let asked = format!(
-        "NeedsReply: job {job} waits for an answer to: {}",
-        cut(&inquiry.text)
-    );
-    let Some(place) = &inquiry.place else {
-        let words = format!("{asked}; answer it on the {system} (WRKJOB, or DSPMSG QSYSOPR)");
-        return Stands::There(words, None);
-    };
-    let key = question_key(job, place);
-    let words = format!(
-        "{asked}; answer it with `ibmi-clone reply` (key {key}), or on the {system} (WRKJOB, or DSPMSG {})",
-        place.queue
-    );
-    let question = Question {
-        key,
-        system: system.to_owned(),
-        job: job.to_owned(),
-        message: inquiry.text.chars().take(TEXT_CHARACTERS).collect(),
-        queue: place.queue.clone(),
-        message_key: place.key.clone(),
-        sent_at: place.timestamp.clone(),
-    };
-    Stands::There(words, Some(Box::new(question)))
-}
-
-/// A message reference key is only used once at a time; with the time of day it names one message of the job.
-fn question_key(job: &str, place: &InquiryPlace) -> String {
-    let name = job.rsplit('/').next().unwrap_or(job);
-    let time = local_time(&place.timestamp).map(|t| t.format("%H%M%S").to_string());
-    format!("{name}-{}-{}", place.key, time.unwrap_or_default())
-}
-
-/// Sends a person's answer to the question of a job that is [`Stands::There`].
-pub(super) async fn reply(
-    system: &dyn IbmI,
-    session: &Session,
-    question: &Question,
-    text: &str,
-) -> Result<(), DeviceError> {
-    let place = InquiryPlace {
-        queue: question.queue.clone(),
-        key: question.message_key.clone(),
-        timestamp: question.sent_at.clone(),
-    };
-    system.reply(session, &place, text).await
-}
-
-/// The same on the clone, whose pair is asked anew at the console as before every effect.
-pub(super) async fn reply_on_clone(
-    context: &StepContext<'_>,
-    plan: &Plan,
-    question: &Question,
-    text: &str,
-) -> Result<(), DeviceError> {
-    let sent = async {
-        let status = context.site.clone_partition.status().await?;
-        let proof = gate::prove_clone(context.site, plan, &status.identity).await?;
-        let clone = context.site.clone.0.as_ref();
-        Ok(reply(clone, proof.session(), question, text).await?)
-    };
-    sent.await.map_err(Stop::refused)
-}
-
-/// A job that started and is in no job table. Its end may be on its way into the history log: one look is no proof.
-pub(super) fn gone(job: &str, said: Option<&str>) -> Stands {
-    let text =
-        format!("job {job} is in no job table any more; its end is looked for in the history log");
-    if said.is_some_and(|said| said.contains(&text)) {
-        return Stands::Over(vanished(job));
-    }
-    Stands::There(text, None)
+    Stands::There(doing)
 }
 
 fn vanished(job: &str) -> Facts {

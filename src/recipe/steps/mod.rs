@@ -29,6 +29,7 @@ mod afterwards;
 mod await_clone;
 mod begin_backup;
 mod collect_logs;
+pub(super) mod doing;
 mod end_backup;
 mod end_image;
 mod freeze_backups;

@@ -40,7 +40,7 @@ impl ReturnHistory {
                 return Ok(Observation::Broken(failure));
             }
             Ok(Way::Home(outcome)) => return self.home(outcome),
-            Ok(Way::Waits(what)) => (Observation::underway(poll, what.clone()), what),
+            Ok(Way::Waits(doing)) => (doing.clone().observed(poll), doing.what),
             Ok(Way::Next { leg, failed }) => {
                 let what = failed.clone().unwrap_or_else(|| leg.as_str().to_owned());
                 (self.gate(&entry, leg, failed, context), what)

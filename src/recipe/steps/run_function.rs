@@ -13,7 +13,7 @@ pub(super) use super::job::{
 use super::{live_log, save21};
 use crate::api::options::{Function, UserProgram};
 use crate::api::surroundings::OnProgramError;
-use crate::engine::journal::{Entry, Facts, Journal, Question};
+use crate::engine::journal::{Entry, Facts, Journal};
 use crate::engine::step::{Failure, LockKind, Observation, Step, StepContext, WARNING_FACT};
 use crate::recipe::log_sink::LogSink;
 use crate::recipe::plan::Plan;
@@ -122,14 +122,14 @@ impl RunFunction {
         {
             Some(job) => Ok(match call.judge(&job, entry.message.as_deref()) {
                 Stands::Over(out) => self.over(out),
-                Stands::There(text, question) if in_time(&self.plan, context) => {
+                Stands::There(doing) if in_time(&self.plan, context) => {
                     live_log::tell(context, proof.session(), &job, self.sink.as_ref()).await;
-                    job::watched(poll, text, question)
+                    doing.observed(poll)
                 }
-                Stands::There(text, _) => Observation::Done(facts([
-                    (JOB, job.name.as_str().to_owned()),
+                Stands::There(doing) => Observation::Done(facts([
+                    (JOB, job.name.to_string()),
                     (RESULT, OVERRUN.to_owned()),
-                    (LAST_SEEN, text),
+                    (LAST_SEEN, doing.what),
                 ])),
             }),
             None if gate::unsent(&entry) => Ok(Observation::Absent),
@@ -270,14 +270,6 @@ impl Step for RunFunction {
     }
     async fn baseline(&self, context: &StepContext<'_>) -> Result<Facts, DeviceError> {
         Ok(gate::stamp(context.now))
-    }
-    async fn reply(
-        &self,
-        context: &StepContext<'_>,
-        question: &Question,
-        text: &str,
-    ) -> Result<(), DeviceError> {
-        job::reply_on_clone(context, &self.plan, question, text).await
     }
     async fn act(&self, context: &StepContext<'_>) -> Result<Option<String>, DeviceError> {
         self.submit(context).await.map_err(Stop::refused)

@@ -8,6 +8,7 @@
 //! ended badly is `Done`: its media are written, so its history must come home; `settle` fails the run.
 
 use super::collect_logs;
+use super::doing::Doing;
 use super::gate::{self, Stop, facts};
 use super::job::{
     self, END_SEVERITY, FAILED, JOB, LAST_SEEN, LEFT, MILLISECONDS, NOT_STARTED, OK, OVERRUN,
@@ -15,7 +16,7 @@ use super::job::{
 };
 use super::seen::cut;
 use super::{live_log, restricted, run_function};
-use crate::engine::journal::{Entry, Facts, Journal, Question};
+use crate::engine::journal::{Entry, Facts, Journal};
 use crate::engine::step::{Failure, LockKind, Observation, Step, StepContext, WARNING_FACT};
 use crate::recipe::brms::{
     Errand, Log, NO_MEDIA, There, flash_time, group_restricted, is_error, settings,
@@ -24,7 +25,7 @@ use crate::recipe::log_sink::LogSink;
 use crate::recipe::plan::Plan;
 use crate::recipe::queries::scpf_key;
 use crate::recipe::surroundings::program_steps;
-use crate::site::{DeviceError, JobState, JobStatus, Message};
+use crate::site::{DeviceError, JobStatus, Message};
 use async_trait::async_trait;
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,7 +62,7 @@ pub(in crate::recipe) async fn still_saving(
     plan: &Plan,
     context: &StepContext<'_>,
     there: There<'_>,
-) -> Result<Option<String>, Stop> {
+) -> Result<Option<Doing>, Stop> {
     for (place, (step, group)) in groups(plan).enumerate() {
         let entry = context.entry(step);
         let result = context.journal.output(step, RESULT);
@@ -74,8 +75,11 @@ pub(in crate::recipe) async fn still_saving(
             Some(name) => find(there, &name).await?,
             None => None,
         };
-        if let Some(what) = found.and_then(|job| errand.doing(&job)) {
-            return Ok(Some(format!("the save is not over: {what}")));
+        if let Some(job) = found.filter(|job| job.state.ended().is_none()) {
+            let doing = errand.doing(&job);
+            return Ok(Some(
+                doing.told(|what| format!("the save is not over: {what}")),
+            ));
         }
     }
     Ok(None)
@@ -263,29 +267,13 @@ impl RunGroup {
         found: &JobStatus,
     ) -> Result<Observation, Stop> {
         let name = found.name.as_str();
-        let doing = match &found.state {
-            JobState::Ended { .. } => None,
-            JobState::MessageWait(inquiry) => {
-                let clone = format!("clone {}", self.plan.clone_label());
-                Some(job::asks(name, &clone, inquiry))
-            }
-            JobState::Vanished => Some(job::gone(name, entry.message.as_deref())),
-            JobState::Queued | JobState::Active => {
-                let doing = self.errand()?.doing(found).unwrap_or_default();
-                Some(Stands::There(doing, None))
-            }
-        };
-        if let Some(stands) = doing {
+        let Some((normal, severity)) = found.state.ended() else {
             if run_function::in_time(&self.plan, context) {
                 live_log::tell(context, there.session, found, self.sink.as_ref()).await;
             }
+            let doing = self.errand()?.doing(found);
+            let stands = job::not_ended(found, doing, entry.message.as_deref());
             return self.goes_on(context, entry, name, stands);
-        }
-        let (normal, severity) = match found.state {
-            JobState::Ended { normal, severity } => (normal, severity),
-            JobState::Queued | JobState::Active | JobState::Vanished | JobState::MessageWait(_) => {
-                (true, 0)
-            }
         };
         let mut out = facts([(JOB, name.to_owned()), (END_SEVERITY, severity.to_string())]);
         if let Some(time) = found.active_milliseconds {
@@ -307,14 +295,13 @@ impl RunGroup {
         stands: Stands,
     ) -> Result<Observation, Stop> {
         Ok(match stands {
-            Stands::There(what, question) if run_function::in_time(&self.plan, context) => {
-                let poll = self.plan.pace.job(gate::elapsed(entry, context.now));
-                job::watched(poll, what, question)
+            Stands::There(doing) if run_function::in_time(&self.plan, context) => {
+                doing.observed(self.plan.pace.job(gate::elapsed(entry, context.now)))
             }
-            Stands::There(what, _) => Observation::Done(facts([
+            Stands::There(doing) => Observation::Done(facts([
                 (JOB, name.to_owned()),
                 (RESULT, OVERRUN.to_owned()),
-                (LAST_SEEN, what),
+                (LAST_SEEN, doing.what),
             ])),
             Stands::Over(out) => {
                 let said = format!(
@@ -462,14 +449,6 @@ impl Step for RunGroup {
     }
     async fn baseline(&self, context: &StepContext<'_>) -> Result<Facts, DeviceError> {
         Ok(gate::stamp(context.now))
-    }
-    async fn reply(
-        &self,
-        context: &StepContext<'_>,
-        question: &Question,
-        text: &str,
-    ) -> Result<(), DeviceError> {
-        job::reply_on_clone(context, &self.plan, question, text).await
     }
     async fn act(&self, context: &StepContext<'_>) -> Result<Option<String>, DeviceError> {
         self.send(context).await.map_err(Stop::refused)

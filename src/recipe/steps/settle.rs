@@ -29,11 +29,11 @@ pub(super) struct SettleStep {
     pub(super) sink: Arc<dyn LogSink>,
 }
 
-/// What is still to be done about the key.
 /// Tries to store the log of the steps; a store that refuses fails no run.
 const LOG_TRIES: i32 = 3;
 const NO_LOG: &str = "log steps of this run could not be stored; make room for ConfigMaps in the namespace (a ResourceQuota?), the log of the operator has the answer of the API server";
 
+/// What is still to be done about the key.
 enum Key {
     Fine,
     Turn,

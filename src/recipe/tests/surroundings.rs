@@ -259,6 +259,44 @@ async fn a_hook_that_fails_fails_the_run_where_it_stands_and_production_gets_its
     assert_eq!(state(&journal, "always"), EntryState::Done);
 }
 
+/// What a failed job has said counts as what a good one has said.
+#[tokio::test]
+async fn the_log_of_a_hook_that_failed_is_counted_wherever_it_stands() {
+    for (step, job) in [
+        ("before-freeze", "C1_16_H"),
+        ("after-resume", "C1_16_I"),
+        ("clone-ready", "C1_16_J"),
+        ("before-function", "C1_16_K"),
+        ("after-function", "C1_16_L"),
+        ("always", "C1_16_M"),
+    ] {
+        let world = living();
+        let error = message(
+            "CPF0001",
+            40,
+            "2026-11-23-06.00.00.000000",
+            job,
+            "it failed",
+        );
+        for system in ["source", "clone"] {
+            world.system(system, |s| {
+                s.job_log = Ok(vec![error.clone()]);
+                assert!(s.fails.insert(job.into()));
+            });
+        }
+        let journal = run(&world, &surrounded()).await;
+        assert_eq!(reason(&journal), (Phase::Failed, "HookFailed"), "{step}");
+        let output = &journal.entry(step).expect("there").output;
+        assert_eq!(output.get("logErrors").map(String::as_str), Some("1"));
+        let logs = world.set().logs.clone();
+        let collected = logs.iter().filter(|(kind, _)| **kind != LogKind::Steps);
+        let lines: usize = collected.map(|(_, lines)| lines.len()).sum();
+        let lines = i64::try_from(lines).expect("few");
+        let counted = crate::recipe::steps::counted(&journal);
+        assert_eq!(counted.0, Some(lines), "{step}");
+    }
+}
+
 #[tokio::test]
 async fn a_hook_with_continue_that_fails_makes_a_warning() {
     for name in [

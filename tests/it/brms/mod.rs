@@ -2,6 +2,7 @@
 
 mod history;
 mod release;
+mod replies;
 mod saves;
 mod several;
 

@@ -3,8 +3,10 @@
 use super::{BRMS, known_saves, owes_release, protect, ready_to_save, saving, set, state, with};
 use crate::failures::end::message_of;
 use crate::failures::stage::{Stage, says_all};
+use ibmi_clone_operator::api::CloneRun;
 use ibmi_clone_operator::engine::journal::Phase;
 use ibmi_clone_operator::simulators::faults::{Device, FaultKind};
+use ibmi_clone_operator::simulators::hmc::stop_by_hand;
 use ibmi_clone_operator::simulators::ibmi::brms::{BrmsState, by_hand};
 use ibmi_clone_operator::simulators::world::file::WorldFile;
 use serde_json::json;
@@ -142,6 +144,68 @@ async fn a_release_whose_answer_is_lost_is_not_sent_twice() {
         jobs.any(|(_, count)| *count > 1)
     });
     assert!(!twice);
+    stage.unharmed().await;
+}
+
+/// BRMS commands in the wrong order: somebody has typed ENDPRC on production while its clone saves. The run's own is refused
+/// for ever then, and nothing but a person's word tells why.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_that_was_ended_by_hand_is_let_go_by_a_persons_word_and_the_history_is_kept() {
+    let Some(stage) = ready_to_save(json!({})).await else {
+        return;
+    };
+    let run = stage.run(BRMS).await;
+    stage
+        .says(&run, "run-function", "control group DAILY")
+        .await;
+    stage.world(|w| {
+        let now = w.now;
+        by_hand(w, "PROD", |b| {
+            b.state = BrmsState::Normal;
+            b.changed.insert("QA1AMM *FILE".to_owned(), now);
+        });
+    });
+    let said = stage.says(&run, "return-history", "BRM40FD").await;
+    says_all(&said, &["BRMS leaves its FlashCopy process", "tried again"]);
+    set(&stage, &run, json!({"releaseBackups": true})).await;
+    let end = stage.ended(&run).await;
+    let words = ["counts as released", "VOL001", "VOL002"];
+    end.is(Phase::Failed, "BackupHistoryMissing", &words);
+    assert!(!owes_release(&end.0));
+    assert_eq!(state(&stage), Some(BrmsState::Normal));
+    protect(&stage, end.message());
+    stage.unharmed().await;
+}
+
+/// The clone cannot be asked for its history any more, nor for its volumes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clone_that_a_person_switches_off_while_it_saves_leaves_production_to_a_persons_word() {
+    let devices = |w: &mut WorldFile| with(w, |b| b.control_groups[0].seconds = 600);
+    let Some(stage) = Stage::new(devices, saving(json!({"controlGroups": ["DAILY"]}))).await else {
+        return;
+    };
+    stage.ready(BRMS).await;
+    let run = stage.run(BRMS).await;
+    stage
+        .says(&run, "run-function", "control group DAILY")
+        .await;
+    stage.world(|w| stop_by_hand(w, "CLONE1"));
+    let failed = |r: &CloneRun| {
+        let status = r.status.as_ref();
+        status.is_some_and(|s| s.reason.as_deref() == Some("CloneWentDown"))
+    };
+    stage.until(&run, failed).await;
+    assert_eq!(state(&stage), Some(BrmsState::StartProcess), "still frozen");
+    set(&stage, &run, json!({"releaseBackups": true})).await;
+    let end = stage.ended(&run).await;
+    let words = [
+        "before that: CloneWentDown",
+        "could not be read from the clone",
+    ];
+    end.is(Phase::Failed, "BackupHistoryMissing", &words);
+    assert_eq!(state(&stage), Some(BrmsState::Normal));
+    assert!(known_saves(&stage).is_empty());
+    protect(&stage, "VOL001 VOL002 VOL003");
     stage.unharmed().await;
 }
 

@@ -4,6 +4,9 @@ use super::morning::Morning;
 use super::told;
 use super::user::User;
 use crate::brms;
+use crate::failures::save21::tapes;
+use crate::failures::stage::{HOLD, Stage, USER, environments};
+use crate::failures::surroundings::{programs, surrounded};
 use crate::support::kube::shared;
 use crate::support::pty::Terminal;
 use chrono::{DateTime, Utc};
@@ -11,7 +14,9 @@ use ibmi_clone_operator::commands::kube_stack::KubeStack;
 use ibmi_clone_operator::engine::journal::Phase;
 use ibmi_clone_operator::simulators::ibmi::brms::{GroupResult, LogLine};
 use ibmi_clone_operator::simulators::ibmi::disk_of;
+use ibmi_clone_operator::simulators::ibmi::file::ProgramResult;
 use ibmi_clone_operator::simulators::world::World;
+use ibmi_clone_operator::simulators::world::file::WorldFile;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -115,6 +120,13 @@ fn assert_between(what: &str, before: &str, seen: &str, after: &str) {
 /// The row's cells as the wide screen shows them.
 fn words(row: &Value) -> Vec<(String, String)> {
     let mut words = Vec::new();
+    let shown = |text: String| {
+        if text.is_empty() {
+            "-".to_owned()
+        } else {
+            text
+        }
+    };
     for field in SCREEN {
         let text = cell(row, field);
         if field == "started" {
@@ -124,19 +136,14 @@ fn words(row: &Value) -> Vec<(String, String)> {
             continue;
         }
         if field == "duration" {
-            let freeze = cell(row, "freeze");
+            let freeze = shown(cell(row, "freeze"));
             words.extend(
                 freeze
                     .split(' ')
                     .map(|part| ("freeze".to_owned(), part.to_owned())),
             );
         }
-        let text = if text.is_empty() {
-            "-".to_owned()
-        } else {
-            text
-        };
-        words.push((field.to_owned(), text));
+        words.push((field.to_owned(), shown(text)));
     }
     words
 }
@@ -352,5 +359,82 @@ async fn kubectl_history_watch_and_logs_agree_of_a_brms_run_and_of_one_that_fail
         let everything = user.prints(&["logs", run]).await;
         assert!(!everything.contains(EARLIER), "{everything}");
     }
+    stage.unharmed().await;
+}
+
+/// From now on this program of the function's library ends badly on every copy of production's disks.
+fn fails(world: &mut World, program: &str) {
+    for image in world.images.values_mut() {
+        if let Some(known) = image.disk.programs.get_mut(program) {
+            known.result = ProgramResult::Abnormal;
+        }
+    }
+}
+
+/// The functions besides BRMS: a copy, programs with hooks around them, a run that its first hook has failed, and a full
+/// save.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kubectl_history_watch_and_logs_agree_of_hold_user_save21_and_a_failed_hook() {
+    let devices = |w: &mut WorldFile| {
+        programs(w);
+        tapes(w);
+    };
+    let Some(stage) = Stage::new(devices, environments(surrounded)).await else {
+        return;
+    };
+    let stack = shared().await.unwrap();
+    let viewer = User {
+        namespace: stage.namespace.clone(),
+        kubeconfig: stack.kubeconfig().display().to_string(),
+    };
+    for environment in [HOLD, USER] {
+        stage.ready(environment).await;
+    }
+    let hold = stage.run(HOLD).await;
+    stage.ended(&hold).await.succeeded();
+    let user = stage.run(USER).await;
+    stage.ended(&user).await.succeeded();
+    stage.world(|world| fails(world, "CLNLIB/QUIESCE"));
+    let failed = stage.run(USER).await;
+    let end = stage.ended(&failed).await;
+    end.is(Phase::Failed, "HookFailed", &["CLNLIB/QUIESCE"]);
+    let save = json!({"device": "TAP01", "volumes": ["VOL001"]});
+    let change = json!({"function": "SAVE21", "user": null, "hooks": null, "save21": save});
+    stage.change_spec(USER, change).await;
+    let save21 = stage.run(USER).await;
+    stage.ended(&save21).await.succeeded();
+
+    let views = Views::read(stack, &viewer, "agree-functions-200x43").await;
+    views.assert_agreed();
+    let with_limit = |kinds: &[&'static str]| -> Vec<(&'static str, u64)> {
+        kinds.iter().map(|kind| (*kind, 30)).collect()
+    };
+    const HOOKS: [&str; 5] = [
+        "joblog-hook-1",
+        "joblog-hook-2",
+        "joblog-hook-3",
+        "joblog-hook-4",
+        "joblog-hook-5",
+    ];
+    let all = [&HOOKS[..], &["joblog", "joblog-2", "history"]].concat();
+    let counted = [
+        (&save21, "SAVE21_END", with_limit(&["joblog", "history"])),
+        // The hook that failed and the one at the end; AfterResume was only owed.
+        (&failed, "ERROR", with_limit(&[HOOKS[0], HOOKS[4]])),
+        (&user, "END_FC", with_limit(&all)),
+        (&hold, "HOLD", Vec::new()),
+    ];
+    assert_eq!(views.after.len(), counted.len());
+    for (row, (run, state, counted)) in views.after.iter().zip(counted) {
+        assert_eq!(
+            (cell(row, "name"), cell(row, "state")),
+            (run.clone(), state.to_owned())
+        );
+        told::agrees(&viewer, row, &counted).await;
+    }
+    assert!(
+        views.after[1]["errors"].as_i64().unwrap() > 0,
+        "of the failed hook"
+    );
     stage.unharmed().await;
 }

@@ -53,8 +53,13 @@ pub async fn agrees(user: &User, row: &Value, counted: &[(&str, u64)]) {
         let severe = |line: &&Value| line["sev"].as_u64().unwrap() >= *limit;
         errors += lines.iter().filter(severe).count();
     }
-    assert_eq!(cell(row, "messages"), messages.to_string(), "{run}");
-    assert_eq!(cell(row, "errors"), errors.to_string(), "{run}");
+    // What nobody has counted is not shown as none.
+    let shown = |count: usize| match counted {
+        [] => String::new(),
+        [_, ..] => count.to_string(),
+    };
+    assert_eq!(cell(row, "messages"), shown(messages), "{run}");
+    assert_eq!(cell(row, "errors"), shown(errors), "{run}");
 
     let steps = Steps(user.log(&run, "steps").await);
     for (field, step, end) in INSTANTS {

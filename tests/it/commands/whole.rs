@@ -125,13 +125,12 @@ async fn a_user_runs_both_clones_reads_history_and_logs_and_nothing_is_left_behi
             "{said}\n{}",
             text(&output.stderr)
         );
+        let result = said.lines().nth(1).unwrap();
         assert!(
-            said.lines()
-                .last()
-                .unwrap()
-                .contains(&format!("Succeeded, {state}, number ")),
+            result.contains(&format!("Succeeded, {state}, number ")),
             "{said}"
         );
+        assert!(said.lines().all(|l| l.chars().count() <= 80), "{said}");
     }
 
     let history = text(&user.types(&["history"]).await.stdout);

@@ -9,7 +9,7 @@ pub mod end;
 mod freeze;
 mod preconditions;
 mod reach;
-mod replies;
+pub mod replies;
 pub mod save21;
 pub mod stage;
 pub mod surroundings;

@@ -18,14 +18,14 @@ fn question(run: &CloneRun) -> Option<&Question> {
 }
 
 /// Waits until a message waits, of another key than this one.
-async fn asked(stage: &Stage, run: &str, other_than: &str) -> Question {
+pub async fn asked(stage: &Stage, run: &str, other_than: &str) -> Question {
     let found = stage
         .until(run, |r| question(r).is_some_and(|q| q.key != other_than))
         .await;
     question(&found).unwrap().clone()
 }
 
-fn reply(key: &str, text: &str) -> Value {
+pub fn reply(key: &str, text: &str) -> Value {
     json!({"key": key, "text": text})
 }
 

@@ -1,6 +1,7 @@
 //! Several programs, hooks and `after`, end to end: good runs, and those in which one of them goes wrong.
 
 use super::stage::{Stage, USER, as_it_is, environments};
+use ibmi_clone_operator::controllers::run::logs::read_logs;
 use ibmi_clone_operator::engine::journal::{EntryState, Phase};
 use ibmi_clone_operator::simulators::faults::{Device, FaultKind};
 use ibmi_clone_operator::simulators::ibmi::file::{ProgramFile, ProgramResult};
@@ -133,6 +134,16 @@ async fn a_before_freeze_hook_that_fails_stops_the_run_before_the_freeze_and_is_
     assert_eq!(stage.effects("ibmi.PROD.SUSPEND"), 0);
     assert_eq!(jobs(&stage), ["PROD H 1", "PROD I 1", "PROD L 1"]);
     assert_eq!(end.step("always").state, EntryState::Done);
+    // MSG and ERR count what the failed hook has said, too: CEE9901 is its own.
+    let status = end.0.status.as_ref().unwrap();
+    let logs = read_logs(&stage.client, &stage.namespace, &run, None);
+    let logs = logs.await.unwrap();
+    let hooks = logs
+        .iter()
+        .filter(|(kind, _)| kind.as_str().starts_with("joblog"));
+    let lines: usize = hooks.map(|(_, text)| text.lines().count()).sum();
+    assert_eq!(status.messages, Some(i64::try_from(lines).unwrap()));
+    assert!(status.errors.is_some_and(|n| n > 0), "{:?}", status.errors);
     stage.unharmed().await;
 }
 
