@@ -45,8 +45,9 @@ impl Standalone {
         .await;
         let file = directory.join("data/kubeconfig");
         let config = Kubeconfig::read_from(file).unwrap();
-        let config = Config::from_custom_kubeconfig(config, &KubeConfigOptions::default());
-        let mut config = config.await.unwrap();
+        let options = KubeConfigOptions::default();
+        let config = Config::from_custom_kubeconfig(config, &options).await;
+        let mut config = config.unwrap();
         config.proxy_url = None;
         Client::try_from(config).unwrap()
     }
