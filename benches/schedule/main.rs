@@ -14,6 +14,7 @@
 //! `BENCH_SCHEDULE_ROWS` (10000: finished runs beside the largest N), `IBMICLONE_KUBE_BINARIES`.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+mod account;
 mod api_server;
 mod ours;
 mod peer;

@@ -1,5 +1,6 @@
 //! This operator, as a process of its own.
 
+use super::account;
 use super::api_server::Writes;
 use super::process::{self, Operator, Usage};
 use super::watch::{Seen, Watcher};
@@ -68,7 +69,7 @@ impl Bench {
     pub async fn new(stack: &KubeStack, n: usize, finished: usize) -> Self {
         let client = stack.client().unwrap();
         rows(&client, finished).await;
-        let kubeconfig = stack.kubeconfig().to_owned();
+        let kubeconfig = account::kubeconfig(stack).await;
         Self {
             client,
             n,

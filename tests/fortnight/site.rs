@@ -82,8 +82,8 @@ fn environment(e: &Environment, site: &SimulatedSite) -> Value {
     let partition = |name: &str| json!({"managedSystem": "P10-PARIS", "name": name});
     let mut spec = json!({
         "function": e.function,
-        // Seconds of the schedule's clock, which runs an hour in a second.
-        "schedule": {"cron": e.cron, "timeZone": "Europe/Paris", "startingDeadlineSeconds": 14_400},
+        // Ten real seconds: the schedule's clock runs an hour in a second, and a run under load waits for the one before it.
+        "schedule": {"cron": e.cron, "timeZone": "Europe/Paris", "startingDeadlineSeconds": 36_000},
         "source": {"partition": partition(source), "host": source_host},
         "clone": {
             "partition": partition(clone),

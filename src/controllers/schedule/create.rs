@@ -16,7 +16,7 @@ use crate::schedule::slot_name;
 use chrono::{DateTime, SecondsFormat, Utc};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::Resource;
-use kube::core::{PartialObjectMeta, PartialObjectMetaExt};
+use kube::core::{PartialObjectMeta, PartialObjectMetaExt, Request};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -161,11 +161,19 @@ pub fn skip_words(reason: SkipReason) -> &'static str {
     }
 }
 
-/// Sends one create.
+/// Sends one create. Nobody reads the object in the answer: the watch brings it, and a burst has other work.
 pub async fn create(context: &Context, order: &Order) -> Created {
     let api = context.runs(&order.key.namespace);
-    let (parameters, object) = (writes_as_us(), order.object());
-    match tokio::time::timeout(CALL, api.create(&parameters, &object)).await {
+    let body = match serde_json::to_vec(&order.object()) {
+        Ok(body) => body,
+        Err(error) => return Created::Not(format!("the run cannot be written as JSON: {error}")),
+    };
+    let request = Request::new(api.resource_url()).create(&writes_as_us(), body);
+    let request = match request {
+        Ok(request) => request,
+        Err(error) => return Created::Not(told(kube::Error::BuildRequest(error))),
+    };
+    match tokio::time::timeout(CALL, context.client.request_text(request)).await {
         Ok(Ok(_)) => Created::Ours,
         Ok(Err(kube::Error::Api(status))) if status.is_already_exists() => Created::Before,
         Ok(Err(kube::Error::Api(status))) if namespace_goes(&status) => {

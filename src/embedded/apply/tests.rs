@@ -214,11 +214,7 @@ fn assert_refused(at: &str, step: &Step, refusal: &Refusal) {
         lines
     };
     assert_eq!(lines(&ours), lines(real), "{at}");
-    assert_eq!(
-        ours["reason"],
-        *real.get("reason").unwrap_or(&json!("")),
-        "{at}"
-    );
+    assert_eq!(ours.get("reason"), real.get("reason"), "{at}");
     let causes = |status: &Value| {
         let mut causes = status["details"]["causes"]
             .as_array()
@@ -360,6 +356,7 @@ replays! {
     an_object_may_be_created_with_owners: "configmap_created_with_owners",
     the_oldest_of_many_writers_are_put_together: "configmap_many_writers",
     finalizers_are_a_set_and_owners_go_by_uid: "configmap_metadata_lists",
+    an_item_that_is_stored_twice_is_owned_once: "configmap_duplicates",
     directives_of_strategic_patches_are_followed: "configmap_directives",
     json_patches_are_as_lenient_as_the_real_server: "configmap_json_patches",
     what_cannot_be_divided_is_refused: "configmap_malformed",

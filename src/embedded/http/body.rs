@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::{Body, Bytes};
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
+use futures::StreamExt;
 use serde_json::Value;
 
 use super::decode::{self, Decoded};
@@ -16,6 +17,8 @@ use crate::embedded::registry::{DeleteOptions, Propagation};
 
 /// How long a client may take to send a body. It has the token, so this only keeps a stuck one from holding memory.
 const BODY_TIME: Duration = Duration::from_secs(60);
+/// How many times the limit is read of a body that is too large.
+const DRAINED: usize = 4;
 /// How much of a body a message shows.
 const SHOWN: usize = 30;
 /// What bodies of objects and options may be.
@@ -52,111 +55,115 @@ fn media(headers: &HeaderMap) -> Result<Media, Refusal> {
     }
 }
 
-/// All of a body.
+/// All of a body. What is too much is read too, up to a point: a client that is still sending would not see the answer.
 ///
 /// # Errors
 /// 413 when it is too large, 400 when it breaks off.
 pub async fn read(body: Body, limit: usize) -> Result<Bytes, Refusal> {
-    match tokio::time::timeout(BODY_TIME, to_bytes(body, limit)).await {
-        Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(error)) if is_too_long(&error) => Err(texts::too_large(limit)),
-        Ok(Err(_)) => Err(texts::bad_request("the body of the request broke off")),
-        Err(_) => Err(Refusal::new(
-            408,
-            "Timeout",
-            "the body of the request did not come in time",
-        )),
-    }
-}
-
-fn is_too_long(error: &axum::Error) -> bool {
-    let mut source = std::error::Error::source(error);
-    while let Some(error) = source {
-        if error.to_string().contains("length limit exceeded") {
-            return true;
+    match tokio::time::timeout(BODY_TIME, gather(body, limit)).await {
+        Ok(result) => result,
+        Err(_) => {
+            let message = "the body of the request did not come in time";
+            Err(Refusal::new(408, "Timeout", message))
         }
-        source = error.source();
     }
-    false
 }
 
-/// An object of a kind.
+async fn gather(body: Body, limit: usize) -> Result<Bytes, Refusal> {
+    let mut pieces = body.into_data_stream();
+    let (mut bytes, mut length) = (Vec::new(), 0usize);
+    while let Some(piece) = pieces.next().await {
+        let piece = piece.map_err(|_| texts::bad_request("the body of the request broke off"))?;
+        length = length.saturating_add(piece.len());
+        if length <= limit {
+            bytes.extend_from_slice(&piece);
+        } else if length > limit.saturating_mul(DRAINED) {
+            break;
+        }
+    }
+    if length > limit {
+        return Err(texts::too_large(limit));
+    }
+    Ok(Bytes::from(bytes))
+}
+
+/// What a body is to be.
+#[derive(Debug, Clone, Copy)]
+pub struct Expected<'a> {
+    /// Empty for the core group.
+    pub group: &'a str,
+    /// Like `ConfigMap`.
+    pub kind: &'a str,
+    /// Of a definition: has no protobuf, and says what it is.
+    pub custom: bool,
+}
+
+impl<'a> Expected<'a> {
+    /// An object of a kind.
+    pub fn of(kind: &'a Kind) -> Self {
+        Self {
+            group: &kind.group,
+            kind: &kind.kind,
+            custom: kind.custom,
+        }
+    }
+}
+
+/// An object.
 ///
 /// # Errors
 /// 400 when it cannot be read, 415 for a media type that the kind does not have.
-pub fn object(bytes: &[u8], headers: &HeaderMap, kind: &Kind) -> Result<Decoded, Refusal> {
+pub fn object(
+    bytes: &[u8],
+    headers: &HeaderMap,
+    expected: Expected<'_>,
+) -> Result<Decoded, Refusal> {
     let unrecognized = |why: String| {
         texts::bad_request(format!(
             "the object provided is unrecognized (must be of type {}): {why} ({})",
-            kind.kind,
+            expected.kind,
             shown(bytes)
         ))
     };
     let decoded = match media(headers)? {
-        Media::Json => decode::json(bytes).map_err(|why| {
-            unrecognized(format!(
-                "couldn't get version/kind; json parse error: {why}"
-            ))
-        })?,
+        Media::Json => decode::json(bytes).map_err(|why| unrecognized(no_kind(&why)))?,
         Media::Yaml => decode::yaml(bytes).map_err(unrecognized)?,
         Media::Protobuf => {
-            let table = protobuf::table(&kind.group, &kind.kind);
-            let table = table
-                .filter(|_| !kind.custom)
-                .ok_or_else(|| texts::unsupported_media_type(&ACCEPTED))?;
+            let table = protobuf::table(expected.group, expected.kind).filter(|_| !expected.custom);
+            let table = table.ok_or_else(|| texts::unsupported_media_type(&ACCEPTED))?;
             Decoded::from(protobuf::decode(bytes, table).map_err(|e| unrecognized(e.to_string()))?)
         }
     };
-    let Value::Object(fields) = &decoded.value else {
-        let into = "struct { APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }";
-        let why = decode::not_an_object(&decoded.value, into);
-        return Err(unrecognized(format!(
-            "couldn't get version/kind; json parse error: {why}"
-        )));
-    };
+    let decoded = fields_of(decoded).map_err(unrecognized)?;
     // Kinds that are built in take it from the path.
-    for (field, called) in [("kind", "Kind"), ("apiVersion", "apiVersion")] {
-        if kind.custom
-            && fields
-                .get(field)
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .is_empty()
-        {
-            let text = String::from_utf8_lossy(bytes);
-            return Err(unrecognized(format!(
-                "Object '{called}' is missing in '{text}'"
-            )));
-        }
+    let named = decoded
+        .value
+        .get("kind")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    if expected.custom && named.is_empty() {
+        let text = String::from_utf8_lossy(bytes);
+        return Err(unrecognized(format!(
+            "Object 'Kind' is missing in '{text}'"
+        )));
     }
     Ok(decoded)
 }
 
-/// The object of a review.
-///
-/// # Errors
-/// As [`object`].
-pub fn review(
-    bytes: &[u8],
-    headers: &HeaderMap,
-    group: &str,
-    kind: &str,
-) -> Result<Value, Refusal> {
-    let unrecognized = |why: String| {
-        texts::bad_request(format!(
-            "the object provided is unrecognized (must be of type {kind}): {why} ({})",
-            shown(bytes)
-        ))
-    };
-    match media(headers)? {
-        Media::Json => decode::json(bytes).map(|d| d.value).map_err(unrecognized),
-        Media::Yaml => decode::yaml(bytes).map(|d| d.value).map_err(unrecognized),
-        Media::Protobuf => {
-            let table = protobuf::table(group, kind);
-            let table = table.ok_or_else(|| texts::unsupported_media_type(&ACCEPTED))?;
-            protobuf::decode(bytes, table).map_err(|e| unrecognized(e.to_string()))
-        }
+fn no_kind(why: &str) -> String {
+    format!("couldn't get version/kind; json parse error: {why}")
+}
+
+/// An object it must be; null is one in which nothing is set, as Go reads it.
+fn fields_of(mut decoded: Decoded) -> Result<Decoded, String> {
+    if decoded.value.is_null() {
+        decoded.value = Value::Object(serde_json::Map::new());
     }
+    if decoded.value.is_object() {
+        return Ok(decoded);
+    }
+    let into = r#"struct { APIVersion string "json:\"apiVersion,omitempty\""; Kind string "json:\"kind,omitempty\"" }"#;
+    Err(no_kind(&decode::not_an_object(&decoded.value, into)))
 }
 
 fn shown(bytes: &[u8]) -> String {
@@ -184,17 +191,16 @@ pub fn delete_options(
     if bytes.is_empty() {
         return options(&query.delete()?);
     }
-    let broken = |why: String| {
-        texts::bad_request(format!(
-            "couldn't get version/kind; json parse error: {why}"
-        ))
+    let decoded = match media(headers)? {
+        Media::Json => decode::json(bytes).map_err(|why| texts::bad_request(no_kind(&why)))?,
+        Media::Yaml => decode::yaml(bytes).map_err(texts::bad_request)?,
+        Media::Protobuf => {
+            let options = protobuf::decode(bytes, protobuf::DELETE_OPTIONS);
+            Decoded::from(options.map_err(|e| texts::bad_request(e.to_string()))?)
+        }
     };
-    let value = match media(headers)? {
-        Media::Json => decode::json(bytes).map_err(broken)?.value,
-        Media::Yaml => decode::yaml(bytes).map_err(texts::bad_request)?.value,
-        Media::Protobuf => protobuf::decode(bytes, protobuf::DELETE_OPTIONS)
-            .map_err(|e| texts::bad_request(e.to_string()))?,
-    };
+    // Anything else would be options in which nothing is set, and delete.
+    let value = fields_of(decoded).map_err(texts::bad_request)?.value;
     let kind = value
         .get("kind")
         .and_then(Value::as_str)

@@ -81,10 +81,7 @@ pub fn yaml(bytes: &[u8]) -> Result<Decoded, String> {
         serde_saphyr::with_deserializer_from_str_with_options(text, options, |deserializer| {
             Node(&found).deserialize(deserializer)
         });
-    let value = value.map_err(|error| {
-        let text = error.to_string();
-        format!("yaml: {}", text.lines().next().unwrap_or_default())
-    })?;
+    let value = value.map_err(|error| yaml_error(&error.to_string()))?;
     Ok(found.with(value))
 }
 
@@ -285,6 +282,19 @@ impl<'de> Deserialize<'de> for Key {
                 format!("a key cannot be of type {}", go_name(&value)),
             )),
         }
+    }
+}
+
+/// Where and what, as Go's parser says it: its text has no column.
+fn yaml_error(text: &str) -> String {
+    let text = text.lines().next().unwrap_or_default();
+    let text = text.strip_prefix("error: ").unwrap_or(text);
+    match text
+        .split_once(" column ")
+        .and_then(|(line, rest)| Some((line, rest.split_once(": ")?.1)))
+    {
+        Some((line, what)) => format!("yaml: {line}: {what}"),
+        None => format!("yaml: {text}"),
     }
 }
 

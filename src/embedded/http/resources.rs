@@ -27,7 +27,10 @@ pub async fn answer(
 ) -> Result<Response<Body>, Refusal> {
     let kind = &place.kind;
     let wanted = negotiate::objects(&asked.headers, asked.query.get("pretty"), !kind.custom)?;
-    let include = Include::of(&asked.query)?;
+    let include = match wanted.shape {
+        Shape::Table(_) => Include::of(&asked.query)?,
+        Shape::Object | Shape::Metadata(_) | Shape::MetadataList(_) => Include::Metadata,
+    };
     let reply = Reply {
         service,
         kind,
@@ -197,7 +200,8 @@ async fn change(
             (write::Action::Patch(name, patch), duplicates)
         }
         (_, name) => {
-            let Decoded { value, duplicates } = body::object(&bytes, &asked.headers, reply.kind)?;
+            let Decoded { value, duplicates } =
+                body::object(&bytes, &asked.headers, body::Expected::of(reply.kind))?;
             let action = match name {
                 None => write::Action::Create(value),
                 Some(name) => write::Action::Replace(name, value),

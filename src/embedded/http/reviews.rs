@@ -49,13 +49,13 @@ pub async fn answer(
     let wanted = negotiate::objects(&asked.headers, asked.query.get("pretty"), true)?;
     asked.query.write(Write::Create, &asked.headers)?;
     let bytes = body::read(asked.body, service.limits().body).await?;
-    let mut object = body::review(&bytes, &asked.headers, review.group, review.kind)?;
-    if !object.is_object() {
-        return Err(texts::bad_request(format!(
-            "a {} is a JSON object",
-            review.kind
-        )));
-    }
+    let expected = body::Expected {
+        group: review.group,
+        kind: review.kind,
+        custom: false,
+    };
+    let mut object = body::object(&bytes, &asked.headers, expected)?.value;
+    is_review(&object, &review)?;
     let spec = object.get("spec").cloned().unwrap_or_default();
     object["status"] = match review.kind {
         "SelfSubjectAccessReview" => access(&spec)?,
@@ -68,6 +68,27 @@ pub async fn answer(
         object["metadata"] = json!({});
     }
     Ok(answer::object(StatusCode::CREATED, &object, wanted.format))
+}
+
+/// The question may leave out what it is, but not say that it is something else.
+fn is_review(object: &Value, review: &Review) -> Result<(), Refusal> {
+    let text = |field| {
+        object
+            .get(field)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
+    let version = format!("{}/v1", review.group);
+    let (found, of) = (text("kind"), text("apiVersion"));
+    if (found.is_empty() || found == review.kind) && (of.is_empty() || of == version) {
+        return Ok(());
+    }
+    let of = if of.is_empty() { &version } else { of };
+    let short = of.rsplit('/').next().unwrap_or_default();
+    Err(texts::bad_request(format!(
+        "{found} in version \"{short}\" cannot be handled as a {}: no kind \"{found}\" is registered for version \"{of}\" in scheme \"pkg/runtime/scheme.go:111\"",
+        review.kind
+    )))
 }
 
 fn access(spec: &Value) -> Result<Value, Refusal> {

@@ -218,9 +218,26 @@ fn check((place, sub): (Place, Option<String>), method: &Method) -> Result<Route
     };
     if allowed {
         Ok(Route::Objects(place))
+    } else if kind.custom && place.status {
+        let verb = if method == Method::DELETE {
+            "delete"
+        } else {
+            "create"
+        };
+        Err(refused(not_supported(kind, verb)))
     } else {
         Err(refused(texts::method_not_allowed()))
     }
+}
+
+fn not_supported(kind: &Kind, verb: &str) -> Refusal {
+    let message = format!(
+        "{verb} is not supported on resources of kind \"{}\"",
+        kind.resource()
+    );
+    let mut refusal = Refusal::new(405, "MethodNotAllowed", message);
+    refusal.details = serde_json::json!({"group": kind.group, "kind": kind.plural});
+    refusal
 }
 
 fn refused(refusal: Refusal) -> Nowhere {

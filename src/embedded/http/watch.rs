@@ -6,7 +6,7 @@ use axum::body::{Body, Bytes};
 use axum::http::{Response, StatusCode};
 use chrono::Utc;
 use futures::StreamExt;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::negotiate::{MetaVersion, Shape};
 use super::resources::Reply;
@@ -84,13 +84,11 @@ impl Encoder {
             }
             WatchItem::Error(refusal) => ("ERROR", answer::status(&refusal)),
         };
-        let mut line = Map::new();
-        line.insert("type".to_owned(), event.into());
-        line.insert("object".to_owned(), object);
-        // Values are always written; a Vec takes all of it.
-        if serde_json::to_writer(&mut *into, &line).is_ok() {
-            into.push(b'\n');
-        }
+        // The type first, as on the real server: a client that reads as it comes knows at once what it is.
+        into.extend_from_slice(format!("{{\"type\":\"{event}\",\"object\":").as_bytes());
+        // Values are always written, and a Vec takes all of it.
+        let _written = serde_json::to_writer(&mut *into, &object);
+        into.extend_from_slice(b"}\n");
     }
 
     fn bookmark(&self, resource_version: &str, initial_end: bool) -> Value {

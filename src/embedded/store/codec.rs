@@ -60,13 +60,13 @@ impl Codec {
                 bytes: sealed.map_err(|_| unstorable("it cannot be sealed"))?,
             });
         }
-        if bytes.len() >= self.compress_from {
-            if let Some(bytes) = deflate(&bytes) {
-                return Ok(Body {
-                    form: Form::Deflated,
-                    bytes,
-                });
-            }
+        if bytes.len() >= self.compress_from
+            && let Some(bytes) = deflate(&bytes)
+        {
+            return Ok(Body {
+                form: Form::Deflated,
+                bytes,
+            });
         }
         Ok(Body {
             form: Form::Plain,

@@ -51,6 +51,9 @@ pub enum StoreError {
     /// SQLite or the disk below it. A write with this answer is not done as far as reads show; after a crash it may be.
     #[error("the store failed: {0}; look at the disk and its free space")]
     Failed(#[source] Arc<rusqlite::Error>),
+    /// The system starts no more threads, or one has failed.
+    #[error("no thread could be had for a long list; look at the limits of the process")]
+    NoThread,
     /// The store's threads have ended.
     #[error("the store is closed")]
     Closed,
@@ -67,6 +70,7 @@ impl StoreError {
             Self::Damaged { .. } => "Damaged",
             Self::Unstorable { .. } => "Unstorable",
             Self::Failed(_) => "Failed",
+            Self::NoThread => "NoThread",
             Self::Closed => "Closed",
         }
     }

@@ -11,7 +11,14 @@ use super::file::DATABASE;
 const NAME: &str = "lock";
 
 /// Held while it lives.
-pub(super) struct Lock(#[expect(dead_code, reason = "the open file is the lock")] File);
+pub(super) struct Lock(pub(super) File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing is not enough: a process that is just being started holds a copy of the open file for a moment.
+        let _ = self.0.unlock();
+    }
+}
 
 impl Lock {
     /// Takes the lock of a directory, or says who has it.

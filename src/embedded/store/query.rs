@@ -1,5 +1,7 @@
 //! What is read. Every function gets a transaction, so that what it reads first belongs to what it reads last.
 
+use std::thread;
+
 use rusqlite::{OptionalExtension, Row, Transaction, named_params, params};
 
 use super::codec::{Body, Codec, Form};
@@ -50,21 +52,58 @@ pub(super) fn list(
         (Some(limit), _) if found.len() < limit => 0,
         (Some(_), last) => count(tx, query, view, at, last)?,
     };
-    let fill = |(key, revision): (Key, u64)| {
-        let object = state(tx, codec, &key, revision)?;
-        Ok(Stored {
-            key,
-            revision,
-            object,
-        })
-    };
+    let packed = found.into_iter().map(|(key, revision)| {
+        let body = body(tx, &key, revision)?;
+        Ok((key, revision, body))
+    });
+    let packed = packed.collect::<Result<Vec<_>, StoreError>>()?;
     Ok(List {
-        items: found
-            .into_iter()
-            .map(fill)
-            .collect::<Result<_, StoreError>>()?,
+        items: unpack(codec, packed)?,
         revision: at,
         remaining,
+    })
+}
+
+type Unread = (Key, u64, Body);
+
+/// Fewer are read faster than a thread starts.
+const PART: usize = 100;
+/// Lists come several at a time; one does not take all cores of a large machine.
+const THREADS: usize = 4;
+
+/// Decompressing and parsing is nearly all of a long list's time, so all cores take part.
+fn unpack(codec: &Codec, mut rest: Vec<Unread>) -> Result<Vec<Stored>, StoreError> {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let part = rest.len().div_ceil(cores.min(THREADS)).max(PART);
+    let mut parts = Vec::new();
+    while rest.len() > part {
+        let next = rest.split_off(rest.len() - part);
+        parts.push(next);
+    }
+    let decode = |part: Vec<Unread>| {
+        let decoded = part.into_iter().map(|(key, revision, body)| {
+            let object = codec.decode(&key, revision, body)?;
+            Ok(Stored {
+                key,
+                revision,
+                object,
+            })
+        });
+        decoded.collect::<Result<Vec<_>, StoreError>>()
+    };
+    thread::scope(|scope| {
+        let mut started = Vec::new();
+        for part in parts {
+            let thread = thread::Builder::new().name("store-unpack".to_owned());
+            let thread = thread.spawn_scoped(scope, || decode(part));
+            started.push(thread.map_err(|_| StoreError::NoThread)?);
+        }
+        // What was split off first is the end.
+        let mut all = decode(rest)?;
+        for thread in started.into_iter().rev() {
+            all.extend(thread.join().map_err(|_| StoreError::NoThread)??);
+        }
+        Ok(all)
     })
 }
 
@@ -224,6 +263,10 @@ fn state(
     key: &Key,
     at: u64,
 ) -> Result<serde_json::Value, StoreError> {
+    codec.decode(key, at, body(tx, key, at)?)
+}
+
+fn body(tx: &Transaction<'_>, key: &Key, at: u64) -> Result<Body, StoreError> {
     let mut find = tx.prepare_cached("SELECT form, body FROM history WHERE revision = ?1")?;
     let found = find.query_row([at.cast_signed()], |row| packed(row, 0));
     let packed = found.optional()?.ok_or_else(|| StoreError::Damaged {
@@ -231,7 +274,7 @@ fn state(
         revision: at,
         why: "it is missing",
     })?;
-    codec.decode(key, at, packed.known(key, at)?)
+    packed.known(key, at)
 }
 
 /// A body whose form may be none that is known.

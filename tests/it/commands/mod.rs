@@ -7,6 +7,7 @@ mod examples;
 mod held;
 pub mod morning;
 mod offline;
+mod standalone;
 mod told;
 pub mod user;
 mod watch;

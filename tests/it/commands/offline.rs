@@ -14,7 +14,9 @@ fn a_wrong_command_line_ends_with_64_and_help_with_0() {
         &["history", "--function", "*NOSUCH"],
         &["history", "-o", "xml"],
         &["logs", "run", "--kind", "nosuch"],
-        &["demo", "--kube-binaries", ".", "--time-scale", "0"],
+        &["demo", "--time-scale", "0"],
+        &["standalone"],
+        &["standalone", "--data", ".", "--listen", "0.0.0.0:0"],
         &["simulate"],
     ] {
         let output = ibmi_clone().args(line).output().expect("runs");
@@ -166,19 +168,17 @@ fn a_wrong_world_file_is_named_with_its_field() {
 }
 
 #[test]
-fn the_demo_names_a_missing_binary_and_leaves_nothing_behind() {
+fn the_demo_names_a_directory_that_it_cannot_use_and_leaves_it_as_it_is() {
     let directory = tempfile::tempdir().expect("a directory for temporary files");
+    let file = directory.path().join("mine");
+    std::fs::write(&file, "mine").expect("written");
     let output = ibmi_clone()
-        .args(["demo", "--kube-binaries"])
-        .arg(directory.path())
-        .arg("--workdir")
-        .arg(directory.path().join("work"))
+        .args(["demo", "--workdir"])
+        .arg(&file)
         .output()
         .expect("runs");
     assert_eq!(output.status.code(), Some(70));
     let said = text(&output.stderr);
-    assert!(
-        said.contains("etcd") && said.contains("make kube"),
-        "{said}"
-    );
+    assert!(said.contains(file.to_str().expect("UTF-8")), "{said}");
+    assert_eq!(std::fs::read_to_string(&file).expect("is there"), "mine");
 }

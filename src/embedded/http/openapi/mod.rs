@@ -72,7 +72,9 @@ pub fn document(
         return empty(StatusCode::NOT_FOUND);
     };
     if !reads_json(headers) {
-        return empty(StatusCode::NOT_ACCEPTABLE);
+        let mut response = empty(StatusCode::NOT_ACCEPTABLE);
+        insert(response.headers_mut(), VARY, "Accept");
+        return response;
     }
     let tag = format!("\"{}\"", document.hash);
     let asked = query.get("hash");
@@ -104,6 +106,7 @@ pub fn document(
 fn empty(status: StatusCode) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
+    insert(response.headers_mut(), CACHE_CONTROL, "no-cache, private");
     response
 }
 

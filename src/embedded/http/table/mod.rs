@@ -6,6 +6,9 @@ mod built_in;
 mod column;
 mod path;
 
+#[cfg(test)]
+pub use path::Path;
+
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 

@@ -158,6 +158,16 @@ async fn a_list_is_of_its_resource_and_namespace() {
 }
 
 #[tokio::test]
+async fn a_long_list_is_in_order() {
+    let store = memory();
+    let writes = (0..1_003).map(|n| store.create(key("a", &format!("{n:04}")), object(n)));
+    futures::future::join_all(writes).await;
+    let list = store.list(&all(None)).await.unwrap();
+    let found: Vec<Value> = list.items.into_iter().map(|s| s.object).collect();
+    assert_eq!(found, (0..1_003).map(object).collect::<Vec<_>>());
+}
+
+#[tokio::test]
 async fn changes_tell_what_was_before() {
     let store = memory();
     let (x, y) = (key("a", "x"), key("b", "y"));

@@ -3,6 +3,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use super::super::OpenError;
+use super::super::lock::Lock;
 use super::*;
 
 fn refused(dir: &Path) -> OpenError {
@@ -51,6 +52,16 @@ async fn a_second_opener_is_told_who_has_the_file() {
     drop(store);
     let store = open(dir.path());
     assert!(store.get(&key("a", "x")).await.unwrap().is_some());
+}
+
+#[test]
+fn a_closed_store_can_be_opened_though_a_child_has_a_copy_of_the_lock() {
+    let dir = directory();
+    let lock = Lock::take(dir.path()).unwrap();
+    let copy = lock.0.try_clone().unwrap();
+    drop(lock);
+    Lock::take(dir.path()).unwrap();
+    drop(copy);
 }
 
 #[tokio::test]
