@@ -220,21 +220,14 @@ pub fn continue_too_old() -> Refusal {
 
 /// What a store answers when nothing of the request explains it.
 pub fn store(error: StoreError) -> Refusal {
-    match error {
-        StoreError::Compacted { .. } => list_too_old(),
-        StoreError::Ahead { newest } => too_large(newest.saturating_add(1), newest),
-        StoreError::Exists
-        | StoreError::Conflict { .. }
-        | StoreError::Damaged { .. }
-        | StoreError::Unstorable { .. }
-        | StoreError::NoThread
-        | StoreError::Failed(_)
-        | StoreError::Closed => Refusal::new(
-            500,
-            "InternalError",
-            format!("Internal error occurred: {error}"),
-        ),
+    if matches!(error, StoreError::Compacted { .. }) {
+        return list_too_old();
     }
+    if let StoreError::Ahead { newest } = error {
+        return too_large(newest.saturating_add(1), newest);
+    }
+    let message = format!("Internal error occurred: {error}");
+    Refusal::new(500, "InternalError", message)
 }
 
 /// `CloneRun.ibmiclone.dev`; the kind alone in the core group.

@@ -484,6 +484,19 @@ async fn patches_of_many_at_once_are_all_kept() {
 }
 
 #[tokio::test]
+async fn replaces_of_many_at_once_without_a_revision_all_succeed() {
+    let world = world().await;
+    let maps = world.maps();
+    maps.made("m", json!({}), json!({})).await;
+    let bodies =
+        (0..40).map(|n| maps.object("m", json!({}), json!({"data": {"n": n.to_string()}})));
+    let replaces = bodies.map(|body| maps.replace("m", body));
+    for replaced in futures::future::join_all(replaces).await {
+        replaced.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_patch_that_leaves_no_object_is_refused() {
     let world = world().await;
     let (things, maps) = (world.things(), world.maps());
