@@ -137,7 +137,8 @@ fn add(case: &mut Case, line: &str, in_body: &mut bool) -> Result<(), String> {
         let step = case.steps.last_mut().ok_or("no request before it")?;
         return direct(step, word);
     }
-    if !*in_body && let Some(step) = start(line)? {
+    if let Some(step) = start(line)? {
+        *in_body = false;
         case.steps.push(step);
         return Ok(());
     }

@@ -27,10 +27,8 @@ pub struct Place {
 impl Place {
     /// A server whose certificate this configuration checks, as its user.
     pub fn of(name: &'static str, config: &Config) -> Self {
-        let stranger = Config {
-            auth_info: Default::default(),
-            ..config.clone()
-        };
+        let mut stranger = config.clone();
+        stranger.auth_info = Default::default();
         Self {
             name,
             base: config.cluster_url.to_string().trim_end_matches('/').to_owned(),

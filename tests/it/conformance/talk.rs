@@ -147,6 +147,7 @@ impl Talker<'_> {
 
     fn keep(&mut self, captures: &[Capture], answer: &Value) -> Result<(), String> {
         for (name, pointer) in captures {
+            let pointer = pointer.trim();
             let value = match answer.pointer(pointer) {
                 Some(Value::String(text)) => text.clone(),
                 Some(value @ (Value::Number(_) | Value::Object(_) | Value::Array(_))) => value.to_string(),
