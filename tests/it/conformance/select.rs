@@ -3,7 +3,8 @@
 use serde_json::{Map, Value};
 
 /// `path: part` for each path. Steps of a path are keys, indices, `*` for every element, `[key=value]` for the elements with
-/// that value at a dotted key, `keys()` for the sorted keys of an object. `~1` stands for `/` in a key.
+/// that value at a dotted key, `keys()` for the sorted keys of an object, `contains(text)` for whether a text has that part.
+/// `~1` stands for `/` in a key.
 pub fn only(body: &Value, paths: &[String]) -> Value {
     let mut parts = Map::new();
     for path in paths {
@@ -16,7 +17,7 @@ pub fn only(body: &Value, paths: &[String]) -> Value {
     Value::Object(parts)
 }
 
-/// A `/` within brackets parts nothing.
+/// A `/` within brackets is none between steps.
 fn steps(path: &str) -> Vec<String> {
     let mut steps = Vec::new();
     let mut within = false;
@@ -26,8 +27,8 @@ fn steps(path: &str) -> Vec<String> {
                 steps.push(String::new());
                 continue;
             }
-            '[' => within = true,
-            ']' => within = false,
+            '[' | '(' => within = true,
+            ']' | ')' => within = false,
             _ => {}
         }
         if let Some(step) = steps.last_mut() {
@@ -49,6 +50,10 @@ fn part(value: &Value, step: &str) -> Vec<Value> {
         let mut keys: Vec<_> = value.as_object().into_iter().flat_map(Map::keys).cloned().collect();
         keys.sort();
         return vec![Value::from(keys)];
+    }
+    if let Some(wanted) = step.strip_prefix("contains(") {
+        let wanted = wanted.strip_suffix(')').unwrap_or(wanted);
+        return vec![value.as_str().is_some_and(|text| text.contains(wanted)).into()];
     }
     if let Some(condition) = step.strip_prefix('[').and_then(|s| s.strip_suffix(']')) {
         let (key, wanted) = condition.split_once('=').unwrap_or((condition, ""));
