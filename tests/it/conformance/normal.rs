@@ -18,7 +18,7 @@ static TIME: LazyLock<Regex> = LazyLock::new(|| {
 static AGE: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"^(\d+[dhms])+$").unwrap());
 /// Resource versions in messages.
 static VERSION: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(?<what>resource version: |ResourceVersion in precondition: |ResourceVersion in object meta: |current: )\d+( \(\d+\))?")
+    Regex::new(r#"(?<what>resource version: |ResourceVersion in precondition: |ResourceVersion in object meta: |current: |resourceVersion: \"|ResourceVersion in the precondition \(|ResourceVersion in record \()\d+( \(\d+\))?"#)
         .unwrap()
 });
 
@@ -97,6 +97,7 @@ impl Normal<'_> {
             };
             normal.insert(self.words(key), value);
         }
+        order_causes(&mut normal);
         Value::Object(normal)
     }
 
@@ -159,6 +160,29 @@ impl Normal<'_> {
             }
         }
         text
+    }
+}
+
+/// The real server finds the causes of a refusal in maps, which have no order, and joins them to its message in that order.
+fn order_causes(status: &mut Map<String, Value>) {
+    let Some(Value::Array(causes)) = status.get_mut("details").and_then(|d| d.get_mut("causes")) else {
+        return;
+    };
+    causes.sort_by_key(Value::to_string);
+    let texts = causes.iter().map(|cause| {
+        let [field, message] = ["field", "message"].map(|key| cause[key].as_str().unwrap_or_default());
+        format!("{field}: {message}")
+    });
+    let texts: Vec<_> = texts.collect();
+    let Some(Value::String(message)) = status.get_mut("message") else {
+        return;
+    };
+    if let Some((start, joined)) = message.split_once('[')
+        && let Some(joined) = joined.strip_suffix(']')
+        && joined.len() == texts.iter().map(|text| text.len() + 2).sum::<usize>() - 2
+        && texts.iter().all(|text| joined.contains(text.as_str()))
+    {
+        *message = format!("{start}[<the causes>]");
     }
 }
 
