@@ -1,7 +1,9 @@
 //! Two servers beside each other, and the list of the differences that are accepted.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use super::Held;
 
@@ -89,6 +91,12 @@ pub fn table(held: &[Held]) -> String {
         format!("{:44} {:4} {}", held.id, outcome, held.rule)
     });
     rows.collect::<Vec<_>>().join("\n")
+}
+
+/// Tells how long it took; not by eprintln!, which the test harness swallows.
+pub fn took(what: &str, since: Instant) {
+    let seconds = since.elapsed().as_secs_f32();
+    writeln!(std::io::stderr(), "conformance: {what} took {seconds:.1} s").unwrap();
 }
 
 /// Writes what was said where somebody can read it, one file per case.

@@ -17,6 +17,7 @@ mod talk;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use axum::body::Body;
 use axum::http::Request;
@@ -61,7 +62,9 @@ async fn hold(place: &Place) -> Vec<Held> {
     let cases = cases();
     ready(place).await;
     let held = cases.iter().map(|case| hold_one(place, case, &fragments));
+    let started = Instant::now();
     let held: Vec<_> = stream::iter(held).buffered(AT_ONCE).collect().await;
+    compare::took(&format!("{} cases with the {} server", held.len(), place.name), started);
     compare::keep(place.name, &held);
     held
 }

@@ -88,9 +88,9 @@ impl Normal<'_> {
                 Place::Object
             };
             let value = match (key.as_str(), value) {
-                ("resourceVersion", Value::String(version)) => self.version(version, fields, place),
+                ("resourceVersion", Value::String(version)) => self.version(version, place),
                 ("continue", Value::String(token)) if !token.is_empty() => "<continue>".into(),
-                ("cells", Value::Array(cells)) => cells.iter().map(|cell| self.cell(cell)).collect(),
+                (key, value) if key.ends_with("cells") => self.cell(value),
                 ("managedFields", Value::Array(entries)) => self.managers(entries),
                 ("metadata", value) if place == Place::List => self.list_metadata(value),
                 (_, value) => self.value(value, place),
@@ -111,7 +111,7 @@ impl Normal<'_> {
         normal
     }
 
-    fn version(&self, version: &str, _fields: &Map<String, Value>, place: Place) -> Value {
+    fn version(&self, version: &str, place: Place) -> Value {
         let rank = version.parse().ok().and_then(|v: u64| self.versions.iter().position(|known| *known == v));
         match (rank, place) {
             (_, Place::List) => "<version>".into(),
@@ -120,9 +120,11 @@ impl Normal<'_> {
         }
     }
 
+    /// A cell of a table, or several.
     fn cell(&mut self, cell: &Value) -> Value {
-        match cell.as_str() {
-            Some(age) if AGE.is_match(age) => "<age>".into(),
+        match cell {
+            Value::String(age) if AGE.is_match(age) => "<age>".into(),
+            Value::Array(cells) => cells.iter().map(|cell| self.cell(cell)).collect(),
             _ => self.value(cell, Place::Object),
         }
     }

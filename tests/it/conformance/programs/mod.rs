@@ -6,6 +6,7 @@ mod words;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Instant;
 
 use futures::{StreamExt, stream};
 use tokio::process::Command;
@@ -15,7 +16,7 @@ use super::{Held, compare, embedded};
 use crate::support::kube;
 
 /// Programs at once. Each is mostly its own start, which is work for a processor.
-const AT_ONCE: usize = 6;
+const AT_ONCE: usize = 3;
 
 /// What comes before every script: `run` for what must succeed, `fails` for what must not.
 const PRELUDE: &str = r#"
@@ -80,7 +81,9 @@ async fn held(server: &Server, file: &str, programs: &Path) -> Vec<Held> {
     scripts.retain(|script| script.id.contains(&wanted));
     let cache = tempfile::tempdir().unwrap();
     let held = scripts.iter().map(|script| hold(server, script, programs, cache.path()));
+    let started = Instant::now();
     let held: Vec<_> = stream::iter(held).buffered(AT_ONCE).collect().await;
+    compare::took(&format!("{file} with the {} server", server.place.name), started);
     compare::keep(server.place.name, &held);
     held
 }
