@@ -87,7 +87,11 @@ fn meeting(first: &[&str], second: &[&str]) -> (usize, usize) {
 /// Case, status codes, rule: the same for both servers where they answer alike.
 pub fn table(held: &[Held]) -> String {
     let rows = held.iter().map(|held| {
-        let outcome = if held.trouble.is_some() { "NOT AS EXPECTED" } else { "ok" };
+        let outcome = if held.trouble.is_some() {
+            "NOT AS EXPECTED"
+        } else {
+            "ok"
+        };
         format!("{:44} {:4} {}", held.id, outcome, held.rule)
     });
     rows.collect::<Vec<_>>().join("\n")
@@ -96,15 +100,21 @@ pub fn table(held: &[Held]) -> String {
 /// Tells how long it took; not by eprintln!, which the test harness swallows.
 pub fn took(what: &str, since: Instant) {
     let seconds = since.elapsed().as_secs_f32();
-    writeln!(std::io::stderr(), "conformance: {what} took {seconds:.1} s").unwrap();
+    let mut terminal = std::io::stderr();
+    writeln!(terminal, "conformance: {what} took {seconds:.1} s").unwrap();
 }
 
 /// Writes what was said where somebody can read it, one file per case.
 pub fn keep(place: &str, held: &[Held]) -> PathBuf {
-    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("conformance").join(place);
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .join("conformance")
+        .join(place);
     std::fs::create_dir_all(&directory).unwrap();
     for held in held {
-        let trouble = held.trouble.iter().map(|trouble| format!("TROUBLE {trouble}\n"));
+        let trouble = held
+            .trouble
+            .iter()
+            .map(|trouble| format!("TROUBLE {trouble}\n"));
         let text = trouble.chain([held.text.clone()]).collect::<String>();
         std::fs::write(directory.join(format!("{}.txt", held.id)), text).unwrap();
     }

@@ -64,7 +64,10 @@ async fn hold(place: &Place) -> Vec<Held> {
     let held = cases.iter().map(|case| hold_one(place, case, &fragments));
     let started = Instant::now();
     let held: Vec<_> = stream::iter(held).buffered(AT_ONCE).collect().await;
-    compare::took(&format!("{} cases with the {} server", held.len(), place.name), started);
+    compare::took(
+        &format!("{} cases with the {} server", held.len(), place.name),
+        started,
+    );
     compare::keep(place.name, &held);
     held
 }
@@ -87,15 +90,24 @@ async fn namespace(place: &Place) -> String {
     static NUMBER: AtomicUsize = AtomicUsize::new(1);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let name = format!("conf-{:06x}-{number}", std::process::id());
-    let body = serde_json::json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+    let body =
+        serde_json::json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
     let request = Request::post("/api/v1/namespaces")
         .header("Content-Type", "application/json")
         .body(Body::from(body.to_string()))
         .unwrap();
     let answer = place.send(request).await.unwrap();
     let status = answer.status();
-    let body = axum::body::to_bytes(answer.into_body(), usize::MAX).await.unwrap();
-    assert_eq!(status, 201, "{}: {}", place.name, String::from_utf8_lossy(&body));
+    let body = axum::body::to_bytes(answer.into_body(), usize::MAX)
+        .await
+        .unwrap();
+    assert_eq!(
+        status,
+        201,
+        "{}: {}",
+        place.name,
+        String::from_utf8_lossy(&body)
+    );
     name
 }
 
@@ -104,7 +116,9 @@ async fn ready(place: &Place) {
     for kind in ["cloneruns", "cloneenvironments"] {
         let path = format!("/apis/ibmiclone.dev/v1alpha1/{kind}?resourceVersion=0");
         wait::until("the kinds are served", async || {
-            let answer = place.send(Request::get(&path).body(Body::empty()).unwrap()).await;
+            let answer = place
+                .send(Request::get(&path).body(Body::empty()).unwrap())
+                .await;
             answer.is_ok_and(|answer| answer.status() == 200)
         })
         .await;
@@ -127,7 +141,10 @@ fn the_suite_is_as_large_as_promised() {
     let mut known = ids;
     known.extend(programs::ids());
     let unknown = compare::unknown(&compare::accepted(), &known);
-    assert!(unknown.is_empty(), "docs/embedded-api.md lists {unknown:?}, which are no cases");
+    assert!(
+        unknown.is_empty(),
+        "docs/embedded-api.md lists {unknown:?}, which are no cases"
+    );
 }
 
 /// The cases are what the real server does, and nothing in what is compared is random.
@@ -139,7 +156,12 @@ async fn the_real_server_answers_as_the_cases_say_and_twice_alike() {
         Some(format!("{}: {trouble}", held.id))
     });
     let troubles: Vec<_> = troubles.collect();
-    assert!(troubles.is_empty(), "{} cases:\n{}", troubles.len(), troubles.join("\n"));
+    assert!(
+        troubles.is_empty(),
+        "{} cases:\n{}",
+        troubles.len(),
+        troubles.join("\n")
+    );
     let stack = kube::shared().await.unwrap();
     let second = hold(&Place::of("real-again", stack.config())).await;
     let complaints = compare::complaints(first, &second, &BTreeSet::new());
@@ -148,7 +170,9 @@ async fn the_real_server_answers_as_the_cases_say_and_twice_alike() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_embedded_server_answers_as_the_real_one() {
-    let Some((base, token)) = embedded::embedded_server().await else { return };
+    let Some((base, token)) = embedded::embedded_server().await else {
+        return;
+    };
     let Some(real) = real().await else { return };
     let embedded = hold(&Place::with_token("embedded", &base, &token)).await;
     let complaints = compare::complaints(real, &embedded, &compare::accepted());

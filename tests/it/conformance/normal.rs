@@ -37,7 +37,12 @@ pub fn text(talk: &Talk, said: &str) -> String {
     let mut lines = Vec::new();
     for entry in &talk.entries {
         lines.push(entry.request.clone());
-        lines.extend(entry.head.iter().map(|head| format!("  {}", normal.words(head))));
+        lines.extend(
+            entry
+                .head
+                .iter()
+                .map(|head| format!("  {}", normal.words(head))),
+        );
         for body in entry.bodies.iter().filter(|body| !body.is_null()) {
             let body = normal.value(body, Place::Object);
             let body = match body {
@@ -71,7 +76,10 @@ impl Normal<'_> {
     fn value(&mut self, value: &Value, place: Place) -> Value {
         match value {
             Value::String(text) => Value::String(self.words(text)),
-            Value::Array(items) => items.iter().map(|item| self.value(item, Place::Object)).collect(),
+            Value::Array(items) => items
+                .iter()
+                .map(|item| self.value(item, Place::Object))
+                .collect(),
             Value::Object(fields) => self.fields(fields, place),
             other => other.clone(),
         }
@@ -82,7 +90,10 @@ impl Normal<'_> {
         let bookmark = fields.get("type").is_some_and(|kind| kind == "BOOKMARK");
         let mut normal = Map::new();
         for (key, value) in fields {
-            let place = if list || (place == Place::List && key == "metadata") || (bookmark && key == "object") {
+            let place = if list
+                || (place == Place::List && key == "metadata")
+                || (bookmark && key == "object")
+            {
                 Place::List
             } else {
                 Place::Object
@@ -112,7 +123,10 @@ impl Normal<'_> {
     }
 
     fn version(&self, version: &str, place: Place) -> Value {
-        let rank = version.parse().ok().and_then(|v: u64| self.versions.iter().position(|known| *known == v));
+        let rank = version
+            .parse()
+            .ok()
+            .and_then(|v: u64| self.versions.iter().position(|known| *known == v));
         match (rank, place) {
             (_, Place::List) => "<version>".into(),
             (Some(rank), Place::Object) => format!("<version {}>", rank + 1).into(),
@@ -131,8 +145,10 @@ impl Normal<'_> {
 
     /// Their order is by time in seconds first: two servers cross a second at different places.
     fn managers(&mut self, entries: &[Value]) -> Value {
-        let mut entries: Vec<Value> =
-            entries.iter().map(|entry| sorted(&self.value(entry, Place::Object))).collect();
+        let mut entries: Vec<Value> = entries
+            .iter()
+            .map(|entry| sorted(&self.value(entry, Place::Object)))
+            .collect();
         entries.sort_by_key(Value::to_string);
         Value::Array(entries)
     }
@@ -151,12 +167,19 @@ impl Normal<'_> {
             if said.contains(&found[0]) {
                 return found[0].to_owned();
             }
-            let digits = found.name("fraction").map_or(0, |fraction| fraction.len() - 1);
-            if digits == 0 { "<time>".to_owned() } else { format!("<time .{digits}>") }
+            let digits = found
+                .name("fraction")
+                .map_or(0, |fraction| fraction.len() - 1);
+            if digits == 0 {
+                "<time>".to_owned()
+            } else {
+                format!("<time .{digits}>")
+            }
         });
         let mut text = VERSION.replace_all(&text, "${what}<version>").into_owned();
         for (name, value) in self.names {
-            let distinct = value.len() > 4 && value.parse::<f64>().is_err() && !value.starts_with(['{', '[']);
+            let distinct =
+                value.len() > 4 && value.parse::<f64>().is_err() && !value.starts_with(['{', '[']);
             if distinct && !UID.is_match(value) {
                 text = text.replace(value, &format!("<{name}>"));
             }
@@ -167,12 +190,14 @@ impl Normal<'_> {
 
 /// The real server finds the causes of a refusal in maps, which have no order, and joins them to its message in that order.
 fn order_causes(status: &mut Map<String, Value>) {
-    let Some(Value::Array(causes)) = status.get_mut("details").and_then(|d| d.get_mut("causes")) else {
+    let Some(Value::Array(causes)) = status.get_mut("details").and_then(|d| d.get_mut("causes"))
+    else {
         return;
     };
     causes.sort_by_key(Value::to_string);
     let texts = causes.iter().map(|cause| {
-        let [field, message] = ["field", "message"].map(|key| cause[key].as_str().unwrap_or_default());
+        let [field, message] =
+            ["field", "message"].map(|key| cause[key].as_str().unwrap_or_default());
         format!("{field}: {message}")
     });
     let texts: Vec<_> = texts.collect();
@@ -189,7 +214,10 @@ fn order_causes(status: &mut Map<String, Value>) {
 }
 
 fn is_list(fields: &Map<String, Value>) -> bool {
-    let kind = fields.get("kind").and_then(Value::as_str).unwrap_or_default();
+    let kind = fields
+        .get("kind")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     kind.ends_with("List") || kind == "Table"
 }
 
@@ -203,8 +231,14 @@ fn collect(value: &Value, versions: &mut BTreeSet<u64>) {
             }
             let list = is_list(fields);
             let version = fields.get("resourceVersion").and_then(Value::as_str);
-            versions.extend(version.and_then(|version| version.parse::<u64>().ok()).filter(|v| *v > 0));
-            let inner = fields.iter().filter(|(key, _)| !(list && *key == "metadata"));
+            versions.extend(
+                version
+                    .and_then(|version| version.parse::<u64>().ok())
+                    .filter(|v| *v > 0),
+            );
+            let inner = fields
+                .iter()
+                .filter(|(key, _)| !(list && *key == "metadata"));
             inner.for_each(|(_, value)| collect(value, versions));
         }
         _ => {}
@@ -216,7 +250,8 @@ fn sorted(value: &Value) -> Value {
     match value {
         Value::Array(items) => items.iter().map(sorted).collect(),
         Value::Object(fields) => {
-            let fields: BTreeMap<_, _> = fields.iter().map(|(k, v)| (k.clone(), sorted(v))).collect();
+            let fields: BTreeMap<_, _> =
+                fields.iter().map(|(k, v)| (k.clone(), sorted(v))).collect();
             fields.into_iter().collect()
         }
         other => other.clone(),

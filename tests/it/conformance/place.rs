@@ -12,7 +12,8 @@ use kube::Config;
 use kube::client::ConfigExt;
 
 /// Sends a request whose URI is complete.
-type Sender = Arc<dyn Fn(Request<Body>) -> BoxFuture<'static, Result<Response<Body>, String>> + Send + Sync>;
+type Sender =
+    Arc<dyn Fn(Request<Body>) -> BoxFuture<'static, Result<Response<Body>, String>> + Send + Sync>;
 
 /// One server. Its connections end with the tokio runtime it is made in.
 #[derive(Clone)]
@@ -31,7 +32,11 @@ impl Place {
         stranger.auth_info = Default::default();
         Self {
             name,
-            base: config.cluster_url.to_string().trim_end_matches('/').to_owned(),
+            base: config
+                .cluster_url
+                .to_string()
+                .trim_end_matches('/')
+                .to_owned(),
             token: None,
             known: sender(config),
             stranger: sender(&stranger),

@@ -67,7 +67,11 @@ const SECRET: Fields = &[
 ];
 const NAMESPACE: Fields = &[
     ("metadata", 1, Shape::Message(META)),
-    ("spec", 2, Shape::Message(&[("finalizers", 1, Shape::Texts)])),
+    (
+        "spec",
+        2,
+        Shape::Message(&[("finalizers", 1, Shape::Texts)]),
+    ),
     ("status", 3, Shape::Message(&[("phase", 1, Shape::Text)])),
 ];
 const LEASE: Fields = &[
@@ -153,7 +157,11 @@ pub fn encoded(object: &Value) -> Vec<u8> {
         other => panic!("no protobuf of {other}"),
     };
     let mut kinds = Vec::new();
-    bytes(&mut kinds, 1, object["apiVersion"].as_str().unwrap_or_default().as_bytes());
+    bytes(
+        &mut kinds,
+        1,
+        object["apiVersion"].as_str().unwrap_or_default().as_bytes(),
+    );
     bytes(&mut kinds, 2, kind.as_bytes());
     let mut envelope = b"k8s\0".to_vec();
     bytes(&mut envelope, 1, &kinds);
@@ -181,11 +189,20 @@ fn field(out: &mut Vec<u8>, number: u64, shape: Shape, value: &Value) {
         Shape::Message(fields) => bytes(out, number, &message(value, fields)),
         Shape::Integer => integer(out, number, value.as_u64().unwrap_or_default()),
         Shape::OptionalText if value.is_string() => bytes(out, number, text.as_bytes()),
-        Shape::OptionalMessage(fields) if value.is_object() => bytes(out, number, &message(value, fields)),
-        Shape::OptionalInteger | Shape::OptionalFlag if !value.is_null() => {
-            integer(out, number, value.as_u64().unwrap_or(u64::from(value == true)));
+        Shape::OptionalMessage(fields) if value.is_object() => {
+            bytes(out, number, &message(value, fields))
         }
-        Shape::OptionalText | Shape::OptionalMessage(_) | Shape::OptionalInteger | Shape::OptionalFlag => {}
+        Shape::OptionalInteger | Shape::OptionalFlag if !value.is_null() => {
+            integer(
+                out,
+                number,
+                value.as_u64().unwrap_or(u64::from(value == true)),
+            );
+        }
+        Shape::OptionalText
+        | Shape::OptionalMessage(_)
+        | Shape::OptionalInteger
+        | Shape::OptionalFlag => {}
         Shape::Texts => {
             for item in value.as_array().into_iter().flatten() {
                 bytes(out, number, item.as_str().unwrap_or_default().as_bytes());
@@ -198,7 +215,12 @@ fn field(out: &mut Vec<u8>, number: u64, shape: Shape, value: &Value) {
         }
         Shape::Map => {
             for (key, value) in pairs() {
-                entry(out, number, key, value.as_str().unwrap_or_default().as_bytes());
+                entry(
+                    out,
+                    number,
+                    key,
+                    value.as_str().unwrap_or_default().as_bytes(),
+                );
             }
         }
         Shape::BytesMap => {

@@ -47,13 +47,23 @@ fn part(value: &Value, step: &str) -> Vec<Value> {
         };
     }
     if step == "keys()" {
-        let mut keys: Vec<_> = value.as_object().into_iter().flat_map(Map::keys).cloned().collect();
+        let mut keys: Vec<_> = value
+            .as_object()
+            .into_iter()
+            .flat_map(Map::keys)
+            .cloned()
+            .collect();
         keys.sort();
         return vec![Value::from(keys)];
     }
     if let Some(wanted) = step.strip_prefix("contains(") {
         let wanted = wanted.strip_suffix(')').unwrap_or(wanted);
-        return vec![value.as_str().is_some_and(|text| text.contains(wanted)).into()];
+        return vec![
+            value
+                .as_str()
+                .is_some_and(|text| text.contains(wanted))
+                .into(),
+        ];
     }
     if let Some(condition) = step.strip_prefix('[').and_then(|s| s.strip_suffix(']')) {
         let (key, wanted) = condition.split_once('=').unwrap_or((condition, ""));

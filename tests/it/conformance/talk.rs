@@ -16,7 +16,7 @@ use super::place::Place;
 use super::{protobuf, select};
 
 /// Of an event that must come, or a state that is awaited. Garbage collection and the end of a namespace take 5 s.
-const PATIENCE: Duration = Duration::from_secs(40);
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Between two looks at a state that is awaited.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -98,8 +98,8 @@ impl Talker<'_> {
         let body = body.map_err(|error| format!("the answer breaks off: {error}"))?;
         Ok(Answer {
             status: parts.status,
+            body: parsed(&body, &parts.headers),
             headers: parts.headers,
-            body: parsed(&body),
         })
     }
 
@@ -125,7 +125,10 @@ impl Talker<'_> {
         let mut head = vec![answer.status.as_u16().to_string()];
         for name in HEADERS {
             for value in answer.headers.get_all(name) {
-                head.push(format!("{name}: {}", String::from_utf8_lossy(value.as_bytes())));
+                head.push(format!(
+                    "{name}: {}",
+                    String::from_utf8_lossy(value.as_bytes())
+                ));
             }
         }
         let recorded = if exchange.only.is_empty() {
@@ -140,7 +143,10 @@ impl Talker<'_> {
         });
         if answer.status != exchange.status {
             let expected = exchange.status;
-            return Err(format!("{expected} expected, {}: {}", answer.status, answer.body));
+            return Err(format!(
+                "{expected} expected, {}: {}",
+                answer.status, answer.body
+            ));
         }
         self.keep(&exchange.captures, &answer.body)
     }
@@ -150,7 +156,9 @@ impl Talker<'_> {
             let pointer = pointer.trim();
             let value = match answer.pointer(pointer) {
                 Some(Value::String(text)) => text.clone(),
-                Some(value @ (Value::Number(_) | Value::Object(_) | Value::Array(_))) => value.to_string(),
+                Some(value @ (Value::Number(_) | Value::Object(_) | Value::Array(_))) => {
+                    value.to_string()
+                }
                 _ => return Err(format!("no {pointer} in the answer: {answer}")),
             };
             self.talk.names.insert(name.clone(), value);
@@ -163,17 +171,45 @@ impl Talker<'_> {
         let (status, headers) = (response.status(), response.headers().clone());
         if status != StatusCode::OK || exchange.status != 200 {
             let body = axum::body::to_bytes(response.into_body(), usize::MAX).await;
-            let body = parsed(&body.map_err(|error| error.to_string())?);
-            return self.record(exchange, Answer { status, headers, body });
+            let body = parsed(&body.map_err(|error| error.to_string())?, &headers);
+            return self.record(
+                exchange,
+                Answer {
+                    status,
+                    headers,
+                    body,
+                },
+            );
         }
         let stream = response.into_body().into_data_stream();
         let stream = stream.map_err(|error| error.to_string()).boxed();
-        self.streams.insert(name.to_owned(), Lines { stream, rest: Vec::new() });
-        self.record(exchange, Answer { status, headers, body: Value::Null })
+        self.streams.insert(
+            name.to_owned(),
+            Lines {
+                stream,
+                rest: Vec::new(),
+            },
+        );
+        self.record(
+            exchange,
+            Answer {
+                status,
+                headers,
+                body: Value::Null,
+            },
+        )
     }
 
-    async fn read(&mut self, name: &str, until: &Until, captures: &[Capture]) -> Result<(), String> {
-        let lines = self.streams.get_mut(name).ok_or(format!("no stream {name}"))?;
+    async fn read(
+        &mut self,
+        name: &str,
+        until: &Until,
+        captures: &[Capture],
+    ) -> Result<(), String> {
+        let lines = self
+            .streams
+            .get_mut(name)
+            .ok_or(format!("no stream {name}"))?;
         let mut events = Vec::new();
         let took = timeout(PATIENCE, lines.take(until, &mut events)).await;
         let took = took.unwrap_or_else(|_| Err("the events did not come".to_owned()));
@@ -192,10 +228,10 @@ impl Talker<'_> {
         let mut request = Request::builder()
             .method(exchange.method.as_str())
             .uri(fill(&exchange.path)?);
-        let mut media = exchange.body.is_some().then(|| match exchange.protobuf {
-            true => "application/vnd.kubernetes.protobuf",
-            false => "application/json",
-        });
+        let json = "application/json";
+        let protobuf = "application/vnd.kubernetes.protobuf";
+        let media = if exchange.protobuf { protobuf } else { json };
+        let mut media = exchange.body.is_some().then_some(media);
         for (name, value) in &exchange.headers {
             let typed = name.eq_ignore_ascii_case("content-type");
             if typed {
@@ -226,10 +262,15 @@ struct Answer {
     body: Value,
 }
 
-/// JSON, or the text of what is none.
-fn parsed(body: &Bytes) -> Value {
-    serde_json::from_slice(body)
-        .unwrap_or_else(|_| json!(String::from_utf8_lossy(body).into_owned()))
+/// JSON, or YAML as what it means, or the text of what is neither.
+fn parsed(body: &[u8], headers: &HeaderMap) -> Value {
+    let text = String::from_utf8_lossy(body);
+    let media = headers.get("content-type").map(|media| media.as_bytes());
+    let parsed = match media {
+        Some(b"application/yaml") => serde_saphyr::from_str(&text).ok(),
+        _ => serde_json::from_str(&text).ok(),
+    };
+    parsed.unwrap_or_else(|| json!(text))
 }
 
 /// Puts what the names stand for in their places, also within what they stand for.
@@ -281,7 +322,7 @@ impl Lines {
         loop {
             if let Some(end) = self.rest.iter().position(|&byte| byte == b'\n') {
                 let line: Vec<u8> = self.rest.drain(..=end).collect();
-                return Ok(Some(parsed(&Bytes::from(line))));
+                return Ok(Some(parsed(&line, &HeaderMap::new())));
             }
             match self.stream.next().await {
                 Some(chunk) => self.rest.extend_from_slice(&chunk?),

@@ -11,8 +11,14 @@ static PATTERNS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     [
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "<time>"),
         // Helm: Mon Nov 30 17:51:28 2026, and 2026-11-30 17:51:28.123456 +0000 UTC
-        (r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun) [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}", "<time>"),
-        (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)? [+-]\d{4} [A-Z]+", "<time>"),
+        (
+            r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun) [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}",
+            "<time>",
+        ),
+        (
+            r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)? [+-]\d{4} [A-Z]+",
+            "<time>",
+        ),
         // Log lines of client-go: I1130 17:51:28.123456   12345 file.go:12]
         (r"[IWEF]\d{4} \d\d:\d\d:\d\d\.\d+ +\d+ ", "<log> "),
         (r#"(resourceVersion"?: )"\d+""#, "$1<version>"),
@@ -34,7 +40,9 @@ static BLANKS: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"(?P<before>\S)[ \
 
 /// What a program printed, so that two servers can be compared by it.
 pub fn normal(text: &str, namespace: &str, work: &Path) -> String {
-    let text = text.replace(namespace, "<ns>").replace(&work.display().to_string(), "<directory>");
+    let text = text
+        .replace(namespace, "<ns>")
+        .replace(&work.display().to_string(), "<directory>");
     let mut uids = BTreeMap::new();
     let mut text = UID
         .replace_all(&text, |found: &regex::Captures| {
@@ -52,7 +60,11 @@ pub fn normal(text: &str, namespace: &str, work: &Path) -> String {
 
 /// A kubeconfig for a server that knows people by a token.
 pub fn kubeconfig(base: &str, token: &str) -> String {
-    let insecure = if base.starts_with("https:") { ", insecure-skip-tls-verify: true" } else { "" };
+    let insecure = if base.starts_with("https:") {
+        ", insecure-skip-tls-verify: true"
+    } else {
+        ""
+    };
     format!(
         "\
 apiVersion: v1
