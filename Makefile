@@ -32,15 +32,16 @@ lint: ## formatting, clippy without warnings, one TLS library
 	    [ -z "$$unformatted" ] || { echo "gofmt would change: $$unformatted" >&2; exit 1; }; \
 	fi
 
-kube: control-plane ## kube-apiserver, etcd, kube-controller-manager, kubectl and Helm from source (8 minutes once, needs Go)
+kube: control-plane ## kube-apiserver, etcd, kube-controller-manager, kubectl and Helm from source (9 minutes once, needs Go)
 	tools/helm/build.sh "$$IBMICLONE_KUBE_BINARIES"
+	tools/kubectl-1.32/build.sh "$$IBMICLONE_KUBE_BINARIES"
 
 control-plane:
 	tools/kube/build.sh "$$IBMICLONE_KUBE_BINARIES"
 
 # Status 3 of the scripts: no Go. Where CI=true is set the tests that need it then fail instead of being skipped.
 kube-if-go:
-	@for tool in kube helm; do \
+	@for tool in kube helm kubectl-1.32; do \
 	    tools/$$tool/build.sh "$$IBMICLONE_KUBE_BINARIES" || { \
 	        status=$$?; \
 	        [ $$status -eq 3 ] || exit $$status; \

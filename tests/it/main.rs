@@ -4,6 +4,7 @@
 mod brms;
 mod chart;
 mod commands;
+mod conformance;
 mod contract;
 mod controllers;
 mod crd_rules;

@@ -61,14 +61,19 @@ pub async fn without_controllers() -> Option<KubeStack> {
 
 /// The Helm that `make kube` puts beside the control plane; nothing, with a word about it, when it did not.
 pub fn helm() -> Option<PathBuf> {
-    let helm = binaries()?.join("helm");
-    if helm.is_file() {
-        return Some(helm);
+    tool("helm")
+}
+
+/// A program that `make kube` puts beside the control plane; nothing, with a word about it, when it did not.
+pub fn tool(name: &str) -> Option<PathBuf> {
+    let tool = binaries()?.join(name);
+    if tool.is_file() {
+        return Some(tool);
     }
-    let place = helm.display();
+    let place = tool.display();
     assert!(
         std::env::var_os("CI").is_none_or(|ci| ci != "true"),
-        "Helm is needed in CI: there is no {place}"
+        "{name} is needed in CI: there is no {place}"
     );
     let mut terminal = std::io::stderr();
     writeln!(terminal, "SKIPPED: no {place}; `make kube` builds it").unwrap();
