@@ -170,11 +170,9 @@ async fn the_real_server_answers_as_the_cases_say_and_twice_alike() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_embedded_server_answers_as_the_real_one() {
-    let Some((base, token)) = embedded::embedded_server().await else {
-        return;
-    };
     let Some(real) = real().await else { return };
-    let embedded = hold(&Place::with_token("embedded", &base, &token)).await;
+    let server = embedded::start().await;
+    let embedded = hold(&server.place).await;
     let complaints = compare::complaints(real, &embedded, &compare::accepted());
     assert!(
         complaints.is_empty(),

@@ -3,7 +3,6 @@
 
 mod words;
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Instant;
@@ -164,25 +163,6 @@ fn programs(kubectl: &Path, helm: Option<&Path>) -> tempfile::TempDir {
     directory
 }
 
-/// The embedded server; without one the real server again, which proves that what is compared is not random.
-async fn other(real: &Path, directory: &Path) -> Server {
-    match embedded::embedded_server().await {
-        Some((base, token)) => {
-            let kubeconfig = directory.join("kubeconfig");
-            std::fs::write(&kubeconfig, words::kubeconfig(&base, &token)).unwrap();
-            let place = Place::with_token("embedded", &base, &token);
-            Server { place, kubeconfig }
-        }
-        None => {
-            let stack = kube::shared().await.unwrap();
-            Server {
-                place: Place::of("real-again", stack.config()),
-                kubeconfig: real.to_owned(),
-            }
-        }
-    }
-}
-
 /// Runs a file of scripts on both servers and compares what the programs said.
 async fn both(file: &str, programs: &Path) {
     let Some(stack) = kube::shared().await else {
@@ -192,8 +172,11 @@ async fn both(file: &str, programs: &Path) {
         place: Place::of("real", stack.config()),
         kubeconfig: stack.kubeconfig().to_owned(),
     };
-    let directory = tempfile::tempdir().unwrap();
-    let other = other(&real.kubeconfig, directory.path()).await;
+    let embedded = embedded::start().await;
+    let other = Server {
+        place: embedded.place.clone(),
+        kubeconfig: embedded.kubeconfig.clone(),
+    };
     super::ready(&other.place).await;
     let (first, second) = tokio::join!(held(&real, file, programs), held(&other, file, programs));
     let troubles: Vec<_> = first
@@ -205,11 +188,7 @@ async fn both(file: &str, programs: &Path) {
         "with the real server:\n{}",
         troubles.join("\n\n")
     );
-    let accepted = match other.place.name {
-        "embedded" => compare::accepted(),
-        _ => BTreeSet::new(),
-    };
-    let complaints = compare::complaints(&first, &second, &accepted);
+    let complaints = compare::complaints(&first, &second, &compare::accepted());
     assert!(complaints.is_empty(), "{}", complaints.join("\n\n"));
 }
 

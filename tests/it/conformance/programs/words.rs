@@ -57,22 +57,3 @@ pub fn normal(text: &str, namespace: &str, work: &Path) -> String {
     let lines: Vec<_> = text.lines().map(str::trim_end).collect();
     lines.join("\n")
 }
-
-/// A kubeconfig for a server that knows people by a token.
-pub fn kubeconfig(base: &str, token: &str) -> String {
-    let insecure = if base.starts_with("https:") {
-        ", insecure-skip-tls-verify: true"
-    } else {
-        ""
-    };
-    format!(
-        "\
-apiVersion: v1
-kind: Config
-current-context: embedded
-contexts: [{{name: embedded, context: {{cluster: embedded, user: embedded}}}}]
-clusters: [{{name: embedded, cluster: {{server: {base}{insecure}}}}}]
-users: [{{name: embedded, user: {{token: {token}}}}}]
-"
-    )
-}
