@@ -18,13 +18,13 @@ pub struct Embedded {
 pub async fn start() -> Embedded {
     let files = tempfile::tempdir().unwrap();
     let data = files.path().join("data");
-    let api = EmbeddedApi::start(&embedded_api::Place {
+    let place = embedded_api::Place {
         data: data.clone(),
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         names: Vec::new(),
         namespace: "default".to_owned(),
-    });
-    let api = api.await.unwrap();
+    };
+    let api = EmbeddedApi::start(&place).await.unwrap();
     let token = std::fs::read_to_string(data.join("token")).unwrap();
     Embedded {
         place: Place::with_token("embedded", api.url(), token.trim()),
