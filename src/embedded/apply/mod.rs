@@ -116,7 +116,8 @@ pub fn track(
     set_owners(new, &Owners::new());
     let rules = Ownership::of(kind, manager.subresource);
     let divisible = |object: &Value| problems(rules.of, object, Duplicates::Allowed).is_empty();
-    let before = live.map_or_else(|| empty(kind), without_owners);
+    let mut before = live.map_or_else(|| empty(kind), without_owners);
+    add_parts(kind, &mut before);
     let nobody = owners.is_empty() && live.is_some();
     if nobody || !divisible(new) || !divisible(&before) {
         return Ok(());
@@ -242,7 +243,25 @@ fn conflict(conflicts: &[Conflict]) -> Refusal {
 }
 
 fn empty(kind: &Kind) -> Value {
-    json!({"apiVersion": kind.api_version(), "kind": kind.kind})
+    let mut object = json!({"apiVersion": kind.api_version(), "kind": kind.kind});
+    add_parts(kind, &mut object);
+    object
+}
+
+/// Parts that the real server's objects of this kind always have: who fills one does not become the owner of the part itself.
+fn add_parts(kind: &Kind, object: &mut Value) {
+    let parts: &[&str] = match (kind.group.as_str(), kind.kind.as_str()) {
+        ("", "Namespace") => &["spec", "status"],
+        ("", "Event") => &["involvedObject", "source"],
+        ("events.k8s.io", "Event") => &["regarding", "deprecatedSource"],
+        ("coordination.k8s.io", "Lease") => &["spec"],
+        _ => &[],
+    };
+    if let Some(object) = object.as_object_mut() {
+        for part in parts {
+            object.entry(*part).or_insert_with(|| json!({}));
+        }
+    }
 }
 
 fn field<'a>(object: &'a Value, name: &str) -> Option<&'a Value> {

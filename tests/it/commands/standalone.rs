@@ -174,8 +174,8 @@ async fn the_files_of_a_directory_are_applied_followed_and_pruned_and_a_bad_one_
         .await
         .unwrap();
     write("bad.yaml", "kind: [ConfigMap");
-    write("both.yaml", &map("one", "y"));
-    shows("one", Some("y")).await;
+    write("both.yaml", &map("one", "new"));
+    shows("one", Some("new")).await;
     shows("two", None).await;
     shows("three", Some("x")).await;
     shows("mine", Some("b")).await;
