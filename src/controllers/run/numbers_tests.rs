@@ -9,13 +9,20 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use tokio::sync::Barrier;
 
+enum Trouble {
+    /// It is not carried out.
+    Refused,
+    /// It is carried out, and nobody learns of it.
+    AnswerLost,
+}
+
 /// Leases of an API server.
 struct Server {
     leases: Mutex<BTreeMap<String, Value>>,
     /// Creates are answered when so many are on their way.
     together: Barrier,
-    /// Answers to creates that are lost on their way.
-    lost: Mutex<u32>,
+    /// What happens to the next create.
+    trouble: Mutex<Option<Trouble>>,
 }
 
 impl Server {
@@ -23,7 +30,7 @@ impl Server {
         Arc::new(Self {
             leases: Mutex::default(),
             together: Barrier::new(together),
-            lost: Mutex::default(),
+            trouble: Mutex::default(),
         })
     }
 
@@ -45,14 +52,17 @@ impl Server {
         let lease: Value = serde_json::from_slice(&body).unwrap();
         self.together.wait().await;
         let name = lease["metadata"]["name"].as_str().unwrap().to_owned();
+        let lost = match self.trouble.lock().unwrap().take() {
+            Some(Trouble::Refused) => return refused(StatusCode::INTERNAL_SERVER_ERROR, "Storage"),
+            Some(Trouble::AnswerLost) => true,
+            None => false,
+        };
         let mut leases = self.leases.lock().unwrap();
         if leases.contains_key(&name) {
             return refused(StatusCode::CONFLICT, "AlreadyExists");
         }
         leases.insert(name, lease.clone());
-        let mut lost = self.lost.lock().unwrap();
-        if *lost > 0 {
-            *lost -= 1;
+        if lost {
             return refused(StatusCode::GATEWAY_TIMEOUT, "Timeout");
         }
         response(StatusCode::CREATED, &lease)
@@ -119,7 +129,7 @@ async fn two_operators_never_give_one_number_to_two_environments() {
 async fn a_number_whose_reservation_was_not_answered_is_given_to_nobody_else_and_found_again() {
     let server = Server::new(1);
     let (leases, numbers) = (server.leases(), DeviceNumbers::default());
-    *server.lost.lock().unwrap() = 1;
+    *server.trouble.lock().unwrap() = Some(Trouble::AnswerLost);
     assert!(numbers.give(&leases, "ibmi/a").await.is_err());
     assert_eq!(numbers.give(&leases, "ibmi/b").await.unwrap(), 2);
     assert_eq!(numbers.give(&leases, "ibmi/a").await.unwrap(), 1);
@@ -130,4 +140,16 @@ async fn a_number_whose_reservation_was_not_answered_is_given_to_nobody_else_and
     );
     assert_eq!((both.0.unwrap(), both.1.unwrap()), (3, 3));
     assert_eq!(server.owners().len(), 3);
+}
+
+/// The number alone is nothing: another operator would give it to somebody else.
+#[tokio::test]
+async fn a_number_without_its_lease_is_never_used() {
+    let server = Server::new(1);
+    let (leases, numbers) = (server.leases(), DeviceNumbers::default());
+    *server.trouble.lock().unwrap() = Some(Trouble::Refused);
+    assert!(numbers.give(&leases, "ibmi/a").await.is_err());
+    assert!(server.owners().is_empty());
+    let number = numbers.give(&leases, "ibmi/a").await.unwrap();
+    assert_eq!(server.owners()[&lease_name(number)], "ibmi/a");
 }
