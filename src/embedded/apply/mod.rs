@@ -250,16 +250,20 @@ fn empty(kind: &Kind) -> Value {
 
 /// Parts that the real server's objects of this kind always have: who fills one does not become the owner of the part itself.
 fn add_parts(kind: &Kind, object: &mut Value) {
-    let parts: &[&str] = match (kind.group.as_str(), kind.kind.as_str()) {
-        ("", "Namespace") => &["spec", "status"],
-        ("", "Event") => &["involvedObject", "source"],
-        ("events.k8s.io", "Event") => &["regarding", "deprecatedSource"],
-        ("coordination.k8s.io", "Lease") => &["spec"],
+    let parts: &[(&str, Value)] = match (kind.group.as_str(), kind.kind.as_str()) {
+        // The finalizer is the server's own.
+        ("", "Namespace") => &[
+            ("spec", json!({"finalizers": ["kubernetes"]})),
+            ("status", json!({})),
+        ],
+        ("", "Event") => &[("involvedObject", json!({})), ("source", json!({}))],
+        ("events.k8s.io", "Event") => &[("regarding", json!({})), ("deprecatedSource", json!({}))],
+        ("coordination.k8s.io", "Lease") => &[("spec", json!({}))],
         _ => &[],
     };
     if let Some(object) = object.as_object_mut() {
-        for part in parts {
-            object.entry(*part).or_insert_with(|| json!({}));
+        for (part, filled) in parts {
+            object.entry(*part).or_insert_with(|| filled.clone());
         }
     }
 }
