@@ -135,12 +135,12 @@ fn directory() -> PathBuf {
     let parent = Path::new(env!("CARGO_TARGET_TMPDIR")).join("embedded");
     std::fs::create_dir_all(&parent).unwrap();
     for entry in std::fs::read_dir(&parent).unwrap().flatten() {
-        let in_use = std::fs::File::open(entry.path().join("lock"))
+        let in_use = std::fs::File::open(entry.path().join("data/lock"))
             .is_ok_and(|lock| lock.try_lock().is_err());
         if !in_use {
             // Another run may be removing it too.
             let _ = std::fs::remove_dir_all(entry.path());
         }
     }
-    tempfile::Builder::new().tempdir_in(&parent).unwrap().keep()
+    tempfile::tempdir_in(&parent).unwrap().keep().join("data")
 }

@@ -85,6 +85,7 @@ impl Storm {
             tokio::spawn(writer.writes(client.clone(), random, answered.clone()))
         });
         let writers: Vec<_> = writers.collect();
+        drop(answered);
         let enough = random.random_range(1..200);
         let reached = count.wait_for(|count| *count >= enough);
         wait::finished("enough answers", reached).await.unwrap();
