@@ -1,4 +1,4 @@
-//! Two clones from the user's side: the real API server, the real operator and the binary. The devices are the demo's
+//! Two clones from the user's side: an API server, the real operator and the binary. The devices are the demo's
 //! simulated ones, behind their roles in process instead of on the wire.
 
 use super::text;

@@ -1,4 +1,4 @@
-//! `after.endAfterSeconds` on the real API server: when the operator ends an image by itself, and when it does not.
+//! `after.endAfterSeconds` on a real and on the embedded API server: when the operator ends an image by itself, and when it does not.
 
 use crate::controllers::field::{Field, phase};
 use crate::history::finished_as;

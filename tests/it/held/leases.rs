@@ -1,4 +1,4 @@
-//! Pins on the real API server: who may take a pinned lock, and what the schedule makes of it.
+//! Pins on a real and on the embedded API server: who may take a pinned lock, and what the schedule makes of it.
 
 use crate::controllers::field::{Field, phase, reason};
 use crate::server::Server;

@@ -1,5 +1,5 @@
-//! Several operators on a real and on the embedded API server: one leads. What a candidate makes of a Lease is tested where it is decided,
-//! in the room `controllers::leader` of the crate.
+//! Several operators on a real and on the embedded API server: one leads. What a candidate makes of a Lease is tested where
+//! it is decided, in the room `controllers::leader` of the crate.
 
 mod replica;
 
