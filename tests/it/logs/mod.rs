@@ -127,8 +127,11 @@ fn err(output: &Output) -> String {
 const MESSAGE: &str = "412 objects saved from library ORDERS";
 const PLENTY: u64 = 256 << 20;
 
-#[apply(on_both!)]
-async fn a_run_and_its_job_are_followed_to_the_end_and_the_live_tail_goes_with_it(server: Server) {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_and_its_job_are_followed_to_the_end_and_the_live_tail_goes_with_it() {
+    let Some(server) = Server::real().await else {
+        return;
+    };
     let site = Site::new(server, PLENTY).await;
     site.start("followed").await;
     let maps: Api<ConfigMap> = site.api();

@@ -175,7 +175,7 @@ async fn standalone_that_is_killed_at_random_points_loses_nothing_it_has_acknowl
         }
         if kill % OF_A_DIRECTORY == 0 || kill == kills {
             let (process, _) = storm.start_and_check(&mut total).await;
-            process.stop().await;
+            process.kill();
             storm = Storm::new();
         }
     }
