@@ -21,6 +21,7 @@ mod leader;
 mod logs;
 mod npiv;
 mod promised;
+mod recorded;
 mod schedule;
 mod spectrum_virtualize;
 mod support;
