@@ -1,6 +1,7 @@
 //! YAML files of several documents, with the line at which each begins.
 
 use super::CommandError;
+use crate::embedded::go_yaml;
 use serde_json::Value;
 use std::io::Read;
 use std::path::Path;
@@ -129,7 +130,18 @@ pub fn read(path: &Path) -> Result<Vec<Document>, CommandError> {
 pub fn split(text: &str) -> Vec<Document> {
     let mut parts: Vec<(usize, String)> = vec![(1, String::new())];
     for (at, line) in text.lines().enumerate() {
-        if line == "---" || line.starts_with("--- ") || line == "..." {
+        if let Some(rest) = line
+            .strip_prefix("---")
+            .filter(|r| r.is_empty() || r.starts_with(' '))
+        {
+            // A document may begin behind the mark; blanks keep its columns.
+            match blank(rest) {
+                true => parts.push((at + 2, String::new())),
+                false => parts.push((at + 1, format!("   {rest}\n"))),
+            }
+            continue;
+        }
+        if line == "..." {
             parts.push((at + 2, String::new()));
             continue;
         }
@@ -147,21 +159,25 @@ pub fn split(text: &str) -> Vec<Document> {
     parts.into_iter().map(document).collect()
 }
 
-/// Parsed below empty lines, so that the parser's line numbers are those of the file.
+/// Parsed below empty lines, so that the parser's line numbers are those of the file. What kubectl would take otherwise than it
+/// looks is read as kubectl reads it; a key that is there twice is nobody's wish.
 fn parse(text: &str, line: usize) -> Result<Value, String> {
     let padded = "\n".repeat(line - 1) + text;
-    serde_saphyr::from_str(&padded).map_err(|error| {
-        // The first line says it; the others draw the place, which the reader has before him.
-        let text = error.to_string();
-        let text = text.lines().next().unwrap_or_default();
-        text.strip_prefix("error: ").unwrap_or(text).to_owned()
-    })
+    let read = go_yaml::read(&padded).map_err(|error| error.to_string())?;
+    match read.duplicates.first() {
+        None => Ok(read.value),
+        Some(twice) => Err(format!(
+            "line {}: key {:?} is in its object already",
+            twice.line, twice.key
+        )),
+    }
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     const FILE: &str = "\
 # two
@@ -209,5 +225,24 @@ kind: [C
         }
         let wrong = documents[2].value.as_ref().unwrap_err();
         assert!(wrong.contains("18") || wrong.contains("19"), "{wrong}");
+    }
+
+    #[test]
+    fn a_document_may_begin_behind_its_mark() {
+        let documents = split("--- # one\na: 1\n--- {b: 2}\n");
+        let values: Vec<_> = documents
+            .iter()
+            .map(|d| (d.line, d.value.clone().unwrap()))
+            .collect();
+        assert_eq!(values, [(2, json!({"a": 1})), (3, json!({"b": 2}))]);
+    }
+
+    #[test]
+    fn values_are_those_that_kubectl_applies_and_a_key_twice_is_an_error_with_its_line() {
+        let documents = split("a: yes\nb: 010\nc: \"no\"\n---\na: 1\nb: 2\na: 3\n");
+        let first = documents[0].value.as_ref().unwrap();
+        assert_eq!(*first, json!({"a": true, "b": 8, "c": "no"}));
+        let twice = documents[1].value.as_ref().unwrap_err();
+        assert_eq!(twice, "line 7: key \"a\" is in its object already");
     }
 }

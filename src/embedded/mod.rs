@@ -3,6 +3,7 @@
 //!
 //! - [`kind`], [`kinds`]: what is served
 //! - [`refusal`]: every answer that is not success, as a `Status` object
+//! - [`go_json`], [`go_yaml`]: JSON and YAML as the real server, which is written in Go, reads and speaks of them
 //! - [`store`]: objects and their history, in SQLite; knows no Kubernetes
 //! - [`schema`]: prune, default and validate, CEL rules too
 //! - [`patch`]: JSON patch, merge patch, strategic merge patch
@@ -11,6 +12,8 @@
 //! - [`http`]: the registry as an HTTP service: discovery, OpenAPI, tables, protobuf bodies
 
 pub mod apply;
+pub mod go_json;
+pub mod go_yaml;
 pub mod http;
 pub mod kind;
 pub mod kinds;

@@ -28,19 +28,28 @@ pub struct Refusal {
     pub details: Value,
     /// `details.causes`.
     pub causes: Vec<Cause>,
+    /// One `Warning` header each: what was odd about the body beside what it is refused for.
+    pub warnings: Box<[String]>,
 }
 
 impl Refusal {
     /// Without details.
     pub fn new(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
-        let (message, details, causes) = (message.into(), Value::Null, Vec::new());
         Self {
             code,
             reason,
-            message,
-            details,
-            causes,
+            message: message.into(),
+            details: Value::Null,
+            causes: Vec::new(),
+            warnings: Box::default(),
         }
+    }
+
+    /// With more warnings, before those that are there.
+    pub fn warned(mut self, mut warnings: Vec<String>) -> Self {
+        warnings.extend(self.warnings);
+        self.warnings = warnings.into();
+        self
     }
 
     /// The `Status` object.

@@ -24,6 +24,7 @@ mod leader;
 mod logs;
 mod npiv;
 mod promised;
+mod recorded;
 mod schedule;
 mod spectrum_virtualize;
 mod support;

@@ -34,7 +34,7 @@ const BEFORE: &str = "before-first-apply";
 pub struct Manager<'a> {
     /// Like `kubectl-edit`; empty is `unknown`.
     pub name: &'a str,
-    /// `status` when that is written.
+    /// `status` when that is written; `finalize` of a namespace.
     pub subresource: Option<&'a str>,
     /// Of the request, like `ibmiclone.dev/v1alpha1`.
     pub api_version: &'a str,

@@ -42,10 +42,10 @@ pub(super) struct Ownership<'a> {
 }
 
 impl<'a> Ownership<'a> {
-    /// Of a kind, or of its status subresource.
+    /// Of a kind, or of a subresource.
     pub fn of(kind: &'a Kind, subresource: Option<&str>) -> Self {
         let reset: &[&[&str]] = match (kind.status, subresource) {
-            (true, None) => &[&["status"]],
+            (true, None | Some("finalize")) => &[&["status"]],
             (true, Some(_)) if kind.custom => &[&["metadata"], &["spec"]],
             (true, Some(_)) => &[&["spec"]],
             (false, _) => &[],

@@ -51,6 +51,7 @@ pub fn refusal(refusal: &Refusal) -> Response<Body> {
         let seconds = HeaderValue::from(seconds);
         response.headers_mut().insert(RETRY_AFTER, seconds);
     }
+    warn(&mut response, &refusal.warnings);
     response
 }
 

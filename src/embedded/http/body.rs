@@ -1,7 +1,5 @@
 //! Bodies of requests: how much of them is read, what they are written in, and the options of a deletion.
 
-use std::time::Duration;
-
 use axum::body::{Body, Bytes};
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
@@ -9,14 +7,14 @@ use futures::StreamExt;
 use serde_json::Value;
 
 use super::decode::{self, Decoded};
+use super::limits::Limits;
 use super::query::{Query, cause, check_dry_run};
 use super::{protobuf, texts};
+use crate::embedded::go_json;
 use crate::embedded::kind::Kind;
 use crate::embedded::refusal::Refusal;
 use crate::embedded::registry::{DeleteOptions, Propagation};
 
-/// How long a client may take to send a body. It has the token, so this only keeps a stuck one from holding memory.
-const BODY_TIME: Duration = Duration::from_secs(60);
 /// How many times the limit is read of a body that is too large.
 const DRAINED: usize = 4;
 /// How much of a body a message shows.
@@ -58,9 +56,9 @@ fn media(headers: &HeaderMap) -> Result<Media, Refusal> {
 /// All of a body. What is too much is read too, up to a point: a client that is still sending would not see the answer.
 ///
 /// # Errors
-/// 413 when it is too large, 400 when it breaks off.
-pub async fn read(body: Body, limit: usize) -> Result<Bytes, Refusal> {
-    match tokio::time::timeout(BODY_TIME, gather(body, limit)).await {
+/// 413 when it is too large, 400 when it breaks off, 408 when it takes too long.
+pub async fn read(body: Body, limits: &Limits) -> Result<Bytes, Refusal> {
+    match tokio::time::timeout(limits.body_time, gather(body, limits.body)).await {
         Ok(result) => result,
         Err(_) => {
             let message = "the body of the request did not come in time";
@@ -163,7 +161,7 @@ fn fields_of(mut decoded: Decoded) -> Result<Decoded, String> {
         return Ok(decoded);
     }
     let into = r#"struct { APIVersion string "json:\"apiVersion,omitempty\""; Kind string "json:\"kind,omitempty\"" }"#;
-    Err(no_kind(&decode::not_an_object(&decoded.value, into)))
+    Err(no_kind(&go_json::cannot_become(&decoded.value, into)))
 }
 
 fn shown(bytes: &[u8]) -> String {
@@ -266,7 +264,7 @@ fn typed<'a, T>(
         Some(found) => read(found).map(Some).ok_or_else(|| {
             texts::bad_request(format!(
                 "json: cannot unmarshal {} into Go struct field DeleteOptions.{field} of type {go}",
-                decode::go_name(found)
+                go_json::type_name(found)
             ))
         }),
     }

@@ -4,9 +4,10 @@
 use std::cell::RefCell;
 use std::fmt;
 
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
-use serde_saphyr::Spanned;
+
+use crate::embedded::{go_json, go_yaml};
 
 /// A key that was written twice. The last one counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,14 +54,14 @@ impl From<Value> for Decoded {
 /// Reads JSON.
 ///
 /// # Errors
-/// What Go's parser says, as far as this one knows.
+/// What Go's parser says.
 pub fn json(bytes: &[u8]) -> Result<Decoded, String> {
-    let found = Found::new(Language::Json);
+    let found = Found::default();
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = Node(&found)
         .deserialize(&mut deserializer)
         .and_then(|value| deserializer.end().map(|()| value))
-        .map_err(|error| go_error(&error, bytes))?;
+        .map_err(|error| go_json::complaint(bytes).unwrap_or_else(|| error.to_string()))?;
     Ok(found.with(value))
 }
 
@@ -70,50 +71,21 @@ pub fn json(bytes: &[u8]) -> Result<Decoded, String> {
 /// What the parser says.
 pub fn yaml(bytes: &[u8]) -> Result<Decoded, String> {
     let text = std::str::from_utf8(bytes).map_err(|_| "yaml: invalid UTF-8".to_owned())?;
-    if text.trim().is_empty() {
-        return Ok(Decoded::from(Value::Null));
-    }
-    let options = serde_saphyr::options! {
-        duplicate_keys: serde_saphyr::DuplicateKeyPolicy::PassThrough,
-    };
-    let found = Found::new(Language::Yaml);
-    let value =
-        serde_saphyr::with_deserializer_from_str_with_options(text, options, |deserializer| {
-            Node(&found).deserialize(deserializer)
-        });
-    let value = value.map_err(|error| yaml_error(&error.to_string()))?;
-    Ok(found.with(value))
-}
-
-/// What Go calls the type of a JSON value.
-pub fn go_name(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "bool",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    }
-}
-
-/// What Go says about a value that should have been an object. `into` is the type it was to become.
-pub fn not_an_object(value: &Value, into: &str) -> String {
-    format!(
-        "json: cannot unmarshal {} into Go value of type {into}",
-        go_name(value)
-    )
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Language {
-    Json,
-    Yaml,
+    let read = go_yaml::read(text).map_err(|why| format!("yaml: {why}"))?;
+    let duplicates = read.duplicates.into_iter();
+    let duplicates = duplicates.map(|d| Duplicate::Yaml {
+        line: d.line,
+        key: d.key,
+    });
+    Ok(Decoded {
+        value: read.value,
+        duplicates: duplicates.collect(),
+    })
 }
 
 /// What a reading gathers: where it is, and what it found.
+#[derive(Default)]
 struct Found {
-    language: Language,
     path: RefCell<Vec<Step>>,
     duplicates: RefCell<Vec<Duplicate>>,
 }
@@ -124,14 +96,6 @@ enum Step {
 }
 
 impl Found {
-    fn new(language: Language) -> Self {
-        Self {
-            language,
-            path: RefCell::default(),
-            duplicates: RefCell::default(),
-        }
-    }
-
     fn with(self, value: Value) -> Decoded {
         Decoded {
             value,
@@ -151,14 +115,8 @@ impl Found {
         text
     }
 
-    fn twice(&self, key: &str, line: u64) {
-        let duplicate = match self.language {
-            Language::Json => Duplicate::Json { path: self.path() },
-            Language::Yaml => Duplicate::Yaml {
-                line,
-                key: key.to_owned(),
-            },
-        };
+    fn twice(&self) {
+        let duplicate = Duplicate::Json { path: self.path() };
         let mut duplicates = self.duplicates.borrow_mut();
         if !duplicates.contains(&duplicate) {
             duplicates.push(duplicate);
@@ -239,91 +197,16 @@ impl<'de> Visitor<'de> for Node<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
         let mut fields = Map::new();
-        while let Some((key, line)) = entries.next_key_seed(KeyOf(self.0.language))? {
+        while let Some(key) = entries.next_key::<String>()? {
             self.0.path.borrow_mut().push(Step::Key(key.clone()));
             if fields.contains_key(&key) {
-                self.0.twice(&key, line);
+                self.0.twice();
             }
             let value = entries.next_value_seed(self)?;
             self.0.path.borrow_mut().pop();
             fields.insert(key, value);
         }
         Ok(Value::Object(fields))
-    }
-}
-
-/// Reads a key and its line, which only YAML has.
-struct KeyOf(Language);
-
-impl<'de> DeserializeSeed<'de> for KeyOf {
-    type Value = (String, u64);
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        match self.0 {
-            Language::Json => String::deserialize(deserializer).map(|key| (key, 0)),
-            Language::Yaml => {
-                let key = Spanned::<Key>::deserialize(deserializer)?;
-                Ok((key.value.0, key.referenced.line()))
-            }
-        }
-    }
-}
-
-/// A key of YAML, which need not be text.
-struct Key(String);
-
-impl<'de> Deserialize<'de> for Key {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let found = Found::new(Language::Yaml);
-        match Node(&found).deserialize(deserializer)? {
-            Value::String(text) => Ok(Self(text)),
-            value @ (Value::Bool(_) | Value::Number(_)) => Ok(Self(value.to_string())),
-            value @ (Value::Null | Value::Array(_) | Value::Object(_)) => Err(D::Error::custom(
-                format!("a key cannot be of type {}", go_name(&value)),
-            )),
-        }
-    }
-}
-
-/// Where and what, as Go's parser says it: its text has no column.
-fn yaml_error(text: &str) -> String {
-    let text = text.lines().next().unwrap_or_default();
-    let text = text.strip_prefix("error: ").unwrap_or(text);
-    match text
-        .split_once(" column ")
-        .and_then(|(line, rest)| Some((line, rest.split_once(": ")?.1)))
-    {
-        Some((line, what)) => format!("yaml: {line}: {what}"),
-        None => format!("yaml: {text}"),
-    }
-}
-
-/// Go's words for what this parser found.
-fn go_error(error: &serde_json::Error, bytes: &[u8]) -> String {
-    if error.is_eof() || bytes.is_empty() {
-        return "unexpected end of JSON input".to_owned();
-    }
-    let text = error.to_string();
-    let line = bytes
-        .split(|b| *b == b'\n')
-        .nth(error.line().saturating_sub(1));
-    let at = error.column().saturating_sub(1);
-    let odd = line.and_then(|l| l.get(at)).map_or(' ', |b| char::from(*b));
-    let place = [
-        ("trailing characters", "after top-level value"),
-        (
-            "key must be a string",
-            "looking for beginning of object key string",
-        ),
-        ("expected `:`", "after object key"),
-        ("expected `,` or `}`", "after object key:value pair"),
-        ("expected `,` or `]`", "after array element"),
-        ("trailing comma", "looking for beginning of value"),
-        ("expected value", "looking for beginning of value"),
-    ];
-    match place.iter().find(|(ours, _)| text.starts_with(ours)) {
-        Some((_, theirs)) => format!("invalid character '{odd}' {theirs}"),
-        None => text,
     }
 }
 
@@ -347,27 +230,6 @@ mod tests {
         assert_eq!(json_paths(text), ["a", "b[0].c", "b[0].c.d"]);
         let value = json(text.as_bytes()).unwrap().value;
         assert_eq!(value, json!({"a": 3, "b": [{"c": {"d": 0}}]}));
-    }
-
-    #[test]
-    fn broken_json_is_told_in_the_words_of_the_real_server() {
-        for (text, words) in [
-            ("", "unexpected end of JSON input"),
-            ("{\"kind", "unexpected end of JSON input"),
-            (
-                "garbage",
-                "invalid character 'g' looking for beginning of value",
-            ),
-            ("{\"a\":1}x", "invalid character 'x' after top-level value"),
-            ("{\"a\" 1}", "invalid character '1' after object key"),
-            (
-                "{\"a\":1 2}",
-                "invalid character '2' after object key:value pair",
-            ),
-            ("[1 2]", "invalid character '2' after array element"),
-        ] {
-            assert_eq!(json(text.as_bytes()).unwrap_err(), words, "{text}");
-        }
     }
 
     #[test]

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use ring::digest;
 use serde_json::{Value, json};
 
 use super::negotiate::{self, Format};
-use super::route::{Route, reviews};
+use super::route::{Part, Route, reviews};
 use super::{answer, texts};
 use crate::embedded::kind::Kind;
 use crate::embedded::refusal::Refusal;
@@ -35,8 +37,17 @@ struct Told {
     verbs: Vec<&'static str>,
     short_names: Vec<String>,
     categories: Vec<String>,
-    status: bool,
+    /// In the order of their names.
+    subresources: Vec<Sub>,
     custom: bool,
+    /// None for what is not stored.
+    storage_hash: Option<String>,
+}
+
+/// A subresource that is told.
+struct Sub {
+    name: &'static str,
+    verbs: &'static [&'static str],
 }
 
 /// Answers a request for one of these documents.
@@ -121,8 +132,9 @@ fn told(kinds: &[Arc<Kind>], group: &str, version: &str) -> Vec<Told> {
             verbs: vec!["create"],
             short_names: Vec::new(),
             categories: Vec::new(),
-            status: false,
+            subresources: Vec::new(),
             custom: false,
+            storage_hash: None,
         }
     }));
     told.sort_by(|a, b| a.name.cmp(&b.name));
@@ -165,12 +177,38 @@ fn of_kind(kind: &Kind) -> Told {
         verbs,
         short_names: kind.short_names.clone(),
         categories: kind.categories.clone(),
-        status: kind.status,
+        subresources: subresources(kind),
         custom: kind.custom,
+        storage_hash: Some(storage_hash(kind)),
     }
 }
 
-const STATUS_VERBS: [&str; 3] = ["get", "patch", "update"];
+fn subresources(kind: &Kind) -> Vec<Sub> {
+    let finalize = Sub {
+        name: "finalize",
+        verbs: &["update"],
+    };
+    let status = Sub {
+        name: "status",
+        verbs: &["get", "patch", "update"],
+    };
+    let finalize = Part::Finalize.is_of(kind).then_some(finalize);
+    let status = Part::Status.is_of(kind).then_some(status);
+    finalize.into_iter().chain(status).collect()
+}
+
+/// What the real server tells of the form that objects are stored in, for those who migrate them. Events of both groups are stored
+/// as the core group has them, definitions as they were before their first stable version.
+fn storage_hash(kind: &Kind) -> String {
+    let stored = match (kind.group.as_str(), kind.kind.as_str()) {
+        ("events.k8s.io", "Event") => "/v1/Event".to_owned(),
+        ("apiextensions.k8s.io", name) => format!("{}/v1beta1/{name}", kind.group),
+        (group, name) => format!("{group}/{}/{name}", kind.version),
+    };
+    let digest = digest::digest(&digest::SHA256, stored.as_bytes());
+    let head = digest.as_ref().get(..8).unwrap_or_default();
+    STANDARD.encode(head)
+}
 
 fn resources(kinds: &[Arc<Kind>], group: &str, version: &str) -> Value {
     let mut resources = Vec::new();
@@ -183,14 +221,17 @@ fn resources(kinds: &[Arc<Kind>], group: &str, version: &str) -> Value {
             "verbs": told.verbs,
         });
         name_more(&mut resource, &told);
+        if let Some(hash) = &told.storage_hash {
+            resource["storageVersionHash"] = json!(hash);
+        }
         resources.push(resource);
-        if told.status {
+        for sub in &told.subresources {
             resources.push(json!({
-                "name": format!("{}/status", told.name),
+                "name": format!("{}/{}", told.name, sub.name),
                 "singularName": "",
                 "namespaced": told.namespaced,
                 "kind": told.kind,
-                "verbs": STATUS_VERBS,
+                "verbs": sub.verbs,
             }));
         }
     }
@@ -262,10 +303,9 @@ fn aggregated(told: &Told, group: &str, version: &str) -> Value {
         "verbs": told.verbs,
     });
     name_more(&mut resource, told);
-    if told.status {
-        let status =
-            json!({"subresource": "status", "responseKind": response_kind, "verbs": STATUS_VERBS});
-        resource["subresources"] = json!([status]);
+    if !told.subresources.is_empty() {
+        let tell = |sub: &Sub| json!({"subresource": sub.name, "responseKind": response_kind, "verbs": sub.verbs});
+        resource["subresources"] = told.subresources.iter().map(tell).collect();
     }
     resource
 }

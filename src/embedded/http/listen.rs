@@ -3,20 +3,23 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::time::Duration;
 
 use axum::Router;
-use axum_server::accept::NoDelayAcceptor;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use axum_server::{Handle, Server};
 use chrono::Utc;
 use tokio_util::sync::CancellationToken;
 
 use super::certificates::{CertificateError, Identity};
+use super::connections::Connections;
 use super::limits::Limits;
 use super::service::{Service, router};
 
 /// Streams that a client may have open on one HTTP/2 connection: more than its watches and what it asks beside them.
 const STREAMS: u32 = 250;
+/// How often a quiet HTTP/2 connection is asked whether somebody is there.
+const PING: Duration = Duration::from_secs(60);
 /// Longest time between two looks at the certificate, in seconds: a clock may jump.
 const LOOK: u64 = 60 * 60;
 
@@ -106,7 +109,7 @@ async fn plain(
     limits: &Limits,
 ) -> io::Result<()> {
     let mut server = axum_server::from_tcp(listener)?
-        .acceptor(NoDelayAcceptor::new())
+        .acceptor(Connections::new(limits.connections))
         .handle(handle);
     bound(&mut server, limits);
     let server = server.first_request_timeout(limits.head);
@@ -125,7 +128,7 @@ async fn encrypted(
     tokio::spawn(renew(identity, config.clone(), ending));
     let acceptor = RustlsAcceptor::new(config)
         .handshake_timeout(limits.handshake)
-        .acceptor(NoDelayAcceptor::new());
+        .acceptor(Connections::new(limits.connections));
     let mut server = axum_server::from_tcp(listener)?
         .acceptor(acceptor)
         .handle(handle);
@@ -142,7 +145,10 @@ fn bound<A>(server: &mut Server<SocketAddr, A>, limits: &Limits) {
     server
         .http_builder()
         .http2()
-        .max_concurrent_streams(STREAMS);
+        .max_concurrent_streams(STREAMS)
+        // The connection of a machine that has gone without a word ends too.
+        .keep_alive_interval(PING)
+        .keep_alive_timeout(limits.head);
 }
 
 /// Looks at the certificate now and then, and puts a new one in its place when it is due.
@@ -151,10 +157,7 @@ async fn renew(mut identity: Identity, config: RustlsConfig, ending: Cancellatio
         let left = (identity.renew_at() - Utc::now())
             .to_std()
             .unwrap_or_default();
-        let wait = left.clamp(
-            std::time::Duration::from_secs(60),
-            std::time::Duration::from_secs(LOOK),
-        );
+        let wait = left.clamp(Duration::from_secs(60), Duration::from_secs(LOOK));
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
             () = ending.cancelled() => return,

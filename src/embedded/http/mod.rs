@@ -14,6 +14,7 @@ mod answer;
 mod body;
 pub mod certificates;
 mod client;
+mod connections;
 mod decode;
 mod discovery;
 pub mod files;

@@ -88,6 +88,11 @@ impl Query {
         })
     }
 
+    fn token(&self) -> Option<String> {
+        let token = self.get("continue").filter(|t| !t.is_empty());
+        token.map(str::to_owned)
+    }
+
     /// A list that goes on.
     pub fn is_watch(&self) -> bool {
         self.flag("watch") == Some(true)
@@ -96,23 +101,16 @@ impl Query {
     /// What to list.
     ///
     /// # Errors
-    /// 400 for a number that is none, 422 for what only a watch takes.
+    /// 400 for a number that is none.
     pub fn list(&self) -> Result<ListOptions, Refusal> {
         // Only a watch uses it, but it is parsed for all.
         self.number("timeoutSeconds")?;
-        if self.flag("sendInitialEvents").is_some() {
-            let message = "Forbidden: sendInitialEvents is forbidden for list".to_owned();
-            let cause = cause("sendInitialEvents", "FieldValueForbidden", message);
-            return Err(texts::invalid_options("ListOptions", vec![cause]));
-        }
         Ok(ListOptions {
             labels: self.text("labelSelector"),
             fields: self.text("fieldSelector"),
             limit: self.number("limit")?,
-            continue_: self
-                .get("continue")
-                .filter(|c| !c.is_empty())
-                .map(str::to_owned),
+            continue_: self.token(),
+            send_initial_events: self.flag("sendInitialEvents"),
             resource_version: self.text("resourceVersion"),
             resource_version_match: self.text("resourceVersionMatch"),
         })
@@ -134,6 +132,7 @@ impl Query {
             resource_version_match: self.text("resourceVersionMatch"),
             bookmarks: self.flag("allowWatchBookmarks") == Some(true),
             send_initial_events: self.flag("sendInitialEvents"),
+            continue_: self.token(),
             // 0 means "as you like", as on the real server.
             timeout: timeout.filter(|s| *s > 0).map(Duration::from_secs),
         })
@@ -183,6 +182,7 @@ impl Query {
             },
             validation,
             force: self.flag("force") == Some(true),
+            noticed: Vec::new(),
         })
     }
 

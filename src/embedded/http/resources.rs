@@ -8,10 +8,11 @@ use serde_json::{Map, Value, json};
 use super::decode::{Decoded, Duplicate};
 use super::negotiate::{self, Shape, Wanted};
 use super::query::Write;
-use super::route::Place;
+use super::route::{Path, Place};
 use super::service::{Asked, Service};
 use super::table::{Definitions, Form, Include};
 use super::{answer, body, decode, partial, texts, watch, write};
+use crate::embedded::go_json;
 use crate::embedded::kind::Kind;
 use crate::embedded::refusal::Refusal;
 use crate::embedded::registry::{Listed, PatchBody};
@@ -38,6 +39,13 @@ pub async fn answer(
         include,
     };
     match (asked.method.as_str(), place.name.clone()) {
+        (_, name) if place.path == Path::Watch => {
+            let mut options = asked.query.watch()?;
+            if let Some(name) = name {
+                options.fields = only_named(&options.fields, &name)?;
+            }
+            watch::answer(&reply, &place, &options).await
+        }
         ("GET", None) if asked.query.is_watch() => {
             let options = asked.query.watch()?;
             watch::answer(&reply, &place, &options).await
@@ -58,6 +66,22 @@ pub async fn answer(
         ("DELETE", name) => delete(&reply, &place, name, asked).await,
         (_, name) => change(&reply, &place, name, asked).await,
     }
+}
+
+/// A field selector that takes one object alone.
+fn only_named(fields: &str, name: &str) -> Result<String, Refusal> {
+    let mut names = fields
+        .split(',')
+        .filter_map(|part| part.trim().strip_prefix("metadata.name="));
+    if names.any(|other| other.trim_start_matches('=') != name) {
+        let message = "fieldSelector metadata.name doesn't match requested name";
+        return Err(texts::bad_request(message));
+    }
+    let wanted = format!("metadata.name={name}");
+    Ok(match fields {
+        "" => wanted,
+        fields => format!("{fields},{wanted}"),
+    })
 }
 
 /// What an answer is to look like.
@@ -151,7 +175,7 @@ async fn delete(
     asked: Asked,
 ) -> Result<Response<Body>, Refusal> {
     let service = reply.service;
-    let bytes = body::read(asked.body, service.limits().body).await?;
+    let bytes = body::read(asked.body, service.limits()).await?;
     let options = body::delete_options(&bytes, &asked.headers, &asked.query)?;
     let _turn = service.turn().await?;
     let registry = service.registry();
@@ -193,7 +217,7 @@ async fn change(
         (&Method::POST, None) => asked.query.write(Write::Create, &asked.headers)?,
         (_, None) => asked.query.write(Write::Update, &asked.headers)?,
     };
-    let bytes = body::read(asked.body, service.limits().body).await?;
+    let bytes = body::read(asked.body, service.limits()).await?;
     let (action, duplicates) = match (form, name) {
         (Some(form), Some(name)) => {
             let (patch, duplicates) = form.read(&bytes)?;
@@ -276,7 +300,7 @@ impl Patch {
             } else {
                 FIELDS
             };
-            return Err(broken(decode::not_an_object(&value, into)));
+            return Err(broken(go_json::cannot_become(&value, into)));
         }
         let problems = match self {
             Self::Json => of_operations(&value, &duplicates),
@@ -302,7 +326,7 @@ fn read_apply(bytes: &[u8]) -> Result<Value, String> {
         Value::Object(fields) => Ok(Value::Object(fields)),
         other => Err(format!(
             "error unmarshaling JSON: while decoding JSON: {}",
-            decode::not_an_object(&other, FIELDS)
+            go_json::cannot_become(&other, FIELDS)
         )),
     }
 }

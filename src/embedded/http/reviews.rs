@@ -48,7 +48,7 @@ pub async fn answer(
     let review = review(plural).ok_or_else(texts::no_such_resource)?;
     let wanted = negotiate::objects(&asked.headers, asked.query.get("pretty"), true)?;
     asked.query.write(Write::Create, &asked.headers)?;
-    let bytes = body::read(asked.body, service.limits().body).await?;
+    let bytes = body::read(asked.body, service.limits()).await?;
     let expected = body::Expected {
         group: review.group,
         kind: review.kind,

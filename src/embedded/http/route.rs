@@ -49,8 +49,49 @@ pub struct Place {
     pub namespace: Option<String>,
     /// None: all of them.
     pub name: Option<String>,
-    /// Through the status subresource.
-    pub status: bool,
+    /// Which part of it.
+    pub part: Part,
+    /// By which path.
+    pub path: Path,
+}
+
+/// Which of the two paths to the same objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Path {
+    /// The usual one.
+    Usual,
+    /// The older one of watches, `/api/v1/watch/…`.
+    Watch,
+}
+
+/// What of an object a path leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// All of it.
+    Object,
+    /// `status`.
+    Status,
+    /// `finalize` of a namespace.
+    Finalize,
+}
+
+impl Part {
+    fn of(subresource: Option<&str>) -> Self {
+        match subresource {
+            Some("status") => Self::Status,
+            Some("finalize") => Self::Finalize,
+            Some(_) | None => Self::Object,
+        }
+    }
+
+    /// Whether the objects of a kind have it.
+    pub fn is_of(self, kind: &Kind) -> bool {
+        match self {
+            Self::Object => true,
+            Self::Status => kind.status,
+            Self::Finalize => kind.group.is_empty() && kind.plural == "namespaces",
+        }
+    }
 }
 
 /// Where a path leads nowhere.
@@ -137,8 +178,16 @@ fn below(
                 let mut found = of_group.iter().filter(|k| k.version == version);
                 found.find(|k| k.plural == plural).map(|k| Arc::clone(k))
             };
-            let place = place(find, rest).ok_or_else(nowhere)?;
-            check(place, method)
+            let (path, rest) = match rest {
+                ["watch", rest @ ..] => (Path::Watch, rest),
+                _ => (Path::Usual, rest),
+            };
+            let (mut place, sub) = place(find, rest).ok_or_else(nowhere)?;
+            place.path = path;
+            match path {
+                Path::Usual => check((place, sub), method),
+                Path::Watch => check_watch((place, sub), method),
+            }
         }
     }
 }
@@ -147,6 +196,11 @@ fn place(
     find: impl Fn(&str) -> Option<Arc<Kind>>,
     rest: &[&str],
 ) -> Option<(Place, Option<String>)> {
+    // A slash at the end leads nowhere else.
+    let rest = match rest {
+        [rest @ .., ""] if !rest.is_empty() => rest,
+        _ => rest,
+    };
     let (namespace, rest) = match rest {
         // A namespace itself, and its status, before what is in it.
         ["namespaces", _] | ["namespaces", _, "status" | "finalize"] => (None, rest),
@@ -155,13 +209,17 @@ fn place(
         }
         _ => (None, rest),
     };
-    let (plural, name, sub) = match rest {
-        [plural] => (plural, None, None),
-        [plural, name] => (plural, Some(name), None),
-        [plural, name, sub] => (plural, Some(name), Some(sub)),
+    let (plural, name, sub, more) = match rest {
+        [plural] => (plural, None, None, false),
+        [plural, name] => (plural, Some(name), None, false),
+        [plural, name, sub, more @ ..] => (plural, Some(name), Some(sub), !more.is_empty()),
         _ => return None,
     };
     let kind = find(plural)?;
+    // Of a kind of a definition, the real server does not look at what comes after a subresource.
+    if more && !kind.custom {
+        return None;
+    }
     if name.is_some_and(|n| n.is_empty()) || namespace.as_ref().is_some_and(String::is_empty) {
         return None;
     }
@@ -169,9 +227,28 @@ fn place(
         kind,
         namespace,
         name: name.map(|n| (*n).to_owned()),
-        status: sub == Some(&"status"),
+        part: Part::of(sub.copied()),
+        path: Path::Usual,
     };
     Some((place, sub.map(|s| (*s).to_owned())))
+}
+
+/// The same for the older path of watches, which has no parts of an object.
+fn check_watch((place, sub): (Place, Option<String>), method: &Method) -> Result<Route, Nowhere> {
+    let kind = &place.kind;
+    let astray = kind.namespaced && place.namespace.is_none() && place.name.is_some()
+        || !kind.namespaced && place.namespace.is_some();
+    match (&sub, &place.name) {
+        _ if astray && kind.custom => Err(Nowhere::Page),
+        _ if astray => Err(refused(texts::no_such_resource())),
+        (Some(_), Some(name)) if kind.custom => Err(refused(match place.part {
+            Part::Status => not_supported(kind, "watch"),
+            Part::Object | Part::Finalize => not_found(kind, name),
+        })),
+        (Some(_), _) => Err(refused(texts::no_such_resource())),
+        (None, _) if *method == Method::GET => Ok(Route::Objects(place)),
+        (None, _) => Err(refused(texts::method_not_allowed())),
+    }
 }
 
 /// Whether there is such a place at all, and whether the method makes sense there.
@@ -195,8 +272,8 @@ fn check((place, sub): (Place, Option<String>), method: &Method) -> Result<Route
             (false, false) | (true, _) => return Err(nowhere()),
         }
     }
-    if let (Some(sub), Some(name)) = (&sub, &place.name)
-        && (sub != "status" || !kind.status)
+    if let (Some(_), Some(name)) = (&sub, &place.name)
+        && (place.part == Part::Object || !place.part.is_of(kind))
     {
         return Err(if kind.custom {
             refused(not_found(kind, name))
@@ -204,21 +281,22 @@ fn check((place, sub): (Place, Option<String>), method: &Method) -> Result<Route
             nowhere()
         });
     }
-    let allowed = match (&place.name, place.status) {
+    let allowed = match (&place.name, place.part) {
         (None, _) if kind.custom && matches!(*method, Method::PUT | Method::PATCH) => {
             return Err(refused(texts::bad_request("name must be provided")));
         }
         (None, _) if !kind.namespaced => matches!(*method, Method::GET | Method::POST),
         (None, _) => matches!(*method, Method::GET | Method::POST | Method::DELETE),
-        (Some(_), true) => matches!(*method, Method::GET | Method::PUT | Method::PATCH),
-        (Some(_), false) => matches!(
+        (Some(_), Part::Finalize) => *method == Method::PUT,
+        (Some(_), Part::Status) => matches!(*method, Method::GET | Method::PUT | Method::PATCH),
+        (Some(_), Part::Object) => matches!(
             *method,
             Method::GET | Method::PUT | Method::PATCH | Method::DELETE
         ),
     };
     if allowed {
         Ok(Route::Objects(place))
-    } else if kind.custom && place.status {
+    } else if kind.custom && place.part == Part::Status {
         let verb = if method == Method::DELETE {
             "delete"
         } else {

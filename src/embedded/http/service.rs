@@ -14,7 +14,7 @@ use super::access::Access;
 use super::limits::{Limits, Turns};
 use super::openapi::{self, OpenApi};
 use super::query::Query;
-use super::route::{Nowhere, Place, Route, route};
+use super::route::{Nowhere, Part, Place, Route, route};
 use super::table::Columns;
 use super::{answer, discovery, negotiate, resources, reviews, texts, version};
 use crate::embedded::kind::Kind;
@@ -170,7 +170,7 @@ impl Place {
         crate::embedded::registry::Target {
             kind: &self.kind,
             namespace: self.namespace.as_deref(),
-            status: self.status,
+            status: self.part == Part::Status,
         }
     }
 }

@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::decode::Duplicate;
-use super::route::Place;
+use super::route::{Part, Place};
 use super::texts;
 use crate::embedded::kind::Kind;
 use crate::embedded::refusal::{Cause, Refusal};
@@ -86,11 +86,11 @@ pub async fn write(
     match options.validation {
         Validation::Ignore => perform(registry, place, action, options).await,
         Validation::Warn => {
-            let mut written = perform(registry, place, action, options).await?;
-            let told = told(&place.kind, problems, &written.warnings.join(", "));
-            let told = told.into_iter().map(|p| p.text.clone());
-            written.warnings = told.chain(written.warnings).collect();
-            Ok(written)
+            let options = WriteOptions {
+                noticed: problems.iter().map(|p| p.text.clone()).collect(),
+                ..options.clone()
+            };
+            perform(registry, place, action, &options).await
         }
         Validation::Strict => {
             let is_patch = matches!(action, Action::Patch(..));
@@ -114,6 +114,9 @@ async fn perform(
     let target = place.target();
     match action {
         Action::Create(object) => registry.create(&target, object, options).await,
+        Action::Replace(name, object) if place.part == Part::Finalize => {
+            registry.finalize(&target, &name, object, options).await
+        }
         Action::Replace(name, object) => registry.replace(&target, &name, object, options).await,
         Action::Patch(name, patch) => registry.patch(&target, &name, patch, options).await,
     }

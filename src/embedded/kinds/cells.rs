@@ -1,7 +1,8 @@
 //! Cells of a table that no JSON path can compute.
 
+use super::age;
 use crate::embedded::kind::Kind;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 /// A column whose `json_path` is one of these names in braces.
@@ -121,32 +122,5 @@ fn count(object: &Value) -> i64 {
 }
 
 fn seen(object: &Value, pointers: &[&str], now: DateTime<Utc>) -> String {
-    match DateTime::parse_from_rfc3339(first_text(object, pointers)) {
-        Ok(at) => age(now - at.to_utc()),
-        Err(_) => "<unknown>".to_owned(),
-    }
-}
-
-/// A span as kubectl prints it: two units at most, the second only while the first is small.
-pub fn age(span: TimeDelta) -> String {
-    let seconds = span.num_seconds();
-    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
-    let two = |first: i64, unit: &str, second: i64, small: &str| match second {
-        0 => format!("{first}{unit}"),
-        _ => format!("{first}{unit}{second}{small}"),
-    };
-    match seconds {
-        // Clocks differ by a little.
-        ..-1 => "<invalid>".to_owned(),
-        -1..0 => "0s".to_owned(),
-        0..120 => format!("{seconds}s"),
-        120..600 => two(minutes, "m", seconds % 60, "s"),
-        600..10_800 => format!("{minutes}m"),
-        10_800..28_800 => two(hours, "h", minutes % 60, "m"),
-        28_800..172_800 => format!("{hours}h"),
-        172_800..691_200 => two(days, "d", hours % 24, "h"),
-        691_200..63_072_000 => format!("{days}d"),
-        63_072_000..252_288_000 => two(days / 365, "y", days % 365, "d"),
-        _ => format!("{}y", days / 365),
-    }
+    age::since(first_text(object, pointers), now).unwrap_or_else(|| "<unknown>".to_owned())
 }

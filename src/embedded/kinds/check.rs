@@ -1,5 +1,6 @@
 //! What the real server checks in code for the kinds that Kubernetes has built in, in its words.
 
+use crate::embedded::go_json;
 use crate::embedded::kind::Kind;
 use crate::embedded::refusal::Cause;
 use crate::embedded::schema::{forbidden, invalid_text, invalid_value, names, required, too_long};
@@ -19,7 +20,7 @@ pub fn check(kind: &Kind, object: &Value, old: Option<&Value>) -> Vec<Cause> {
         ("", "Secret") => secret(object, old, &mut causes),
         ("coordination.k8s.io", "Lease") => lease(object, &mut causes),
         ("", "Namespace") => namespace(object, old, &mut causes),
-        ("", "Event") => core_event(object, &mut causes),
+        ("", "Event") => super::events::check_core(object, &mut causes),
         ("events.k8s.io", "Event") => super::events::check(object, old, &mut causes),
         _ => {}
     }
@@ -140,18 +141,17 @@ fn secret(object: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
     }
 }
 
-/// The contents are never repeated; why they are no JSON is said in general, where the real server names the character.
+/// The contents are never repeated, apart from the character at which they are no JSON, as on the real server.
 fn is_json(data: &Value, key: &str, causes: &mut Vec<Cause>) {
-    if let Some(value) = data.get(key)
-        && serde_json::from_slice::<Value>(&decoded(value)).is_err()
-    {
-        let shown = "<secret contents redacted>";
-        causes.push(invalid_text(
-            format!("data[{key}]"),
-            shown,
-            "is not valid JSON",
-        ));
-    }
+    let Some(value) = data.get(key) else { return };
+    let text = decoded(value);
+    let wrong = match serde_json::from_slice::<Value>(&text) {
+        Ok(Value::Object(_) | Value::Null) => return,
+        Ok(other) => go_json::cannot_become(&other, "map[string]interface {}"),
+        Err(_) => go_json::complaint(&text).unwrap_or_else(|| "is not valid JSON".to_owned()),
+    };
+    let shown = "<secret contents redacted>";
+    causes.push(invalid_text(format!("data[{key}]"), shown, &wrong));
 }
 
 fn lease(object: &Value, causes: &mut Vec<Cause>) {
@@ -167,13 +167,15 @@ fn lease(object: &Value, causes: &mut Vec<Cause>) {
     }
 }
 
+/// Said when it is created, and through `finalize`: no other write changes them.
 fn namespace(object: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
-    if old.is_some() {
-        return;
-    }
     let list = object["spec"]["finalizers"].as_array();
-    for finalizer in list.into_iter().flatten().filter_map(Value::as_str) {
-        let field = || "spec.finalizers".to_owned();
+    let finalizers = list.into_iter().flatten().filter_map(Value::as_str);
+    for (index, finalizer) in finalizers.enumerate() {
+        let field = || match old {
+            None => "spec.finalizers".to_owned(),
+            Some(_) => format!("spec.finalizers[{index}]"),
+        };
         for wrong in names::qualified(finalizer) {
             causes.push(invalid_text(field(), finalizer, &wrong));
         }
@@ -181,22 +183,4 @@ fn namespace(object: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
             causes.push(invalid_text(field(), finalizer, NOT_STANDARD));
         }
     }
-}
-
-/// Events of the old kind: only those with `eventTime` are looked at closely.
-fn core_event(object: &Value, causes: &mut Vec<Cause>) {
-    if text(object, "eventTime").is_empty() {
-        let about = text(&object["involvedObject"], "namespace");
-        let here = text(&object["metadata"], "namespace");
-        let same = match about {
-            "" => here.is_empty() || here == "default",
-            namespace => namespace == here,
-        };
-        if !same {
-            let field = "involvedObject.namespace".to_owned();
-            causes.push(invalid_text(field, about, "does not match event.namespace"));
-        }
-        return;
-    }
-    super::events::reporter(object, "reportingComponent", causes);
 }

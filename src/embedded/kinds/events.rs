@@ -8,6 +8,11 @@ fn text<'a>(object: &'a Value, name: &str) -> &'a str {
     object[name].as_str().unwrap_or_default()
 }
 
+/// Checks an event of the core group; only one with `eventTime` is looked at closely.
+pub fn check_core(object: &Value, causes: &mut Vec<Cause>) {
+    in_common(object, &CORE, causes);
+}
+
 /// Checks a new or changed event.
 pub fn check(object: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
     let say = |causes: &mut Vec<Cause>, field: &str, words: &str| {
@@ -17,21 +22,14 @@ pub fn check(object: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
         unchanged(object, old, causes);
         return;
     }
-    let has_time = !text(object, "eventTime").is_empty();
-    if has_time {
-        reporter(object, "reportingController", causes);
-        if text(object, "note").len() > 1024 {
-            say(causes, "message", "can have at most 1024 characters");
-        }
-    } else {
+    in_common(object, &NEWER, causes);
+    series(&object["series"], causes);
+    if text(object, "eventTime").is_empty() {
         causes.push(required("eventTime".to_owned(), ""));
     }
     let type_ = text(object, "type");
     if !["Normal", "Warning"].contains(&type_) {
         say(causes, "type", &format!("has invalid value: {type_}"));
-    }
-    if !has_time {
-        return;
     }
     for (field, named) in [
         ("deprecatedFirstTimestamp", "firstTimestamp"),
@@ -43,7 +41,49 @@ pub fn check(object: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
             say(causes, named, "needs to be unset");
         }
     }
-    series(&object["series"], causes);
+}
+
+/// What fields are called in a group, as far as both are checked in common.
+struct Names {
+    about: &'static str,
+    controller: &'static str,
+    message: &'static str,
+}
+
+const CORE: Names = Names {
+    about: "involvedObject",
+    controller: "reportingComponent",
+    message: "message",
+};
+const NEWER: Names = Names {
+    about: "regarding",
+    controller: "reportingController",
+    message: "note",
+};
+
+fn in_common(object: &Value, names: &Names, causes: &mut Vec<Cause>) {
+    let has_time = !text(object, "eventTime").is_empty();
+    let about = text(&object[names.about], "namespace");
+    let here = text(&object["metadata"], "namespace");
+    let fits = match (has_time, about) {
+        // What belongs to no namespace is told in these.
+        (true, "") => ["default", "kube-system"].contains(&here),
+        (true, _) => true,
+        (false, "") => ["", "default"].contains(&here),
+        (false, namespace) => namespace == here,
+    };
+    if !fits {
+        let field = "involvedObject.namespace".to_owned();
+        causes.push(invalid_text(field, about, "does not match event.namespace"));
+    }
+    if !has_time {
+        return;
+    }
+    reporter(object, names.controller, causes);
+    if text(object, names.message).len() > 1024 {
+        let words = "can have at most 1024 characters";
+        causes.push(invalid_text("message".to_owned(), "", words));
+    }
 }
 
 fn series(series: &Value, causes: &mut Vec<Cause>) {
@@ -60,7 +100,7 @@ fn series(series: &Value, causes: &mut Vec<Cause>) {
 }
 
 /// Who says it, what was done, and why.
-pub fn reporter(object: &Value, controller: &str, causes: &mut Vec<Cause>) {
+fn reporter(object: &Value, controller: &str, causes: &mut Vec<Cause>) {
     let name = text(object, controller);
     if name.is_empty() {
         causes.push(required(controller.to_owned(), ""));

@@ -1,6 +1,7 @@
 //! The kinds that Kubernetes has built in and the embedded API serves: their schemas (of k8s-openapi, so that they are those of
 //! Kubernetes), names, columns, and what the real server does with them in code.
 
+pub mod age;
 mod cells;
 mod check;
 mod events;
@@ -220,6 +221,7 @@ pub fn text_type(holder: &str, path: &str) -> Option<&'static str> {
     match (holder, path) {
         ("Secret", "type") => Some("v1.SecretType"),
         ("NamespaceSpec", "spec.finalizers") => Some("v1.FinalizerName"),
+        (_, path) if path.rsplit('.').next() == Some("uid") => Some("types.UID"),
         _ => None,
     }
 }

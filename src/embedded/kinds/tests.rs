@@ -1,4 +1,5 @@
 //! `recorded.json` is what a kube-apiserver 1.36.3 answered to these objects: 400, 422 with its causes, or what it stored.
+//! `tests/it/recorded` writes it.
 
 use super::*;
 use crate::embedded::schema::{Structural, invalid};
@@ -204,36 +205,4 @@ fn every_computed_column_has_a_cell_and_every_cell_says_what_kubectl_prints() {
         [json!(3)]
     );
     assert_eq!(row("Secret", &json!({})), [json!(0)]);
-}
-
-#[test]
-fn ages_are_written_as_kubectl_does() {
-    for (seconds, text) in [
-        (-2, "<invalid>"),
-        (-1, "0s"),
-        (0, "0s"),
-        (119, "119s"),
-        (120, "2m"),
-        (125, "2m5s"),
-        (599, "9m59s"),
-        (600, "10m"),
-        (10_799, "179m"),
-        (10_800, "3h"),
-        (11_000, "3h3m"),
-        (28_800, "8h"),
-        (172_799, "47h"),
-        (172_800, "2d"),
-        (180_000, "2d2h"),
-        (691_200, "8d"),
-        (63_071_999, "729d"),
-        (63_072_000, "2y"),
-        (64_000_000, "2y10d"),
-        (252_288_000, "8y"),
-    ] {
-        assert_eq!(
-            cells::age(chrono::TimeDelta::seconds(seconds)),
-            text,
-            "{seconds}"
-        );
-    }
 }

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use super::request::{Target, WriteOptions, Written};
+use super::change::Tracking;
+use super::request::{self, Target, WriteOptions, Written};
 use super::served::Served;
-use super::update::Tracking;
 use super::{Registry, decode, meta, refusals};
 use crate::embedded::apply::{Manager, track};
 use crate::embedded::refusal::Refusal;
@@ -40,12 +40,24 @@ impl Registry {
             return Err(refusals::method_not_allowed());
         }
         let mut warnings = Vec::new();
-        let mut object = decode::body(self, served, body, options.validation, &mut warnings)?;
-        decode::place(target, &mut object)?;
         let written = self
-            .insert(served, target, object, options, Tracking::Update)
-            .await?;
-        Ok(written.warned(warnings))
+            .create_read(served, target, body, options, &mut warnings)
+            .await;
+        request::told(written, warnings)
+    }
+
+    async fn create_read(
+        &self,
+        served: &Served,
+        target: &Target<'_>,
+        body: Value,
+        options: &WriteOptions,
+        warnings: &mut Vec<String>,
+    ) -> Result<Written, Refusal> {
+        let mut object = decode::body(self, served, body, options, warnings)?;
+        decode::place(target, &mut object)?;
+        self.insert(served, target, object, options, Tracking::Update)
+            .await
     }
 
     /// Stores what is not there yet.

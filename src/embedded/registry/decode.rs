@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::family::Family;
-use super::request::{Target, Validation};
+use super::request::{Target, Validation, WriteOptions};
 use super::served::Served;
 use super::{Registry, meta, refusals};
 use crate::embedded::kinds;
@@ -14,27 +14,50 @@ pub fn body(
     registry: &Registry,
     served: &Served,
     mut body: Value,
-    validation: Validation,
+    options: &WriteOptions,
     warnings: &mut Vec<String>,
 ) -> Result<Value, Refusal> {
-    is_of_kind(registry, served, &mut body)?;
+    is_of_kind(registry, served, &mut body, options, warnings)?;
     fill_metadata(&mut body);
     served.structural.readable(&body)?;
-    let unknown = unknown(served, &body, validation);
-    if !unknown.is_empty() && validation == Validation::Strict {
+    let unknown = unknown(served, &body, options.validation);
+    if !unknown.is_empty() && options.validation == Validation::Strict {
         let why = format!("strict decoding error: {}", unknown.join(", "));
-        return Err(unreadable(served, &why));
+        return Err(unreadable(served, &served.kind.version, &why));
     }
-    warnings.extend(unknown);
+    notice(served, unknown, options, warnings);
     settle(served, &mut body);
     Ok(body)
+}
+
+/// How the real server gets at the fields of what a patch has made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    /// From JSON, as a body.
+    Parsed,
+    /// Value by value, after a strategic merge patch.
+    Converted,
+}
+
+fn read(served: &Served, object: &Value, reading: Reading) -> Result<(), String> {
+    match reading {
+        Reading::Converted => served.structural.convertible(object),
+        Reading::Parsed => served.structural.readable(object).map_err(|refusal| {
+            let after = |text: &str, mark| {
+                let (_, after) = text.split_once(mark).unwrap_or_default();
+                after.to_owned()
+            };
+            after(&after(&refusal.message, " cannot be handled as a "), ": ")
+        }),
+    }
 }
 
 /// What a patch made of an object. `shown` tells the patched object to the client when it is no good.
 pub fn patched(
     served: &Served,
     mut object: Value,
-    validation: Validation,
+    reading: Reading,
+    options: &WriteOptions,
     shown: impl Fn(&Value) -> String,
     warnings: &mut Vec<String>,
 ) -> Result<Value, Refusal> {
@@ -48,20 +71,15 @@ pub fn patched(
             ));
         }
     }
-    if let Err(refusal) = served.structural.readable(&object) {
-        let (_, why) = refusal
-            .message
-            .split_once(" cannot be handled as a ")
-            .unwrap_or_default();
-        let (_, why) = why.split_once(": ").unwrap_or_default();
-        return Err(refusals::bad_patch(&shown(&object), why));
+    if let Err(why) = read(served, &object, reading) {
+        return Err(refusals::bad_patch(&shown(&object), &why));
     }
-    let unknown = unknown(served, &object, validation);
-    if !unknown.is_empty() && validation == Validation::Strict {
+    let unknown = unknown(served, &object, options.validation);
+    if !unknown.is_empty() && options.validation == Validation::Strict {
         let why = format!("strict decoding error: {}", unknown.join(", "));
         return Err(refusals::bad_patch(&shown(&object), &why));
     }
-    warnings.extend(unknown);
+    notice(served, unknown, options, warnings);
     settle(served, &mut object);
     Ok(object)
 }
@@ -81,6 +99,24 @@ fn fill_metadata(object: &mut Value) {
     if object.is_object() && object.get("metadata").is_none_or(Value::is_null) {
         object["metadata"] = json!({});
     }
+}
+
+/// Warns of what was odd. Of a kind that is built in, a field that is not known at all is not told as written twice too.
+fn notice(
+    served: &Served,
+    unknown: Vec<String>,
+    options: &WriteOptions,
+    warnings: &mut Vec<String>,
+) {
+    if options.validation != Validation::Warn {
+        return;
+    }
+    let known = |text: &&String| {
+        let as_unknown = text.replacen("duplicate field", "unknown field", 1);
+        served.kind.custom || !unknown.contains(&as_unknown)
+    };
+    warnings.extend(options.noticed.iter().filter(known).cloned());
+    warnings.extend(unknown);
 }
 
 fn unknown(served: &Served, object: &Value, validation: Validation) -> Vec<String> {
@@ -123,7 +159,13 @@ pub fn same_name(object: &Value, name: &str) -> Result<(), Refusal> {
     }
 }
 
-fn is_of_kind(registry: &Registry, served: &Served, body: &mut Value) -> Result<(), Refusal> {
+fn is_of_kind(
+    registry: &Registry,
+    served: &Served,
+    body: &mut Value,
+    options: &WriteOptions,
+    warnings: &mut Vec<String>,
+) -> Result<(), Refusal> {
     let wanted = (served.kind.api_version(), served.kind.kind.clone());
     if !body.is_object() {
         let why = "couldn't get version/kind; json parse error: the body is no JSON object";
@@ -136,6 +178,7 @@ fn is_of_kind(registry: &Registry, served: &Served, body: &mut Value) -> Result<
         }
         let version = own(body, "apiVersion");
         if version != wanted.0 {
+            of_another_version(served, &version, body, options, warnings)?;
             return Err(refusals::bad_request(format!(
                 "the API version in the data ({version}) does not match the expected API version ({})",
                 wanted.0
@@ -182,8 +225,29 @@ fn unrecognized(served: &Served, why: &str) -> Refusal {
     ))
 }
 
-fn unreadable(served: &Served, why: &str) -> Refusal {
-    let (kind, version) = (&served.kind.kind, &served.kind.version);
+/// Of a version that nobody knows, only the metadata is known: everything else is an unknown field of it.
+fn of_another_version(
+    served: &Served,
+    version: &str,
+    body: &Value,
+    options: &WriteOptions,
+    warnings: &mut Vec<String>,
+) -> Result<(), Refusal> {
+    if version.is_empty() || options.validation == Validation::Ignore {
+        return Ok(());
+    }
+    let unknown = served.structural.unknown_beside_metadata(body);
+    if !unknown.is_empty() && options.validation == Validation::Strict {
+        let why = format!("strict decoding error: {}", unknown.join(", "));
+        let short = version.rsplit('/').next().unwrap_or_default();
+        return Err(unreadable(served, short, &why));
+    }
+    notice(served, unknown, options, warnings);
+    Ok(())
+}
+
+fn unreadable(served: &Served, version: &str, why: &str) -> Refusal {
+    let kind = &served.kind.kind;
     refusals::bad_request(format!(
         "{kind} in version \"{version}\" cannot be handled as a {kind}: {why}"
     ))

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
+use super::change::may_go;
 use super::family::{self, Family};
 use super::request::{DeleteOptions, ListOptions, Listed, Propagation, Target};
 use super::served::Served;
-use super::update::may_go;
 use super::{Registry, meta, refusals};
 use crate::embedded::refusal::Refusal;
 use crate::embedded::store::{StoreError, Stored};

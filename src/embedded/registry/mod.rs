@@ -4,17 +4,20 @@
 //! - [`Registry`]: what clients of this room call; [`request`] has the words of its calls
 //! - `served`: a kind with its schema and its family; `family`: the rules of the kinds that Kubernetes has built in
 //! - `decode`: from a body to an object; `meta`: metadata
-//! - `create`, `update`, `delete`: the writes; `read`, `watch`: the reads; `feed`: changes that watches share
+//! - `create`, `update`, `delete`: the writes, `change` in common; `read`, `watch`: the reads; `options`: which of theirs go together; `feed`: changes
+//!   that watches share
 //! - `selector`: label and field selectors; `refusals`: the texts of what is refused
 //! - `background`: garbage collection, namespaces that end, old events, compaction
 
 mod background;
+mod change;
 mod create;
 mod decode;
 mod delete;
 mod family;
 mod feed;
 mod meta;
+mod options;
 mod page;
 mod read;
 mod refusals;
@@ -54,7 +57,7 @@ pub type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
 /// Knobs of a registry.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// How often a watch that asked for bookmarks gets one. 60 s, as the real server.
+    /// How often a watch that asked for bookmarks gets one, beside the last two seconds before it ends. 60 s, as the real server.
     pub bookmark: Duration,
     /// How long a watch without a time-out of its own goes on. 30 minutes, the real server's least.
     pub watch: Duration,

@@ -6,8 +6,8 @@ use super::page::Page;
 use super::request::{ListOptions, Listed, Target};
 use super::selector::Selector;
 use super::served::Served;
-use super::{Registry, refusals};
-use crate::embedded::refusal::{Cause, Refusal};
+use super::{Registry, options, refusals};
+use crate::embedded::refusal::Refusal;
 use crate::embedded::store::{ListQuery, StoreError, Stored};
 
 /// So many objects are read at once where a selector leaves some out.
@@ -122,19 +122,19 @@ impl Registry {
     }
 
     fn plan(&self, options: &ListOptions) -> Result<Plan, Refusal> {
-        check_match(options)?;
+        options::check_list(options)?;
         let revision = parse_revision(&options.resource_version)?;
         let limit = options
             .limit
             .and_then(|l| usize::try_from(l).ok())
             .filter(|l| *l > 0);
         if let Some(token) = options.continue_.as_deref().filter(|t| !t.is_empty()) {
+            let page = Page::parse(token)?;
             if revision > 0 {
                 return Err(refusals::bad_request(
                     "specifying resource version is not allowed when using continue",
                 ));
             }
-            let page = Page::parse(token)?;
             return Ok(Plan {
                 at: page.revision.map_or(At::Now, At::Revision),
                 limit,
@@ -180,49 +180,4 @@ fn parse_revision(text: &str) -> Result<u64, Refusal> {
             "invalid resource version: resourceVersion: Invalid value: {text:?}: {why}"
         ))
     })
-}
-
-fn check_match(options: &ListOptions) -> Result<(), Refusal> {
-    let wanted = options.resource_version_match.as_str();
-    if wanted.is_empty() {
-        return Ok(());
-    }
-    let mut causes = Vec::new();
-    let mut forbid = |why: &str| {
-        causes.push(match_cause(
-            "FieldValueForbidden",
-            format!("Forbidden: {why}"),
-        ))
-    };
-    if options.resource_version.is_empty() {
-        forbid("resourceVersionMatch is forbidden unless resourceVersion is provided");
-    }
-    if options.continue_.as_deref().is_some_and(|t| !t.is_empty()) {
-        forbid("resourceVersionMatch is forbidden when continue is provided");
-    }
-    if !["Exact", "NotOlderThan"].contains(&wanted) {
-        let why = format!(
-            "Unsupported value: {wanted:?}: supported values: \"Exact\", \"NotOlderThan\", \"\""
-        );
-        causes.push(match_cause("FieldValueNotSupported", why));
-    } else if wanted == "Exact" && options.resource_version == "0" {
-        let why = "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"";
-        causes.push(match_cause(
-            "FieldValueForbidden",
-            format!("Forbidden: {why}"),
-        ));
-    }
-    if causes.is_empty() {
-        return Ok(());
-    }
-    Err(refusals::options("ListOptions", causes))
-}
-
-/// Something about `resourceVersionMatch`.
-pub fn match_cause(reason: &'static str, message: String) -> Cause {
-    Cause {
-        field: "resourceVersionMatch".to_owned(),
-        reason,
-        message,
-    }
 }

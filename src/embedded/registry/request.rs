@@ -43,6 +43,9 @@ pub struct WriteOptions {
     pub validation: Validation,
     /// For server-side apply: take over the fields of others.
     pub force: bool,
+    /// What was odd about the form of the body, like `duplicate field "data.a"`: told as warnings once it could be read as an
+    /// object.
+    pub noticed: Vec<String>,
 }
 
 /// What a write left.
@@ -62,6 +65,17 @@ impl Written {
         warnings.append(&mut self.warnings);
         self.warnings = warnings;
         self
+    }
+}
+
+/// What is odd about a body is told also when it is refused later.
+pub(super) fn told(
+    outcome: Result<Written, Refusal>,
+    warnings: Vec<String>,
+) -> Result<Written, Refusal> {
+    match outcome {
+        Ok(written) => Ok(written.warned(warnings)),
+        Err(refusal) => Err(refusal.warned(warnings)),
     }
 }
 
@@ -143,6 +157,8 @@ pub struct ListOptions {
     pub resource_version: String,
     /// `Exact`, `NotOlderThan` or empty.
     pub resource_version_match: String,
+    /// `sendInitialEvents`, which a list does not take; None: not given.
+    pub send_initial_events: Option<bool>,
 }
 
 /// A page of a list.
@@ -173,6 +189,8 @@ pub struct WatchOptions {
     pub bookmarks: bool,
     /// `sendInitialEvents`; None: not given.
     pub send_initial_events: Option<bool>,
+    /// `continue`, which says nothing to a watch; None: not given.
+    pub continue_: Option<String>,
     /// `timeoutSeconds`; None: the registry's own.
     pub timeout: Option<Duration>,
 }

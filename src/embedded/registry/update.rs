@@ -2,41 +2,18 @@
 
 use serde_json::Value;
 
-use super::family::Family;
-use super::request::{PatchBody, Target, WriteOptions, Written};
+use super::change::{Change, Outcome, Tracking};
+use super::family::{Family, Through};
+use super::request::{self, PatchBody, Target, WriteOptions, Written};
 use super::served::Served;
 use super::{Registry, decode, family, meta, refusals};
-use crate::embedded::apply::{Manager, apply, go, track};
+use crate::embedded::apply::{Manager, apply, go};
 use crate::embedded::patch;
 use crate::embedded::refusal::{Cause, Refusal};
-use crate::embedded::store::{StoreError, Stored};
+use crate::embedded::store::Stored;
 
 /// So often a change without a revision of its own is begun again when another one came between.
 const TRIES: usize = 100;
-
-/// Who has already told the owners of fields.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tracking {
-    /// Nobody: the write is an update.
-    Update,
-    /// Server-side apply.
-    Applied,
-}
-
-/// How a change ended.
-enum Outcome {
-    Done(Written),
-    /// Another one came between.
-    Overtaken,
-}
-
-/// A change of one object.
-struct Change<'a> {
-    served: &'a Served,
-    target: &'a Target<'a>,
-    options: &'a WriteOptions,
-    name: &'a str,
-}
 
 impl Registry {
     /// Puts a new state in the place of an object's.
@@ -63,29 +40,64 @@ impl Registry {
         body: Value,
         options: &WriteOptions,
     ) -> Result<Written, Refusal> {
+        let change = Change::new(served, target, options, name);
         let mut warnings = Vec::new();
-        let mut object = decode::body(self, served, body, options.validation, &mut warnings)?;
+        let written = self.replace_read(&change, body, &mut warnings).await;
+        request::told(written, warnings)
+    }
+
+    /// Says what keeps a namespace, its `spec.finalizers`: no other write changes them. Without any, one that ends is gone at
+    /// once, whatever is in it.
+    ///
+    /// # Errors
+    /// As [`Registry::replace`].
+    pub async fn finalize(
+        &self,
+        target: &Target<'_>,
+        name: &str,
+        body: Value,
+        options: &WriteOptions,
+    ) -> Result<Written, Refusal> {
+        let served = self.writable(target)?;
+        if served.family != Family::Namespace {
+            return Err(refusals::no_such_resource());
+        }
+        let change = Change {
+            through: Through::Finalize,
+            ..Change::new(&served, target, options, name)
+        };
+        let mut warnings = Vec::new();
+        let written = self.replace_read(&change, body, &mut warnings).await;
+        request::told(written, warnings)
+    }
+
+    async fn replace_read(
+        &self,
+        change: &Change<'_>,
+        body: Value,
+        warnings: &mut Vec<String>,
+    ) -> Result<Written, Refusal> {
+        let (served, target, name) = (change.served, change.target, change.name);
+        let asked = family::asked_spec(&body);
+        let mut object = decode::body(self, served, body, change.options, warnings)?;
+        if change.through == Through::Finalize {
+            object["spec"] = asked;
+        }
         decode::place(target, &mut object)?;
         decode::same_name(&object, name)?;
-        let change = Change {
-            served,
-            target,
-            options,
-            name,
-        };
         for _ in 0..TRIES {
             let Some(live) = self.live(served, target, name).await? else {
                 if !served.family.creates_on_update() || target.status {
                     return Err(refusals::not_found(&served.kind, name));
                 }
-                return Ok(self.create_instead(&change, object).await?.warned(warnings));
+                return self.create_instead(change, object).await;
             };
             same_uid(served, &live, &object)?;
             if let Outcome::Done(written) = self
-                .change(&change, &live, object.clone(), Tracking::Update)
+                .change(change, &live, object.clone(), Tracking::Update)
                 .await?
             {
-                return Ok(written.warned(warnings));
+                return Ok(written);
             }
         }
         Err(refusals::modified(&served.kind, name))
@@ -132,12 +144,7 @@ impl Registry {
     ) -> Result<Written, Refusal> {
         let served = self.writable(target)?;
         check_options(&served, &body, options)?;
-        let change = Change {
-            served: &served,
-            target,
-            options,
-            name,
-        };
+        let change = Change::new(&served, target, options, name);
         for _ in 0..TRIES {
             let live = self.live(&served, target, name).await?;
             let outcome = match (live, &body) {
@@ -179,16 +186,26 @@ impl Registry {
                 object.to_string()
             }
         };
+        let reading = match body {
+            PatchBody::Strategic(_) => decode::Reading::Converted,
+            PatchBody::Json(_) | PatchBody::Merge(_) | PatchBody::Apply(_) => {
+                decode::Reading::Parsed
+            }
+        };
         let mut warnings = Vec::new();
         let mut object = decode::patched(
             served,
             object,
-            change.options.validation,
+            reading,
+            change.options,
             shown,
             &mut warnings,
         )?;
-        decode::same_name(&object, change.name)?;
-        decode::place(change.target, &mut object)?;
+        let placed = decode::same_name(&object, change.name)
+            .and_then(|()| decode::place(change.target, &mut object));
+        if let Err(refusal) = placed {
+            return Err(refusal.warned(warnings));
+        }
         let carried = meta::text(&object, "resourceVersion") == live.revision.to_string();
         let outcome = self.change(change, live, object, Tracking::Update).await;
         begin_again(outcome, carried, warnings)
@@ -206,7 +223,7 @@ impl Registry {
         }
         let manager = Manager {
             name: &change.options.manager,
-            subresource: target.status.then_some("status"),
+            subresource: change.through.subresource(),
             api_version: &served.kind.api_version(),
             now: self.now(),
         };
@@ -253,103 +270,6 @@ impl Registry {
         let outcome = self.change(change, &live, object, Tracking::Applied).await;
         begin_again(outcome, carried, Vec::new())
     }
-
-    /// Puts `object`, in the form of the request's group, in the place of `live`.
-    async fn change(
-        &self,
-        change: &Change<'_>,
-        live: &Stored,
-        mut object: Value,
-        tracking: Tracking,
-    ) -> Result<Outcome, Refusal> {
-        let (served, target) = (change.served, change.target);
-        let based_on = based_on(served, change.name, &object)?;
-        if based_on.is_some_and(|revision| revision != live.revision) {
-            return Err(refusals::modified(&served.kind, change.name));
-        }
-        let current = served.present(live.object.clone(), live.revision);
-        meta::carry(&mut object, &current);
-        served
-            .family
-            .carry(&served.kind, &mut object, &current, target.status);
-        if tracking == Tracking::Update {
-            let manager = Manager {
-                name: &change.options.manager,
-                subresource: target.status.then_some("status"),
-                api_version: &served.kind.api_version(),
-                now: self.now(),
-            };
-            track(&served.kind, Some(&current), &mut object, &manager)?;
-        }
-        served
-            .family
-            .generation(&served.kind, &mut object, &current);
-        let mut causes = meta::deletion_begun(&object, &current);
-        causes.extend(served.structural.validate(&object, Some(&current)));
-        if !causes.is_empty() {
-            return Err(refusals::invalid(
-                &served.of_object(&object),
-                change.name,
-                twice(causes),
-            ));
-        }
-        let finalizers_changed = meta::finalizers(&object) != meta::finalizers(&current);
-        let warnings = if served.kind.custom && finalizers_changed {
-            meta::finalizer_warnings(&object)
-        } else {
-            Vec::new()
-        };
-        served.stored(&mut object);
-        self.put(change, live, object, warnings, based_on.is_some())
-            .await
-    }
-
-    /// Stores a changed object, or deletes it when it waited for the last finalizer that the change took away.
-    async fn put(
-        &self,
-        change: &Change<'_>,
-        live: &Stored,
-        object: Value,
-        warnings: Vec<String>,
-        based: bool,
-    ) -> Result<Outcome, Refusal> {
-        let served = change.served;
-        let written = |object: Value, revision: u64| {
-            Outcome::Done(Written {
-                object: served.present(object, revision),
-                created: false,
-                warnings,
-            })
-        };
-        let gone = meta::is_deleting(&object) && may_go(served, &object);
-        if change.options.dry_run || (object == live.object && !gone) {
-            return Ok(written(object, live.revision));
-        }
-        let done = if gone {
-            let last = live.object.clone();
-            let deleted = self
-                .inner
-                .store
-                .delete(&live.key, Some(live.revision), last)
-                .await;
-            deleted.map(|_| written(object, live.revision))
-        } else {
-            let stored = self
-                .inner
-                .store
-                .replace(&live.key, live.revision, object)
-                .await;
-            stored.map(|stored| written(stored.object, stored.revision))
-        };
-        match done {
-            Ok(outcome) => Ok(outcome),
-            Err(StoreError::Conflict { .. }) if based => {
-                Err(refusals::modified(&served.kind, change.name))
-            }
-            Err(StoreError::Conflict { .. }) => Ok(Outcome::Overtaken),
-            Err(other) => Err(refusals::store(other)),
-        }
-    }
 }
 
 /// A patched object carries the revision that it was made from without the client having asked for it: it is no precondition, and
@@ -362,31 +282,8 @@ fn begin_again(
     match outcome {
         Ok(Outcome::Done(written)) => Ok(Outcome::Done(written.warned(warnings))),
         Err(refusal) if carried && refusal.reason == "Conflict" => Ok(Outcome::Overtaken),
-        other => other,
-    }
-}
-
-/// Nothing keeps an object that is being deleted.
-pub fn may_go(served: &Served, object: &Value) -> bool {
-    meta::finalizers(object).is_empty()
-        && (served.family != Family::Namespace || family::namespace_is_empty(object))
-}
-
-/// The revision that a change is based on; none where that may be left out.
-fn based_on(served: &Served, name: &str, object: &Value) -> Result<Option<u64>, Refusal> {
-    let text = meta::text(object, "resourceVersion");
-    let revision: u64 = match text {
-        "" => 0,
-        text => text.parse().map_err(|_| {
-            refusals::internal(format!(
-                "strconv.ParseUint: parsing {text:?}: invalid syntax"
-            ))
-        })?,
-    };
-    match revision {
-        0 if served.family.unconditional() => Ok(None),
-        0 => Err(refusals::no_resource_version(&served.kind, name)),
-        revision => Ok(Some(revision)),
+        Err(refusal) => Err(refusal.warned(warnings)),
+        Ok(Outcome::Overtaken) => Ok(Outcome::Overtaken),
     }
 }
 
@@ -424,12 +321,4 @@ fn check_options(served: &Served, body: &PatchBody, options: &WriteOptions) -> R
         PatchBody::Strategic(_) => patch::no_strategic(&served.kind).map_or(Ok(()), Err),
         PatchBody::Apply(_) | PatchBody::Json(_) | PatchBody::Merge(_) => Ok(()),
     }
-}
-
-/// The real server looks at changed metadata twice, and lists what it finds twice.
-fn twice(causes: Vec<Cause>) -> Vec<Cause> {
-    let metadata = causes.iter().filter(|c| c.field.starts_with("metadata."));
-    let mut all: Vec<Cause> = metadata.cloned().collect();
-    all.extend(causes);
-    all
 }

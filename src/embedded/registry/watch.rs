@@ -12,16 +12,17 @@ use tokio::sync::watch::Receiver;
 use tokio::time::Instant;
 
 use super::feed::Feed;
-use super::read::match_cause;
 use super::request::{Target, WatchItem, WatchOptions};
 use super::selector::Selector;
 use super::served::Served;
-use super::{Registry, refusals};
+use super::{Registry, options, refusals};
 use crate::embedded::refusal::Refusal;
 use crate::embedded::store::{Change, ListQuery, StoreError, Verb};
 
 /// So many objects of the initial state are read at once.
 const PAGE: usize = 100;
+/// So long before a watch ends by its time-out its client is told where to go on, as by the real server.
+const LAST_BOOKMARK: Duration = Duration::from_secs(2);
 
 /// Where a watch begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +53,8 @@ struct Watch {
     /// Everything up to there has been looked at.
     position: u64,
     bookmarks: Option<Duration>,
-    next_bookmark: Instant,
+    /// None: there will be no more.
+    next_bookmark: Option<Instant>,
     end: Instant,
     over: bool,
 }
@@ -69,13 +71,15 @@ impl Registry {
         options: &WatchOptions,
     ) -> Result<impl Stream<Item = WatchItem> + Send + use<>, Refusal> {
         let served = self.served(target.kind)?;
-        check_options(options)?;
+        options::check_watch(options)?;
         let selector = Selector::parse(&served, &options.labels, &options.fields)?;
         let (start, mark) = start(options, self.inner.store.revision())?;
         let namespace = target.namespace.filter(|_| served.kind.namespaced);
         let now = Instant::now();
         let knobs = &self.inner.options;
         let bookmarks = options.bookmarks.then_some(knobs.bookmark);
+        let timeout = options.timeout.filter(|t| !t.is_zero());
+        let end = now + timeout.unwrap_or(knobs.watch);
         let watch = Watch {
             registry: self.clone(),
             feed: self.feed(&served.resource)?,
@@ -94,12 +98,8 @@ impl Registry {
                 Start::After(revision) => revision,
             },
             bookmarks,
-            next_bookmark: now + knobs.bookmark,
-            end: now
-                + options
-                    .timeout
-                    .filter(|t| !t.is_zero())
-                    .unwrap_or(knobs.watch),
+            next_bookmark: bookmarks.and_then(|period| next_bookmark(now, period, end)),
+            end,
             over: false,
         };
         Ok(stream::unfold(watch, |mut watch| async move {
@@ -107,37 +107,6 @@ impl Registry {
             Some((item, watch))
         }))
     }
-}
-
-/// What may be asked for together.
-fn check_options(options: &WatchOptions) -> Result<(), Refusal> {
-    let wanted = options.resource_version_match.as_str();
-    let mut causes = Vec::new();
-    let mut forbid = |why: &str| {
-        causes.push(match_cause(
-            "FieldValueForbidden",
-            format!("Forbidden: {why}"),
-        ))
-    };
-    match options.send_initial_events {
-        Some(_) if wanted != "NotOlderThan" => {
-            forbid("sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
-        }
-        None if !wanted.is_empty() => {
-            forbid(
-                "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
-            );
-        }
-        Some(_) | None => {}
-    }
-    if !wanted.is_empty() && wanted != "NotOlderThan" {
-        let why = format!("Unsupported value: {wanted:?}: supported values: \"NotOlderThan\"");
-        causes.push(match_cause("FieldValueNotSupported", why));
-    }
-    if causes.is_empty() {
-        return Ok(());
-    }
-    Err(refusals::options("ListOptions", causes))
 }
 
 /// Where to begin, and whether the end of the initial state is marked.
@@ -160,6 +129,13 @@ fn start(options: &WatchOptions, newest: u64) -> Result<(Start, bool), Refusal> 
         (None, 0) => (Start::State, false),
         (Some(false) | None, revision) => (Start::After(revision), false),
     })
+}
+
+/// When the next bookmark is due: after the period, or right before the end.
+fn next_bookmark(now: Instant, period: Duration, end: Instant) -> Option<Instant> {
+    let last = end.checked_sub(LAST_BOOKMARK);
+    let next = last.map_or(now + period, |last| last.min(now + period));
+    (next >= now).then_some(next)
 }
 
 impl Watch {
@@ -265,9 +241,7 @@ impl Watch {
 
     /// Until something is committed, a bookmark is due, or the watch ends.
     async fn wait(&mut self) {
-        let bookmark = self
-            .bookmarks
-            .map_or(self.end, |_| self.next_bookmark.min(self.end));
+        let bookmark = self.next_bookmark.map_or(self.end, |due| due.min(self.end));
         tokio::select! {
             changed = self.news.changed() => if changed.is_err() {
                 self.over = true;
@@ -276,9 +250,9 @@ impl Watch {
         }
         let now = Instant::now();
         if let Some(period) = self.bookmarks
-            && now >= self.next_bookmark
+            && self.next_bookmark.is_some_and(|due| now >= due)
         {
-            self.next_bookmark = now + period;
+            self.next_bookmark = next_bookmark(now, period, self.end);
             self.ready.push_back(self.bookmark(false));
         }
     }

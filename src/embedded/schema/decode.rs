@@ -1,8 +1,10 @@
 //! What the real server cannot even read: a JSON type that its structs do not take. It answers 400 before it looks at values. Own
 //! kinds are read as they come but for their metadata.
 
-use super::formats::{self, Format};
+use super::formats::Format;
+use super::go_time::{self, Layout};
 use super::node::{Additional, Node, Type};
+use crate::embedded::go_json;
 use crate::embedded::kind::Kind;
 use crate::embedded::kinds;
 use crate::embedded::refusal::Refusal;
@@ -12,13 +14,13 @@ use serde_json::Value;
 
 /// Where decoding is: the struct that is filled and the names of the fields to it.
 #[derive(Clone)]
-struct At {
-    structure: String,
-    path: String,
+pub(super) struct At {
+    pub structure: String,
+    pub path: String,
 }
 
 impl At {
-    fn field(&self, name: &str, structure: &str) -> Self {
+    pub fn field(&self, name: &str, structure: &str) -> Self {
         let path = match self.path.as_str() {
             "" => name.to_owned(),
             above => format!("{above}.{name}"),
@@ -121,11 +123,7 @@ fn fits(node: &Node, value: &Value, holder: &At, at: &At, go: &str) -> Result<()
                 }
             })
         }
-        (Value::Bool(_), _) => refuse("bool"),
-        (Value::Number(_), _) => refuse("number"),
-        (Value::String(_), _) => refuse("string"),
-        (Value::Array(_), _) => refuse("array"),
-        (Value::Object(_), _) => refuse("object"),
+        (other, _) => refuse(go_json::type_name(other)),
     }
 }
 
@@ -155,28 +153,37 @@ fn go_type(node: &Node, structure: &str, text: &str) -> String {
 
 /// Bytes and times are read at once, not validated later.
 fn readable(text: &str, node: &Node, path: &str) -> Result<(), String> {
-    let is_time = node.format == Some(Format::DateTime) || path.ends_with("Timestamp");
-    if node.format == Some(Format::Byte) {
-        return STANDARD.decode(text).map(drop).map_err(|e| {
-            let at = match e {
-                base64::DecodeError::InvalidByte(at, _)
-                | base64::DecodeError::InvalidLastSymbol(at, _) => at,
-                // Go says where the group of four began that is not complete.
-                base64::DecodeError::InvalidLength(length) => length / 4 * 4,
-                base64::DecodeError::InvalidPadding => text.len(),
-            };
-            format!("illegal base64 data at input byte {at}")
-        });
+    match (node.format, is_time(node, path)) {
+        (Some(Format::Byte), _) => bytes(text),
+        (_, true) => time(text, path),
+        (_, false) => Ok(()),
     }
-    // Empty texts and moments are taken alike by the real server's reader of times only when they are JSON null.
-    if !is_time || formats::moment(text).is_some_and(|_| text.contains('T')) {
-        return Ok(());
-    }
+}
+
+/// Whether Go reads a time where this is.
+pub(super) fn is_time(node: &Node, path: &str) -> bool {
+    node.format == Some(Format::DateTime) || path.ends_with("Timestamp")
+}
+
+/// Reads a time, as it is written at a place.
+pub(super) fn time(text: &str, path: &str) -> Result<(), String> {
     let layout = match kinds::is_micro_time(path) {
-        true => "2006-01-02T15:04:05.000000Z07:00",
-        false => "2006-01-02T15:04:05Z07:00",
+        true => Layout::Micros,
+        false => Layout::Seconds,
     };
-    Err(format!(
-        "parsing time \"{text}\" as \"{layout}\": cannot parse \"{text}\" as \"2006\""
-    ))
+    go_time::check(text, layout)
+}
+
+/// Reads Base64.
+pub(super) fn bytes(text: &str) -> Result<(), String> {
+    STANDARD.decode(text).map(drop).map_err(|e| {
+        let at = match e {
+            base64::DecodeError::InvalidByte(at, _)
+            | base64::DecodeError::InvalidLastSymbol(at, _) => at,
+            // Go says where the group of four began that is not complete.
+            base64::DecodeError::InvalidLength(length) => length / 4 * 4,
+            base64::DecodeError::InvalidPadding => text.len(),
+        };
+        format!("illegal base64 data at input byte {at}")
+    })
 }

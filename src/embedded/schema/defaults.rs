@@ -1,6 +1,6 @@
-//! Nulls that are none, and values that are taken where nothing is written.
+//! Nulls that are none or an empty text, and values that are taken where nothing is written.
 
-use super::node::{Additional, Node};
+use super::node::{Additional, Node, Type};
 use serde_json::Value;
 
 /// Removes nulls where null is no value and nothing stands for it; such with a default are left for [`fill`].
@@ -18,6 +18,33 @@ pub fn drop_nulls(value: &mut Value, node: Option<&Node>) {
         Value::Array(list) => {
             let below = node.and_then(|n| n.items.as_deref());
             list.iter_mut().for_each(|value| drop_nulls(value, below));
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// In a map or a list of texts, and of bytes, null is the empty one, where Go reads into a struct.
+pub fn empty_texts(value: &mut Value, node: &Node) {
+    let stand_in = |value: &mut Value, node: &Node| {
+        if value.is_null() && node.type_ == Type::String {
+            *value = Value::from("");
+        }
+        empty_texts(value, node);
+    };
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                match (node.properties.get(name), &node.additional) {
+                    (Some(property), _) => empty_texts(value, &property.node),
+                    (None, Additional::Of(below)) => stand_in(value, below),
+                    (None, Additional::Unsaid | Additional::Any | Additional::Forbidden) => {}
+                }
+            }
+        }
+        Value::Array(items) => {
+            if let Some(below) = node.items.as_deref() {
+                items.iter_mut().for_each(|item| stand_in(item, below));
+            }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }

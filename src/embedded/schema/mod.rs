@@ -9,9 +9,11 @@
 mod cause;
 mod cel;
 mod check;
+mod convert;
 mod decode;
 mod defaults;
 mod formats;
+mod go_time;
 mod lists;
 mod meta;
 pub mod names;
@@ -72,19 +74,45 @@ impl Structural {
             &Path::ROOT,
             &mut found,
         );
-        // The real server reads the metadata before the rest.
-        found.sort_by_key(|place| (!place.starts_with("metadata."), place.clone()));
-        let words = |place: String| format!("unknown field {}", cause::quoted(&place));
-        found.into_iter().map(words).collect()
+        told(found)
+    }
+
+    /// The same of an object of which nothing but the metadata is known.
+    pub fn unknown_beside_metadata(&self, object: &Value) -> Vec<String> {
+        let (mut found, root) = (Vec::new(), Path::ROOT);
+        for (name, value) in object.as_object().into_iter().flatten() {
+            let at = root.field(name);
+            match name.as_str() {
+                "apiVersion" | "kind" => {}
+                "metadata" => {
+                    prune::unknown(value, Some(&self.meta), &self.meta, &at, &mut found);
+                }
+                _ => found.push(at.body()),
+            }
+        }
+        told(found)
     }
 
     /// Removes what the schema does not declare, and what is empty in the metadata; writes whole numbers without a point.
     pub fn prune(&self, object: &mut Value) {
         prune::whole_numbers(object);
         prune::prune(object, Some(&self.root), &self.meta);
+        if !self.kind.custom {
+            defaults::empty_texts(object, &self.root);
+            go_time::settle(object, &self.root, "");
+        }
         if let Some(metadata) = object.get_mut("metadata") {
+            defaults::empty_texts(metadata, &self.meta);
             defaults::drop_nulls(metadata, Some(&self.meta));
+            let managers = metadata.get("managedFields").cloned();
             prune::tidy_metadata(metadata);
+            // Nothing instead of managers: they are to be forgotten, which the real server understands of its own kinds alone.
+            if let Some(Value::Array(none)) = managers
+                && none.is_empty()
+                && !self.kind.custom
+            {
+                metadata["managedFields"] = Value::Array(none);
+            }
         }
     }
 
@@ -101,6 +129,14 @@ impl Structural {
     /// 400, in the words of the real server.
     pub fn readable(&self, object: &Value) -> Result<(), Refusal> {
         decode::check(&self.kind, &self.root, &self.meta, object)
+    }
+
+    /// The same of an object that a strategic merge patch has made, which the real server does not read as JSON but converts.
+    ///
+    /// # Errors
+    /// What it says of the first field that cannot be converted.
+    pub fn convertible(&self, object: &Value) -> Result<(), String> {
+        convert::check(&self.kind, &self.root, &self.meta, object)
     }
 
     /// What is wrong with an object, nothing = good. `old` = what it replaces; of a status change too, with everything but the
@@ -174,4 +210,11 @@ impl Structural {
             _ => Names::Subdomain,
         }
     }
+}
+
+/// The real server reads the metadata before the rest.
+fn told(mut unknown: Vec<String>) -> Vec<String> {
+    unknown.sort_by_key(|place| (!place.starts_with("metadata."), place.clone()));
+    let words = |place: String| format!("unknown field {}", cause::quoted(&place));
+    unknown.into_iter().map(words).collect()
 }

@@ -1,5 +1,6 @@
 //! The files of a directory and the objects in them.
 
+use crate::commands::documents;
 use chrono::{DateTime, Utc};
 use kube::ResourceExt;
 use kube::api::DynamicObject;
@@ -81,20 +82,24 @@ fn is_manifest(path: &Path) -> bool {
         .is_some_and(|e| e == "yaml" || e == "yml" || e == "json")
 }
 
-/// Every object needs kind, version and name: what has none cannot be applied, and a file is taken whole or not at all.
+/// Read as kubectl reads it (`y` is true, `010` is eight). Every object needs kind, version and name: what has none cannot be applied, and a file is taken whole or not at all.
 fn parse(text: &str, namespace: &str) -> Result<Vec<DynamicObject>, String> {
-    let documents: Vec<serde_json::Value> =
-        serde_saphyr::from_multiple(text).map_err(|e| e.to_string())?;
     let mut objects = Vec::new();
-    for document in documents.into_iter().filter(|d| !d.is_null()) {
-        let mut object: DynamicObject =
-            serde_json::from_value(document).map_err(|e| format!("an object is not one: {e}"))?;
+    for document in documents::split(text) {
+        let (line, value) = (document.line, document.value?);
+        if value.is_null() {
+            continue;
+        }
+        let mut object: DynamicObject = serde_json::from_value(value)
+            .map_err(|e| format!("line {line}: the object is not one: {e}"))?;
         let Some(types) = object.types.as_ref() else {
-            return Err("an object has no apiVersion and kind".to_owned());
+            return Err(format!(
+                "line {line}: the object has no apiVersion and kind"
+            ));
         };
         if object.metadata.name.is_none() {
             return Err(format!(
-                "a {} has no metadata.name (generateName cannot be applied)",
+                "line {line}: the {} has no metadata.name (generateName cannot be applied)",
                 types.kind
             ));
         }

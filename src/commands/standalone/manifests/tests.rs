@@ -130,6 +130,11 @@ fn files_are_read_whole_or_not_at_all_and_hidden_ones_are_none() {
         "twice.json",
         r#"{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}}"#,
     );
+    // kubectl would send true, and the server refuse it; a number that JSON lacks is refused here.
+    write(
+        "unquoted.yaml",
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n---\napiVersion: v1\nkind: ConfigMap\ndata: {a: .inf}\n",
+    );
     write(".swp.yaml", "no: manifest");
     write("README.md", "no manifest");
     let found = stamp(directory.path()).unwrap();
@@ -156,5 +161,7 @@ fn files_are_read_whole_or_not_at_all_and_hidden_ones_are_none() {
             .contains("no apiVersion and kind")
     );
     assert!(good("nameless.yaml").unwrap_err().contains("generateName"));
-    assert_eq!(told.len(), 4);
+    let unquoted = good("unquoted.yaml").unwrap_err();
+    assert!(unquoted.contains("line 7"), "{unquoted}");
+    assert_eq!(told.len(), 5);
 }

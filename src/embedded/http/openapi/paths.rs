@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::schemas::{META, name, review_name};
 use crate::embedded::http::reviews;
-use crate::embedded::http::route;
+use crate::embedded::http::route::{self, Part};
 use crate::embedded::kind::Kind;
 
 /// Where the objects of a group are, without the first slash; its document has the same path.
@@ -33,7 +33,7 @@ pub fn of_group(kinds: &[&Kind], group: &str) -> Value {
             body: Body::Object(review_name(group, kind)),
         };
         let path = format!("/{}/{plural}", prefix(group, "v1"));
-        paths.insert(path, json!({"post": operation.document(kind, "")}));
+        paths.insert(path, shared(json!({"post": operation.document(kind, "")})));
     }
     Value::Object(paths)
 }
@@ -43,7 +43,7 @@ fn of_kind(paths: &mut Map<String, Value>, kind: &Kind) {
     let (all, one) = if kind.namespaced {
         paths.insert(
             format!("{base}/{}", kind.plural),
-            json!({"get": list(kind).document(&kind.kind, "ForAllNamespaces")}),
+            shared(json!({"get": list(kind).document(&kind.kind, "ForAllNamespaces")})),
         );
         let all = format!("{base}/namespaces/{{namespace}}/{}", kind.plural);
         (all.clone(), format!("{all}/{{name}}"))
@@ -51,11 +51,52 @@ fn of_kind(paths: &mut Map<String, Value>, kind: &Kind) {
         let all = format!("{base}/{}", kind.plural);
         (all.clone(), format!("{all}/{{name}}"))
     };
-    paths.insert(all, collection(kind));
-    if kind.status {
-        paths.insert(format!("{one}/status"), status(kind));
+    paths.insert(all, shared(collection(kind)));
+    if Part::Status.is_of(kind) {
+        let item = read_and_written(kind, "Status");
+        paths.insert(format!("{one}/status"), shared(item));
     }
-    paths.insert(one, object(kind));
+    if Part::Finalize.is_of(kind) {
+        let put = write(kind, "put", "replace", &WRITE, Body::Object(name(kind)));
+        let put = put.document(&kind.kind, "Finalize");
+        let item = json!({"put": put, "parameters": in_path(kind, &["name"])});
+        paths.insert(format!("{one}/finalize"), shared(item));
+    }
+    paths.insert(one, shared(object(kind)));
+}
+
+/// Parameters that all operations of a path have stand at the path, as in the real server's documents.
+fn shared(mut item: Value) -> Value {
+    let Some(fields) = item.as_object_mut() else {
+        return item;
+    };
+    let mut at_path = match fields.remove("parameters") {
+        Some(Value::Array(parameters)) => parameters,
+        Some(_) | None => Vec::new(),
+    };
+    let mut all: Vec<&mut Vec<Value>> = fields
+        .values_mut()
+        .filter_map(|operation| operation.get_mut("parameters")?.as_array_mut())
+        .collect();
+    let common: Vec<Value> = match all.split_first() {
+        Some((first, others)) => {
+            let everywhere = |p: &&Value| others.iter().all(|own| own.contains(p));
+            first.iter().filter(everywhere).cloned().collect()
+        }
+        None => Vec::new(),
+    };
+    for own in &mut all {
+        own.retain(|parameter| !common.contains(parameter));
+    }
+    for operation in fields.values_mut().filter_map(Value::as_object_mut) {
+        if operation.get("parameters") == Some(&json!([])) {
+            operation.remove("parameters");
+        }
+    }
+    at_path.extend(common);
+    at_path.sort_by_key(|p| p["name"].as_str().unwrap_or_default().to_owned());
+    fields.insert("parameters".to_owned(), at_path.into());
+    item
 }
 
 fn collection(kind: &Kind) -> Value {
@@ -78,17 +119,17 @@ fn collection(kind: &Kind) -> Value {
 fn object(kind: &Kind) -> Value {
     let mut delete = write(kind, "delete", "delete", &DELETE, Body::DeleteOptions);
     delete.answer = format!("{META}Status");
-    let mut item = status(kind);
+    let mut item = read_and_written(kind, "");
     item["delete"] = delete.document(&kind.kind, "");
     item
 }
 
 /// Reading, replacing and patching: the same for an object and for its status.
-fn status(kind: &Kind) -> Value {
+fn read_and_written(kind: &Kind, part: &str) -> Value {
     json!({
-        "get": write(kind, "get", "read", &READ, Body::None).document(&kind.kind, ""),
-        "put": write(kind, "put", "replace", &WRITE, Body::Object(name(kind))).document(&kind.kind, ""),
-        "patch": write(kind, "patch", "patch", &PATCH, Body::Patch { strategic: !kind.custom }).document(&kind.kind, ""),
+        "get": write(kind, "get", "read", &READ, Body::None).document(&kind.kind, part),
+        "put": write(kind, "put", "replace", &WRITE, Body::Object(name(kind))).document(&kind.kind, part),
+        "patch": write(kind, "patch", "patch", &PATCH, Body::Patch { strategic: !kind.custom }).document(&kind.kind, part),
         "parameters": in_path(kind, &["name"]),
     })
 }
@@ -221,10 +262,13 @@ const FORCE: Parameter = Parameter(
 );
 const VERSION: Parameter = Parameter("resourceVersion", "string", "As of which version.");
 
-const READ: [Parameter; 1] = [VERSION];
-const WRITE: [Parameter; 3] = [DRY_RUN, MANAGER, VALIDATION];
-const PATCH: [Parameter; 4] = [DRY_RUN, MANAGER, VALIDATION, FORCE];
-const DELETE: [Parameter; 4] = [
+const PRETTY: Parameter = Parameter("pretty", "string", "true: over several lines.");
+
+const READ: [Parameter; 2] = [VERSION, PRETTY];
+const WRITE: [Parameter; 4] = [DRY_RUN, MANAGER, VALIDATION, PRETTY];
+const PATCH: [Parameter; 5] = [DRY_RUN, MANAGER, VALIDATION, FORCE, PRETTY];
+const DELETE: [Parameter; 5] = [
+    PRETTY,
     DRY_RUN,
     Parameter(
         "gracePeriodSeconds",
@@ -238,7 +282,8 @@ const DELETE: [Parameter; 4] = [
         "Background (the default), Foreground or Orphan.",
     ),
 ];
-const LIST: [Parameter; 10] = [
+const LIST: [Parameter; 11] = [
+    PRETTY,
     Parameter(
         "allowWatchBookmarks",
         "boolean",

@@ -4,10 +4,10 @@ use chrono::{DateTime, Utc};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceColumnDefinition;
 use serde_json::{Value, json};
 
+use super::built_in;
 use super::path::Path;
-use super::{age, built_in};
 use crate::embedded::kind::Kind;
-use crate::embedded::kinds::{Cell, name_column};
+use crate::embedded::kinds::{Cell, age, name_column};
 
 /// Of every kind's first column.
 pub const NAME: &str = "Name must be unique within a namespace. Is required when creating resources, although some resources may allow a client to request the generation of an appropriate name automatically. Name is primarily intended for creation idempotence and configuration definition. Cannot be updated. More info: https://kubernetes.io/docs/concepts/overview/working-with-objects/names#names";

@@ -1,7 +1,6 @@
 //! Objects as rows: what `kubectl get` prints (`kubernetes-api.md` § 4 row 14). The columns of kinds that Kubernetes has built in
 //! are its own, those of the others are in their definitions.
 
-mod age;
 mod built_in;
 mod column;
 mod path;

@@ -1,5 +1,6 @@
 //! The service against what a kube-apiserver 1.36.3 answered, and over a socket.
 
+mod bounds;
 mod clients;
 mod documents;
 mod listening;

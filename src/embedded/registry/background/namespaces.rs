@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::{Background, PAGE};
 use crate::embedded::refusal::Refusal;
+use crate::embedded::registry::change::may_go;
 use crate::embedded::registry::request::{DeleteOptions, Propagation};
-use crate::embedded::registry::update::may_go;
 use crate::embedded::registry::{meta, refusals};
 use crate::embedded::store::{Key, ListQuery, StoreError, Stored};
 

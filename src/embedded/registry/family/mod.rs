@@ -8,7 +8,29 @@ use serde_json::Value;
 use super::meta;
 use crate::embedded::kind::Kind;
 
-pub use namespace::{is_empty as namespace_is_empty, is_kept, terminate};
+pub use namespace::{asked_spec, is_empty as namespace_is_empty, is_kept, terminate};
+
+/// Where a change goes through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Through {
+    /// The object itself.
+    Object,
+    /// Its status.
+    Status,
+    /// `finalize` of a namespace: what keeps it.
+    Finalize,
+}
+
+impl Through {
+    /// The subresource, if it is one.
+    pub fn subresource(self) -> Option<&'static str> {
+        match self {
+            Self::Object => None,
+            Self::Status => Some("status"),
+            Self::Finalize => Some("finalize"),
+        }
+    }
+}
 
 /// Whose rules apply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,12 +117,12 @@ impl Family {
         }
     }
 
-    /// What a change cannot change, because it goes through the main resource or through `status`.
-    pub fn carry(self, kind: &Kind, object: &mut Value, live: &Value, status: bool) {
-        match (self, status) {
-            (Self::Custom, true) => only_status(object, live),
-            (Self::Custom, false) if kind.status => copy(object, live, "status"),
-            (Self::Namespace, status) => namespace::carry(object, live, status),
+    /// What a change cannot change, because of where it goes through.
+    pub fn carry(self, kind: &Kind, object: &mut Value, live: &Value, through: Through) {
+        match (self, through) {
+            (Self::Custom, Through::Status) => only_status(object, live),
+            (Self::Custom, Through::Object) if kind.status => copy(object, live, "status"),
+            (Self::Namespace, through) => namespace::carry(object, live, through),
             (
                 Self::Custom
                 | Self::ConfigMap

@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use super::Through;
+
 /// Stands in `spec.finalizers` until the namespace has been emptied.
 const FINALIZER: &str = "kubernetes";
 
@@ -21,11 +23,23 @@ pub fn begin(object: &mut Value) {
     object["status"] = json!({"phase": "Active"});
 }
 
-/// The main resource changes metadata alone; `status` changes the status too.
-pub fn carry(object: &mut Value, live: &Value, status: bool) {
-    object["spec"] = live["spec"].clone();
-    if !status {
+/// The main resource changes metadata alone; `status` changes the status too, `finalize` the spec.
+pub fn carry(object: &mut Value, live: &Value, through: Through) {
+    if through != Through::Finalize {
+        object["spec"] = live["spec"].clone();
+    }
+    if through != Through::Status {
         object["status"] = live["status"].clone();
+    }
+}
+
+/// The spec that a body says: unlike anywhere else, finalizers that are left out are to be gone.
+pub fn asked_spec(body: &Value) -> Value {
+    match body.pointer("/spec/finalizers") {
+        Some(Value::Array(finalizers)) if !finalizers.is_empty() => {
+            json!({"finalizers": finalizers})
+        }
+        Some(_) | None => json!({}),
     }
 }
 

@@ -244,3 +244,22 @@ async fn all_namespaces_are_listed_in_order() {
     assert_eq!(names(&rest), ["a"]);
     assert_eq!(rest.items[0]["kind"], "ConfigMap");
 }
+
+#[tokio::test]
+async fn everything_that_a_list_does_not_take_is_told_at_once() {
+    let world = world().await;
+    let options = ListOptions {
+        resource_version_match: "NotOlderThan".to_owned(),
+        send_initial_events: Some(true),
+        ..ListOptions::default()
+    };
+    assert_eq!(
+        said(world.maps().list(options).await),
+        (
+            422,
+            "ListOptions.meta.k8s.io \"\" is invalid: [resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless \
+             resourceVersion is provided, sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list]"
+                .to_owned()
+        )
+    );
+}

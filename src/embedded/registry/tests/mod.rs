@@ -1,14 +1,18 @@
 //! Every test is named after the rule that it guards; texts and numbers are what a real kube-apiserver 1.36.3 answered.
 
 mod background;
+mod bodies;
 mod builtin;
 mod change;
 mod creation;
 mod deletion;
 mod events;
+mod finalize;
 mod lists;
+mod patches;
 mod selectors;
 mod status;
+mod watch_options;
 mod watches;
 
 use std::sync::{Arc, Mutex};

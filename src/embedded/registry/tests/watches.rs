@@ -4,20 +4,20 @@ use futures::{FutureExt as _, Stream, StreamExt as _};
 use std::pin::Pin;
 use std::time::Instant;
 
-type Items = Pin<Box<dyn Stream<Item = WatchItem> + Send>>;
+pub type Items = Pin<Box<dyn Stream<Item = WatchItem> + Send>>;
 
-async fn watch(api: &Api<'_>, options: WatchOptions) -> Items {
+pub async fn watch(api: &Api<'_>, options: WatchOptions) -> Items {
     Box::pin(api.registry.watch(&api.target, &options).await.unwrap())
 }
 
-fn from(revision: impl ToString) -> WatchOptions {
+pub fn from(revision: impl ToString) -> WatchOptions {
     WatchOptions {
         resource_version: revision.to_string(),
         ..WatchOptions::default()
     }
 }
 
-fn streaming() -> WatchOptions {
+pub fn streaming() -> WatchOptions {
     WatchOptions {
         resource_version_match: "NotOlderThan".to_owned(),
         send_initial_events: Some(true),
@@ -27,7 +27,7 @@ fn streaming() -> WatchOptions {
 }
 
 /// The next items in short: `+a` added, `*a` modified, `-a` deleted.
-async fn take(items: &mut Items, count: usize) -> String {
+pub async fn take(items: &mut Items, count: usize) -> String {
     let found: Vec<WatchItem> = items.take(count).collect().await;
     let short = found.iter().map(|item| {
         let (sign, object) = match item {
@@ -49,7 +49,7 @@ async fn take(items: &mut Items, count: usize) -> String {
 }
 
 /// Nothing is there now. What a first poll begins is given the time to end.
-async fn is_silent(items: &mut Items) -> bool {
+pub async fn is_silent(items: &mut Items) -> bool {
     for _ in 0..50 {
         if items.next().now_or_never().is_some() {
             return false;
@@ -181,154 +181,6 @@ async fn a_field_selector_follows_the_status() {
         panic!()
     };
     assert_eq!(last["status"]["phase"], "Running");
-}
-
-#[tokio::test]
-async fn the_end_of_the_initial_state_is_marked_when_asked_for() {
-    let world = world().await;
-    let maps = world.maps();
-    maps.made("a", json!({}), json!({})).await;
-    let mut items = watch(&maps, streaming()).await;
-    assert_eq!(take(&mut items, 2).await, "+a end");
-    maps.made("b", json!({}), json!({})).await;
-    assert_eq!(take(&mut items, 1).await, "+b");
-    let mut unmarked = streaming();
-    unmarked.bookmarks = false;
-    let mut items = watch(&maps, unmarked).await;
-    assert_eq!(take(&mut items, 2).await, "+a +b");
-    assert!(is_silent(&mut items).await, "bookmarks were not allowed");
-    let mut none = streaming();
-    none.send_initial_events = Some(false);
-    let mut items = watch(&maps, none).await;
-    maps.made("c", json!({}), json!({})).await;
-    assert_eq!(take(&mut items, 1).await, "+c");
-    let empty = world.of("secrets");
-    let mut items = watch(&empty, streaming()).await;
-    let Some(WatchItem::Bookmark {
-        resource_version,
-        initial_end: true,
-    }) = items.next().await
-    else {
-        panic!()
-    };
-    assert_eq!(
-        resource_version,
-        world.registry.store().revision().to_string()
-    );
-}
-
-#[tokio::test]
-async fn options_that_do_not_go_together_are_refused_before_the_stream() {
-    let world = world().await;
-    let maps = world.maps();
-    let text = async |options: WatchOptions| {
-        let refused = maps
-            .registry
-            .watch(&maps.target, &options)
-            .await
-            .err()
-            .unwrap();
-        (refused.code, refused.message)
-    };
-    let all = |why: &str| {
-        (
-            422,
-            format!("ListOptions.meta.k8s.io \"\" is invalid: {why}"),
-        )
-    };
-    let alone = WatchOptions {
-        resource_version_match: String::new(),
-        ..streaming()
-    };
-    assert_eq!(
-        text(alone.clone()).await,
-        all(
-            "resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
-        )
-    );
-    assert_eq!(
-        text(WatchOptions {
-            send_initial_events: Some(false),
-            ..alone
-        })
-        .await
-        .0,
-        422
-    );
-    let exact = WatchOptions {
-        resource_version_match: "Exact".to_owned(),
-        ..streaming()
-    };
-    assert_eq!(
-        text(exact).await,
-        all(
-            "[resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan, resourceVersionMatch: Unsupported value: \"Exact\": supported values: \"NotOlderThan\"]"
-        )
-    );
-    let plain = WatchOptions {
-        resource_version_match: "NotOlderThan".to_owned(),
-        ..from(5)
-    };
-    assert_eq!(
-        text(plain).await,
-        all(
-            "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
-        )
-    );
-    assert_eq!(text(from("abc")).await, (500, "resourceVersion: Invalid value: \"abc\": strconv.ParseUint: parsing \"abc\": invalid syntax".to_owned()));
-    let newest = world.registry.store().revision();
-    let to_come = WatchOptions {
-        resource_version: "99999".to_owned(),
-        ..streaming()
-    };
-    let why = format!("Timeout: Too large resource version: 99999, current: {newest}");
-    assert_eq!(text(to_come).await, (504, why));
-    let fields = WatchOptions {
-        fields: "foo=bar".to_owned(),
-        ..from("")
-    };
-    assert_eq!(text(fields).await.0, 400);
-}
-
-#[tokio::test]
-async fn a_bookmark_tells_how_far_everything_has_been_told() {
-    let world = with(Options {
-        bookmark: Duration::from_millis(1),
-        ..Options::default()
-    })
-    .await;
-    let maps = world.maps();
-    let mut options = from(world.registry.store().revision());
-    options.bookmarks = true;
-    let mut items = watch(&maps, options).await;
-    world.things().made("t", json!({}), json!({})).await;
-    let newest = world.registry.store().revision().to_string();
-    loop {
-        let Some(WatchItem::Bookmark {
-            resource_version,
-            initial_end: false,
-        }) = items.next().await
-        else {
-            panic!()
-        };
-        if resource_version == newest {
-            break;
-        }
-    }
-    assert!(
-        is_silent(&mut watch(&maps, from(newest)).await).await,
-        "who did not ask gets none"
-    );
-}
-
-#[tokio::test]
-async fn a_watch_ends_after_its_time_out() {
-    let world = world().await;
-    let mut options = from("");
-    options.timeout = Some(Duration::from_millis(1));
-    world.maps().made("a", json!({}), json!({})).await;
-    let items: Vec<WatchItem> = watch(&world.maps(), options).await.collect().await;
-    assert!(items.len() <= 1);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! `recorded.json` is what a kube-apiserver 1.36.3 answered to these objects with our definitions and with `sample.yaml`: every
 //! case of `tests/it/crd_rules` among them, accepted and refused ones, new and changed objects. Some were changed after the
-//! definition had become stricter.
+//! definition had become stricter. `tests/it/recorded` writes it.
 
 mod recorded;
 mod rules;
