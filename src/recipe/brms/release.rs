@@ -61,11 +61,13 @@ pub(in crate::recipe) async fn missing_history(
         Some(names) => format!("protect these volumes, production's BRMS does not know what is on them and may overwrite them: {names}"),
         None => "which volumes were written could not be read from the clone: protect all that the control groups may have used, production's BRMS does not know what is on them and may overwrite them".to_owned(),
     };
+    let (save_file, source) = (plan.save_file(), plan.source_label());
+    let home = Homeward { plan, context };
     let file = match outcome {
-        Outcome::Kept => format!(
-            "; the history itself is in save file {} on {}",
-            plan.save_file(),
-            plan.source_label()
+        Outcome::Kept => format!("; the history itself is in save file {save_file} on {source}"),
+        Outcome::Missing if home.on_the_clone().await => format!(
+            "; the history itself is in save file {save_file} on clone {}, until another run takes its disks or this image is ended: carry it to {source} by hand before that",
+            plan.clone_label()
         ),
         Outcome::Restored | Outcome::Merged | Outcome::Missing => String::new(),
     };
@@ -272,9 +274,9 @@ async fn released(
     if !started {
         return yes("no save had started");
     }
-    let outcome = home.outcome(there).await?;
-    // The copies that are left harm nobody.
+    // The copies that are left harm nobody; one that has just arrived is made a save file.
     let _ = home.go(Leg::Tidy).await;
+    let outcome = home.outcome(there).await?;
     let kept_as_wanted = settings(home.plan)?.history == BrmsHistory::None;
     match outcome {
         Outcome::Restored => yes("its history is back"),

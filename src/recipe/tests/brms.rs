@@ -56,11 +56,24 @@ fn changed(world: &World, at: &str) {
     });
 }
 
+/// Records of a file of production's QUSRBRM were changed last at this time.
+fn records_changed(world: &World, at: &str) {
+    world.system("source", |s| {
+        let member = row(&[
+            ("TABLE_NAME", "QA1AMM"),
+            ("TABLE_PARTITION", "QA1AMM"),
+            ("CHANGED", at),
+        ]);
+        s.tables.insert("QSYS2.SYSPARTITIONSTAT", vec![member]);
+    });
+}
+
 /// A site whose BRMS can be saved and proved.
 fn site() -> World {
     let world = living();
     logged(&world, &[("BRM1049", "0", "complete")]);
     changed(&world, "2026-11-23-01.00.00.000000");
+    records_changed(&world, "2026-11-23-01.00.00.000000");
     world.system("source", |s| {
         let clock = row(&[("LOCAL_TIME", "2026-11-23-03.00.00.000000")]);
         s.tables.insert("CURRENT TIMESTAMP", vec![clock]);
@@ -158,16 +171,26 @@ async fn brms_is_frozen_before_the_flash() {
     assert!(at("*STRBKU") > at("resume IASP1"));
 }
 
+/// A run during whose saves something happens on production.
+async fn changing(
+    world: &World,
+    then: impl Fn(&World) + Send + Sync,
+) -> (Journal, Vec<(LockKind, String)>) {
+    run_wishing(world, &brms(json!({})), |journal| {
+        if state(journal, "collect-logs") == EntryState::Done {
+            then(world);
+        }
+        Cancel::No
+    })
+    .await
+}
+
 #[tokio::test]
 async fn a_changed_qusrbrm_is_never_replaced_and_the_history_is_kept_beside_it() {
     let world = site();
-    let plan = brms(json!({}));
     // Somebody works with BRMS on production while the clone saves.
-    let (journal, _) = run_wishing(&world, &plan, |journal| {
-        if state(journal, "collect-logs") == EntryState::Done {
-            changed(&world, "2026-11-23-05.00.00.000000");
-        }
-        Cancel::No
+    let (journal, _) = changing(&world, |world| {
+        changed(world, "2026-11-23-05.00.00.000000");
     })
     .await;
     assert_eq!(submitted(&world, "RSTLIB"), 0);
@@ -194,15 +217,34 @@ async fn a_changed_qusrbrm_is_never_replaced_and_the_history_is_kept_beside_it()
     );
 }
 
+/// The object's own time stands still: its records tell.
 #[tokio::test]
-async fn a_system_that_does_not_tell_of_changes_proves_nothing() {
+async fn changed_records_of_qusrbrm_are_never_replaced_whatever_their_object_says() {
     let world = site();
-    world.system("source", |s| {
-        s.tables.insert("OBJECT_STATISTICS('QUSRBRM'", Vec::new());
-    });
-    let journal = run(&world, &brms(json!({}))).await;
+    let (journal, _) = changing(&world, |world| {
+        records_changed(world, "2026-11-23-05.00.00.000000");
+    })
+    .await;
     assert_eq!(reason(&journal).0, Phase::Warning);
     assert_eq!(submitted(&world, "RSTLIB"), 0);
+    assert_eq!(submitted(&world, ENDPRC), 1);
+    assert_eq!(journal.output("return-history", "history"), Some("kept"));
+}
+
+#[tokio::test]
+async fn a_system_that_does_not_tell_of_changes_proves_nothing() {
+    for silent in ["OBJECT_STATISTICS('QUSRBRM'", "QSYS2.SYSPARTITIONSTAT"] {
+        let untold = row(&[("OBJNAME", "QA1AMM"), ("TABLE_NAME", "QA1AMM")]);
+        for rows in [Vec::new(), vec![untold]] {
+            let world = site();
+            world.system("source", |s| {
+                s.tables.insert(silent, rows);
+            });
+            let journal = run(&world, &brms(json!({}))).await;
+            assert_eq!(reason(&journal).0, Phase::Warning, "{silent}");
+            assert_eq!(submitted(&world, "RSTLIB"), 0, "{silent}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -1,10 +1,11 @@
 //! The history comes home: by restore, by merge, as a save file; and what keeps it from replacing production's.
 
-use super::{BRMS, known_saves, ready_to_save, state};
-use crate::failures::stage::{condition, is, says_all};
+use super::{BRMS, known_saves, ready_to_save, saving, state, with};
+use crate::failures::stage::{Stage, condition, is, says_all};
 use ibmi_clone_operator::engine::journal::Phase;
 use ibmi_clone_operator::simulators::faults::{Device, FaultKind};
 use ibmi_clone_operator::simulators::ibmi::brms::{BrmsState, by_hand};
+use ibmi_clone_operator::simulators::world::file::WorldFile;
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -62,6 +63,15 @@ async fn a_merged_history_is_production_s() {
     end.succeeded();
     assert_eq!(stage.effects("brms.PROD.merged"), 1);
     assert_eq!(known_saves(&stage), ["DAILY", "WEEKLY"]);
+    let told = stage.world(|w| {
+        let disk = ibmi_clone_operator::simulators::ibmi::disk_of(w, "PROD").unwrap();
+        let saves = disk.brms.iter().flat_map(|b| &b.history);
+        saves.map(|h| h.flash_time.clone()).collect::<Vec<_>>()
+    });
+    assert!(
+        !told.is_empty() && told.iter().all(Option::is_some),
+        "{told:?}"
+    );
     assert_eq!(state(&stage), Some(BrmsState::Normal));
     stage.unharmed().await;
 }
@@ -116,16 +126,75 @@ async fn a_production_that_was_changed_meanwhile_is_not_replaced() {
     stage.unharmed().await;
 }
 
+/// The time of an object may stand still while its records change: the members tell, and it is not replaced either.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_save_file_that_is_cut_on_its_way_is_carried_again() {
-    let Some(stage) = ready_to_save(json!({})).await else {
+async fn a_production_whose_objects_do_not_tell_is_not_replaced_when_its_records_have_changed() {
+    let devices = |w: &mut WorldFile| {
+        with(w, |b| {
+            b.knobs.object_change_follows_records = false;
+        });
+    };
+    let Some(stage) = Stage::new(devices, saving(json!({}))).await else {
         return;
     };
-    let path = "GET /QSYS.LIB/IBMICLONE.LIB";
-    stage.fault(Device::IbmI, "CLONE1", path, FaultKind::Refused, 2);
+    stage.ready(BRMS).await;
     let run = stage.run(BRMS).await;
-    stage.ended(&run).await.succeeded();
-    assert_eq!(known_saves(&stage), ["DAILY", "WEEKLY"]);
+    stage
+        .says(&run, "run-function", "control group DAILY")
+        .await;
+    stage.world(|w| {
+        let now = w.now;
+        by_hand(w, "PROD", |b| {
+            b.changed.insert("QA1AMM *FILE".to_owned(), now);
+        });
+    });
+    let end = stage.ended(&run).await;
+    assert_eq!(end.outcome().0, Phase::Warning, "{}", end.message());
+    says_all(end.message(), &["BackupHistoryKept"]);
+    assert!(known_saves(&stage).is_empty());
+    super::protect(&stage, "VOL001 VOL002");
+    stage.unharmed().await;
+}
+
+/// Broken off before its first byte and in the middle of being read; in the middle of being written, and written short by
+/// a system that calls that a success.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_save_file_that_is_cut_on_its_way_is_carried_again() {
+    let devices = |w: &mut WorldFile| {
+        with(w, |b| {
+            b.control_groups[0].seconds = 120;
+            b.knobs.library_kib = 1024;
+            // Its members alone prove that nothing has changed.
+            b.knobs.object_change_follows_records = false;
+        });
+    };
+    let Some(stage) = Stage::new(devices, saving(json!({"controlGroups": ["DAILY"]}))).await else {
+        return;
+    };
+    stage.ready(BRMS).await;
+    let special = |word: &str| FaultKind::Special(word.into());
+    let read = ("CLONE1", "GET /QSYS.LIB/IBMICLONE.LIB");
+    let written = ("PROD", "PUT /ibmiclone/C");
+    for ((partition, operation), kinds) in [
+        (read, [FaultKind::Refused, special("cut")]),
+        (written, [special("cut"), special("short")]),
+    ] {
+        let run = stage.run(BRMS).await;
+        stage.at_step(&run, "run-function").await;
+        for kind in kinds {
+            stage.fault(Device::IbmI, partition, operation, kind, 1);
+        }
+        stage.ended(&run).await.succeeded();
+        let left = stage.world(|w| w.faults.take(Device::IbmI, partition, operation));
+        assert_eq!(left, None, "each of them was met");
+    }
+    let carried = stage.world(|w| {
+        let all = w.ledger.requests.iter().filter(|r| r.device == "PROD");
+        all.filter(|r| r.operation.contains(".savf.part") && r.operation.contains("cat >"))
+            .count()
+    });
+    assert_eq!(carried, 6, "each run has sent it three times");
+    assert_eq!(known_saves(&stage), ["DAILY"]);
     stage.unharmed().await;
 }
 

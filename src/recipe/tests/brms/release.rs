@@ -56,6 +56,38 @@ async fn a_person_releases_production_before_its_time() {
     assert!(took < 14_400_000, "long before maxFrozenSeconds: {took}");
 }
 
+/// The way to production is shut: what is on the clone is the only copy, and a person can still carry it.
+#[tokio::test]
+async fn a_history_that_cannot_be_carried_stays_in_its_save_file_on_the_clone() {
+    let world = site();
+    world.system("source", |s| {
+        s.cut = u32::MAX;
+        s.refuses.insert("CHKOBJ OBJ(IBMICLONE/C1_16)");
+    });
+    let plan = brms(json!({}));
+    let journal = run_releasing(&world, &plan, |journal| {
+        journal
+            .entry("return-history")
+            .is_some_and(|e| e.attempts > 6)
+    })
+    .await;
+    assert_eq!(reason(&journal), (Phase::Failed, "BackupHistoryMissing"));
+    let sent = effects(&world);
+    assert!(!sent.iter().any(|s| s.contains("DLTF")), "{sent:#?}");
+    assert!(
+        sent.contains(&"source: remove /ibmiclone/C1_16.savf.part".to_owned()),
+        "half a file is of no use: {sent:#?}"
+    );
+    let text = &journal.verdict.expect("a verdict").message;
+    for part in [
+        "save file IBMICLONE/C1_16 on clone",
+        "VOL001, VOL002",
+        "by hand",
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+}
+
 /// A run whose save hangs and that is aborted in it; `then` happens to the world with the verdict.
 async fn aborted_in_its_save(world: &World, then: impl Fn() + Send + Sync) -> Journal {
     let plan = brms(json!({"controlGroups": ["DAILY"]}));
