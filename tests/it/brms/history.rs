@@ -1,12 +1,18 @@
 //! The history comes home: by restore, by merge, as a save file; and what keeps it from replacing production's.
 
 use super::{BRMS, known_saves, ready_to_save, saving, state, with};
-use crate::failures::stage::{Stage, condition, is, says_all};
+use crate::failures::stage::{End, Stage, condition, is, says_all};
 use ibmi_clone_operator::engine::journal::Phase;
 use ibmi_clone_operator::simulators::faults::{Device, FaultKind};
 use ibmi_clone_operator::simulators::ibmi::brms::{BrmsState, by_hand};
 use ibmi_clone_operator::simulators::world::file::WorldFile;
 use serde_json::json;
+
+/// The volumes that a person has to protect, as the row names them.
+fn named(end: &End) -> String {
+    let history = end.0.status.as_ref().unwrap().backup_history.clone();
+    history.unwrap().protect.unwrap()
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restored_history_is_production_s_and_its_brms_works_again() {
@@ -31,8 +37,8 @@ async fn a_restored_history_is_production_s_and_its_brms_works_again() {
     let status = end.0.status.as_ref().unwrap();
     let history = status.backup_history.as_ref().unwrap();
     assert_eq!(
-        (history.state.as_str(), &history.save_file),
-        ("restored", &None)
+        (history.state.as_str(), &history.save_file, &history.protect),
+        ("restored", &None, &None)
     );
     assert_eq!(status.state.as_deref(), Some("BRMS_END"));
     // 20 s and 10 s of the two groups, and what lies between them; without maintenance (5 s) and history.
@@ -93,8 +99,8 @@ async fn a_history_that_is_not_wanted_is_kept_as_a_save_file() {
     });
     assert!(kept.is_some_and(|bytes| bytes > 0), "{file}: {kept:?}");
     assert!(known_saves(&stage).is_empty());
-    // A person who wants no history protects the volumes himself.
-    super::protect(&stage, "VOL001 VOL002");
+    // A person who wants no history protects the volumes himself; the row names them.
+    super::protect(&stage, &named(&end));
     stage.unharmed().await;
 }
 
@@ -122,7 +128,7 @@ async fn a_production_that_was_changed_meanwhile_is_not_replaced() {
     );
     assert_eq!(state(&stage), Some(BrmsState::Normal));
     assert!(known_saves(&stage).is_empty());
-    super::protect(&stage, "VOL001 VOL002");
+    super::protect(&stage, &named(&end));
     stage.unharmed().await;
 }
 
@@ -152,7 +158,7 @@ async fn a_production_whose_objects_do_not_tell_is_not_replaced_when_its_records
     assert_eq!(end.outcome().0, Phase::Warning, "{}", end.message());
     says_all(end.message(), &["BackupHistoryKept"]);
     assert!(known_saves(&stage).is_empty());
-    super::protect(&stage, "VOL001 VOL002");
+    super::protect(&stage, &named(&end));
     stage.unharmed().await;
 }
 

@@ -56,6 +56,30 @@ async fn a_person_releases_production_before_its_time() {
     assert!(took < 14_400_000, "long before maxFrozenSeconds: {took}");
 }
 
+/// A row has room for some; the log of the steps has all.
+#[tokio::test]
+async fn no_volume_to_protect_is_lost_however_many_there_are() {
+    let world = site();
+    let names: Vec<String> = (1..=60).map(|n| format!("VOL{n:03}")).collect();
+    world.system("clone", |s| {
+        let rows = names.iter().map(|name| row(&[("VOLUME", name)]));
+        s.tables.insert("QUSRBRM.QA1AMM", rows.collect());
+    });
+    let journal = run_lost_clone(&world, &brms(json!({}))).await;
+    assert_eq!(reason(&journal), (Phase::Failed, "BackupHistoryMissing"));
+    assert_eq!(
+        journal.output("end-backup", "volumes"),
+        Some(names.join(", ").as_str())
+    );
+    let said = crate::recipe::volumes_to_protect(&journal).expect("they are known");
+    assert!(
+        said.ends_with("VOL023, VOL024 and 36 more (log steps has all)"),
+        "{said}"
+    );
+    let text = &journal.verdict.expect("a verdict").message;
+    assert!(text.contains(&said), "{text}");
+}
+
 /// The way to production is shut: what is on the clone is the only copy, and a person can still carry it.
 #[tokio::test]
 async fn a_history_that_cannot_be_carried_stays_in_its_save_file_on_the_clone() {
