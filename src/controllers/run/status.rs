@@ -15,7 +15,9 @@ use crate::engine::journal::{
 use crate::engine::time::Timestamp;
 use crate::recipe::image_mark;
 use crate::recipe::steps::{counted, job_may_run};
-use crate::recipe::{END_OF_IMAGE, END_OF_PARTITION, program_at, volumes_to_protect};
+use crate::recipe::{
+    END_OF_IMAGE, END_OF_PARTITION, history_is_missing, program_at, volumes_to_protect,
+};
 
 /// Longest message of a row, bytes.
 const MESSAGE: usize = 900;
@@ -288,7 +290,7 @@ fn end_after(status: &CloneRunStatus, journal: &Journal) -> Option<i64> {
     let after = &order::frozen(status)?.after;
     let ends = match (journal.phase, after.on_failure) {
         (Phase::Succeeded | Phase::Warning, _) => true,
-        (Phase::Failed, OnFailure::Apply) => !job_may_run(journal),
+        (Phase::Failed, OnFailure::Apply) => !job_may_run(journal) && !history_is_missing(journal),
         (Phase::Failed, OnFailure::Keep)
         | (
             Phase::Pending
@@ -359,8 +361,7 @@ fn put_results(status: &mut CloneRunStatus, journal: &Journal) {
 /// What became of the history of a BRMS run's saves, as far as it is known.
 fn backup_history(journal: &Journal) -> Option<BackupHistory> {
     let of_step = |key: &str| journal.output("return-history", key).map(str::to_owned);
-    let verdict = journal.verdict.as_ref();
-    let state = match verdict.is_some_and(|v| v.reason == "BackupHistoryMissing") {
+    let state = match history_is_missing(journal) {
         true => "missing".to_owned(),
         false => of_step("history")?,
     };

@@ -21,8 +21,8 @@ pub(super) use log::{Log, MOST, NO_MEDIA, create_view, is_error};
 pub(crate) use plan::BrmsJob;
 pub(super) use plan::settings;
 pub(super) use proof::{fingerprint, working_jobs};
-pub(crate) use release::volumes_to_protect;
 pub(super) use release::{gives_up, meet_release, missing_history, read_volumes};
+pub(crate) use release::{history_is_missing, volumes_to_protect};
 
 /// Output of `freeze-backups`: digest of QUSRBRM's objects and members and their change times, right after BRMS was frozen.
 pub(super) const FINGERPRINT: &str = "fingerprint";

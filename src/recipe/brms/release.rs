@@ -49,6 +49,16 @@ pub(in crate::recipe) fn gives_up(plan: &Plan, context: &StepContext<'_>) -> Res
     Ok(passed(frozen_since(journal), most) && passed(began, RETURN_SECONDS))
 }
 
+/// Reason of a run whose tapes production does not know.
+const MISSING: &str = "BackupHistoryMissing";
+
+/// Whether clone and image may be all that is left of the history of this run's saves: they are not ended then, whatever
+/// `after.onFailure` says.
+pub(crate) fn history_is_missing(journal: &Journal) -> bool {
+    let verdict = journal.verdict.as_ref();
+    verdict.is_some_and(|v| v.reason == MISSING)
+}
+
 /// Failure of a run whose tapes production does not know.
 pub(in crate::recipe) async fn missing_history(
     plan: &Plan,
@@ -71,7 +81,7 @@ pub(in crate::recipe) async fn missing_history(
         ),
         Outcome::Restored | Outcome::Merged | Outcome::Missing => String::new(),
     };
-    Failure::new("BackupHistoryMissing", format!("{why}: {volumes}{file}"))
+    Failure::new(MISSING, format!("{why}: {volumes}{file}"))
 }
 
 /// As `end-backup` has read them, or as the clone says now.

@@ -1,12 +1,37 @@
 //! The history comes home: by restore, by merge, as a save file; and what keeps it from replacing production's.
 
-use super::{BRMS, known_saves, ready_to_save, saving, state, with};
+use super::{BRMS, known_saves, ready_to_save, saving, state, with, with_brms};
 use crate::failures::stage::{End, Stage, condition, is, says_all};
 use ibmi_clone_operator::engine::journal::Phase;
 use ibmi_clone_operator::simulators::faults::{Device, FaultKind};
 use ibmi_clone_operator::simulators::ibmi::brms::{BrmsState, by_hand};
+use ibmi_clone_operator::simulators::ibmi::disk_of;
 use ibmi_clone_operator::simulators::world::file::WorldFile;
 use serde_json::json;
+
+/// Where production gets row and logs.
+const LOGS: &str = "/home/ibmiclone/logs";
+
+/// Who looks on production in the morning finds row and logs there, and one message in QSYSOPR.
+fn assert_told(stage: &Stage) {
+    let (files, told) = stage.world(|w| {
+        let disk = disk_of(w, "PROD").unwrap();
+        let files: Vec<String> = disk.files.keys().cloned().collect();
+        let queue = disk.operator_queue.iter();
+        let told: Vec<String> = queue.map(|m| m.text.clone()).collect();
+        (files, told)
+    });
+    for kind in ["row", "steps", "joblog", "joblog-2", "history", "brms"] {
+        let of_kind = |f: &&String| {
+            f.starts_with(&format!("{LOGS}/ibmiclone-{BRMS}-000001-"))
+                && f.ends_with(&format!("-{kind}.jsonl"))
+        };
+        assert_eq!(files.iter().filter(of_kind).count(), 1, "{kind}: {files:?}");
+    }
+    let ours: Vec<&String> = told.iter().filter(|t| t.starts_with("IBMICLONE")).collect();
+    assert_eq!(ours.len(), 1, "{told:?}");
+    says_all(ours[0], &[&format!("{BRMS}/1 BRMS_END")]);
+}
 
 /// The volumes that a person has to protect, as the row names them.
 fn named(end: &End) -> String {
@@ -16,9 +41,17 @@ fn named(end: &End) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restored_history_is_production_s_and_its_brms_works_again() {
-    let Some(stage) = ready_to_save(json!({})).await else {
+    let saves = saving(json!({}));
+    let told = move |object: &mut serde_json::Value| {
+        saves(object);
+        if object["metadata"]["name"] == BRMS && object["kind"] == "CloneEnvironment" {
+            object["spec"]["logs"] = json!({"onSource": {"directory": LOGS}});
+        }
+    };
+    let Some(stage) = Stage::new(with_brms, told).await else {
         return;
     };
+    stage.ready(BRMS).await;
     let run = stage.run(BRMS).await;
     stage
         .says(&run, "run-function", "control group DAILY")
@@ -52,6 +85,7 @@ async fn a_restored_history_is_production_s_and_its_brms_works_again() {
     for reason in ["BackupsFrozen", "BackupsReleased"] {
         stage.until_event(&run, reason).await;
     }
+    assert_told(&stage);
     stage
         .environment_until(BRMS, |s| is(s, "BackupsFrozen", "False"))
         .await;
@@ -70,7 +104,7 @@ async fn a_merged_history_is_production_s() {
     assert_eq!(stage.effects("brms.PROD.merged"), 1);
     assert_eq!(known_saves(&stage), ["DAILY", "WEEKLY"]);
     let told = stage.world(|w| {
-        let disk = ibmi_clone_operator::simulators::ibmi::disk_of(w, "PROD").unwrap();
+        let disk = disk_of(w, "PROD").unwrap();
         let saves = disk.brms.iter().flat_map(|b| &b.history);
         saves.map(|h| h.flash_time.clone()).collect::<Vec<_>>()
     });
@@ -94,7 +128,7 @@ async fn a_history_that_is_not_wanted_is_kept_as_a_save_file() {
     let history = end.0.status.as_ref().unwrap().backup_history.clone();
     let file = history.unwrap().save_file.unwrap();
     let kept = stage.world(|w| {
-        let disk = ibmi_clone_operator::simulators::ibmi::disk_of(w, "PROD").unwrap();
+        let disk = disk_of(w, "PROD").unwrap();
         disk.save_files.get(&file).map(Vec::len)
     });
     assert!(kept.is_some_and(|bytes| bytes > 0), "{file}: {kept:?}");

@@ -56,6 +56,20 @@ async fn a_person_releases_production_before_its_time() {
     assert!(took < 14_400_000, "long before maxFrozenSeconds: {took}");
 }
 
+/// `onFailure: Apply` would end the image with the only copy of the history on it.
+#[tokio::test]
+async fn clone_and_image_stay_when_they_may_have_the_only_copy_of_the_history() {
+    let world = site();
+    let after = json!({"clone": "PowerOff", "image": "End", "onFailure": "Apply"});
+    let block = json!({"controlGroups": ["DAILY"]});
+    let plan = with("BRMS", json!({"brms": block, "after": after}));
+    let journal = run_lost_clone(&world, &plan).await;
+    assert_eq!(reason(&journal), (Phase::Failed, "BackupHistoryMissing"));
+    for step in ["power-off-clone", "unmap-after", "end-copy"] {
+        assert_eq!(state(&journal, step), EntryState::Pending, "{step}");
+    }
+}
+
 /// A row has room for some; the log of the steps has all.
 #[tokio::test]
 async fn no_volume_to_protect_is_lost_however_many_there_are() {
