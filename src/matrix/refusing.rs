@@ -48,7 +48,7 @@ fn none(found: Vec<String>) {
 fn a_resume_that_is_refused_for_a_while_stays_owed_until_production_runs() {
     let stage = Stage::prepared();
     for canary in [false, true] {
-        for times in [1, 4, 30] {
+        for times in [1, 4, 30, 300] {
             let resume = ("PROD", "CHGASPACT RESUME");
             none(refused(&stage, setting("HOLD", canary), resume, times));
         }

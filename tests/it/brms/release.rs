@@ -83,7 +83,7 @@ async fn a_history_that_does_not_come_is_given_up_after_its_time() {
     stage.start_operator(SCALE * 10.0);
     let end = stage.ended(&run).await;
     let words = [
-        "maxFrozenSeconds (7200)",
+        "not back within brms.maxFrozenSeconds",
         "VOL001",
         "VOL002",
         "protect these volumes",
