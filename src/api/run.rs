@@ -370,7 +370,7 @@ pub struct Frozen {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BackupHistory {
-    /// restored, merged, or kept: then it is in the save file only.
+    /// restored, merged, kept: then it is in the save file only; or missing: the message says what is known of it.
     #[serde(default)]
     #[schemars(length(max = 16))]
     pub state: String,
@@ -378,6 +378,12 @@ pub struct BackupHistory {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 21))]
     pub save_file: Option<String>,
+    /// Volumes to protect: the saves of this run have written them, production's BRMS does not know that and may overwrite
+    /// them. At most 24, and how many more: log steps has all. Absent when production has the history, or when the volumes
+    /// could not be read from the clone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 400))]
+    pub protect: Option<String>,
 }
 
 /// The image of a run. Gone when a later run has ended it.

@@ -23,6 +23,7 @@ mod tests;
 
 #[cfg(test)]
 pub(crate) use brms::BrmsJob;
+pub(crate) use brms::{history_is_missing, volumes_to_protect};
 pub use image::image_mark;
 pub use log_sink::{Gathered, LogKind, LogLine, LogSink, LogSummary, LogWriter};
 pub use pace::Pace;

@@ -62,6 +62,21 @@ pub fn lines(row: &Row, run: Option<&CloneRun>, now: DateTime<Utc>, width: usize
     lines
 }
 
+/// Where the history of a BRMS run's saves is, and which volumes production does not know.
+fn backups(status: &CloneRunStatus) -> Option<String> {
+    let history = status.backup_history.as_ref()?;
+    let file = history.save_file.as_deref();
+    let file = file.map(|file| format!(", save file {file}"));
+    let protect = history.protect.as_deref();
+    let protect = protect.map(|names| format!("; protect {names}"));
+    Some(format!(
+        "history {}{}{}",
+        history.state,
+        file.unwrap_or_default(),
+        protect.unwrap_or_default()
+    ))
+}
+
 /// A title and its lines; nothing when there are none.
 fn section(title: &str, lines: impl Iterator<Item = Shown>) -> Vec<Shown> {
     let lines: Vec<Shown> = lines
@@ -143,6 +158,7 @@ fn fields(row: &Row, run: Option<&CloneRun>, width: usize) -> Vec<Shown> {
             ),
         ),
         ("Messages", messages),
+        ("Backups", status.and_then(backups)),
         ("Disk used", disk),
     ];
     let said = all.into_iter().filter_map(|(label, text)| {

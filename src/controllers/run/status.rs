@@ -15,7 +15,9 @@ use crate::engine::journal::{
 use crate::engine::time::Timestamp;
 use crate::recipe::image_mark;
 use crate::recipe::steps::{counted, job_may_run};
-use crate::recipe::{END_OF_IMAGE, END_OF_PARTITION, program_at};
+use crate::recipe::{
+    END_OF_IMAGE, END_OF_PARTITION, history_is_missing, program_at, volumes_to_protect,
+};
 
 /// Longest message of a row, bytes.
 const MESSAGE: usize = 900;
@@ -288,7 +290,7 @@ fn end_after(status: &CloneRunStatus, journal: &Journal) -> Option<i64> {
     let after = &order::frozen(status)?.after;
     let ends = match (journal.phase, after.on_failure) {
         (Phase::Succeeded | Phase::Warning, _) => true,
-        (Phase::Failed, OnFailure::Apply) => !job_may_run(journal),
+        (Phase::Failed, OnFailure::Apply) => !job_may_run(journal) && !history_is_missing(journal),
         (Phase::Failed, OnFailure::Keep)
         | (
             Phase::Pending
@@ -340,19 +342,35 @@ fn put_results(status: &mut CloneRunStatus, journal: &Journal) {
     let (messages, errors) = counted(journal);
     status.messages = messages.or(status.messages);
     status.errors = errors.or(status.errors);
-    if let Some(state) = journal.output("return-history", "history") {
-        status.backup_history = Some(BackupHistory {
-            state: state.to_owned(),
-            save_file: journal
-                .output("return-history", "saveFile")
-                .map(str::to_owned),
-        });
+    if let Some(mut history) = backup_history(journal) {
+        // A slim row knows only what it was left.
+        let before = status.backup_history.take();
+        let before = before.filter(|b| b.state == history.state);
+        let (file, protect) = before.map_or((None, None), |b| (b.save_file, b.protect));
+        history.save_file = history.save_file.or(file);
+        history.protect = history.protect.or(protect);
+        status.backup_history = Some(history);
     }
     let disk = fact("diskUsedPercent").and_then(|n| i32::try_from(n).ok());
     status.disk_used_percent = disk.or(status.disk_used_percent);
     if let Some(tail) = journal.output("collect-logs", "failureTail") {
         status.failure_tail = tail.lines().take(5).map(|l| cut(l, 200)).collect();
     }
+}
+
+/// What became of the history of a BRMS run's saves, as far as it is known.
+fn backup_history(journal: &Journal) -> Option<BackupHistory> {
+    let of_step = |key: &str| journal.output("return-history", key).map(str::to_owned);
+    let state = match history_is_missing(journal) {
+        true => "missing".to_owned(),
+        false => of_step("history")?,
+    };
+    let known = ["restored", "merged"].contains(&state.as_str());
+    Some(BackupHistory {
+        save_file: of_step("saveFile"),
+        protect: volumes_to_protect(journal).filter(|_| !known),
+        state,
+    })
 }
 
 fn number(facts: &Facts, key: &str) -> Option<i64> {

@@ -54,7 +54,7 @@ pub(super) async fn carry(
     source: There<'_>,
 ) -> Result<Carried, DeviceError> {
     let arrival = plan.arrival_path();
-    let arriving = format!("{arrival}.part");
+    let arriving = plan.arriving_path();
     let sent = pass(clone, &plan.save_file_path(), source, &arriving).await?;
     let arrived = measured(source, &arriving).await?;
     if arrived != sent {

@@ -73,6 +73,11 @@ impl Plan {
         format!("/ibmiclone/{}.savf", self.job_name())
     }
 
+    /// Its name until then.
+    pub(super) fn arriving_path(&self) -> String {
+        format!("{}.part", self.arrival_path())
+    }
+
     /// Library that the history is restored to before a merge.
     pub(super) fn merge_library(&self) -> String {
         self.job_name()

@@ -333,9 +333,16 @@ impl Homeward<'_> {
         Ok(())
     }
 
-    /// What cannot be removed is left: it harms nobody. The arrived file goes last, so that a restart comes here again.
+    /// What cannot be removed is left: it harms nobody. The arrived file goes last, so that a restart comes here again. What
+    /// is the only copy of the history is never removed, wherever it is.
     async fn tidy(&self, there: There<'_>) -> Result<(), Stop> {
-        match self.outcome(there).await? {
+        let path = self.plan.arrival_path();
+        let mut outcome = self.outcome(there).await?;
+        if outcome == Outcome::Missing && self.arrived(there).await? {
+            self.fill_save_file(there).await?;
+            outcome = Outcome::Kept;
+        }
+        match outcome {
             Outcome::Restored | Outcome::Merged => {
                 let _ = there.may(&self.plan.delete_save_file()).await?;
                 if settings(self.plan)?.history == BrmsHistory::Merge {
@@ -343,7 +350,11 @@ impl Homeward<'_> {
                     let _ = there.may(&drop_library).await?;
                 }
             }
-            Outcome::Kept | Outcome::Missing => {}
+            Outcome::Kept => {}
+            Outcome::Missing => {
+                let part = self.plan.arriving_path();
+                return Ok(there.system.remove(there.session, &part).await?);
+            }
         }
         if let Ok(proof) = self.clone_to_act().await {
             let _ = self
@@ -351,9 +362,19 @@ impl Homeward<'_> {
                 .may(&self.plan.delete_save_file())
                 .await;
         }
-        let path = self.plan.arrival_path();
         there.system.remove(there.session, &path).await?;
         Ok(())
+    }
+
+    /// Whether the clone has saved its QUSRBRM, and can be asked now. Changes nothing.
+    pub(in crate::recipe) async fn on_the_clone(&self) -> bool {
+        let Ok(proof) = watch_clone(self.context, self.plan).await else {
+            return false;
+        };
+        let Ok(save) = self.errand(BrmsJob::Save) else {
+            return false;
+        };
+        matches!(save.look(self.on_clone(&proof)).await, Ok(Stands::Well))
     }
 
     async fn empty_save_file(&self, there: There<'_>) -> Result<(), Stop> {

@@ -22,8 +22,9 @@ pub(crate) use plan::BrmsJob;
 pub(super) use plan::settings;
 pub(super) use proof::{fingerprint, working_jobs};
 pub(super) use release::{gives_up, meet_release, missing_history, read_volumes};
+pub(crate) use release::{history_is_missing, volumes_to_protect};
 
-/// Output of `freeze-backups`: digest of QUSRBRM's objects and their change times, right after BRMS was frozen.
+/// Output of `freeze-backups`: digest of QUSRBRM's objects and members and their change times, right after BRMS was frozen.
 pub(super) const FINGERPRINT: &str = "fingerprint";
 /// Output of `freeze-backups`: name under which production's BRMS saves, unless `brms.systemName` says another.
 pub(super) const SOURCE_NAME: &str = "brmsName";

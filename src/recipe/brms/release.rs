@@ -25,8 +25,8 @@ const RETURN_SECONDS: u64 = 3600;
 const AGAIN_EVERY: i32 = 4;
 /// Of a release that was refused, in what is said of it.
 const STILL_FROZEN: &str = "is still in its FlashCopy process";
-/// Most volumes that are named.
-const MOST_NAMED: usize = 40;
+/// Most volumes that a row and its message name: they are short.
+const MOST_NAMED: usize = 24;
 
 /// When the freeze was recorded.
 pub(in crate::recipe) fn frozen_since(journal: &Journal) -> Option<DateTime<Utc>> {
@@ -49,6 +49,16 @@ pub(in crate::recipe) fn gives_up(plan: &Plan, context: &StepContext<'_>) -> Res
     Ok(passed(frozen_since(journal), most) && passed(began, RETURN_SECONDS))
 }
 
+/// Reason of a run whose tapes production does not know.
+const MISSING: &str = "BackupHistoryMissing";
+
+/// Whether clone and image may be all that is left of the history of this run's saves: they are not ended then, whatever
+/// `after.onFailure` says.
+pub(crate) fn history_is_missing(journal: &Journal) -> bool {
+    let verdict = journal.verdict.as_ref();
+    verdict.is_some_and(|v| v.reason == MISSING)
+}
+
 /// Failure of a run whose tapes production does not know.
 pub(in crate::recipe) async fn missing_history(
     plan: &Plan,
@@ -58,23 +68,20 @@ pub(in crate::recipe) async fn missing_history(
 ) -> Failure {
     let volumes = match volumes_of_run(plan, context).await {
         Some(names) if names.is_empty() => "the clone's BRMS names no volume of today".to_owned(),
-        Some(names) => format!("protect these volumes, production's BRMS does not know what is on them and may overwrite them: {names}"),
+        Some(names) => format!("protect these volumes, production's BRMS does not know what is on them and may overwrite them: {}", first_volumes(&names)),
         None => "which volumes were written could not be read from the clone: protect all that the control groups may have used, production's BRMS does not know what is on them and may overwrite them".to_owned(),
     };
+    let (save_file, source) = (plan.save_file(), plan.source_label());
+    let home = Homeward { plan, context };
     let file = match outcome {
-        Outcome::Kept => format!(
-            "; the history itself is in save file {} on {}",
-            plan.save_file(),
-            plan.source_label()
+        Outcome::Kept => format!("; the history is in save file {save_file} on {source}"),
+        Outcome::Missing if home.on_the_clone().await => format!(
+            "; the history is in save file {save_file} on clone {} until its disks are taken: carry it to {source} by hand",
+            plan.clone_label()
         ),
         Outcome::Restored | Outcome::Merged | Outcome::Missing => String::new(),
     };
-    Failure::new(
-        "BackupHistoryMissing",
-        format!(
-            "{why}: the history of this run's saves is not in production's BRMS; {volumes}{file}"
-        ),
-    )
+    Failure::new(MISSING, format!("{why}: {volumes}{file}"))
 }
 
 /// As `end-backup` has read them, or as the clone says now.
@@ -85,7 +92,10 @@ async fn volumes_of_run(plan: &Plan, context: &StepContext<'_>) -> Option<String
     read_volumes(plan, context).await.ok().flatten()
 }
 
-/// Volumes that the clone's BRMS has written since the day of the flash, comma list.
+/// Between names of volumes.
+const BETWEEN: &str = ", ";
+
+/// Volumes that the clone's BRMS has written since the day of the flash, comma list, all of them.
 pub(in crate::recipe) async fn read_volumes(
     plan: &Plan,
     context: &StepContext<'_>,
@@ -99,17 +109,23 @@ pub(in crate::recipe) async fn read_volumes(
         system: context.site.clone.0.as_ref(),
         session: proof.session(),
     };
-    let names = volumes(there, day).await?;
-    let more = names.len().saturating_sub(MOST_NAMED);
-    let mut text = names
-        .into_iter()
-        .take(MOST_NAMED)
-        .collect::<Vec<_>>()
-        .join(", ");
-    if more > 0 {
-        text.push_str(&format!(" and {more} more"));
+    Ok(Some(volumes(there, day).await?.join(BETWEEN)))
+}
+
+/// The volumes that a run's saves have written and production's BRMS does not know: as far as the journal tells, and as many
+/// as a row has room for.
+pub(crate) fn volumes_to_protect(journal: &Journal) -> Option<String> {
+    let known = journal.output(END, VOLUMES).filter(|v| !v.is_empty())?;
+    Some(first_volumes(known))
+}
+
+fn first_volumes(all: &str) -> String {
+    let names: Vec<&str> = all.split(BETWEEN).collect();
+    let first = names.get(..MOST_NAMED).unwrap_or(&names).join(BETWEEN);
+    match names.len().saturating_sub(MOST_NAMED) {
+        0 => first,
+        more => format!("{first} and {more} more (log steps has all)"),
     }
-    Ok(Some(text))
 }
 
 /// Whether production's BRMS is in the process that this run has begun.
@@ -272,9 +288,9 @@ async fn released(
     if !started {
         return yes("no save had started");
     }
-    let outcome = home.outcome(there).await?;
-    // The copies that are left harm nobody.
+    // The copies that are left harm nobody; one that has just arrived is made a save file.
     let _ = home.go(Leg::Tidy).await;
+    let outcome = home.outcome(there).await?;
     let kept_as_wanted = settings(home.plan)?.history == BrmsHistory::None;
     match outcome {
         Outcome::Restored => yes("its history is back"),
@@ -283,7 +299,7 @@ async fn released(
             yes(&format!("the history is in {}", home.plan.save_file()))
         }
         Outcome::Kept | Outcome::Missing => {
-            let why = format!("{how}: without its history");
+            let why = format!("{how} without its history");
             let failure = missing_history(home.plan, home.context, outcome, &why).await;
             let how = format!("{why}{more}");
             Ok(Met::AtACost { how, failure })

@@ -216,7 +216,12 @@ impl IbmI for Host {
     }
     async fn run(&self, _: &Session, command: &ClCommand) -> Result<CommandOutput, DeviceError> {
         if command.as_str().starts_with("CHKOBJ") {
-            let succeeded = !self.0.set().missing_tape;
+            let refused = |s: &mut SystemFake| {
+                let text = command.as_str();
+                Ok(s.refuses.iter().any(|r| text.starts_with(r)))
+            };
+            let refused = self.with(refused)?;
+            let succeeded = !self.0.set().missing_tape && !refused;
             return Ok(CommandOutput {
                 succeeded,
                 messages: Vec::new(),

@@ -7,6 +7,7 @@ use super::{end_image, map_volumes, start_clone, start_copy, stop_clone};
 use crate::api::surroundings::{AfterClone, OnFailure};
 use crate::engine::journal::{EntryState, Facts, Journal, Phase};
 use crate::engine::step::{LockKind, NOTE_FACT, Observation, Step, StepContext};
+use crate::recipe::history_is_missing;
 use crate::recipe::plan::Plan;
 use crate::recipe::surroundings::{END_OF_IMAGE as END_COPY, END_OF_PARTITION as POWER_OFF};
 use crate::site::{CopyPhase, DeviceError};
@@ -120,8 +121,8 @@ impl Step for OnceMore {
             .verdict
             .as_ref()
             .is_some_and(|v| v.phase == Phase::Failed);
-        let busy = super::job_may_run(journal);
-        self.plan.after.on_failure == OnFailure::Apply && failed && !busy && self.in_turn(journal)
+        let needed = super::job_may_run(journal) || history_is_missing(journal);
+        self.plan.after.on_failure == OnFailure::Apply && failed && !needed && self.in_turn(journal)
     }
     async fn observe(&self, context: &StepContext<'_>) -> Observation {
         match self.own_copy(context).await {

@@ -56,7 +56,7 @@ impl FreezeBackups {
             None => drop(out.insert(
                 format!("{NOTE_FACT}fingerprint"),
                 format!(
-                    "source {} does not tell when the objects of QUSRBRM were changed last: nothing can be proved of them, so history: Restore will keep the save file instead",
+                    "source {} does not tell when the objects of QUSRBRM and their members were changed last: nothing can be proved of them, so history: Restore will keep the save file instead",
                     self.plan.source_label()
                 ),
             )),

@@ -112,7 +112,7 @@ impl ReturnHistory {
             (Outcome::Kept, BrmsHistory::Restore | BrmsHistory::Merge) => drop(out.insert(
                 format!("{WARNING_FACT}history"),
                 format!(
-                    "BackupHistoryKept: QUSRBRM of {source} was not replaced, because it is not proved that nothing has changed in it since it was frozen. Production's BRMS does not know this run's saves yet; their history is in save file {file} there: RSTLIB SAVLIB(QUSRBRM) DEV(*SAVF) SAVF({file}) RSTLIB({lib}) ALWOBJDIF(*ALL) MBROPT(*ALL), then INZBRM OPTION(*MERGE) FROMLIB({lib}) TOLIB(QUSRBRM) MERGE(*ARC *BKU *MED), look at the result, DLTLIB {lib}, DLTF {file}",
+                    "BackupHistoryKept: QUSRBRM of {source} was not replaced: it is not proved that nothing has changed in it since it was frozen. Until it knows this run's saves, protect the volumes in status.backupHistory; the history is in save file {file} there: RSTLIB SAVLIB(QUSRBRM) DEV(*SAVF) SAVF({file}) RSTLIB({lib}) ALWOBJDIF(*ALL) MBROPT(*ALL), then INZBRM OPTION(*MERGE) FROMLIB({lib}) TOLIB(QUSRBRM) MERGE(*ARC *BKU *MED), look at the result, DLTLIB {lib}, DLTF {file}",
                     lib = self.plan.job_name()
                 ),
             )),

@@ -232,6 +232,8 @@ pub enum ProgramResult {
     MsgwTwice,
     /// Ends normally and is gone from the job table: only the history log knows.
     Vanish,
+    /// Ends abnormally with end code 30 and is gone from the job table.
+    VanishAbnormal,
     /// Is gone from the job table, and the history log has only its start.
     Lost,
     /// Ends normally and leaves its log pending (LOGOUTPUT(*PND)): no spooled file.

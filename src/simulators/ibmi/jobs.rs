@@ -255,7 +255,10 @@ fn program_ended(world: &mut World, partition: &str, name: &str) {
         ProgramResult::Msgw | ProgramResult::MsgwTwice if !job.default_reply => {
             ask(world, partition, name);
         }
-        ProgramResult::Msgw | ProgramResult::MsgwTwice | ProgramResult::Abnormal => {
+        ProgramResult::Msgw
+        | ProgramResult::MsgwTwice
+        | ProgramResult::Abnormal
+        | ProgramResult::VanishAbnormal => {
             fail(world, partition, name);
         }
         ProgramResult::Normal | ProgramResult::PendingLog | ProgramResult::Vanish => {
@@ -363,7 +366,10 @@ pub(super) fn end(world: &mut World, partition: &str, name: &str, code: u32) {
         active: job.active,
         ended: at,
         log: job.log,
-        vanished: job.result == ProgramResult::Vanish,
+        vanished: matches!(
+            job.result,
+            ProgramResult::Vanish | ProgramResult::VanishAbnormal
+        ),
         pending: job.result == ProgramResult::PendingLog,
     });
     r.system.scripts.remove(name);

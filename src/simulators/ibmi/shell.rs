@@ -37,6 +37,8 @@ pub struct Outcome {
     pub status: Option<u32>,
     /// The connection drops instead of an orderly end.
     pub dropped: bool,
+    /// Before it drops, what is there is sent.
+    pub torn: bool,
     /// Nothing ever arrives.
     pub hangs: bool,
     /// A part of standard output that is made while it is sent.
@@ -339,6 +341,10 @@ async fn step(
     if wait > 0 {
         shared.clock().sleep(Duration::from_millis(wait)).await;
     }
+    let from = outcome.stdout.len();
+    if matches!(&fault, Some(FaultKind::Special(word)) if word == "cut" || word == "short") {
+        state.stdin.truncate(state.stdin.len() / 2);
+    }
     {
         let mut world = shared.now();
         if !alive(&world, login) {
@@ -355,6 +361,13 @@ async fn step(
         Some(FaultKind::Special(special)) => match special.as_str() {
             "no-status" => {
                 outcome.status = Some(NO_STATUS);
+                true
+            }
+            "cut" => {
+                let whole = outcome.stdout.len() - from;
+                outcome.stdout.truncate(from + whole / 2);
+                outcome.dropped = true;
+                outcome.torn = true;
                 true
             }
             "non-utf8" => {

@@ -2,16 +2,17 @@
 
 use super::{
     BRMS, known_saves, owes_release, protect, ready_to_save, ready_to_save_at, saving, set, state,
-    with,
+    with, with_brms,
 };
 use crate::failures::end::message_of;
-use crate::failures::stage::{Stage, says_all};
+use crate::failures::stage::{SCALE, Stage, says_all};
 use crate::server::Server;
 use ibmi_clone_operator::api::CloneRun;
 use ibmi_clone_operator::engine::journal::Phase;
 use ibmi_clone_operator::simulators::faults::{Device, FaultKind};
 use ibmi_clone_operator::simulators::hmc::stop_by_hand;
 use ibmi_clone_operator::simulators::ibmi::brms::{BrmsState, by_hand};
+use ibmi_clone_operator::simulators::ibmi::disk_of;
 use ibmi_clone_operator::simulators::world::file::WorldFile;
 use macro_rules_attribute::apply;
 use serde_json::json;
@@ -54,7 +55,64 @@ async fn row_18_a_history_that_cannot_be_carried_lists_the_volumes_to_protect() 
     let words = ["VOL001", "VOL002", "protect these volumes"];
     end.is(Phase::Failed, "BackupHistoryMissing", &words);
     assert_eq!(state(&stage), Some(BrmsState::Normal));
+    // What could not be carried is the only copy: it is kept, and the message says where.
+    says_all(
+        end.message(),
+        &["IBMICLONE/C", "on clone CLONE1", "by hand"],
+    );
+    let kept = stage.world(|w| disk_of(w, "CLONE1").unwrap().save_files.len());
+    assert_eq!(kept, 1);
     protect(&stage, end.message());
+    stage.unharmed().await;
+}
+
+/// Nobody says a word: production is released when its time is over, and not before. An operator that was restarted meanwhile
+/// counts from the freeze, too; it waits ten times as fast here.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_history_that_does_not_come_is_given_up_after_its_time() {
+    let block = json!({"maxFrozenSeconds": 7200});
+    let Some(mut stage) = Stage::without_operator(with_brms, saving(block)).await else {
+        return;
+    };
+    stage.start_operator(SCALE);
+    stage.ready(BRMS).await;
+    let path = "GET /QSYS.LIB/IBMICLONE.LIB";
+    stage.fault(Device::IbmI, "CLONE1", path, FaultKind::Refused, u32::MAX);
+    let run = stage.run(BRMS).await;
+    stage.at_step(&run, "return-history").await;
+    assert_eq!(state(&stage), Some(BrmsState::StartProcess), "still frozen");
+    stage.start_operator(SCALE * 10.0);
+    let end = stage.ended(&run).await;
+    let words = [
+        "not back within brms.maxFrozenSeconds",
+        "VOL001",
+        "VOL002",
+        "protect these volumes",
+    ];
+    end.is(Phase::Failed, "BackupHistoryMissing", &words);
+    let entry = end.step("freeze-backups");
+    let (frozen, over) = (entry.start.unwrap(), end.0.status.as_ref().unwrap());
+    let over = over.finished_at.unwrap();
+    assert!(over.since(frozen) >= 7_200_000 / 600, "not before its time");
+    assert_eq!(state(&stage), Some(BrmsState::Normal));
+    protect(&stage, end.message());
+    stage.unharmed().await;
+}
+
+/// What the clone's BRMS does not have is told before a save has started, and production is released.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_time_of_the_flash_that_brms_refuses_saves_nothing_and_releases_production() {
+    let devices = |w: &mut WorldFile| with(w, |b| b.advanced_feature = false);
+    let Some(stage) = Stage::new(devices, saving(json!({"flashTime": true}))).await else {
+        return;
+    };
+    stage.ready(BRMS).await;
+    let run = stage.run(BRMS).await;
+    let end = stage.ended(&run).await;
+    assert_eq!(end.outcome().0, Phase::Failed, "{}", end.message());
+    says_all(end.message(), &["FLASHTIME"]);
+    assert_eq!(stage.effects("brms.CLONE1.saved"), 0);
+    assert_eq!(state(&stage), Some(BrmsState::Normal));
     stage.unharmed().await;
 }
 

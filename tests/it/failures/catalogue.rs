@@ -153,6 +153,19 @@ async fn row_11_a_job_that_vanished_is_judged_by_the_history_log() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn row_11_a_job_that_vanished_with_a_bad_end_code_fails_the_run() {
+    let Some(stage) = Stage::new(function(ProgramResult::VanishAbnormal), as_it_is).await else {
+        return;
+    };
+    stage.ready(USER).await;
+    let run = stage.run(USER).await;
+    let end = stage.ended(&run).await;
+    end.is(Phase::Failed, "FunctionFailed", &[]);
+    assert_eq!(stage.effects("ibmi.CLONE1.SBMJOB"), 1);
+    stage.unharmed().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn row_11_a_job_without_an_end_in_the_history_log_fails_the_run_and_is_not_started_again() {
     let Some(stage) = Stage::new(function(ProgramResult::Lost), as_it_is).await else {
         return;

@@ -60,6 +60,9 @@ async fn row_01_suspend_refused_every_time_ends_the_run_without_a_copy() {
     let words = ["*SYSBAS", "CPFB701", "Not authorized to suspend"];
     end.is(Phase::Failed, "SuspendFailed", &words);
     assert_eq!(stage.effects("array.startfcconsistgrp"), 0);
+    // A refusal proves nothing about the ASPs: production is resumed all the same, and the group disarmed.
+    assert!(stage.effects("ibmi.PROD.RESUME") >= 1);
+    assert_eq!(stage.effects("array.stopfcconsistgrp"), 1);
     stage.unharmed().await;
 }
 

@@ -234,6 +234,50 @@ async fn an_edit_of_another_field_changes_nothing_and_of_a_line_its_baseline(ser
     );
 }
 
+/// Nobody guesses: nothing runs until a person has mended it, and then nothing is made up for.
+#[apply(on_both!)]
+async fn a_zone_or_a_line_that_nobody_knows_is_said_and_runs_nothing_until_it_is_mended(
+    server: Server,
+) {
+    let field = Field::new(server).await;
+    let unknown = |spec: &mut Value| {
+        every_midnight(spec);
+        spec["schedule"]["timeZone"] = json!("europe/paris");
+    };
+    field.environment("nightly", unknown).await;
+    let clock = clock("2026-11-23T23:59:57Z");
+    let _operator = operator(&field, &clock);
+    let said = |reason: &'static str| {
+        move |e: &CloneEnvironment| {
+            condition(e, "ScheduleValid") == Some(("False".into(), reason.into()))
+        }
+    };
+    let seen = field
+        .environment_until("nightly", said("TimeZoneUnknown"))
+        .await;
+    let line = &status(&seen).schedule[0];
+    assert!(
+        !line.valid && line.message.contains("europe/paris"),
+        "{line:?}"
+    );
+    until_clock(&clock, "2026-11-24T00:00:02Z").await;
+    let line = json!({"schedule": {"timeZone": "Europe/Paris", "cron": ["0 25 * * *"]}});
+    patch(&field, "nightly", line).await;
+    field
+        .environment_until("nightly", said("CronUnreadable"))
+        .await;
+    let mended = json!({"schedule": {"cron": ["0 0 * * *"]}});
+    patch(&field, "nightly", mended).await;
+    let seen = field
+        .environment_until("nightly", |e| {
+            condition(e, "ScheduleValid").is_some_and(|c| c.0 == "True")
+        })
+        .await;
+    let next = status(&seen).next_run_time;
+    assert_eq!(next.as_deref(), Some("2026-11-24T23:00:00Z"));
+    assert_eq!(names(&field).await, [""; 0]);
+}
+
 #[apply(on_both!)]
 async fn a_scheduled_run_found_later_than_its_deadline_is_skipped_at_opening(server: Server) {
     let field = Field::new(server).await;

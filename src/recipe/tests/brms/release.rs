@@ -56,6 +56,76 @@ async fn a_person_releases_production_before_its_time() {
     assert!(took < 14_400_000, "long before maxFrozenSeconds: {took}");
 }
 
+/// `onFailure: Apply` would end the image with the only copy of the history on it.
+#[tokio::test]
+async fn clone_and_image_stay_when_they_may_have_the_only_copy_of_the_history() {
+    let world = site();
+    let after = json!({"clone": "PowerOff", "image": "End", "onFailure": "Apply"});
+    let block = json!({"controlGroups": ["DAILY"]});
+    let plan = with("BRMS", json!({"brms": block, "after": after}));
+    let journal = run_lost_clone(&world, &plan).await;
+    assert_eq!(reason(&journal), (Phase::Failed, "BackupHistoryMissing"));
+    for step in ["power-off-clone", "unmap-after", "end-copy"] {
+        assert_eq!(state(&journal, step), EntryState::Pending, "{step}");
+    }
+}
+
+/// A row has room for some; the log of the steps has all.
+#[tokio::test]
+async fn no_volume_to_protect_is_lost_however_many_there_are() {
+    let world = site();
+    let names: Vec<String> = (1..=60).map(|n| format!("VOL{n:03}")).collect();
+    world.system("clone", |s| {
+        let rows = names.iter().map(|name| row(&[("VOLUME", name)]));
+        s.tables.insert("QUSRBRM.QA1AMM", rows.collect());
+    });
+    let journal = run_lost_clone(&world, &brms(json!({}))).await;
+    assert_eq!(reason(&journal), (Phase::Failed, "BackupHistoryMissing"));
+    assert_eq!(
+        journal.output("end-backup", "volumes"),
+        Some(names.join(", ").as_str())
+    );
+    let said = crate::recipe::volumes_to_protect(&journal).expect("they are known");
+    assert!(
+        said.ends_with("VOL023, VOL024 and 36 more (log steps has all)"),
+        "{said}"
+    );
+    let text = &journal.verdict.expect("a verdict").message;
+    assert!(text.contains(&said), "{text}");
+}
+
+/// The way to production is shut: what is on the clone is the only copy, and a person can still carry it.
+#[tokio::test]
+async fn a_history_that_cannot_be_carried_stays_in_its_save_file_on_the_clone() {
+    let world = site();
+    world.system("source", |s| {
+        s.cut = u32::MAX;
+        s.refuses.insert("CHKOBJ OBJ(IBMICLONE/C1_16)");
+    });
+    let plan = brms(json!({}));
+    let journal = run_releasing(&world, &plan, |journal| {
+        journal
+            .entry("return-history")
+            .is_some_and(|e| e.attempts > 6)
+    })
+    .await;
+    assert_eq!(reason(&journal), (Phase::Failed, "BackupHistoryMissing"));
+    let sent = effects(&world);
+    assert!(!sent.iter().any(|s| s.contains("DLTF")), "{sent:#?}");
+    assert!(
+        sent.contains(&"source: remove /ibmiclone/C1_16.savf.part".to_owned()),
+        "half a file is of no use: {sent:#?}"
+    );
+    let text = &journal.verdict.expect("a verdict").message;
+    for part in [
+        "save file IBMICLONE/C1_16 on clone",
+        "VOL001, VOL002",
+        "by hand",
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+}
+
 /// A run whose save hangs and that is aborted in it; `then` happens to the world with the verdict.
 async fn aborted_in_its_save(world: &World, then: impl Fn() + Send + Sync) -> Journal {
     let plan = brms(json!({"controlGroups": ["DAILY"]}));

@@ -42,11 +42,14 @@ impl Running {
         if outcome.hangs {
             return;
         }
+        let (handle, channel) = (&self.handle, self.channel);
         if outcome.dropped {
+            if outcome.torn {
+                let _ = handle.data(channel, outcome.stdout).await;
+            }
             self.wire.cut();
             return;
         }
-        let (handle, channel) = (&self.handle, self.channel);
         let (before, mut long, behind) = outcome.halves();
         if !before.is_empty() {
             let _ = handle.data(channel, before).await;
