@@ -3,6 +3,7 @@
 //!
 //! - [`kind`], [`kinds`]: what is served
 //! - [`refusal`]: every answer that is not success, as a `Status` object
+//! - [`sparse`]: some fields of an object's text
 //! - [`store`]: objects and their history, in SQLite; knows no Kubernetes
 //! - [`schema`]: prune, default and validate, CEL rules too
 //! - [`patch`]: JSON patch, merge patch, strategic merge patch
@@ -18,4 +19,5 @@ pub mod patch;
 pub mod refusal;
 pub mod registry;
 pub mod schema;
+pub mod sparse;
 pub mod store;

@@ -4,7 +4,7 @@
 //! - [`Registry`]: what clients of this room call; [`request`] has the words of its calls
 //! - `served`: a kind with its schema and its family; `family`: the rules of the kinds that Kubernetes has built in
 //! - `decode`: from a body to an object; `meta`: metadata
-//! - `create`, `update`, `delete`: the writes; `read`, `watch`: the reads; `feed`: changes that watches share
+//! - `create`, `update`, `delete`: the writes; `read`, `pages`, `watch`: the reads; `feed`: changes that watches share
 //! - `selector`: label and field selectors; `refusals`: the texts of what is refused
 //! - `background`: garbage collection, namespaces that end, old events, compaction
 
@@ -16,6 +16,7 @@ mod family;
 mod feed;
 mod meta;
 mod page;
+mod pages;
 mod read;
 mod refusals;
 pub mod request;
@@ -40,6 +41,7 @@ use super::refusal::Refusal;
 use super::store::{Keep, Key, Store};
 
 pub use background::Background;
+pub use pages::{Pages, Text};
 pub use request::{
     DeleteOptions, ListOptions, Listed, PatchBody, Propagation, Target, Validation, WatchItem,
     WatchOptions, WriteOptions, Written,

@@ -15,6 +15,8 @@ pub struct Page {
     pub revision: Option<u64>,
     /// After this namespace and name.
     pub after: (String, String),
+    /// How many come after it. Only the real server's tokens have no such field.
+    pub left: Option<usize>,
 }
 
 impl Page {
@@ -22,7 +24,10 @@ impl Page {
     pub fn token(&self) -> String {
         let revision = self.revision.map_or(json!(-1), |r| json!(r));
         let start = format!("/{}/{}\0", self.after.0, self.after.1);
-        let token = json!({"v": "meta.k8s.io/v1", "rv": revision, "start": start});
+        let mut token = json!({"v": "meta.k8s.io/v1", "rv": revision, "start": start});
+        if let Some(left) = self.left {
+            token["left"] = left.into();
+        }
         URL_SAFE_NO_PAD.encode(token.to_string())
     }
 
@@ -49,8 +54,14 @@ impl Page {
             .strip_prefix('/')?
             .strip_suffix('\0')?
             .split_once('/')?;
+        let revision = u64::try_from(revision).ok();
+        let left = token.get("left").and_then(Value::as_u64);
         Some(Self {
-            revision: u64::try_from(revision).ok(),
+            // As of another revision there are other objects.
+            left: left
+                .and_then(|l| usize::try_from(l).ok())
+                .filter(|_| revision.is_some()),
+            revision,
             after: (namespace.to_owned(), name.to_owned()),
         })
     }

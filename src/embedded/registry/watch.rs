@@ -36,6 +36,7 @@ enum Start {
 struct State {
     at: Option<u64>,
     after: Option<(String, String)>,
+    left: Option<usize>,
     /// An end mark is wanted.
     mark: bool,
 }
@@ -87,6 +88,7 @@ impl Registry {
             state: (start == Start::State).then_some(State {
                 at: None,
                 after: None,
+                left: None,
                 mark,
             }),
             position: match start {
@@ -196,6 +198,7 @@ impl Watch {
             after: state.after,
             limit: Some(PAGE),
             at: state.at,
+            left: state.left,
         };
         let page = self.registry.inner.store.list(&query).await?;
         let after = page
@@ -210,9 +213,12 @@ impl Watch {
             }
         }
         if page.remaining > 0 {
-            let at = Some(page.revision);
-            let mark = state.mark;
-            self.state = Some(State { at, after, mark });
+            self.state = Some(State {
+                at: Some(page.revision),
+                after,
+                left: Some(page.remaining),
+                mark: state.mark,
+            });
         } else if state.mark {
             self.ready.push_back(self.bookmark(true));
         }

@@ -135,6 +135,9 @@ pub struct ListQuery {
     pub limit: Option<usize>,
     /// As of this revision; None: now.
     pub at: Option<u64>,
+    /// How many there are after [`ListQuery::after`], where the page before has told it: counting them anew for every page takes
+    /// longer than reading the page.
+    pub left: Option<usize>,
 }
 
 /// An answer to a [`ListQuery`], in the order of namespace and name.
@@ -146,6 +149,27 @@ pub struct List {
     pub revision: u64,
     /// How many more come after the last item.
     pub remaining: usize,
+}
+
+/// A [`List`] whose objects are something that was made of their texts.
+#[derive(Debug)]
+pub struct Page<T> {
+    /// The objects.
+    pub items: Vec<(Key, T)>,
+    /// As of which revision: that of the query, or the newest.
+    pub revision: u64,
+    /// How many more come after the last item.
+    pub remaining: usize,
+}
+
+/// Why a text cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unreadable(pub &'static str);
+
+impl From<serde_json::Error> for Unreadable {
+    fn from(_: serde_json::Error) -> Self {
+        Self("it is not JSON")
+    }
 }
 
 /// How much history stays; what is older is given up by [`Store::compact`].
@@ -286,10 +310,36 @@ impl Store {
     /// # Errors
     /// [`StoreError::Compacted`] and [`StoreError::Ahead`] for a revision that is no longer or not yet there.
     pub async fn list(&self, query: &ListQuery) -> Result<List, StoreError> {
+        let page = self
+            .read(query, |key, revision, text| {
+                Ok(Stored {
+                    key: key.clone(),
+                    revision,
+                    object: serde_json::from_slice(text)?,
+                })
+            })
+            .await?;
+        Ok(List {
+            items: page.items.into_iter().map(|(_, stored)| stored).collect(),
+            revision: page.revision,
+            remaining: page.remaining,
+        })
+    }
+
+    /// The same, with `read` in the place of parsing: it gets the key, the revision and the JSON text of each object, in no
+    /// order and on several threads.
+    ///
+    /// # Errors
+    /// As [`Store::list`].
+    pub async fn read<T, F>(&self, query: &ListQuery, read: F) -> Result<Page<T>, StoreError>
+    where
+        T: Send + 'static,
+        F: Fn(&Key, u64, &[u8]) -> Result<T, Unreadable> + Send + Sync + 'static,
+    {
         let (codec, query) = (Arc::clone(&self.inner.codec), query.clone());
         self.inner
             .readers
-            .read(move |tx| query::list(tx, &codec, &query))
+            .read(move |tx| query::list(tx, &codec, &query, &read))
             .await
     }
 
