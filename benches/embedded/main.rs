@@ -16,7 +16,8 @@
 //!
 //! `BENCH_EMBEDDED_WRITES` (2000), `BENCH_EMBEDDED_ENVIRONMENTS` (1000), `BENCH_EMBEDDED_RUNS` (20 of each environment),
 //! `BENCH_EMBEDDED_WATCHES` (200), `BENCH_EMBEDDED_EVENTS` (1000), `BENCH_EMBEDDED_SERVERS` (embedded,kubernetes),
-//! `IBMICLONE_KUBE_BINARIES`.
+//! `BENCH_EMBEDDED_PROGRAM` (a program that serves the embedded API in the place of this one, called as it calls itself: to
+//! compare versions), `IBMICLONE_KUBE_BINARIES`.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod lists;

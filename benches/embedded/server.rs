@@ -61,7 +61,9 @@ impl Server {
     }
 
     async fn embedded(dir: &Path) -> Self {
-        let mut command = Command::new(std::env::current_exe().unwrap());
+        let own = std::env::current_exe().unwrap();
+        let program = std::env::var_os("BENCH_EMBEDDED_PROGRAM").map_or(own, PathBuf::from);
+        let mut command = Command::new(program);
         command.args([SERVE.as_ref(), dir.as_os_str()]);
         command.stdout(Stdio::piped());
         let (child, client, took) = started(

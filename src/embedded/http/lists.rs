@@ -59,7 +59,7 @@ pub async fn answer(
     let large = text.len() >= reply.service.limits().compress || !over;
     let packed = packs && large;
     let mut out = Out::new(packed);
-    let first = out.pack(&text, over);
+    let first = out.pack(text, over);
     let first = first.map_err(|_| super::texts::internal("the list cannot be compressed"))?;
     let body = if over {
         Body::from(first)
@@ -101,7 +101,7 @@ fn rest(
             if over {
                 text.extend(frame.tail(&pages.ending()).into_bytes());
             }
-            let packed = out.pack(&text, over)?;
+            let packed = out.pack(text, over)?;
             Ok(Some((
                 Bytes::from(packed),
                 (None, pages, begun, out, frame),
@@ -138,11 +138,11 @@ impl Out {
         }
     }
 
-    fn pack(&mut self, text: &[u8], last: bool) -> io::Result<Vec<u8>> {
+    fn pack(&mut self, text: Vec<u8>, last: bool) -> io::Result<Vec<u8>> {
         match self {
-            Self::Plain => Ok(text.to_vec()),
+            Self::Plain => Ok(text),
             Self::Gzip(encoder) => {
-                encoder.write_all(text)?;
+                encoder.write_all(&text)?;
                 if last {
                     encoder.try_finish()?;
                 }

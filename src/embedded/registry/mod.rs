@@ -22,6 +22,7 @@ mod refusals;
 pub mod request;
 mod selector;
 mod served;
+mod shown;
 mod update;
 mod watch;
 
@@ -46,6 +47,8 @@ pub use request::{
     DeleteOptions, ListOptions, Listed, PatchBody, Propagation, Target, Validation, WatchItem,
     WatchOptions, WriteOptions, Written,
 };
+
+pub use shown::Shown;
 
 use feed::Feed;
 use served::Served;

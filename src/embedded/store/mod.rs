@@ -30,6 +30,7 @@ mod tests;
 mod vault;
 mod writer;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -42,7 +43,7 @@ use tokio::sync::watch;
 pub use error::{BackupError, OpenError, StoreError};
 
 use codec::Codec;
-use reader::Readers;
+use reader::{Readers, held};
 use writer::{Intent, Writer};
 
 /// What identifies an object.
@@ -234,11 +235,17 @@ pub struct Store {
     inner: Arc<Inner>,
 }
 
+/// The newest revision of each resource that was written to.
+type Last = Arc<Mutex<HashMap<String, u64>>>;
+
 // The order matters: readers end before the writer, whose connection tidies the files up as the last one; then the lock goes.
 struct Inner {
     readers: Readers,
     writer: Writer,
     newest: watch::Receiver<u64>,
+    /// The newest revision when it was opened, and the last one of each resource since.
+    opened_at: u64,
+    last: Last,
     codec: Arc<Codec>,
     file: PathBuf,
     _lock: Option<lock::Lock>,
@@ -273,6 +280,7 @@ impl Store {
         let file = opened.file;
         let thread = |source| OpenError::io("start a thread for", &file, source);
         let (sender, newest) = watch::channel(opened.revision);
+        let last = Last::default();
         let writer = Arc::new(Mutex::new(opened.writer));
         // Without a file there is one connection for all: others could not see its memory.
         let connections = if opened.readers.is_empty() {
@@ -284,8 +292,11 @@ impl Store {
         Ok(Self {
             inner: Arc::new(Inner {
                 readers: Readers::start(connections).map_err(thread)?,
-                writer: Writer::start(writer, sender, options).map_err(thread)?,
+                writer: Writer::start(writer, sender, Arc::clone(&last), options)
+                    .map_err(thread)?,
                 newest,
+                opened_at: opened.revision,
+                last,
                 codec,
                 file,
                 _lock: lock,
@@ -419,6 +430,13 @@ impl Store {
     /// The newest revision that is committed; 1 for a store nothing was ever written to.
     pub fn revision(&self) -> u64 {
         *self.inner.newest.borrow()
+    }
+
+    /// After this revision nothing of the resource was written up to a [`Store::revision`] that was asked for before. Not always the
+    /// revision of its last write: what was written before the store was opened is not told apart.
+    pub fn last_of(&self, resource: &str) -> u64 {
+        let last = held(&self.inner.last).get(resource).copied();
+        last.unwrap_or(self.inner.opened_at)
     }
 
     /// Follows [`Store::revision`]: changes after each commit.

@@ -3,6 +3,7 @@
 mod clients;
 mod documents;
 mod listening;
+mod lists;
 mod protobuf;
 mod recorded;
 mod tables;

@@ -201,8 +201,8 @@ impl Background {
             };
             loop {
                 let found = feed.after(position).await?;
-                for change in &found.changes {
-                    self.note(change);
+                for told in &found.changes {
+                    self.note(&told.change);
                 }
                 if found.to == position {
                     break;
