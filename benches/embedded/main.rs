@@ -19,6 +19,7 @@
 //! `BENCH_EMBEDDED_PROGRAM` (a program that serves the embedded API in the place of this one, called as it calls itself: to
 //! compare versions), `IBMICLONE_KUBE_BINARIES`.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+#![recursion_limit = "256"]
 
 mod lists;
 #[path = "../shared/process.rs"]

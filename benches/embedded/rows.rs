@@ -50,6 +50,8 @@ pub fn run(i: usize, n: usize, environment_uid: &str) -> CloneRun {
         mode: RunMode::Clone,
         trigger: Trigger::Schedule,
         requested_by: "schedule".to_owned(),
+        scheduled_time: serde_json::from_value(json!(format!("{}Z", &time(n, 9_000)[..19])))
+            .unwrap(),
         ..CloneRunSpec::default()
     };
     let mut run = CloneRun::new(&format!("{}-{n:05}", environment_name(i)), spec);

@@ -34,7 +34,6 @@ impl Which {
 
 /// A running server.
 pub struct Server {
-    pub which: Which,
     pub client: Client,
     pub kubeconfig: PathBuf,
     /// Where its data is.
@@ -73,7 +72,6 @@ impl Server {
         )
         .await;
         Self {
-            which: Which::Embedded,
             client,
             kubeconfig: data(dir).join("kubeconfig"),
             dir: data(dir),
@@ -89,7 +87,6 @@ impl Server {
         let took = begun.elapsed();
         stack::define(&stack).await;
         Self {
-            which: Which::Kubernetes,
             client: stack.client().unwrap(),
             kubeconfig: stack.kubeconfig().to_owned(),
             dir: dir.to_owned(),
@@ -161,8 +158,9 @@ pub async fn ended(mut child: Child) {
 
 pub async fn client(kubeconfig: &Path) -> Client {
     let file = Kubeconfig::read_from(kubeconfig).unwrap();
-    let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default());
-    Client::try_from(config.await.unwrap()).unwrap()
+    let usual = KubeConfigOptions::default();
+    let config = Config::from_custom_kubeconfig(file, &usual).await.unwrap();
+    Client::try_from(config).unwrap()
 }
 
 /// Bytes that a process has sent to the disk.
