@@ -208,7 +208,7 @@ impl Frame {
 
 /// How an object becomes an item.
 enum Item {
-    Whole(Kind),
+    Whole(Box<Kind>),
     Metadata(MetaVersion),
     Row {
         columns: Arc<Columns>,
@@ -228,7 +228,7 @@ impl Item {
     fn of(reply: &Reply<'_>) -> Result<Self, Refusal> {
         let (kind, include) = (reply.kind, reply.include);
         Ok(match reply.wanted.shape {
-            Shape::Object => Self::Whole(kind.clone()),
+            Shape::Object => Self::Whole(Box::new(kind.clone())),
             Shape::Metadata(version) | Shape::MetadataList(version) => Self::Metadata(version),
             Shape::Table(version) => {
                 let columns = Arc::clone(reply.service.columns(kind)?);
