@@ -9,7 +9,7 @@ export CARGO_TARGET_DIR ?= $(cache)/target
 # kube-apiserver, kube-controller-manager, etcd, kubectl and Helm, built by `make kube`.
 export IBMICLONE_KUBE_BINARIES ?= $(cache)/kube
 
-.PHONY: help build test lint kube control-plane kube-if-go demo bench bench-schedule bench-logs crds
+.PHONY: help build test lint kube control-plane kube-if-go demo bench bench-schedule bench-logs bench-embedded crds
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 10
@@ -63,6 +63,9 @@ bench-schedule: ## lateness of the schedule beside the CronJob controller's, and
 
 bench-logs: ## memory of the operator while 1 GiB of job log passes through a run (a few minutes)
 	cargo bench --locked --bench logs
+
+bench-embedded: ## speed and memory of the embedded API beside kube-apiserver with etcd (10 minutes)
+	cargo bench --locked --bench embedded
 
 crds: ## writes crds/ and the chart's copy anew from the source
 	cargo run --locked --quiet -- crd --output crds

@@ -1,7 +1,8 @@
 //! What the operator adds to the devices' own times: to the freeze, and to a whole run (`make bench`).
 //!
-//! Real kube-apiserver, simulated devices on real sockets with TLS and SSH, the operator in this process. Prints a table
-//! and one line of JSON. Figures, not tests: nothing fails when they are large.
+//! Real kube-apiserver, or with `BENCH_API=embedded` the embedded API in this process as `standalone` has it; simulated devices on
+//! real sockets with TLS and SSH, the operator in this process. Prints a table and one line of JSON. Figures, not tests: nothing
+//! fails when they are large.
 //!
 //! * **Freeze**: the devices' own times inside the window are set to zero, so that everything measured between the first
 //!   suspend sent and the last resume answered is ours (and the simulators').
@@ -11,7 +12,7 @@
 //! Both parts begin with a site of their own. What is fixed (a request, a write) weighs as many times as the world is fast,
 //! so the run part uses a slower world than the freeze part: a run of 38 minutes takes 10.
 //!
-//! `BENCH_FREEZES` (200), `BENCH_FREEZE_SCALE` (60), `BENCH_RUNS` (1), `BENCH_SCALE` (4), `IBMICLONE_KUBE_BINARIES`;
+//! `BENCH_API` (kubernetes or embedded), `BENCH_FREEZES` (200), `BENCH_FREEZE_SCALE` (60), `BENCH_RUNS` (1), `BENCH_SCALE` (4), `IBMICLONE_KUBE_BINARIES`;
 //! `BENCH_REQUESTS`: a file for all requests of the measured runs.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
@@ -21,6 +22,7 @@ mod stack;
 use ibmi_clone_operator::api::CloneRun;
 use ibmi_clone_operator::api::run::{CloneRunSpec, RunMode, Trigger};
 use ibmi_clone_operator::commands::demo::objects;
+use ibmi_clone_operator::commands::embedded_api::{EmbeddedApi, Place};
 use ibmi_clone_operator::commands::factory::Drivers;
 use ibmi_clone_operator::commands::kube_stack::KubeStack;
 use ibmi_clone_operator::commands::simulated_site::{Report, SimulatedSite, parse_world};
@@ -32,6 +34,8 @@ use ibmi_clone_operator::simulators::world::file::Knobs;
 use kube::runtime::wait::await_condition;
 use kube::{Api, Client, ResourceExt};
 use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -44,19 +48,54 @@ fn number(name: &str, default: f64) -> f64 {
         .unwrap_or(default)
 }
 
+/// What the operator reads and writes.
+enum Server {
+    Kubernetes(Box<KubeStack>),
+    Embedded(EmbeddedApi),
+}
+
+impl Server {
+    fn is_embedded() -> bool {
+        std::env::var("BENCH_API").is_ok_and(|name| name == "embedded")
+    }
+
+    async fn start(workdir: &Path) -> (Self, Client) {
+        if Self::is_embedded() {
+            let place = Place {
+                data: workdir.join("data"),
+                listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+                names: Vec::new(),
+                namespace: NAMESPACE.to_owned(),
+            };
+            let api = EmbeddedApi::start(&place).await.unwrap();
+            let client = api.client(NAMESPACE);
+            return (Self::Embedded(api), client);
+        }
+        let mut stack = stack::start(workdir).await;
+        stack.start_controller_manager().await.unwrap();
+        let client = stack.client().unwrap();
+        (Self::Kubernetes(Box::new(stack)), client)
+    }
+
+    async fn stop(self) {
+        match self {
+            Self::Kubernetes(stack) => stack.stop(),
+            Self::Embedded(api) => api.stop().await.unwrap(),
+        }
+    }
+}
+
 struct Stage {
     client: Client,
     site: SimulatedSite,
     shutdown: CancellationToken,
     operator: tokio::task::JoinHandle<()>,
-    _stack: KubeStack,
+    server: Server,
 }
 
 impl Stage {
-    async fn set(workdir: &std::path::Path, scale: f64) -> Self {
-        let mut stack = stack::start(workdir).await;
-        stack.start_controller_manager().await.unwrap();
-        let client = stack.client().unwrap();
+    async fn set(workdir: &Path, scale: f64) -> Self {
+        let (server, client) = Server::start(workdir).await;
         let world = parse_world(objects::WORLD).unwrap();
         let site = SimulatedSite::start(&world, scale).await.unwrap();
         let values = objects::placeholders(&site).unwrap();
@@ -78,13 +117,14 @@ impl Stage {
             site,
             shutdown,
             operator,
-            _stack: stack,
+            server,
         }
     }
 
     async fn end(self) {
         self.shutdown.cancel();
         let _ = self.operator.await;
+        self.server.stop().await;
     }
 
     /// One run to its end: the row, its window, its steps.
@@ -224,7 +264,7 @@ struct Freezes {
     parts: BTreeMap<String, Vec<f64>>,
 }
 
-async fn measure_freezes(workdir: &std::path::Path) -> Freezes {
+async fn measure_freezes(workdir: &Path) -> Freezes {
     let runs = number("BENCH_FREEZES", 200.0) as usize;
     let scale = number("BENCH_FREEZE_SCALE", 60.0);
     let stage = Stage::set(&workdir.join("freeze"), scale).await;
@@ -289,7 +329,7 @@ struct Runs {
     requests: BTreeMap<String, f64>,
 }
 
-async fn measure_runs(workdir: &std::path::Path) -> Runs {
+async fn measure_runs(workdir: &Path) -> Runs {
     let runs = number("BENCH_RUNS", 1.0) as usize;
     let scale = number("BENCH_SCALE", 4.0);
     let stage = Stage::set(&workdir.join("run"), scale).await;
@@ -372,9 +412,15 @@ fn requests_per_run(before: &Report, after: &Report, runs: usize) -> BTreeMap<St
 
 #[tokio::main]
 async fn main() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
     // `cargo bench` and `cargo test --benches` call with arguments of their own; this has none.
     let workdir = std::env::temp_dir().join(format!("ibmi-clone-bench-{}", std::process::id()));
-    println!("SIMULATED devices on real sockets; real kube-apiserver; all on this machine");
+    let api = if Server::is_embedded() {
+        "embedded API"
+    } else {
+        "real kube-apiserver"
+    };
+    println!("SIMULATED devices on real sockets; {api}; all on this machine");
     let freezes = measure_freezes(&workdir).await;
     let runs = measure_runs(&workdir).await;
     println!(
@@ -385,7 +431,7 @@ async fn main() {
     println!(
         "{}",
         serde_json::json!({
-            "simulated": true,
+            "simulated": true, "api": api,
             "freezeAddedMilliseconds": {
                 "runs": freezes.added.len(), "p50": percentile(&freezes.added, 0.5),
                 "p99": percentile(&freezes.added, 0.99), "max": percentile(&freezes.added, 1.0),

@@ -6,11 +6,22 @@ use kube::CustomResourceExt;
 use std::path::Path;
 
 /// Starts it in this directory.
+#[allow(dead_code)]
 pub async fn start(workdir: &Path) -> KubeStack {
-    let stack = KubeStack::start(&usual_binaries().expect("HOME is set"), workdir)
+    let stack = bare(workdir).await;
+    define(&stack).await;
+    stack
+}
+
+/// Starts it without our kinds, unless they are in the directory already.
+pub async fn bare(workdir: &Path) -> KubeStack {
+    KubeStack::start(&usual_binaries().expect("HOME is set"), workdir)
         .await
-        .expect("run `make kube` first");
+        .expect("run `make kube` first")
+}
+
+/// Makes our kinds known.
+pub async fn define(stack: &KubeStack) {
     let kinds = [CloneEnvironment::crd(), CloneRun::crd()];
     stack.install_crds(&kinds).await.unwrap();
-    stack
 }

@@ -4,6 +4,7 @@
 //! - [`kind`], [`kinds`]: what is served
 //! - [`refusal`]: every answer that is not success, as a `Status` object
 //! - [`go_json`], [`go_yaml`]: JSON and YAML as the real server, which is written in Go, reads and speaks of them
+//! - [`sparse`]: some fields of an object's text
 //! - [`store`]: objects and their history, in SQLite; knows no Kubernetes
 //! - [`schema`]: prune, default and validate, CEL rules too
 //! - [`patch`]: JSON patch, merge patch, strategic merge patch
@@ -21,4 +22,5 @@ pub mod patch;
 pub mod refusal;
 pub mod registry;
 pub mod schema;
+pub mod sparse;
 pub mod store;

@@ -51,7 +51,7 @@ pub struct KubeStack {
     // Dropped in this order: clients before servers, so that no log ends in complaints about a lost connection.
     controller_manager: Option<Process>,
     api_server: Process,
-    _etcd: Process,
+    etcd: Process,
     files: Files,
     authority: Authority,
     http: reqwest::Client,
@@ -111,7 +111,7 @@ impl KubeStack {
         Ok(Self {
             controller_manager,
             api_server,
-            _etcd: etcd,
+            etcd,
             files,
             authority,
             http,
@@ -247,6 +247,16 @@ impl KubeStack {
         .await?;
         self.controller_manager = Some(process);
         Ok(())
+    }
+
+    /// Process id of kube-apiserver.
+    pub fn api_server_pid(&self) -> u32 {
+        self.api_server.id()
+    }
+
+    /// Process id of etcd.
+    pub fn etcd_pid(&self) -> u32 {
+        self.etcd.id()
     }
 
     /// Process id of kube-controller-manager, once it was started.

@@ -1,14 +1,8 @@
 //! Responses and their headers.
 
-use std::io::Write;
-
 use axum::body::Body;
-use axum::http::header::{
-    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, VARY, WARNING,
-};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WARNING};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use serde_json::Value;
 
 use super::negotiate::Format;
@@ -117,30 +111,8 @@ fn warning(text: &str) -> Option<HeaderValue> {
     HeaderValue::from_bytes(format!("299 - \"{quoted}\"").as_bytes()).ok()
 }
 
-/// A list, compressed when it is large and the client can read that.
-pub fn list(value: &Value, format: Format, headers: &HeaderMap, from: usize) -> Response<Body> {
-    let Format::Json { pretty: false } = format else {
-        return object(StatusCode::OK, value, format);
-    };
-    let text = serde_json::to_vec(value).unwrap_or_default();
-    if text.len() < from || !reads_gzip(headers) {
-        return bytes(StatusCode::OK, JSON, text);
-    }
-    // The fastest level: the list is for a client that waits, mostly on this machine.
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    match encoder.write_all(&text).and_then(|()| encoder.finish()) {
-        Ok(packed) => {
-            let mut response = bytes(StatusCode::OK, JSON, packed);
-            let headers = response.headers_mut();
-            headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-            headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
-            response
-        }
-        Err(_) => bytes(StatusCode::OK, JSON, text),
-    }
-}
-
-fn reads_gzip(headers: &HeaderMap) -> bool {
+/// Whether a client reads what is compressed with gzip.
+pub fn reads_gzip(headers: &HeaderMap) -> bool {
     let mut values = headers.get_all("accept-encoding").iter();
     values.any(|v| {
         let named = v.to_str().unwrap_or_default().split(',');

@@ -113,7 +113,9 @@ async fn plain(
         .handle(handle);
     bound(&mut server, limits);
     let server = server.first_request_timeout(limits.head);
-    server.serve(app.into_make_service()).await
+    server
+        .serve(app.into_make_service_with_connect_info::<SocketAddr>())
+        .await
 }
 
 async fn encrypted(
@@ -134,7 +136,9 @@ async fn encrypted(
         .handle(handle);
     bound(&mut server, limits);
     let server = server.first_request_timeout(limits.head);
-    Ok(server.serve(app.into_make_service()).await?)
+    Ok(server
+        .serve(app.into_make_service_with_connect_info::<SocketAddr>())
+        .await?)
 }
 
 fn bound<A>(server: &mut Server<SocketAddr, A>, limits: &Limits) {

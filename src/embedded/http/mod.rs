@@ -5,7 +5,7 @@
 //! - [`access`]: who may ask; [`limits`]: how much; [`listen`]: where
 //! - [`certificates`], [`kubeconfig`]: what a client needs to find and trust the server
 //! - `route`, `query`, `negotiate`, `body`: from a request to what it asks for
-//! - `resources`, `watch`: the registry's answers; `table`, `partial`: the other forms of an object
+//! - `resources`, `lists`, `watch`: the registry's answers; `table`, `partial`: the other forms of an object
 //! - `discovery`, `openapi`, `reviews`, `version`: what else clients ask for
 //! - `answer`: responses and their headers
 
@@ -21,6 +21,7 @@ pub mod files;
 pub mod kubeconfig;
 pub mod limits;
 pub mod listen;
+mod lists;
 mod negotiate;
 mod openapi;
 mod partial;

@@ -1,7 +1,7 @@
 //! Objects: read, written, deleted. The registry knows the rules; here are the forms.
 
 use axum::body::Body;
-use axum::http::{HeaderMap, Method, Response, StatusCode};
+use axum::http::{Method, Response, StatusCode};
 use chrono::Utc;
 use serde_json::{Map, Value, json};
 
@@ -11,7 +11,7 @@ use super::query::Write;
 use super::route::{Path, Place};
 use super::service::{Asked, Service};
 use super::table::{Definitions, Form, Include};
-use super::{answer, body, decode, partial, texts, watch, write};
+use super::{answer, body, decode, lists, partial, texts, watch, write};
 use crate::embedded::go_json;
 use crate::embedded::kind::Kind;
 use crate::embedded::refusal::Refusal;
@@ -51,12 +51,9 @@ pub async fn answer(
             watch::answer(&reply, &place, &options).await
         }
         ("GET", None) => {
-            let _turn = service.turn().await?;
-            let listed = service
-                .registry()
-                .list(&place.target(), &asked.query.list()?)
-                .await?;
-            reply.list(listed, &asked.headers)
+            let options = asked.query.list()?;
+            let packs = !asked.near && answer::reads_gzip(&asked.headers);
+            lists::answer(&reply, &place, &options, packs).await
         }
         ("GET", Some(name)) => {
             let _turn = service.turn().await?;
@@ -117,7 +114,8 @@ impl Reply<'_> {
         Ok(answer::object(status, &value, self.wanted.format))
     }
 
-    fn list(&self, listed: Listed, headers: &HeaderMap) -> Result<Response<Body>, Refusal> {
+    /// A list that is there as a whole.
+    pub fn list(&self, listed: Listed) -> Result<Response<Body>, Refusal> {
         let value = match self.wanted.shape {
             Shape::Object => list(self.kind, listed),
             Shape::MetadataList(version) => partial::list(listed, version),
@@ -129,8 +127,7 @@ impl Reply<'_> {
                     .list(listed, Form { version, include }, Utc::now())
             }
         };
-        let from = self.service.limits().compress;
-        Ok(answer::list(&value, self.wanted.format, headers, from))
+        Ok(answer::object(StatusCode::OK, &value, self.wanted.format))
     }
 }
 
@@ -146,26 +143,34 @@ pub fn list_metadata(listed: &Listed) -> Value {
     metadata
 }
 
-fn list(kind: &Kind, listed: Listed) -> Value {
-    let mut metadata = list_metadata(&listed);
-    let mut items = listed.items;
-    if kind.custom {
+/// The same, of a list of whole objects.
+pub fn own_metadata(kind: &Kind, listed: &Listed) -> Value {
+    let mut metadata = list_metadata(listed);
+    if let (true, Some(fields)) = (kind.custom, metadata.as_object_mut()) {
         // The real server's lists of definitions always have the field.
-        if let Some(fields) = metadata.as_object_mut() {
-            fields.entry("continue").or_insert_with(|| json!(""));
-        }
-    } else {
-        for fields in items.iter_mut().filter_map(Value::as_object_mut) {
-            fields.remove("kind");
-            fields.remove("apiVersion");
-        }
+        fields.entry("continue").or_insert_with(|| json!(""));
     }
-    let mut list = Map::new();
-    list.insert("kind".to_owned(), json!(kind.list_kind));
-    list.insert("apiVersion".to_owned(), json!(kind.api_version()));
-    list.insert("metadata".to_owned(), metadata);
-    list.insert("items".to_owned(), Value::Array(items));
-    Value::Object(list)
+    metadata
+}
+
+/// An object as an item of a list: those of built-in kinds do not say what they are.
+pub fn item(kind: &Kind, mut object: Value) -> Value {
+    if let (false, Some(fields)) = (kind.custom, object.as_object_mut()) {
+        fields.remove("kind");
+        fields.remove("apiVersion");
+    }
+    object
+}
+
+fn list(kind: &Kind, listed: Listed) -> Value {
+    let metadata = own_metadata(kind, &listed);
+    let items: Vec<Value> = listed.items.into_iter().map(|o| item(kind, o)).collect();
+    json!({
+        "kind": kind.list_kind,
+        "apiVersion": kind.api_version(),
+        "metadata": metadata,
+        "items": items,
+    })
 }
 
 async fn delete(
@@ -184,7 +189,7 @@ async fn delete(
         let deleted = registry
             .delete_collection(&place.target(), &selection, &options)
             .await?;
-        return reply.list(deleted, &asked.headers);
+        return reply.list(deleted);
     };
     let deleted = registry.delete(&place.target(), &name, &options).await?;
     if deleted.get("kind").and_then(Value::as_str) == Some("Status") {

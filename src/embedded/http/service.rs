@@ -1,11 +1,12 @@
 //! The service: what every request goes through, and where it goes.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Path, Request, State};
+use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::http::{HeaderMap, Method, Response, StatusCode};
 use axum::routing::any;
 use tokio_util::sync::CancellationToken;
@@ -28,7 +29,7 @@ pub struct Service(Arc<Inner>);
 struct Inner {
     registry: Registry,
     kinds: Vec<Arc<Kind>>,
-    columns: HashMap<String, Columns>,
+    columns: HashMap<String, Arc<Columns>>,
     openapi: OnceLock<OpenApi>,
     access: Access,
     limits: Limits,
@@ -46,13 +47,16 @@ pub struct Asked {
     pub query: Query,
     /// Its body, not read yet.
     pub body: Body,
+    /// It comes over a socket from this machine.
+    pub near: bool,
 }
 
 impl Service {
     /// Over a registry.
     pub fn new(registry: Registry, access: Access, limits: Limits) -> Self {
         let kinds: Vec<Arc<Kind>> = registry.kinds().iter().cloned().map(Arc::new).collect();
-        let columns = kinds.iter().map(|k| (index(k), Columns::of(k))).collect();
+        let columns = kinds.iter().map(|k| (index(k), Arc::new(Columns::of(k))));
+        let columns = columns.collect();
         Self(Arc::new(Inner {
             registry,
             kinds,
@@ -89,7 +93,7 @@ impl Service {
     ///
     /// # Errors
     /// 500 for a kind that is not served.
-    pub fn columns(&self, kind: &Kind) -> Result<&Columns, Refusal> {
+    pub fn columns(&self, kind: &Kind) -> Result<&Arc<Columns>, Refusal> {
         let columns = self.0.columns.get(&index(kind));
         columns.ok_or_else(|| texts::internal("the kind has no columns"))
     }
@@ -100,9 +104,11 @@ impl Service {
 
     async fn answer(&self, path: &str, request: Request) -> Result<Response<Body>, Refusal> {
         let (head, body) = request.into_parts();
+        let peer = head.extensions.get::<ConnectInfo<SocketAddr>>();
         let asked = Asked {
             query: Query::of(&head.uri),
             method: head.method,
+            near: peer.is_some_and(|peer| peer.0.ip().to_canonical().is_loopback()),
             headers: head.headers,
             body,
         };

@@ -16,7 +16,7 @@ use super::table::{Definitions, Form, Include};
 use super::{answer, partial};
 use crate::embedded::kind::Kind;
 use crate::embedded::refusal::Refusal;
-use crate::embedded::registry::{WatchItem, WatchOptions};
+use crate::embedded::registry::{Shown, WatchItem, WatchOptions};
 
 /// Most events that are sent in one piece when a client is behind.
 const PIECE: usize = 128;
@@ -61,6 +61,13 @@ pub async fn answer(
     ))
 }
 
+/// The type first, as on the real server: a client that reads as it comes knows at once what it is.
+fn line(event: &str, object: &[u8], into: &mut Vec<u8>) {
+    into.extend_from_slice(format!("{{\"type\":\"{event}\",\"object\":").as_bytes());
+    into.extend_from_slice(object);
+    into.extend_from_slice(b"}\n");
+}
+
 struct Encoder {
     service: Service,
     kind: Kind,
@@ -71,24 +78,33 @@ struct Encoder {
 
 impl Encoder {
     fn write(&mut self, item: WatchItem, into: &mut Vec<u8>) {
-        let (event, object) = match item {
-            WatchItem::Added(object) => ("ADDED", self.form(object)),
-            WatchItem::Modified(object) => ("MODIFIED", self.form(object)),
-            WatchItem::Deleted(object) => ("DELETED", self.form(object)),
+        match item {
+            WatchItem::Added(object) => self.object("ADDED", &object, into),
+            WatchItem::Modified(object) => self.object("MODIFIED", &object, into),
+            WatchItem::Deleted(object) => self.object("DELETED", &object, into),
             WatchItem::Bookmark {
                 resource_version,
                 initial_end,
             } => {
                 let bookmark = self.bookmark(&resource_version, initial_end);
-                ("BOOKMARK", self.form(bookmark))
+                let bookmark = self.form(bookmark);
+                line("BOOKMARK", bookmark.to_string().as_bytes(), into);
             }
-            WatchItem::Error(refusal) => ("ERROR", answer::status(&refusal)),
-        };
-        // The type first, as on the real server: a client that reads as it comes knows at once what it is.
-        into.extend_from_slice(format!("{{\"type\":\"{event}\",\"object\":").as_bytes());
-        // Values are always written, and a Vec takes all of it.
-        let _written = serde_json::to_writer(&mut *into, &object);
-        into.extend_from_slice(b"}\n");
+            WatchItem::Error(refusal) => {
+                let status = answer::status(&refusal);
+                line("ERROR", status.to_string().as_bytes(), into);
+            }
+        }
+    }
+
+    fn object(&mut self, event: &str, object: &Shown, into: &mut Vec<u8>) {
+        match self.shape {
+            Shape::Object => line(event, &object.text(), into),
+            Shape::Metadata(_) | Shape::MetadataList(_) | Shape::Table(_) => {
+                let form = self.form((**object).clone());
+                line(event, form.to_string().as_bytes(), into);
+            }
+        }
     }
 
     fn bookmark(&self, resource_version: &str, initial_end: bool) -> Value {

@@ -10,6 +10,7 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 
 use super::Options;
+use super::shown::{State, Written};
 use crate::embedded::store::{Change, Store, StoreError};
 
 /// So many changes are fetched at once.
@@ -24,10 +25,36 @@ pub struct Feed {
     kept: Mutex<Kept>,
 }
 
+/// A change, with the texts that watches tell of it.
+pub struct Told {
+    /// What was written.
+    pub change: Change,
+    before: Written,
+    after: Written,
+}
+
+impl Told {
+    fn new(change: Change) -> Self {
+        Self {
+            change,
+            before: Written::default(),
+            after: Written::default(),
+        }
+    }
+
+    /// Where the text of a state is, once somebody has made it.
+    pub fn written(&self, state: State) -> &Written {
+        match state {
+            State::Before => &self.before,
+            State::After => &self.after,
+        }
+    }
+}
+
 #[derive(Default)]
 struct Kept {
     /// In the order of their revisions.
-    changes: VecDeque<(Arc<Change>, usize)>,
+    changes: VecDeque<(Arc<Told>, usize)>,
     bytes: usize,
     /// Everything after this revision, and up to `to`, is kept.
     from: u64,
@@ -37,7 +64,7 @@ struct Kept {
 /// What a fetch found.
 pub struct Fetched {
     /// Oldest first.
-    pub changes: Vec<Arc<Change>>,
+    pub changes: Vec<Arc<Told>>,
     /// There is nothing more up to this revision.
     pub to: u64,
 }
@@ -64,7 +91,19 @@ impl Feed {
             let changes = Vec::new();
             return Ok(Fetched { changes, to: after });
         }
+        let last = self.store.last_of(&self.resource);
         let mut kept = self.kept.lock().await;
+        // Most commits are of other resources, and are not looked for in the history.
+        if kept.to >= last {
+            kept.to = kept.to.max(newest);
+        }
+        if after >= last {
+            let changes = Vec::new();
+            return Ok(Fetched {
+                changes,
+                to: newest,
+            });
+        }
         if kept.to == 0 {
             (kept.from, kept.to) = (after, after);
         }
@@ -83,8 +122,8 @@ impl Feed {
         }
         let start = kept
             .changes
-            .partition_point(|(change, _)| change.revision <= after);
-        let changes: Vec<Arc<Change>> = kept
+            .partition_point(|(told, _)| told.change.revision <= after);
+        let changes: Vec<Arc<Told>> = kept
             .changes
             .range(start..)
             .take(CHUNK)
@@ -94,7 +133,7 @@ impl Feed {
         let to = if all {
             kept.to
         } else {
-            changes.last().map_or(after, |c| c.revision)
+            changes.last().map_or(after, |t| t.change.revision)
         };
         self.trim(&mut kept);
         Ok(Fetched { changes, to })
@@ -112,9 +151,11 @@ impl Feed {
             found.last().map_or(kept.to, |c| c.revision)
         };
         for change in found {
-            let size = size(&change.object) + change.previous.as_ref().map_or(0, size);
+            // The text, which nearly every watch asks for, is about a third of the value.
+            let object = size(&change.object);
+            let size = object + object / 3 + change.previous.as_ref().map_or(0, size);
             kept.bytes += size;
-            kept.changes.push_back((Arc::new(change), size));
+            kept.changes.push_back((Arc::new(Told::new(change)), size));
         }
         Ok(())
     }
@@ -124,9 +165,9 @@ impl Feed {
         while kept.changes.len() > 1
             && (kept.bytes > self.most_bytes || kept.changes.len() > self.most_changes)
         {
-            if let Some((change, size)) = kept.changes.pop_front() {
+            if let Some((told, size)) = kept.changes.pop_front() {
                 kept.bytes -= size;
-                kept.from = change.revision;
+                kept.from = told.change.revision;
             }
         }
     }
@@ -141,7 +182,8 @@ impl Feed {
             Some(last) => last.revision.max(newest),
             None => newest,
         };
-        let changes = found.into_iter().map(Arc::new).collect();
+        let told = |change| Arc::new(Told::new(change));
+        let changes = found.into_iter().map(told).collect();
         Ok(Fetched { changes, to })
     }
 }

@@ -4,8 +4,8 @@
 //! - [`Registry`]: what clients of this room call; [`request`] has the words of its calls
 //! - `served`: a kind with its schema and its family; `family`: the rules of the kinds that Kubernetes has built in
 //! - `decode`: from a body to an object; `meta`: metadata
-//! - `create`, `update`, `delete`: the writes, `change` in common; `read`, `watch`: the reads; `options`: which of theirs go together; `feed`: changes
-//!   that watches share
+//! - `create`, `update`, `delete`: the writes, `change` in common; `read`, `pages`, `watch`: the reads; `options`: which of
+//!   theirs go together; `feed`: changes that watches share
 //! - `selector`: label and field selectors; `refusals`: the texts of what is refused
 //! - `background`: garbage collection, namespaces that end, old events, compaction
 
@@ -19,11 +19,13 @@ mod feed;
 mod meta;
 mod options;
 mod page;
+mod pages;
 mod read;
 mod refusals;
 pub mod request;
 mod selector;
 mod served;
+mod shown;
 mod update;
 mod watch;
 
@@ -43,10 +45,13 @@ use super::refusal::Refusal;
 use super::store::{Keep, Key, Store};
 
 pub use background::Background;
+pub use pages::{Pages, Text};
 pub use request::{
     DeleteOptions, ListOptions, Listed, PatchBody, Propagation, Target, Validation, WatchItem,
     WatchOptions, WriteOptions, Written,
 };
+
+pub use shown::Shown;
 
 use feed::Feed;
 use served::Served;

@@ -18,6 +18,8 @@ pub struct Page {
     pub revision: Option<u64>,
     /// After this namespace and name.
     pub after: (String, String),
+    /// How many come after it. Only the real server's tokens have no such field.
+    pub left: Option<usize>,
 }
 
 impl Page {
@@ -25,7 +27,10 @@ impl Page {
     pub fn token(&self) -> String {
         let revision = self.revision.map_or(json!(-1), |r| json!(r));
         let start = format!("/{}/{}\0", self.after.0, self.after.1);
-        let token = json!({"v": VERSION, "rv": revision, "start": start});
+        let mut token = json!({"v": VERSION, "rv": revision, "start": start});
+        if let Some(left) = self.left {
+            token["left"] = left.into();
+        }
         TOKENS.encode(token.to_string())
     }
 
@@ -73,8 +78,14 @@ impl Page {
             .and_then(|s| s.strip_suffix('\0')?.split_once('/'))
             .filter(|(_, name)| !name.contains('/') && ![".", ".."].contains(name))
             .ok_or_else(|| start.to_owned())?;
+        let revision = u64::try_from(revision).ok();
+        let left = fields.get("left").and_then(Value::as_u64);
         Ok(Self {
-            revision: u64::try_from(revision).ok(),
+            // As of another revision there are other objects.
+            left: left
+                .and_then(|l| usize::try_from(l).ok())
+                .filter(|_| revision.is_some()),
+            revision,
             after: (after.0.to_owned(), after.1.to_owned()),
         })
     }

@@ -4,29 +4,30 @@ use serde_json::Value;
 
 use super::page::Page;
 use super::request::{ListOptions, Listed, Target};
-use super::selector::Selector;
-use super::served::Served;
 use super::{Registry, options, refusals};
 use crate::embedded::refusal::Refusal;
-use crate::embedded::store::{ListQuery, StoreError, Stored};
-
-/// So many objects are read at once where a selector leaves some out.
-const CHUNK: usize = 500;
 
 /// As of when a list is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum At {
+pub enum At {
+    /// The newest there is.
     Now,
     /// Exactly.
     Revision(u64),
 }
 
 /// A list as it is wanted.
-struct Plan {
-    at: At,
-    limit: Option<usize>,
-    after: Option<(String, String)>,
-    continued: bool,
+pub struct Plan {
+    /// As of when.
+    pub at: At,
+    /// At most so many.
+    pub limit: Option<usize>,
+    /// Only what comes after it.
+    pub after: Option<(String, String)>,
+    /// How many come after it, when the token says so.
+    pub left: Option<usize>,
+    /// A token was given.
+    pub continued: bool,
 }
 
 impl Registry {
@@ -51,77 +52,18 @@ impl Registry {
         target: &Target<'_>,
         options: &ListOptions,
     ) -> Result<Listed, Refusal> {
-        let served = self.served(target.kind)?;
-        let selector = Selector::parse(&served, &options.labels, &options.fields)?;
-        let plan = self.plan(options)?;
-        let namespace = target.namespace.filter(|_| served.kind.namespaced);
-        let query = ListQuery {
-            resource: served.resource.clone(),
-            namespace: namespace.map(str::to_owned),
-            after: plan.after.clone(),
-            limit: None,
-            at: match plan.at {
-                At::Now => None,
-                At::Revision(revision) => Some(revision),
-            },
-        };
-        let found = self.collect(&selector, query, plan.limit).await;
-        let (items, revision, remaining) = found.map_err(|error| match error {
-            StoreError::Compacted { .. } if plan.continued => refusals::continue_too_old(),
-            other => refusals::store(other),
-        })?;
-        let last = items
-            .last()
-            .map(|s| (s.key.namespace.clone(), s.key.name.clone()));
-        let continue_ = (remaining > 0).then_some(last).flatten().map(|after| {
-            let revision = Some(revision);
-            Page { revision, after }.token()
-        });
-        let counted = continue_.is_some() && selector.is_empty();
+        let mut pages = self.pages(target, options, |text| text.object())?;
+        let mut items = Vec::new();
+        while let Some(piece) = pages.next().await? {
+            items.extend(piece);
+        }
         Ok(Listed {
-            items: items.into_iter().map(|s| present(&served, s)).collect(),
-            resource_version: revision.to_string(),
-            continue_,
-            remaining: counted.then_some(remaining as u64),
+            items,
+            ..pages.ending()
         })
     }
 
-    /// Objects that match, at most `limit` of them; how many more there may be.
-    async fn collect(
-        &self,
-        selector: &Selector,
-        mut query: ListQuery,
-        limit: Option<usize>,
-    ) -> Result<(Vec<Stored>, u64, usize), StoreError> {
-        let mut items = Vec::new();
-        loop {
-            query.limit = match (selector.is_empty(), limit) {
-                (true, limit) => limit,
-                (false, _) => Some(CHUNK),
-            };
-            let page = self.inner.store.list(&query).await?;
-            query.at = Some(page.revision);
-            query.after = page
-                .items
-                .last()
-                .map(|s| (s.key.namespace.clone(), s.key.name.clone()));
-            let mut more = page.remaining;
-            let mut matching = page
-                .items
-                .into_iter()
-                .filter(|s| selector.matches(&s.object));
-            let room = limit.map_or(usize::MAX, |limit| limit - items.len());
-            items.extend(matching.by_ref().take(room));
-            // As the real server: a page that is full ends a list only when nothing at all comes after it.
-            more += matching.count();
-            let full = limit.is_some_and(|limit| items.len() >= limit);
-            if full || more == 0 || selector.is_empty() {
-                return Ok((items, page.revision, more));
-            }
-        }
-    }
-
-    fn plan(&self, options: &ListOptions) -> Result<Plan, Refusal> {
+    pub(super) fn plan(&self, options: &ListOptions) -> Result<Plan, Refusal> {
         options::check_list(options)?;
         let revision = parse_revision(&options.resource_version)?;
         let limit = options
@@ -139,6 +81,7 @@ impl Registry {
                 at: page.revision.map_or(At::Now, At::Revision),
                 limit,
                 after: Some(page.after),
+                left: page.left,
                 continued: true,
             });
         }
@@ -160,13 +103,10 @@ impl Registry {
             },
             limit,
             after: None,
+            left: None,
             continued: false,
         })
     }
-}
-
-fn present(served: &Served, stored: Stored) -> Value {
-    served.present(stored.object, stored.revision)
 }
 
 /// 400 where lists parse a revision.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::refusals;
+use super::shown::Shown;
 use crate::embedded::kind::Kind;
 use crate::embedded::refusal::{Cause, Refusal};
 
@@ -199,11 +200,11 @@ pub struct WatchOptions {
 #[derive(Clone, PartialEq)]
 pub enum WatchItem {
     /// An object is there, or came into the selector.
-    Added(Value),
+    Added(Shown),
     /// It changed.
-    Modified(Value),
+    Modified(Shown),
     /// It is gone, or left the selector; the last state that matched.
-    Deleted(Value),
+    Deleted(Shown),
     /// Everything up to there has been told.
     Bookmark {
         /// Up to there.

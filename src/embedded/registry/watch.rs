@@ -11,13 +11,14 @@ use serde_json::Value;
 use tokio::sync::watch::Receiver;
 use tokio::time::Instant;
 
-use super::feed::Feed;
+use super::feed::{Feed, Told};
 use super::request::{Target, WatchItem, WatchOptions};
 use super::selector::Selector;
 use super::served::Served;
+use super::shown::{Shown, State};
 use super::{Registry, options, refusals};
 use crate::embedded::refusal::Refusal;
-use crate::embedded::store::{Change, ListQuery, StoreError, Verb};
+use crate::embedded::store::{ListQuery, StoreError, Verb};
 
 /// So many objects of the initial state are read at once.
 const PAGE: usize = 100;
@@ -34,9 +35,10 @@ enum Start {
 }
 
 /// The initial state, as far as it has not been told.
-struct State {
+struct Beginning {
     at: Option<u64>,
     after: Option<(String, String)>,
+    left: Option<usize>,
     /// An end mark is wanted.
     mark: bool,
 }
@@ -49,7 +51,7 @@ struct Watch {
     namespace: Option<String>,
     news: Receiver<u64>,
     ready: VecDeque<WatchItem>,
-    state: Option<State>,
+    state: Option<Beginning>,
     /// Everything up to there has been looked at.
     position: u64,
     bookmarks: Option<Duration>,
@@ -88,9 +90,10 @@ impl Registry {
             namespace: namespace.map(str::to_owned),
             news: self.inner.store.subscribe(),
             ready: VecDeque::new(),
-            state: (start == Start::State).then_some(State {
+            state: (start == Start::State).then_some(Beginning {
                 at: None,
                 after: None,
+                left: None,
                 mark,
             }),
             position: match start {
@@ -165,13 +168,14 @@ impl Watch {
     }
 
     /// A page of the initial state.
-    async fn tell_state(&mut self, state: State) -> Result<bool, StoreError> {
+    async fn tell_state(&mut self, state: Beginning) -> Result<bool, StoreError> {
         let query = ListQuery {
             resource: self.served.resource.clone(),
             namespace: self.namespace.clone(),
             after: state.after,
             limit: Some(PAGE),
             at: state.at,
+            left: state.left,
         };
         let page = self.registry.inner.store.list(&query).await?;
         let after = page
@@ -182,13 +186,16 @@ impl Watch {
         for stored in page.items {
             if self.selector.matches(&stored.object) {
                 let object = self.served.present(stored.object, stored.revision);
-                self.ready.push_back(WatchItem::Added(object));
+                self.ready.push_back(WatchItem::Added(object.into()));
             }
         }
         if page.remaining > 0 {
-            let at = Some(page.revision);
-            let mark = state.mark;
-            self.state = Some(State { at, after, mark });
+            self.state = Some(Beginning {
+                at: Some(page.revision),
+                after,
+                left: Some(page.remaining),
+                mark: state.mark,
+            });
         } else if state.mark {
             self.ready.push_back(self.bookmark(true));
         }
@@ -200,12 +207,12 @@ impl Watch {
         let before = self.position;
         let found = self.feed.after(before).await?;
         self.position = found.to;
-        for change in &found.changes {
+        for told in &found.changes {
             let here = self
                 .namespace
                 .as_ref()
-                .is_none_or(|n| *n == change.key.namespace);
-            if here && let Some(item) = self.item(change) {
+                .is_none_or(|n| *n == told.change.key.namespace);
+            if here && let Some(item) = self.item(told) {
                 self.ready.push_back(item);
             }
         }
@@ -213,29 +220,26 @@ impl Watch {
     }
 
     /// What a change is to somebody who sees only what matches.
-    fn item(&self, change: &Change) -> Option<WatchItem> {
-        let before = change
-            .previous
-            .as_ref()
-            .filter(|p| self.selector.matches(p));
-        let after = match change.verb {
-            Verb::Added | Verb::Modified => {
-                Some(&change.object).filter(|o| self.selector.matches(o))
+    fn item(&self, told: &Arc<Told>) -> Option<WatchItem> {
+        let change = &told.change;
+        let matches = |object: &Value| self.selector.matches(object);
+        let before = change.previous.as_ref().is_some_and(matches);
+        let after = matches(&change.object);
+        let shown = |state| Shown::shared(told, state, &self.served);
+        match (change.verb, before, after) {
+            // Of something deleted, the last state is told; that it left the selector with it is no other case.
+            (Verb::Deleted, true, _) => Some(WatchItem::Deleted(shown(State::Before))),
+            (Verb::Deleted, false, true) => Some(WatchItem::Deleted(shown(State::After))),
+            (Verb::Added | Verb::Modified, false, true) => {
+                Some(WatchItem::Added(shown(State::After)))
             }
-            Verb::Deleted => None,
-        };
-        let before = match change.verb {
-            Verb::Deleted => {
-                before.or_else(|| Some(&change.object).filter(|o| self.selector.matches(o)))
+            (Verb::Added | Verb::Modified, true, true) => {
+                Some(WatchItem::Modified(shown(State::After)))
             }
-            Verb::Added | Verb::Modified => before,
-        };
-        let object = |object: &Value| self.served.present(object.clone(), change.revision);
-        match (before, after) {
-            (None, Some(after)) => Some(WatchItem::Added(object(after))),
-            (Some(_), Some(after)) => Some(WatchItem::Modified(object(after))),
-            (Some(before), None) => Some(WatchItem::Deleted(object(before))),
-            (None, None) => None,
+            (Verb::Added | Verb::Modified, true, false) => {
+                Some(WatchItem::Deleted(shown(State::Before)))
+            }
+            (Verb::Added | Verb::Modified | Verb::Deleted, false, false) => None,
         }
     }
 

@@ -74,27 +74,29 @@ impl Codec {
         })
     }
 
-    pub(super) fn decode(&self, key: &Key, revision: u64, body: Body) -> Result<Value, StoreError> {
-        let damaged = |why| StoreError::Damaged {
-            key: key.clone(),
-            revision,
-            why,
-        };
+    /// The object as text.
+    pub(super) fn text(&self, key: &Key, revision: u64, body: Body) -> Result<Vec<u8>, StoreError> {
+        let damaged = |why| StoreError::damaged(key, revision, why);
         // A sealed resource in the clear was put there by somebody else.
         if (key.resource == SEALED) != (body.form == Form::Sealed) {
             return Err(damaged("it is sealed and should not be, or the reverse"));
         }
-        let bytes = match body.form {
-            Form::Plain => body.bytes,
+        match body.form {
+            Form::Plain => Ok(body.bytes),
             Form::Deflated => {
-                inflate(&body.bytes).ok_or_else(|| damaged("it cannot be decompressed"))?
+                inflate(&body.bytes).ok_or_else(|| damaged("it cannot be decompressed"))
             }
             Form::Sealed => {
                 let opened = self.vault.open(key, body.bytes);
-                opened.map_err(|_| damaged("the key does not open it, or it was changed"))?
+                opened.map_err(|_| damaged("the key does not open it, or it was changed"))
             }
-        };
-        serde_json::from_slice(&bytes).map_err(|_| damaged("it is not JSON"))
+        }
+    }
+
+    pub(super) fn decode(&self, key: &Key, revision: u64, body: Body) -> Result<Value, StoreError> {
+        let text = self.text(key, revision, body)?;
+        serde_json::from_slice(&text)
+            .map_err(|_| StoreError::damaged(key, revision, "it is not JSON"))
     }
 }
 

@@ -74,6 +74,11 @@ impl StoreError {
             Self::Closed => "Closed",
         }
     }
+
+    pub(super) fn damaged(key: &Key, revision: u64, why: &'static str) -> Self {
+        let key = key.clone();
+        Self::Damaged { key, revision, why }
+    }
 }
 
 impl From<rusqlite::Error> for StoreError {

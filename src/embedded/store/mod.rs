@@ -30,6 +30,7 @@ mod tests;
 mod vault;
 mod writer;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -42,7 +43,7 @@ use tokio::sync::watch;
 pub use error::{BackupError, OpenError, StoreError};
 
 use codec::Codec;
-use reader::Readers;
+use reader::{Readers, held};
 use writer::{Intent, Writer};
 
 /// What identifies an object.
@@ -135,6 +136,9 @@ pub struct ListQuery {
     pub limit: Option<usize>,
     /// As of this revision; None: now.
     pub at: Option<u64>,
+    /// How many there are after [`ListQuery::after`], where the page before has told it: counting them anew for every page takes
+    /// longer than reading the page.
+    pub left: Option<usize>,
 }
 
 /// An answer to a [`ListQuery`], in the order of namespace and name.
@@ -146,6 +150,27 @@ pub struct List {
     pub revision: u64,
     /// How many more come after the last item.
     pub remaining: usize,
+}
+
+/// A [`List`] whose objects are something that was made of their texts.
+#[derive(Debug)]
+pub struct Page<T> {
+    /// The objects.
+    pub items: Vec<(Key, T)>,
+    /// As of which revision: that of the query, or the newest.
+    pub revision: u64,
+    /// How many more come after the last item.
+    pub remaining: usize,
+}
+
+/// Why a text cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unreadable(pub &'static str);
+
+impl From<serde_json::Error> for Unreadable {
+    fn from(_: serde_json::Error) -> Self {
+        Self("it is not JSON")
+    }
 }
 
 /// How much history stays; what is older is given up by [`Store::compact`].
@@ -210,11 +235,17 @@ pub struct Store {
     inner: Arc<Inner>,
 }
 
+/// The newest revision of each resource that was written to.
+type Last = Arc<Mutex<HashMap<String, u64>>>;
+
 // The order matters: readers end before the writer, whose connection tidies the files up as the last one; then the lock goes.
 struct Inner {
     readers: Readers,
     writer: Writer,
     newest: watch::Receiver<u64>,
+    /// The newest revision when it was opened, and the last one of each resource since.
+    opened_at: u64,
+    last: Last,
     codec: Arc<Codec>,
     file: PathBuf,
     _lock: Option<lock::Lock>,
@@ -249,6 +280,7 @@ impl Store {
         let file = opened.file;
         let thread = |source| OpenError::io("start a thread for", &file, source);
         let (sender, newest) = watch::channel(opened.revision);
+        let last = Last::default();
         let writer = Arc::new(Mutex::new(opened.writer));
         // Without a file there is one connection for all: others could not see its memory.
         let connections = if opened.readers.is_empty() {
@@ -260,8 +292,11 @@ impl Store {
         Ok(Self {
             inner: Arc::new(Inner {
                 readers: Readers::start(connections).map_err(thread)?,
-                writer: Writer::start(writer, sender, options).map_err(thread)?,
+                writer: Writer::start(writer, sender, Arc::clone(&last), options)
+                    .map_err(thread)?,
                 newest,
+                opened_at: opened.revision,
+                last,
                 codec,
                 file,
                 _lock: lock,
@@ -286,10 +321,36 @@ impl Store {
     /// # Errors
     /// [`StoreError::Compacted`] and [`StoreError::Ahead`] for a revision that is no longer or not yet there.
     pub async fn list(&self, query: &ListQuery) -> Result<List, StoreError> {
+        let page = self
+            .read(query, |key, revision, text| {
+                Ok(Stored {
+                    key: key.clone(),
+                    revision,
+                    object: serde_json::from_slice(text)?,
+                })
+            })
+            .await?;
+        Ok(List {
+            items: page.items.into_iter().map(|(_, stored)| stored).collect(),
+            revision: page.revision,
+            remaining: page.remaining,
+        })
+    }
+
+    /// The same, with `read` in the place of parsing: it gets the key, the revision and the JSON text of each object, in no
+    /// order and on several threads.
+    ///
+    /// # Errors
+    /// As [`Store::list`].
+    pub async fn read<T, F>(&self, query: &ListQuery, read: F) -> Result<Page<T>, StoreError>
+    where
+        T: Send + 'static,
+        F: Fn(&Key, u64, &[u8]) -> Result<T, Unreadable> + Send + Sync + 'static,
+    {
         let (codec, query) = (Arc::clone(&self.inner.codec), query.clone());
         self.inner
             .readers
-            .read(move |tx| query::list(tx, &codec, &query))
+            .read(move |tx| query::list(tx, &codec, &query, &read))
             .await
     }
 
@@ -369,6 +430,13 @@ impl Store {
     /// The newest revision that is committed; 1 for a store nothing was ever written to.
     pub fn revision(&self) -> u64 {
         *self.inner.newest.borrow()
+    }
+
+    /// After this revision nothing of the resource was written up to a [`Store::revision`] that was asked for before. Not always the
+    /// revision of its last write: what was written before the store was opened is not told apart.
+    pub fn last_of(&self, resource: &str) -> u64 {
+        let last = held(&self.inner.last).get(resource).copied();
+        last.unwrap_or(self.inner.opened_at)
     }
 
     /// Follows [`Store::revision`]: changes after each commit.

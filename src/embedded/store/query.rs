@@ -2,10 +2,10 @@
 
 use std::thread;
 
-use rusqlite::{OptionalExtension, Row, Transaction, named_params, params};
+use rusqlite::{OptionalExtension, Row, Statement, Transaction, named_params, params};
 
 use super::codec::{Body, Codec, Form};
-use super::{Change, Key, List, ListQuery, StoreError, Stored, Verb, format};
+use super::{Change, Key, ListQuery, Page, StoreError, Stored, Unreadable, Verb, format};
 
 /// An object.
 pub(super) fn get(
@@ -31,12 +31,17 @@ pub(super) fn get(
     }))
 }
 
-/// Objects of a resource.
-pub(super) fn list(
+/// Objects of a resource, each as `read` makes it from its text.
+pub(super) fn list<T, F>(
     tx: &Transaction<'_>,
     codec: &Codec,
     query: &ListQuery,
-) -> Result<List, StoreError> {
+    read: &F,
+) -> Result<Page<T>, StoreError>
+where
+    T: Send,
+    F: Fn(&Key, u64, &[u8]) -> Result<T, Unreadable> + Sync,
+{
     let newest = format::revision(tx)?;
     let at = query.at.unwrap_or(newest);
     readable(tx, at, newest)?;
@@ -47,18 +52,20 @@ pub(super) fn list(
         THEN
     };
     let found = keys(tx, query, view, at)?;
-    let remaining = match (query.limit, found.last()) {
-        (None, _) => 0,
-        (Some(limit), _) if found.len() < limit => 0,
-        (Some(_), last) => count(tx, query, view, at, last)?,
+    let remaining = match (query.limit, query.left, found.last()) {
+        (None, _, _) => 0,
+        (Some(limit), _, _) if found.len() < limit => 0,
+        (Some(_), Some(left), _) => left.saturating_sub(found.len()),
+        (Some(_), None, last) => count(tx, query, view, at, last)?,
     };
+    let mut find = tx.prepare_cached(BODY)?;
     let packed = found.into_iter().map(|(key, revision)| {
-        let body = body(tx, &key, revision)?;
+        let body = body_by(&mut find, &key, revision)?;
         Ok((key, revision, body))
     });
     let packed = packed.collect::<Result<Vec<_>, StoreError>>()?;
-    Ok(List {
-        items: unpack(codec, packed)?,
+    Ok(Page {
+        items: unpack(codec, packed, read)?,
         revision: at,
         remaining,
     })
@@ -71,8 +78,12 @@ const PART: usize = 100;
 /// Lists come several at a time; one does not take all cores of a large machine.
 const THREADS: usize = 4;
 
-/// Decompressing and parsing is nearly all of a long list's time, so all cores take part.
-fn unpack(codec: &Codec, mut rest: Vec<Unread>) -> Result<Vec<Stored>, StoreError> {
+/// Decompressing and reading is nearly all of a long list's time, so all cores take part.
+fn unpack<T, F>(codec: &Codec, mut rest: Vec<Unread>, read: &F) -> Result<Vec<(Key, T)>, StoreError>
+where
+    T: Send,
+    F: Fn(&Key, u64, &[u8]) -> Result<T, Unreadable> + Sync,
+{
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let part = rest.len().div_ceil(cores.min(THREADS)).max(PART);
     let mut parts = Vec::new();
@@ -82,12 +93,10 @@ fn unpack(codec: &Codec, mut rest: Vec<Unread>) -> Result<Vec<Stored>, StoreErro
     }
     let decode = |part: Vec<Unread>| {
         let decoded = part.into_iter().map(|(key, revision, body)| {
-            let object = codec.decode(&key, revision, body)?;
-            Ok(Stored {
-                key,
-                revision,
-                object,
-            })
+            let text = codec.text(&key, revision, body)?;
+            let item = read(&key, revision, &text);
+            let item = item.map_err(|Unreadable(why)| StoreError::damaged(&key, revision, why))?;
+            Ok((key, item))
         });
         decoded.collect::<Result<Vec<_>, StoreError>>()
     };
@@ -137,11 +146,9 @@ pub(super) fn changes(
             namespace: row.get(1)?,
             name: row.get(2)?,
         };
-        let verb = Verb::from_number(row.get(3)?).ok_or_else(|| StoreError::Damaged {
-            key: key.clone(),
-            revision,
-            why: "its verb is unknown",
-        })?;
+        let verb = Verb::from_number(row.get(3)?);
+        let verb =
+            verb.ok_or_else(|| StoreError::damaged(&key, revision, "its verb is unknown"))?;
         let previous: Option<i64> = row.get(4)?;
         let previous = previous.map(|p| state(tx, codec, &key, p.cast_unsigned()));
         let body = packed(row, 5)?.known(&key, revision)?;
@@ -168,14 +175,15 @@ const NOW: &str = "SELECT namespace, name, revision FROM objects
     WHERE resource = :resource AND (namespace, name) > (:namespace, :name)
     AND (:only IS NULL OR namespace = :only) AND :at IS NOT NULL";
 
-/// The same as of a revision. SQLite takes the verb from the row that has the highest revision. 2: deleted.
-const THEN: &str = "SELECT namespace, name, revision FROM (
-        SELECT namespace, name, max(revision) AS revision, verb
-        FROM history INDEXED BY history_of_object
-        WHERE resource = :resource AND (namespace, name) > (:namespace, :name)
-        AND (:only IS NULL OR namespace = :only) AND revision <= :at
-        GROUP BY namespace, name
-    ) WHERE verb <> 2";
+/// The same as of a revision. SQLite takes the verb from the row that has the highest revision. 2: deleted. In the order of the
+/// index, so that a page ends the search.
+const THEN: &str = "SELECT namespace, name, max(revision) AS revision
+    FROM history INDEXED BY history_of_object
+    WHERE resource = :resource AND (namespace, name) > (:namespace, :name)
+    AND (:only IS NULL OR namespace = :only) AND revision <= :at
+    GROUP BY namespace, name HAVING verb <> 2";
+
+const BODY: &str = "SELECT form, body FROM history WHERE revision = ?1";
 
 fn keys(
     tx: &Transaction<'_>,
@@ -267,13 +275,14 @@ fn state(
 }
 
 fn body(tx: &Transaction<'_>, key: &Key, at: u64) -> Result<Body, StoreError> {
-    let mut find = tx.prepare_cached("SELECT form, body FROM history WHERE revision = ?1")?;
+    let mut find = tx.prepare_cached(BODY)?;
+    body_by(&mut find, key, at)
+}
+
+fn body_by(find: &mut Statement<'_>, key: &Key, at: u64) -> Result<Body, StoreError> {
     let found = find.query_row([at.cast_signed()], |row| packed(row, 0));
-    let packed = found.optional()?.ok_or_else(|| StoreError::Damaged {
-        key: key.clone(),
-        revision: at,
-        why: "it is missing",
-    })?;
+    let packed = found.optional()?;
+    let packed = packed.ok_or_else(|| StoreError::damaged(key, at, "it is missing"))?;
     packed.known(key, at)
 }
 
@@ -285,11 +294,8 @@ struct Packed {
 
 impl Packed {
     fn known(self, key: &Key, revision: u64) -> Result<Body, StoreError> {
-        let form = Form::from_number(self.form).ok_or_else(|| StoreError::Damaged {
-            key: key.clone(),
-            revision,
-            why: "its form is unknown",
-        })?;
+        let form = Form::from_number(self.form);
+        let form = form.ok_or_else(|| StoreError::damaged(key, revision, "its form is unknown"))?;
         let bytes = self.bytes;
         Ok(Body { form, bytes })
     }

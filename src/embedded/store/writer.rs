@@ -11,7 +11,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::codec::Body;
 use super::reader::held;
-use super::{Keep, Key, Options, StoreError, Verb, compaction, format};
+use super::{Keep, Key, Last, Options, StoreError, Verb, compaction, format};
 
 /// What a write wants, and what must be true for it.
 #[derive(Debug, Clone, Copy)]
@@ -48,6 +48,7 @@ impl Writer {
     pub(super) fn start(
         connection: Arc<Mutex<Connection>>,
         newest: watch::Sender<u64>,
+        last: Last,
         options: Options,
     ) -> io::Result<Self> {
         let (sender, jobs) = mpsc::channel();
@@ -55,6 +56,7 @@ impl Writer {
             connection,
             jobs,
             newest,
+            last,
             options,
             compactions: VecDeque::new(),
             logged: 0,
@@ -112,6 +114,7 @@ struct Desk {
     connection: Arc<Mutex<Connection>>,
     jobs: Receiver<Job>,
     newest: watch::Sender<u64>,
+    last: Last,
     options: Options,
     compactions: VecDeque<(Keep, Reply)>,
     /// Bytes that went into the write-ahead log since it was last carried over, about.
@@ -160,6 +163,8 @@ impl Desk {
         let done = apply(&mut held(&self.connection), &group, now);
         match done {
             Ok((newest, answers)) => {
+                // First: whoever sees the newest revision relies on it.
+                self.note(&group, &answers);
                 if newest != before {
                     self.newest.send_replace(newest);
                 }
@@ -172,6 +177,20 @@ impl Desk {
                 let failed = StoreError::from(e);
                 for write in group {
                     let _ = write.reply.send(Err(failed.clone()));
+                }
+            }
+        }
+    }
+
+    fn note(&self, group: &[Write], answers: &Answers) {
+        let mut last = held(&self.last);
+        for (write, answer) in group.iter().zip(answers) {
+            if let Ok(revision) = answer {
+                match last.get_mut(&write.key.resource) {
+                    Some(last) => *last = *revision,
+                    None => {
+                        last.insert(write.key.resource.clone(), *revision);
+                    }
                 }
             }
         }

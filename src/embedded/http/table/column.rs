@@ -8,6 +8,7 @@ use super::built_in;
 use super::path::Path;
 use crate::embedded::kind::Kind;
 use crate::embedded::kinds::{Cell, age, name_column};
+use crate::embedded::sparse::Fields;
 
 /// Of every kind's first column.
 pub const NAME: &str = "Name must be unique within a namespace. Is required when creating resources, although some resources may allow a client to request the generation of an appropriate name automatically. Name is primarily intended for creation idempotence and configuration definition. Cannot be updated. More info: https://kubernetes.io/docs/concepts/overview/working-with-objects/names#names";
@@ -49,6 +50,19 @@ impl Column {
             "description": self.description,
             "priority": self.priority,
         })
+    }
+
+    /// Adds the fields of an object that the cell is made of. False: it may look at all of them.
+    pub fn looks(&self, fields: &mut Fields) -> bool {
+        match &self.content {
+            Content::Cell(_) => false,
+            Content::Path(path) | Content::Text(path) | Content::Age(path) => {
+                if let Some(path) = path {
+                    fields.want(path.fields());
+                }
+                true
+            }
+        }
     }
 
     /// The cell of an object.

@@ -18,6 +18,7 @@ use super::texts;
 use crate::embedded::kind::Kind;
 use crate::embedded::refusal::Refusal;
 use crate::embedded::registry::Listed;
+use crate::embedded::sparse::Fields;
 
 use column::Column;
 
@@ -51,7 +52,11 @@ impl Include {
 }
 
 /// The columns of a kind.
-pub struct Columns(Vec<Column>);
+pub struct Columns {
+    columns: Vec<Column>,
+    /// What the cells are made of; none: of all fields.
+    looks: Option<Fields>,
+}
 
 /// A form of answer: which version, and what goes with each row.
 #[derive(Debug, Clone, Copy)]
@@ -74,7 +79,13 @@ pub enum Definitions {
 impl Columns {
     /// Of a kind.
     pub fn of(kind: &Kind) -> Self {
-        Self(column::of_kind(kind))
+        let columns = column::of_kind(kind);
+        let mut fields = Fields::default();
+        let paths = columns.iter().all(|c| c.looks(&mut fields));
+        Self {
+            columns,
+            looks: paths.then_some(fields),
+        }
     }
 
     /// A table of one object.
@@ -96,6 +107,21 @@ impl Columns {
         self.table(metadata, listed.items, form, Definitions::Told, now)
     }
 
+    /// For `columnDefinitions`.
+    pub fn definitions(&self) -> Value {
+        self.columns.iter().map(Column::definition).collect()
+    }
+
+    /// Of the fields of an object, those that [`Columns::cells`] needs; none: all of them.
+    pub fn looks(&self) -> Option<&Fields> {
+        self.looks.as_ref()
+    }
+
+    /// The cells of an object's row.
+    pub fn cells(&self, object: &Value, now: DateTime<Utc>) -> Vec<Value> {
+        self.columns.iter().map(|c| c.cell(object, now)).collect()
+    }
+
     fn table(
         &self,
         metadata: Value,
@@ -109,7 +135,7 @@ impl Columns {
             .map(|o| self.row(o, form, now))
             .collect();
         let definitions: Value = match definitions {
-            Definitions::Told => self.0.iter().map(Column::definition).collect(),
+            Definitions::Told => self.definitions(),
             // As the real server writes it, and kubectl keeps those it has.
             Definitions::Left => Value::Null,
         };
@@ -122,8 +148,9 @@ impl Columns {
         })
     }
 
-    fn row(&self, object: Value, form: Form, now: DateTime<Utc>) -> Value {
-        let cells: Vec<Value> = self.0.iter().map(|c| c.cell(&object, now)).collect();
+    /// The row of an object.
+    pub fn row(&self, object: Value, form: Form, now: DateTime<Utc>) -> Value {
+        let cells = self.cells(&object, now);
         let object = match form.include {
             Include::None => Value::Null,
             Include::Metadata => partial::object(object, form.version),

@@ -71,6 +71,14 @@ impl Path {
         Some(Self(steps))
     }
 
+    /// The names of fields with which it begins; what it looks at is below them.
+    pub fn fields(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map_while(|step| match step {
+            Step::Field(name) => Some(name.as_str()),
+            Step::Index(_) | Step::Slice(..) | Step::All | Step::Filter(_) => None,
+        })
+    }
+
     /// The first value that the path leads to: a column has room for one.
     pub fn first<'a>(&self, value: &'a Value) -> Option<&'a Value> {
         let mut found = vec![value];

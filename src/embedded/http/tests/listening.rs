@@ -125,6 +125,26 @@ async fn http_2_and_1_are_both_spoken() {
     running.end().await;
 }
 
+/// Elsewhere it would be: `a_large_list_is_compressed_for_who_reads_that`.
+#[tokio::test]
+async fn nothing_is_compressed_between_two_processes_of_a_machine() {
+    let limits = Limits {
+        compress: 1,
+        ..Limits::default()
+    };
+    let running = Running::start(limits).await;
+    let client = running.client().build().unwrap();
+    let request = client.get(running.url("/api/v1/namespaces"));
+    let request = request
+        .bearer_auth(running.token.expose())
+        .header("accept-encoding", "gzip");
+    let answer = request.send().await.unwrap();
+    assert!(!answer.headers().contains_key("content-encoding"));
+    let list: Value = answer.json().await.unwrap();
+    assert_eq!(list["items"].as_array().unwrap().len(), 1);
+    running.end().await;
+}
+
 #[tokio::test]
 async fn a_server_that_stops_ends_its_watches() {
     let limits = Limits {

@@ -4,6 +4,7 @@ mod bounds;
 mod clients;
 mod documents;
 mod listening;
+mod lists;
 mod protobuf;
 mod recorded;
 mod tables;

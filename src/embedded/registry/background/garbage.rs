@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::owners::Named;
-use super::{Background, Work};
+use super::{Background, Work, waits_for_dependents};
 use crate::embedded::refusal::Refusal;
 use crate::embedded::registry::request::{DeleteOptions, PatchBody, Propagation};
 use crate::embedded::registry::{meta, refusals};
@@ -91,8 +91,7 @@ impl Background {
             let Some(key) = &owner.key else { continue };
             match self.stored(key).await? {
                 Some(found) if meta::text(&found.object, "uid") == owner.uid => {
-                    let foreground = meta::finalizers(&found.object).contains(&meta::FOREGROUND);
-                    if meta::is_deleting(&found.object) && foreground {
+                    if waits_for_dependents(&found.object) {
                         fate.waiting.push(owner.uid.clone());
                     } else {
                         fate.solid = true;
@@ -108,9 +107,8 @@ impl Background {
     async fn unblock_circle(&self, live: &Stored, uid: &str) -> Result<(), Refusal> {
         let mut circle = false;
         for key in self.owners.dependents(uid) {
-            let waits =
-                |o: &Value| meta::is_deleting(o) && meta::finalizers(o).contains(&meta::FOREGROUND);
-            circle |= self.stored(&key).await?.is_some_and(|s| waits(&s.object));
+            let found = self.stored(&key).await?;
+            circle |= found.is_some_and(|s| waits_for_dependents(&s.object));
         }
         if !circle {
             return Ok(());

@@ -19,8 +19,9 @@ use super::request::{Target, WriteOptions};
 use super::served::Served;
 use super::{Registry, meta, refusals};
 use crate::embedded::refusal::Refusal;
+use crate::embedded::sparse::Fields;
 use crate::embedded::store::{Change, Key, ListQuery, StoreError, Verb};
-use owners::Owners;
+use owners::{Named, Owners};
 
 /// So many objects are read at once.
 const PAGE: usize = 200;
@@ -145,9 +146,14 @@ impl Background {
         }
     }
 
+    /// Reads who names whom in everything there is. Of each object only a few fields are read, and who names owners that are all
+    /// there needs no look.
     async fn load(&mut self) -> Result<(), StoreError> {
         self.owners = Owners::default();
         self.ending.clear();
+        let fields = Arc::new(fields());
+        let mut solid: HashMap<String, Key> = HashMap::new();
+        let mut dependents = Vec::new();
         for resource in self.kinds.keys().cloned().collect::<Vec<_>>() {
             let mut query = ListQuery {
                 resource: resource.clone(),
@@ -155,21 +161,36 @@ impl Background {
                 ..ListQuery::default()
             };
             loop {
-                let page = self.registry.inner.store.list(&query).await?;
-                for stored in &page.items {
-                    self.learn(&stored.key, &stored.object);
-                }
+                let fields = Arc::clone(&fields);
+                let store = &self.registry.inner.store;
+                let read = move |_: &Key, _, text: &[u8]| Ok(fields.read(text)?);
+                let page = store.read(&query, read).await?;
                 query.after = page
                     .items
                     .last()
-                    .map(|s| (s.key.namespace.clone(), s.key.name.clone()));
-                query.at = Some(page.revision);
+                    .map(|(key, _)| (key.namespace.clone(), key.name.clone()));
+                (query.at, query.left) = (Some(page.revision), Some(page.remaining));
+                for (key, object) in page.items {
+                    if self.learn(&key, &object) {
+                        dependents.push(key.clone());
+                    }
+                    if !waits_for_dependents(&object) {
+                        solid.insert(meta::text(&object, "uid").to_owned(), key);
+                    }
+                }
                 if page.remaining == 0 {
                     self.positions.insert(resource, page.revision);
                     break;
                 }
             }
         }
+        let is_solid =
+            |owner: &Named| owner.key.is_some() && solid.get(&owner.uid) == owner.key.as_ref();
+        let owners = &self.owners;
+        let doubtful = dependents
+            .into_iter()
+            .filter(|key| !owners.named(key).iter().all(is_solid));
+        self.work.extend(doubtful.map(Work::Dependent));
         Ok(())
     }
 
@@ -180,8 +201,8 @@ impl Background {
             };
             loop {
                 let found = feed.after(position).await?;
-                for change in &found.changes {
-                    self.note(change);
+                for told in &found.changes {
+                    self.note(&told.change);
                 }
                 if found.to == position {
                     break;
@@ -203,7 +224,11 @@ impl Background {
             self.work.insert(Work::Namespace(namespace.clone()));
         }
         match change.verb {
-            Verb::Added | Verb::Modified => self.learn(&change.key, &change.object),
+            Verb::Added | Verb::Modified => {
+                if self.learn(&change.key, &change.object) {
+                    self.work.insert(Work::Dependent(change.key.clone()));
+                }
+            }
             Verb::Deleted => {
                 if resource == "namespaces" {
                     self.ending.remove(name);
@@ -217,17 +242,16 @@ impl Background {
         }
     }
 
-    fn learn(&mut self, key: &Key, object: &Value) {
+    /// Takes over what an object says of its owners and its deletion. Whether it names owners, and others than before.
+    fn learn(&mut self, key: &Key, object: &Value) -> bool {
         let named = self.named_owners(key, object);
-        let refers = !named.is_empty();
-        if let Some(before) = self.owners.learn(key, named) {
-            self.work.extend(before.into_iter().map(Work::Owner));
-            if refers {
-                self.work.insert(Work::Dependent(key.clone()));
-            }
+        let mut refers = !named.is_empty();
+        match self.owners.learn(key, named) {
+            Some(before) => self.work.extend(before.into_iter().map(Work::Owner)),
+            None => refers = false,
         }
         if !meta::is_deleting(object) {
-            return;
+            return refers;
         }
         if meta::finalizers(object)
             .iter()
@@ -238,6 +262,7 @@ impl Background {
         if key.resource == "namespaces" && self.ending.insert(key.name.clone()) {
             self.work.insert(Work::Namespace(key.name.clone()));
         }
+        refers
     }
 
     /// Removes what is too old: events whose last write is long ago, and history.
@@ -310,6 +335,20 @@ impl Background {
             status: false,
         }
     }
+}
+
+/// What [`Background::learn`] looks at, and the uid.
+fn fields() -> Fields {
+    let mut fields = Fields::default();
+    for field in ["uid", "ownerReferences", "deletionTimestamp", "finalizers"] {
+        fields.want(["metadata", field]);
+    }
+    fields
+}
+
+/// It is being deleted in the foreground.
+fn waits_for_dependents(object: &Value) -> bool {
+    meta::is_deleting(object) && meta::finalizers(object).contains(&meta::FOREGROUND)
 }
 
 /// When an object was last written: its owners of fields know.

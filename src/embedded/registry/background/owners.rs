@@ -26,7 +26,7 @@ pub struct Owners {
 impl Owners {
     /// Takes over whom an object names now. None when that is as before; else the owners that it named before.
     pub fn learn(&mut self, key: &Key, named: Vec<Named>) -> Option<Vec<Key>> {
-        if self.named.get(key).map_or(&[][..], Vec::as_slice) == named.as_slice() {
+        if self.named(key) == named.as_slice() {
             return None;
         }
         let before = self.forget(key);
@@ -40,6 +40,11 @@ impl Owners {
             self.named.insert(key.clone(), named);
         }
         Some(before)
+    }
+
+    /// Whom an object names.
+    pub fn named(&self, key: &Key) -> &[Named] {
+        self.named.get(key).map_or(&[], Vec::as_slice)
     }
 
     /// An object is gone; the owners that it named.

@@ -17,6 +17,11 @@ pub struct Term {
 }
 
 impl Term {
+    /// Where it looks, as names of fields.
+    pub fn paths(&self) -> impl Iterator<Item = impl Iterator<Item = &str>> {
+        self.pointers.iter().map(|p| p.split('/').skip(1))
+    }
+
     /// Of an object in its stored form.
     pub fn matches(&self, object: &Value) -> bool {
         let found = self.pointers.iter().map(|p| text(object.pointer(p)));

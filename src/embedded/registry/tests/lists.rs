@@ -84,6 +84,7 @@ async fn a_page_token_is_worth_nothing_when_history_is_gone_or_it_is_none() {
     let inconsistent = Page {
         revision: None,
         after: ("default".to_owned(), "c1".to_owned()),
+        left: None,
     };
     let mut options = limit(2);
     options.continue_ = Some(inconsistent.token());

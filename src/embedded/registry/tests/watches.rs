@@ -353,3 +353,25 @@ async fn two_hundred_watches_lose_none_of_a_thousand_writes() {
         began.elapsed()
     );
 }
+
+#[tokio::test]
+async fn the_text_of_a_change_is_made_once_for_all_watches() {
+    let world = world().await;
+    let maps = world.maps();
+    let revision = world.registry.store().revision();
+    let mut watches = [
+        watch(&maps, from(revision)).await,
+        watch(&maps, from(revision)).await,
+    ];
+    maps.made("a", json!({}), json!({})).await;
+    let mut texts = Vec::new();
+    for items in &mut watches {
+        let Some(WatchItem::Added(object)) = items.next().await else {
+            panic!("it was added");
+        };
+        let text: Value = serde_json::from_slice(&object.text()).unwrap();
+        assert_eq!(text, maps.get("a").await.unwrap());
+        texts.push(object.text());
+    }
+    assert!(std::sync::Arc::ptr_eq(&texts[0], &texts[1]));
+}
