@@ -148,3 +148,64 @@ impl Text {
         CommandError::data(&self.path, why)
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn text(text: &str) -> Text {
+        Text {
+            path: PathBuf::from("x.yaml"),
+            text: text.to_owned(),
+        }
+    }
+
+    fn values(file: &Text) -> Vec<Value> {
+        let pieces = file.pieces().into_iter();
+        pieces.map(|piece| file.value(piece).unwrap()).collect()
+    }
+
+    #[test]
+    fn documents_are_told_apart_with_their_lines() {
+        let file = text("# a comment\n---\na: 1\n---\n\n--- # b\nb:\n- 2\n...\n");
+        let lines: Vec<usize> = file.pieces().iter().map(|p| p.line).collect();
+        assert_eq!(lines, [3, 7]);
+        assert_eq!(values(&file), [json!({"a": 1}), json!({"b": [2]})]);
+        let file = text("{\"a\": 1}\n\n{\"b\": \"---\"}");
+        let lines: Vec<usize> = file.pieces().iter().map(|p| p.line).collect();
+        assert_eq!(lines, [1, 3]);
+        let wrong = text("---\na: 1\n---\na: [\n");
+        let wrong = wrong.value(wrong.pieces()[1]).unwrap_err().to_string();
+        assert!(wrong.contains("x.yaml: line 4: cannot be read"), "{wrong}");
+    }
+
+    /// Texts that YAML readers have taken for something else.
+    fn tricky() -> impl Strategy<Value = String> {
+        prop_oneof![
+            "[ -~]{0,12}",
+            "(.|\\n|\\r|\\t){0,8}",
+            "[0-9]{1,3}:[0-5][0-9](:[0-5][0-9])?",
+            Just("---\nkind: Secret".to_owned()),
+            Just("y".to_owned()),
+            Just("null".to_owned()),
+            Just("1e3".to_owned()),
+            Just("0x1F".to_owned()),
+            Just("2026-11-23".to_owned()),
+            Just("a: b\n  c".to_owned()),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_as_the_same(key in tricky(), list in proptest::collection::vec(tricky(), 0..4), number in any::<i64>()) {
+            let document = json!({"kind": "X", "inner": {key: list, "n": number, "none": null, "yes": true}});
+            for format in [Format::Yaml, Format::Json] {
+                let file = text(&(format.document(&document) + &format.document(&document)));
+                prop_assert_eq!(values(&file), vec![document.clone(), document.clone()]);
+            }
+        }
+    }
+}

@@ -261,3 +261,43 @@ fn fill(known: &mut CloneEnvironmentStatus, wanted: &CloneEnvironmentStatus) {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn status(value: Value) -> CloneEnvironmentStatus {
+        serde_json::from_value(value).unwrap()
+    }
+
+    #[test]
+    fn what_an_operator_has_written_meanwhile_stays_and_filling_twice_changes_nothing() {
+        let condition = |kind: &str| json!({"type": kind, "status": "True", "reason": "R", "message": "", "lastTransitionTime": "2026-11-23T00:00:00Z"});
+        let last = |number| json!({"name": "n", "number": number, "phase": "Failed"});
+        let wanted = status(json!({
+            "lastRunNumber": 41, "missedCount": 3, "consecutiveFailures": 2, "lastRun": last(41),
+            "lastSuccessTime": "2026-11-23T00:00:00.000Z", "conditions": [condition("LastRunSucceeded")],
+        }));
+        let mut known = status(json!({"nextRunTime": "soon", "conditions": [condition("Ready")]}));
+        fill(&mut known, &wanted);
+        assert_eq!((known.last_run_number, known.missed_count), (41, 3));
+        assert_eq!(known.consecutive_failures, 2);
+        assert_eq!(known.conditions.len(), 2);
+        assert_eq!(known.next_run_time.as_deref(), Some("soon"));
+        let once = known.clone();
+        fill(&mut known, &wanted);
+        assert_eq!(known, once);
+        // A run that was opened here since.
+        let since =
+            status(json!({"lastRunNumber": 42, "lastRun": last(42), "consecutiveFailures": 1}));
+        let mut known = since.clone();
+        fill(&mut known, &wanted);
+        assert_eq!(
+            (known.last_run, known.consecutive_failures),
+            (since.last_run, 1)
+        );
+        assert_eq!(known.last_run_number, 42);
+    }
+}

@@ -114,7 +114,7 @@ pub(super) fn write(
     })
 }
 
-fn failed(target: &Path, error: rusqlite::Error) -> BackupError {
+pub(super) fn failed(target: &Path, error: rusqlite::Error) -> BackupError {
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => BackupError::Full(target.to_owned()),
         Some(_) | None => StoreError::from(error).into(),
