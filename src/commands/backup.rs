@@ -10,13 +10,10 @@ use std::path::{Path, PathBuf};
 /// Arguments of `backup`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-`standalone` may run meanwhile; what was acknowledged before is in the backup.
-Its Secrets are encrypted under secrets.key of the directory, which is not in it:
-keep a copy of that file apart from the backups.
-
-To restore: an empty directory of mode 0700, the backup in it as store.db, and
-secrets.key beside it; then `standalone --data` with that directory. Environments
-are paused then, and no run of the backup is executed.")]
+`standalone` may run meanwhile; what was acknowledged before is in the backup. Its Secrets are encrypted under \
+secrets.key of the directory, which is not in it: keep a copy of that file apart from the backups.\n\n\
+To restore: an empty directory of mode 0700, the backup in it as store.db, and secrets.key beside it; then \
+`standalone --data` with that directory. Environments are paused then, and no run of the backup is executed.")]
 pub struct Arguments {
     /// Directory of the data, as given to `standalone`.
     #[arg(long, value_name = "DIR")]

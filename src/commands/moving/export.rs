@@ -14,13 +14,10 @@ use std::path::{Path, PathBuf};
 /// Arguments of `export`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-What goes: environments (paused), finished runs with number, status and times,
-the archives, the logs. What does not: Secrets and CA ConfigMaps (named in the
-header), Leases, events. Nothing is exported while a run is open, owes something
-to production, or has an image on the devices.
-
-The side that is left must not go on: `ibmi-clone schedule pause ENV` before, and
-stop its operator for good after.")]
+What goes: environments (paused), finished runs with number, status and times, the archives, the logs. What does \
+not: Secrets and CA ConfigMaps (named in the header), Leases, events. Nothing is exported while a run is open, owes \
+something to production, or has an image on the devices.\n\n\
+The side that is left must not go on: `ibmi-clone schedule pause ENV` before, and stop its operator for good after.")]
 pub struct Arguments {
     /// All namespaces.
     #[arg(short = 'A', long)]
@@ -72,7 +69,7 @@ fn told(everything: &Everything, arguments: &Arguments) {
     eprintln!("exported {}", header.counts.said());
     header
         .to_be_made
-        .said()
+        .said(None)
         .iter()
         .for_each(|line| eprintln!("{line}"));
     if !everything.at_work.is_empty() {

@@ -8,13 +8,11 @@ use std::path::PathBuf;
 /// Arguments of `import`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Everything is checked first, here and as a trial by the API server; what is there
-already is refused by name. Then archives, environments, runs and logs are written.
-An import that was interrupted goes on when it is given the same file again.
-
-No imported run is ever executed. Environments are paused, unless they were
-exported with --keep-schedules. The new operator has to take production over from
-the old one: `ibmi-clone guest install ENV --take-over`.")]
+Everything is checked first, here and as a trial by the API server; what is there already is refused by name. Then \
+archives, environments, runs and logs are written. An import that was interrupted goes on when it is given the same \
+file again.\n\n\
+No imported run is ever executed. Environments are paused, unless they were exported with --keep-schedules. The new \
+operator has to take production over from the old one: `ibmi-clone guest install ENV --take-over`.")]
 pub struct Arguments {
     /// What `export` wrote; - is the standard input. With -n it all goes into that
     /// namespace instead of the one it was in.
@@ -43,7 +41,7 @@ pub async fn execute(kube: &KubeFlags, arguments: &Arguments) -> Result<Exit, Co
         return Err(error);
     }
     println!("imported {counts}");
-    for line in plan.header.to_be_made.said() {
+    for line in plan.header.to_be_made.said(kube.namespace.as_deref()) {
         println!("{line}");
     }
     println!(

@@ -104,10 +104,14 @@ struct ToBeMade {
 }
 
 impl ToBeMade {
-    /// One line per kind, for people.
-    fn said(&self) -> Vec<String> {
+    /// One line per kind, for people. `into`: the namespace that they go into, instead of the one they were in.
+    fn said(&self, into: Option<&str>) -> Vec<String> {
+        let place = |name: &String| match (into, name.split_once('/')) {
+            (Some(into), Some((_, name))) => format!("{into}/{name}"),
+            (_, _) => name.clone(),
+        };
         let line = |kind: &str, names: &BTreeSet<String>| {
-            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            let names: Vec<String> = names.iter().map(place).collect();
             (!names.is_empty()).then(|| format!("{kind} to be made by hand: {}", names.join(", ")))
         };
         let lines = [

@@ -4,9 +4,12 @@ use crate::api::{CloneEnvironment, CloneRun, CloneRunStatus, FINALIZER};
 use crate::commands::CommandError;
 use crate::controllers::environment::pins;
 use crate::controllers::locks::{device_locks, lease};
+use crate::controllers::run::ended::end_image;
+use crate::engine::time::Timestamp;
 use chrono::{DateTime, Utc};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::ListParams;
+use kube::core::DeserializeGuard;
 use kube::{Api, Client, ResourceExt};
 use std::collections::BTreeSet;
 
@@ -23,6 +26,20 @@ pub(super) enum Images {
 pub(super) fn is_live(status: &CloneRunStatus) -> bool {
     let since = |text: &Option<String>| text.as_ref().is_some_and(|t| t.starts_with("since "));
     status.image.is_some() || since(&status.partition_active) || since(&status.flash_copy_active)
+}
+
+/// Closes the row of an image that is left behind: nothing of it counts any more.
+pub(super) fn close(status: &mut CloneRunStatus, now: Timestamp) {
+    end_image(status, now);
+    for field in [&mut status.partition_active, &mut status.flash_copy_active] {
+        // Since when is told by a step that is not in the row.
+        if field
+            .as_ref()
+            .is_some_and(|text| text.starts_with("since "))
+        {
+            *field = None;
+        }
+    }
 }
 
 /// What is in the way of a run.
@@ -129,17 +146,25 @@ pub(super) async fn left_behind(
     namespace: &str,
     environments: &[CloneEnvironment],
 ) -> Result<Vec<String>, CommandError> {
-    let everywhere: Api<CloneEnvironment> = Api::all(client.clone());
+    let everywhere: Api<DeserializeGuard<CloneEnvironment>> = Api::all(client.clone());
+    let nobody_looked = |why: &str| {
+        eprintln!(
+            "{why}: see to it that no environment of another namespace uses the same devices"
+        );
+    };
     let all = match everywhere.list(&ListParams::default()).await {
         Ok(list) => list.items,
         Err(kube::Error::Api(status)) if status.code == 403 => {
-            eprintln!(
-                "environments of other namespaces cannot be listed: see to it that none of them uses the same devices"
-            );
+            nobody_looked("you may not list environments of all namespaces");
             return Ok(Vec::new());
         }
         Err(error) => return Err(CommandError::kube("list all environments", &error)),
     };
+    let (all, broken): (Vec<_>, Vec<_>) = all.into_iter().partition(|e| e.0.is_ok());
+    if !broken.is_empty() {
+        nobody_looked("some environments cannot be read");
+    }
+    let all: Vec<CloneEnvironment> = all.into_iter().filter_map(|e| e.0.ok()).collect();
     let used: BTreeSet<String> = environments.iter().flat_map(devices).map(|d| d.0).collect();
     let others = all
         .iter()

@@ -12,7 +12,6 @@ use crate::controllers::OPEN;
 use crate::controllers::history::archive::{
     ARCHIVE_LABEL, archive_name, last_number_of, with_number,
 };
-use crate::controllers::run::ended::end_image;
 use crate::controllers::run::logs::live::LIVE;
 use crate::controllers::run::logs::{LOG_LABEL, RUN_LABEL};
 use crate::engine::time::Timestamp;
@@ -180,7 +179,7 @@ impl<'a> Reading<'a> {
             }
             let mut status = run.status.clone().unwrap_or_default();
             if obstacles::is_live(&status) {
-                end_image(&mut status, Timestamp::new(now));
+                obstacles::close(&mut status, Timestamp::new(now));
             }
             let at = place(&run);
             let of = (at.0.clone(), run.spec.environment.clone());

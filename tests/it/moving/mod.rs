@@ -126,7 +126,6 @@ impl Side {
         let environment = field
             .environment("nightly", |spec| {
                 spec["schedule"] = json!({"cron": ["0 3 29 2 *"], "timeZone": "Europe/Paris"});
-                spec["console"]["hmc"]["tls"] = json!({"caBundle": {"name": "site-ca"}});
             })
             .await;
         let operator = field.operator();
@@ -143,7 +142,7 @@ impl Side {
         }
         finished_as(field, "nightly", 0, "Skipped", |run| {
             run["metadata"]["name"] = json!("nightly-20260228t0200z");
-            run["metadata"]["labels"][NUMBER_LABEL] = Value::Null;
+            without_number(run);
             run["metadata"]["ownerReferences"] = json!([{
                 "apiVersion": "ibmiclone.dev/v1alpha1", "kind": "CloneEnvironment",
                 "name": "nightly", "uid": environment.uid(), "controller": true,
@@ -157,7 +156,7 @@ impl Side {
         // Never opened: no annotation tells that it was seen. It could be taken for one that waits.
         finished_as(field, "nightly", 0, "Cancelled", |run| {
             run["metadata"]["name"] = json!("unwanted");
-            run["metadata"]["labels"][NUMBER_LABEL] = Value::Null;
+            without_number(run);
             run["spec"]["cancel"] = json!("Stop");
             run["status"] =
                 json!({"phase": "Cancelled", "state": "CANCELLED", "reason": "Aborted"});
@@ -189,6 +188,11 @@ impl Side {
             }
         }
     }
+}
+
+fn without_number(run: &mut Value) {
+    let labels = run["metadata"]["labels"].as_object_mut().unwrap();
+    labels.remove(NUMBER_LABEL);
 }
 
 /// A finished run, for a line of an archive.

@@ -327,8 +327,7 @@ async fn definitions_of_before_the_field_are_noticed_before_a_row_is_created() {
     let stack = bare("definitions-without-imported").await.unwrap();
     let mut old = crds();
     for definition in &mut old {
-        let text = serde_json::to_value(&*definition).unwrap();
-        let mut text = text;
+        let mut text = serde_json::to_value(&*definition).unwrap();
         let version = &mut text["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
         if version["properties"]["spec"]["properties"]["imported"].is_null() {
             continue;
