@@ -21,7 +21,7 @@ pub async fn kubeconfig(stack: &KubeStack) -> PathBuf {
         metadata: metadata.clone(),
         ..ServiceAccount::default()
     };
-    accounts.create(&none, &account).await.unwrap();
+    once(accounts.create(&none, &account).await);
     let binding = ClusterRoleBinding {
         metadata,
         role_ref: RoleRef {
@@ -37,7 +37,7 @@ pub async fn kubeconfig(stack: &KubeStack) -> PathBuf {
         }]),
     };
     let bindings: Api<ClusterRoleBinding> = Api::all(client);
-    bindings.create(&none, &binding).await.unwrap();
+    once(bindings.create(&none, &binding).await);
     let spec = TokenRequestSpec {
         expiration_seconds: Some(4 * 3600),
         ..TokenRequestSpec::default()
@@ -49,6 +49,15 @@ pub async fn kubeconfig(stack: &KubeStack) -> PathBuf {
     let answer = accounts.create_subresource("token", NAME, &none, &request);
     let answer: TokenRequest = answer.await.unwrap();
     write(stack, &answer.status.unwrap().token)
+}
+
+/// One account for all numbers of environments.
+fn once<T>(created: kube::Result<T>) {
+    let there = created.map(drop).or_else(|e| match e {
+        kube::Error::Api(s) if s.code == 409 => Ok(()),
+        e => Err(e),
+    });
+    there.unwrap();
 }
 
 fn named() -> ObjectMeta {

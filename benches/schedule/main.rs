@@ -11,7 +11,7 @@
 //! At the end many runs at once on sites of their own ([`sites`]).
 //!
 //! `BENCH_SCHEDULE_N` (100,1000,5000; empty: none), `BENCH_SITES` (40; 0: none), `BENCH_SITES_SCALE` (30),
-//! `BENCH_SCHEDULE_ROWS` (10000: finished runs beside the largest N), `IBMICLONE_KUBE_BINARIES`.
+//! `BENCH_SCHEDULE_ROWS` (10000: finished runs beside the largest N), `BENCH_SCHEDULE_RESTARTS` (0: no restarts), `IBMICLONE_KUBE_BINARIES`.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod account;
@@ -43,6 +43,8 @@ pub const NAMESPACES: usize = 100;
 pub const QUIET: [&str; 4] = ["--lease-namespace", "default", "--log", "error"];
 /// Requests of the bench itself at the same time.
 pub const AT_ONCE: usize = 32;
+/// The API server's processes.
+pub const SERVERS: [&str; 2] = ["kube-apiserver", "etcd"];
 /// Everything that was there before is settled this long before the slot.
 const SETTLE: TimeDelta = TimeDelta::seconds(20);
 
@@ -58,6 +60,8 @@ pub struct Fire {
     pub requests: Requests,
     /// CPU seconds from the slot to the last object seen.
     pub cpu_seconds: f64,
+    /// Of the API server and etcd in the same time.
+    pub servers_cpu_seconds: f64,
     pub usage: Usage,
 }
 
@@ -130,6 +134,11 @@ fn rows() -> usize {
     text.ok().and_then(|n| n.parse().ok()).unwrap_or(10_000)
 }
 
+/// Whether restarts are measured too.
+fn restarts() -> bool {
+    !std::env::var("BENCH_SCHEDULE_RESTARTS").is_ok_and(|text| text == "0")
+}
+
 fn line(fire: &Fire) {
     let s = &fire.seen;
     println!(
@@ -154,7 +163,8 @@ fn as_json(fire: &Fire) -> serde_json::Value {
         "who": fire.who, "n": fire.n, "p50": s.percentile(0.5), "p90": s.percentile(0.9), "p99": s.percentile(0.99),
         "max": s.percentile(1.0), "missed": s.missed(fire.n), "twice": s.twice(),
         "writesPerFire": fire.requests.writes_per(fire.n), "writes": fire.requests.writes(),
-        "cpuSeconds": fire.cpu_seconds, "rssMiB": fire.usage.now_mib, "peakMiB": fire.usage.peak_mib,
+        "requests": fire.requests.each(fire.n), "first": s.first(),
+        "cpuSeconds": fire.cpu_seconds, "serversCpuSeconds": fire.servers_cpu_seconds, "rssMiB": fire.usage.now_mib, "peakMiB": fire.usage.peak_mib,
     })
 }
 
@@ -193,29 +203,9 @@ async fn main() {
             "who": "ended", "n": n, "seconds": ended.seconds, "requestsPerRun": ended.requests.per(n),
             "requests": ended.requests.each(n),
         }));
-        let again = bench.killed_before_the_slot().await;
-        println!(
-            "  kill -9 one second before the slot: first run {:.1} s after the restart, missed {}, twice {}",
-            again.first_after_restart,
-            again.seen.missed(n),
-            again.seen.twice()
-        );
-        report.push(json!({
-            "who": "killed", "n": n, "firstAfterRestart": again.first_after_restart,
-            "missed": again.seen.missed(n), "twice": again.seen.twice(),
-        }));
-        let seen = bench.leader_killed_before_the_slot().await;
-        println!(
-            "  leader of two killed one second before the slot: first run {:.1} s late, last {:.1} s, missed {}, twice {}",
-            seen.first(),
-            seen.percentile(1.0),
-            seen.missed(n),
-            seen.twice()
-        );
-        report.push(json!({
-            "who": "leader-killed", "n": n, "first": seen.first(), "last": seen.percentile(1.0),
-            "missed": seen.missed(n), "twice": seen.twice(),
-        }));
+        if restarts() {
+            restarted(&bench, n, &mut report).await;
+        }
         bench.end().await;
         let fire = peer::fire(&stack, n).await;
         line(&fire);
@@ -228,4 +218,31 @@ async fn main() {
     println!("{}", serde_json::Value::Array(report));
     drop(stack);
     let _ = std::fs::remove_dir_all(workdir);
+}
+
+/// Killed a second before the next slot; the leader of two killed a second before the one after that.
+async fn restarted(bench: &ours::Bench, n: usize, report: &mut Vec<serde_json::Value>) {
+    let again = bench.killed_before_the_slot().await;
+    println!(
+        "  kill -9 one second before the slot: first run {:.1} s after the restart, missed {}, twice {}",
+        again.first_after_restart,
+        again.seen.missed(n),
+        again.seen.twice()
+    );
+    report.push(json!({
+        "who": "killed", "n": n, "firstAfterRestart": again.first_after_restart,
+        "missed": again.seen.missed(n), "twice": again.seen.twice(),
+    }));
+    let seen = bench.leader_killed_before_the_slot().await;
+    println!(
+        "  leader of two killed one second before the slot: first run {:.1} s late, last {:.1} s, missed {}, twice {}",
+        seen.first(),
+        seen.percentile(1.0),
+        seen.missed(n),
+        seen.twice()
+    );
+    report.push(json!({
+        "who": "leader-killed", "n": n, "first": seen.first(), "last": seen.percentile(1.0),
+        "missed": seen.missed(n), "twice": seen.twice(),
+    }));
 }

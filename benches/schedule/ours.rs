@@ -4,7 +4,7 @@ use super::account;
 use super::api_server::Requests;
 use super::process::{self, Operator, Usage};
 use super::watch::{Seen, Watcher};
-use super::{Fire, NAMESPACES, QUIET, each, namespace_of, sleep_until, slot_after};
+use super::{Fire, NAMESPACES, QUIET, SERVERS, each, namespace_of, sleep_until, slot_after};
 use chrono::{DateTime, TimeDelta, Timelike, Utc};
 use ibmi_clone_operator::api::{CloneEnvironment, CloneRun, ENVIRONMENT_LABEL, OUTCOME_LABEL};
 use ibmi_clone_operator::commands::kube_stack::KubeStack;
@@ -111,10 +111,12 @@ impl Bench {
         *self.before.lock().unwrap() = process::usage(self.pid());
         let before = Requests::so_far(&self.client).await;
         let cpu = process::cpu_seconds(self.pid());
+        let servers = process::cpu_seconds_of(&SERVERS);
         while !watcher.has(self.n) && Utc::now() < slot + TimeDelta::seconds(120) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         let cpu_seconds = process::cpu_seconds(self.pid()) - cpu;
+        let servers_cpu_seconds = process::cpu_seconds_of(&SERVERS) - servers;
         let requests = Requests::so_far(&self.client).await.since(&before);
         watcher.settled(self.n, Duration::from_secs(30)).await;
         Fire {
@@ -125,6 +127,7 @@ impl Bench {
             seen: watcher.seen(slot),
             requests,
             cpu_seconds,
+            servers_cpu_seconds,
             usage: process::usage(self.pid()),
         }
     }

@@ -2,7 +2,7 @@
 
 use super::api_server::Requests;
 use super::watch::Watcher;
-use super::{Fire, NAMESPACES, each, namespace_of, process, sleep_until, slot_after};
+use super::{Fire, NAMESPACES, SERVERS, each, namespace_of, process, sleep_until, slot_after};
 use chrono::Timelike;
 use ibmi_clone_operator::commands::kube_stack::KubeStack;
 use k8s_openapi::api::batch::v1::{CronJob, Job};
@@ -39,10 +39,12 @@ pub async fn fire(stack: &KubeStack, n: usize) -> Fire {
     sleep_until(slot - chrono::TimeDelta::seconds(1)).await;
     let before = Requests::so_far(&client).await;
     let cpu = process::cpu_seconds(pid);
+    let servers = process::cpu_seconds_of(&SERVERS);
     while !watcher.has(n) && chrono::Utc::now() < slot + chrono::TimeDelta::seconds(120) {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let cpu_seconds = process::cpu_seconds(pid) - cpu;
+    let servers_cpu_seconds = process::cpu_seconds_of(&SERVERS) - servers;
     watcher.settled(n, Duration::from_secs(30)).await;
     let requests = Requests::so_far(&client).await.since(&before);
     let usage = process::usage(pid);
@@ -54,6 +56,7 @@ pub async fn fire(stack: &KubeStack, n: usize) -> Fire {
         seen: watcher.seen(slot),
         requests,
         cpu_seconds,
+        servers_cpu_seconds,
         usage,
     };
     each(NAMESPACES, |i| {

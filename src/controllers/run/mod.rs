@@ -55,6 +55,10 @@ pub async fn reconcile(
         Ok(run) => run,
         Err(invalid) => return broken::report(&context, invalid).await,
     };
+    // One that nobody opened owes nothing: creates of due slots go before it, and before the look at it.
+    if !is_open(cached.status.as_ref()) && cached.metadata.deletion_timestamp.is_none() {
+        context.gate.wait().await;
+    }
     // The cache may be older than our own last write.
     let runs = context.runs(&cached.namespace().unwrap_or_default());
     let Some(mut run) = call(runs.get_opt(&cached.name_any())).await? else {

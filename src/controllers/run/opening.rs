@@ -67,8 +67,6 @@ pub async fn open(context: &Context, run: &CloneRun) -> Result<Opening, StoreErr
         }
         return Ok(Opening::Over);
     }
-    // Creates of due slots go first.
-    context.gate.wait().await;
     if let Some(skip) = &run.spec.skip {
         let mut message = skip_words(skip.reason).to_owned();
         if skip.slots != 1 {
