@@ -260,7 +260,7 @@ fn against(schema: &Structural, value: &Value) -> Vec<String> {
     wrong.extend(
         unknown
             .iter()
-            .map(|field| format!("{field} is not known to this version")),
+            .map(|field| format!("{field}: use the version that wrote it")),
     );
     wrong
 }

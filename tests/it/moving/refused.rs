@@ -227,7 +227,7 @@ async fn a_file_that_is_no_whole_export_or_would_act_is_refused_before_anything_
         ),
         (
             at_run(&|d| d["status"]["madeUp"] = json!(1)),
-            "is not known to this version",
+            "unknown field",
         ),
         (
             at_run(&|d| d["status"]["number"] = json!("x")),
