@@ -82,7 +82,7 @@ pub(super) async fn all(client: &Client, plan: &Plan<'_>) -> Result<(), CommandE
     let runs: Uids = each(runs).await?.into_iter().collect();
     // The first part of a log says that it is whole.
     let mut logs: Vec<&Item<'_>> = plan.logs.iter().collect();
-    logs.sort_by(|a, b| b.place().cmp(&a.place()));
+    logs.sort_by_key(|item| std::cmp::Reverse(item.place()));
     for item in logs {
         writing.log(item, &runs).await?;
     }

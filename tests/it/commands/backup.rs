@@ -17,6 +17,9 @@ use std::process::Output;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+/// Does something to a file.
+type Change<'c> = &'c dyn Fn(&Path);
+
 async fn backup(data: &Path, file: &Path, more: &[&str]) -> Output {
     let mut command = ibmi_clone();
     command
@@ -260,7 +263,7 @@ async fn what_is_no_store_or_would_overwrite_something_is_refused_and_left_as_it
         bytes[half..].fill(0x55);
         fs::write(path, bytes).unwrap();
     };
-    let cases: [(&dyn Fn(&Path), &str); 4] = [
+    let cases: [(Change<'_>, &str); 4] = [
         (&newer, "has format 99"),
         (&foreign, "another program"),
         (&text_file, "is not a SQLite database"),
