@@ -1,6 +1,9 @@
 //! Integration tests, a module per subject.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+#[macro_use]
+mod server;
+
 mod brms;
 mod chart;
 mod commands;

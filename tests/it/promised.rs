@@ -43,13 +43,14 @@ fn exists(test: &str) -> bool {
 }
 
 fn is_test(text: &str, name: &str) -> bool {
-    let wanted = format!("fn {name}()");
+    let wanted = format!("fn {name}(");
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
     let begins = |line: &str| line.trim_start_matches("async ").starts_with(&wanted);
     let mut places = lines.iter().enumerate().filter(|(_, line)| begins(line));
     places.any(|(at, _)| {
         let above = at.checked_sub(1).and_then(|at| lines.get(at));
-        above.is_some_and(|line| line.starts_with("#[") && line.contains("test"))
+        let begins = ["#[test", "#[tokio::test", "#[apply(on_both!)"];
+        above.is_some_and(|line| begins.iter().any(|begin| line.starts_with(begin)))
     })
 }
 

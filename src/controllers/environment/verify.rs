@@ -23,6 +23,7 @@ use kube::api::ListParams;
 use kube::core::DeserializeGuard;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Longest message of a condition, bytes.
@@ -78,12 +79,15 @@ pub async fn verify(
         Some(_) => environment.clone(),
     };
     let now = context.now();
-    let was = ready_of(environment.status.as_ref());
+    // Against what the write replaced: two looks at once may both have begun before the first of them was written.
+    let turned = AtomicBool::new(false);
     context.gate.wait().await;
     let apart = image::apart(context);
     let lately = context.pace().seconds(NOTHING_NEW);
     let written = status::update_known(&api, &pinned, |object, status| {
         let before = status.clone();
+        let was = ready_of(&before);
+        turned.store(was != Some(outcome.ready), Ordering::Relaxed);
         write(object, status, &outcome, now);
         observe_image(status, &outcome, apart, now);
         if nothing_new(&before, status, lately) {
@@ -92,7 +96,7 @@ pub async fn verify(
     })
     .await?;
     if let Some(environment) = &written
-        && was != Some(outcome.ready)
+        && turned.load(Ordering::Relaxed)
     {
         let reason = if outcome.ready { "Ready" } else { "NotReady" };
         let note = format!("{}: {}", outcome.reason, outcome.message);
@@ -119,8 +123,8 @@ fn nothing_new(
     since.is_ok_and(|since| since < lately) && same == *before
 }
 
-fn ready_of(status: Option<&CloneEnvironmentStatus>) -> Option<bool> {
-    let ready = conditions::get(&status?.conditions, "Ready")?;
+fn ready_of(status: &CloneEnvironmentStatus) -> Option<bool> {
+    let ready = conditions::get(&status.conditions, "Ready")?;
     Some(ready.status == "True")
 }
 

@@ -1,17 +1,17 @@
 //! The history comes home: by restore, by merge, as a save file; and what keeps it from replacing production's.
 
-use super::{BRMS, known_saves, ready_to_save, state};
+use super::{BRMS, known_saves, ready_to_save, ready_to_save_at, state};
 use crate::failures::stage::{condition, is, says_all};
+use crate::server::Server;
 use ibmi_clone_operator::engine::journal::Phase;
 use ibmi_clone_operator::simulators::faults::{Device, FaultKind};
 use ibmi_clone_operator::simulators::ibmi::brms::{BrmsState, by_hand};
+use macro_rules_attribute::apply;
 use serde_json::json;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_restored_history_is_production_s_and_its_brms_works_again() {
-    let Some(stage) = ready_to_save(json!({})).await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn a_restored_history_is_production_s_and_its_brms_works_again(server: Server) {
+    let stage = ready_to_save_at(server, json!({})).await;
     let run = stage.run(BRMS).await;
     stage
         .says(&run, "run-function", "control group DAILY")

@@ -7,6 +7,7 @@ mod saves;
 mod several;
 
 use crate::failures::stage::{Stage, environments};
+use crate::server::Server;
 use ibmi_clone_operator::api::CloneRun;
 use ibmi_clone_operator::engine::journal::ObligationKind;
 use ibmi_clone_operator::simulators::ibmi::brms::{BrmsFile, BrmsState, state_of};
@@ -46,9 +47,14 @@ pub fn with(world: &mut WorldFile, change: impl FnOnce(&mut BrmsFile)) {
 
 /// The site, ready to save with this block; `None` without a control plane.
 pub async fn ready_to_save(block: Value) -> Option<Stage> {
-    let stage = Stage::new(with_brms, saving(block)).await?;
+    Some(ready_to_save_at(Server::real().await?, block).await)
+}
+
+/// The same on this server.
+pub async fn ready_to_save_at(server: Server, block: Value) -> Stage {
+    let stage = Stage::at(server, with_brms, saving(block)).await;
     stage.ready(BRMS).await;
-    Some(stage)
+    stage
 }
 
 /// `nightly-user` saves with this block; `midday-hold` stays as it is.

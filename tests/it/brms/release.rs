@@ -1,21 +1,24 @@
 //! Production's BRMS is released on every path: rows 17 and 18 of the failure catalogue, cancel in each phase, a person.
 
-use super::{BRMS, known_saves, owes_release, protect, ready_to_save, saving, set, state, with};
+use super::{
+    BRMS, known_saves, owes_release, protect, ready_to_save, ready_to_save_at, saving, set, state,
+    with,
+};
 use crate::failures::end::message_of;
 use crate::failures::stage::{Stage, says_all};
+use crate::server::Server;
 use ibmi_clone_operator::api::CloneRun;
 use ibmi_clone_operator::engine::journal::Phase;
 use ibmi_clone_operator::simulators::faults::{Device, FaultKind};
 use ibmi_clone_operator::simulators::hmc::stop_by_hand;
 use ibmi_clone_operator::simulators::ibmi::brms::{BrmsState, by_hand};
 use ibmi_clone_operator::simulators::world::file::WorldFile;
+use macro_rules_attribute::apply;
 use serde_json::json;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn row_17_a_failure_behind_the_freeze_releases_production_at_once() {
-    let Some(stage) = ready_to_save(json!({})).await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn row_17_a_failure_behind_the_freeze_releases_production_at_once(server: Server) {
+    let stage = ready_to_save_at(server, json!({})).await;
     let refused = FaultKind::Refuse {
         code: "CMMVC6301E".into(),
         text: "The prepare failed.".into(),

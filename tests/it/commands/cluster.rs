@@ -1,13 +1,13 @@
-//! Commands against a real API server. No operator runs: the test writes what an operator would.
+//! Commands against a real and against the embedded API server. No operator runs: the test writes what an operator would.
 
 use super::{ibmi_clone, text};
 use crate::crd_rules::environment;
-use crate::support::kube::{namespace, shared};
+use crate::server::Server;
 use crate::support::wait;
 use ibmi_clone_operator::api::{CloneEnvironment, CloneRun};
-use ibmi_clone_operator::commands::kube_stack::KubeStack;
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
+use macro_rules_attribute::apply;
 use serde_json::{Value, json};
 use std::process::Output;
 
@@ -19,8 +19,8 @@ pub(super) struct Site {
 }
 
 impl Site {
-    pub(super) async fn new(stack: &KubeStack) -> Self {
-        let (client, namespace) = namespace(stack).await;
+    pub(super) async fn new(server: Server) -> Self {
+        let (client, namespace) = server.namespace().await;
         let environments: Api<CloneEnvironment> = Api::namespaced(client.clone(), &namespace);
         let object = serde_json::from_value(environment("nightly")).unwrap();
         environments
@@ -30,7 +30,7 @@ impl Site {
         Self {
             runs: Api::namespaced(client, &namespace),
             namespace,
-            kubeconfig: stack.kubeconfig().display().to_string(),
+            kubeconfig: server.kubeconfig().display().to_string(),
         }
     }
 
@@ -70,9 +70,8 @@ impl Site {
 const MESSAGE: &str =
     "control group DAILY ended abnormally: CPF3770 No objects saved or restored for library ORDERS";
 
-#[tokio::test]
-async fn the_exit_code_of_a_wait_is_the_outcome_of_the_run() {
-    let Some(stack) = shared().await else { return };
+#[apply(on_both!)]
+async fn the_exit_code_of_a_wait_is_the_outcome_of_the_run(server: Server) {
     for (phase, code) in [
         ("Succeeded", 0),
         ("Warning", 1),
@@ -80,7 +79,7 @@ async fn the_exit_code_of_a_wait_is_the_outcome_of_the_run() {
         ("Cancelled", 4),
         ("Skipped", 5),
     ] {
-        let site = Site::new(stack).await;
+        let site = Site::new(server).await;
         let end = async {
             let name = site.the_run().await;
             site.write_status(&name, json!({"phase": "Running", "step": "stop-clone"}))
@@ -107,10 +106,9 @@ async fn the_exit_code_of_a_wait_is_the_outcome_of_the_run() {
     }
 }
 
-#[tokio::test]
-async fn a_wait_that_times_out_ends_with_6_and_leaves_the_run_alone() {
-    let Some(stack) = shared().await else { return };
-    let site = Site::new(stack).await;
+#[apply(on_both!)]
+async fn a_wait_that_times_out_ends_with_6_and_leaves_the_run_alone(server: Server) {
+    let site = Site::new(server).await;
     let output = site
         .call(&["run", "nightly", "--wait", "--timeout", "1s"])
         .await;
@@ -127,10 +125,9 @@ async fn a_wait_that_times_out_ends_with_6_and_leaves_the_run_alone() {
     );
 }
 
-#[tokio::test]
-async fn a_run_of_an_unknown_environment_is_not_created() {
-    let Some(stack) = shared().await else { return };
-    let site = Site::new(stack).await;
+#[apply(on_both!)]
+async fn a_run_of_an_unknown_environment_is_not_created(server: Server) {
+    let site = Site::new(server).await;
     for command in [
         &["run", "nosuch"][..],
         &["verify", "nosuch"],
@@ -155,10 +152,9 @@ async fn a_run_of_an_unknown_environment_is_not_created() {
     );
 }
 
-#[tokio::test]
-async fn verify_creates_a_preflight_run_and_gives_its_outcome() {
-    let Some(stack) = shared().await else { return };
-    let site = Site::new(stack).await;
+#[apply(on_both!)]
+async fn verify_creates_a_preflight_run_and_gives_its_outcome(server: Server) {
+    let site = Site::new(server).await;
     let end = async {
         let name = site.the_run().await;
         let run = site.runs.get(&name).await.unwrap();
@@ -174,10 +170,9 @@ async fn verify_creates_a_preflight_run_and_gives_its_outcome() {
     assert!(text(&output.stdout).contains("GroupEmpty: group CLONE1 is empty"));
 }
 
-#[tokio::test]
-async fn the_history_is_built_from_the_runs_and_a_run_is_found_by_its_number() {
-    let Some(stack) = shared().await else { return };
-    let site = Site::new(stack).await;
+#[apply(on_both!)]
+async fn the_history_is_built_from_the_runs_and_a_run_is_found_by_its_number(server: Server) {
+    let site = Site::new(server).await;
     for (number, state) in [(1, "END_FC"), (2, "USER_END")] {
         let object = json!({
             "apiVersion": "ibmiclone.dev/v1alpha1", "kind": "CloneRun",
@@ -224,10 +219,9 @@ async fn the_history_is_built_from_the_runs_and_a_run_is_found_by_its_number() {
     assert!(text(&output.stderr).contains("nightly/9"));
 }
 
-#[tokio::test]
-async fn source_status_names_what_is_owed_and_the_command_that_resumes() {
-    let Some(stack) = shared().await else { return };
-    let site = Site::new(stack).await;
+#[apply(on_both!)]
+async fn source_status_names_what_is_owed_and_the_command_that_resumes(server: Server) {
+    let site = Site::new(server).await;
     let created = site.call(&["run", "nightly"]).await;
     let name = text(&created.stdout).trim().to_owned();
     let status = json!({

@@ -2,13 +2,14 @@
 
 use super::{ibmi_clone, text};
 use crate::crd_rules::environment;
-use crate::support::kube::{namespace, shared};
+use crate::server::Server;
 use crate::support::wait;
 use ibmi_clone_operator::api::{CloneEnvironment, CloneRun};
 use ibmi_clone_operator::controllers::history::archive;
 use ibmi_clone_operator::controllers::history::line::ArchivedRun;
 use kube::Api;
 use kube::api::PostParams;
+use macro_rules_attribute::apply;
 use serde_json::{Value, json};
 use std::process::Output;
 
@@ -35,10 +36,9 @@ fn row(number: i64, phase: &str) -> CloneRun {
     serde_json::from_value(run).unwrap()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn history_shows_objects_and_archive_in_one_table_and_says_which_is_which() {
-    let Some(stack) = shared().await else { return };
-    let (client, namespace) = namespace(stack).await;
+#[apply(on_both!)]
+async fn history_shows_objects_and_archive_in_one_table_and_says_which_is_which(server: Server) {
+    let (client, namespace) = server.namespace().await;
     let environments: Api<CloneEnvironment> = Api::namespaced(client.clone(), &namespace);
     let object: CloneEnvironment = serde_json::from_value(environment("nightly")).unwrap();
     environments
@@ -63,7 +63,7 @@ async fn history_shows_objects_and_archive_in_one_table_and_says_which_is_which(
             .await
             .unwrap();
     }
-    let kubeconfig = stack.kubeconfig().display().to_string();
+    let kubeconfig = server.kubeconfig().display().to_string();
     let ask = |arguments: &[&str]| {
         let common = ["-n", &namespace, "--kubeconfig", &kubeconfig];
         let output = call(&[arguments, &common].concat());
@@ -127,10 +127,9 @@ async fn history_shows_objects_and_archive_in_one_table_and_says_which_is_which(
     assert_eq!(rows.skip(1).count(), 3, "{table}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn pause_and_continue_say_what_happens_next_and_status_shows_it() {
-    let Some(stack) = shared().await else { return };
-    let (client, namespace) = namespace(stack).await;
+#[apply(on_both!)]
+async fn pause_and_continue_say_what_happens_next_and_status_shows_it(server: Server) {
+    let (client, namespace) = server.namespace().await;
     let environments: Api<CloneEnvironment> = Api::namespaced(client.clone(), &namespace);
     let mut object = environment("nightly");
     object["spec"]["schedule"] = json!({"cron": ["30 7 * * *"], "timeZone": "Europe/Paris"});
@@ -141,7 +140,7 @@ async fn pause_and_continue_say_what_happens_next_and_status_shows_it() {
             .await
             .unwrap();
     }
-    let kubeconfig = stack.kubeconfig().display().to_string();
+    let kubeconfig = server.kubeconfig().display().to_string();
     let ask = |code: i32, arguments: &[&str]| {
         let common = ["-n", &namespace, "--kubeconfig", &kubeconfig];
         let output = call(&[arguments, &common].concat());

@@ -2,11 +2,12 @@
 
 use super::cluster::Site;
 use super::{ibmi_clone, text};
-use crate::support::kube::shared;
+use crate::server::Server;
 use crate::support::wait;
 use ibmi_clone_operator::api::{CloneRun, CloneRunSpec, NUMBER_LABEL};
 use kube::ResourceExt;
 use kube::api::{ObjectMeta, PostParams};
+use macro_rules_attribute::apply;
 use serde_json::{Value, json};
 
 /// A run that has ended, number 7 of the environment.
@@ -96,10 +97,9 @@ fn their_help_fits_a_terminal_of_80_columns_and_tells_what_happens_to_the_clone(
     }
 }
 
-#[tokio::test]
-async fn each_creates_the_run_that_its_words_say_and_prints_its_name_alone() {
-    let Some(stack) = shared().await else { return };
-    let site = Site::new(stack).await;
+#[apply(on_both!)]
+async fn each_creates_the_run_that_its_words_say_and_prints_its_name_alone(server: Server) {
+    let site = Site::new(server).await;
     let image = image(&site).await;
     for (arguments, mode, more) in [
         (&["end", image.as_str()][..], "End", json!({})),
@@ -134,10 +134,9 @@ async fn each_creates_the_run_that_its_words_say_and_prints_its_name_alone() {
 }
 
 /// The run may be deleted by now; the pins are not.
-#[tokio::test]
-async fn an_image_without_its_run_is_released_when_its_environment_is_named() {
-    let Some(stack) = shared().await else { return };
-    let site = Site::new(stack).await;
+#[apply(on_both!)]
+async fn an_image_without_its_run_is_released_when_its_environment_is_named(server: Server) {
+    let site = Site::new(server).await;
     let unknown = format!("run gone-1 in namespace {}", site.namespace);
     for command in ["end", "start-held", "release-held"] {
         let output = site.call(&[command, "gone-1"]).await;
@@ -157,9 +156,8 @@ async fn an_image_without_its_run_is_released_when_its_environment_is_named() {
     assert_eq!(run.spec.run.as_deref(), Some("gone-1"));
 }
 
-#[tokio::test]
-async fn a_wait_tells_the_outcome_by_its_code_and_its_last_line() {
-    let Some(stack) = shared().await else { return };
+#[apply(on_both!)]
+async fn a_wait_tells_the_outcome_by_its_code_and_its_last_line(server: Server) {
     for (command, mode, phase, state, code) in [
         ("end", "End", "Succeeded", "END", 0),
         ("start-held", "StartHeld", "Warning", "START_HELD", 1),
@@ -174,7 +172,7 @@ async fn a_wait_tells_the_outcome_by_its_code_and_its_last_line() {
         ("start-held", "StartHeld", "Cancelled", "CANCELLED", 4),
         ("end", "End", "Skipped", "SKIPPED", 5),
     ] {
-        let site = Site::new(stack).await;
+        let site = Site::new(server).await;
         let image = image(&site).await;
         let end = async {
             let name = of_mode(&site, mode).await.name_any();
@@ -197,10 +195,9 @@ async fn a_wait_tells_the_outcome_by_its_code_and_its_last_line() {
     }
 }
 
-#[tokio::test]
-async fn a_wait_that_times_out_ends_with_6_and_the_run_goes_on() {
-    let Some(stack) = shared().await else { return };
-    let site = Site::new(stack).await;
+#[apply(on_both!)]
+async fn a_wait_that_times_out_ends_with_6_and_the_run_goes_on(server: Server) {
+    let site = Site::new(server).await;
     let image = image(&site).await;
     let arguments = ["end", image.as_str(), "--wait", "--timeout", "1s"];
     let output = site.call(&arguments).await;

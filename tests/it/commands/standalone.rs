@@ -1,11 +1,13 @@
 //! `standalone` as a process: what it keeps, whom it refuses, and the directory that it follows.
 
+mod killed;
+
 use super::{ibmi_clone, text};
+use crate::server;
 use crate::support::wait;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{DeleteParams, PostParams};
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Api, Client, Config};
+use kube::{Api, Client};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -44,12 +46,7 @@ impl Standalone {
         })
         .await;
         let file = directory.join("data/kubeconfig");
-        let config = Kubeconfig::read_from(file).unwrap();
-        let options = KubeConfigOptions::default();
-        let config = Config::from_custom_kubeconfig(config, &options).await;
-        let mut config = config.unwrap();
-        config.proxy_url = None;
-        Client::try_from(config).unwrap()
+        Client::try_from(server::config(&file).await).unwrap()
     }
 
     pub(super) async fn stop(mut self) {

@@ -1,9 +1,9 @@
-//! Two clones from the user's side: the real API server, the real operator and the binary. The devices are the demo's
+//! Two clones from the user's side: an API server, the real operator and the binary. The devices are the demo's
 //! simulated ones, behind their roles in process instead of on the wire.
 
 use super::text;
 use super::user::User;
-use crate::support::kube::{namespace, shared};
+use crate::server::Server;
 use async_trait::async_trait;
 use ibmi_clone_operator::api::CloneEnvironmentSpec;
 use ibmi_clone_operator::controllers::secrets::SiteSecrets;
@@ -19,6 +19,7 @@ use ibmi_clone_operator::site::{CloneSystem, Identity, Site, SourceSystem};
 use kube::api::{DynamicObject, Patch, PatchParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::{Api, Client, ResourceExt};
+use macro_rules_attribute::apply;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -84,10 +85,9 @@ pub async fn apply_demo(client: &Client, namespace: &str) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_user_runs_both_clones_reads_history_and_logs_and_nothing_is_left_behind() {
-    let Some(stack) = shared().await else { return };
-    let (client, namespace) = namespace(stack).await;
+#[apply(on_both!)]
+async fn a_user_runs_both_clones_reads_history_and_logs_and_nothing_is_left_behind(server: Server) {
+    let (client, namespace) = server.namespace().await;
     let world = demo_world();
     apply_demo(&client, &namespace).await;
     let shutdown = CancellationToken::new();
@@ -100,7 +100,7 @@ async fn a_user_runs_both_clones_reads_history_and_logs_and_nothing_is_left_behi
     let operator = tokio::spawn(run_operator(client, config, factory, shutdown.clone()));
     let user = User {
         namespace,
-        kubeconfig: stack.kubeconfig().display().to_string(),
+        kubeconfig: server.kubeconfig().display().to_string(),
     };
 
     let verified = user.types(&["verify", "nightly-user"]).await;

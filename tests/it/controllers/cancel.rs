@@ -1,6 +1,7 @@
 //! Fields of a run that may still be set: what follows from each, and what the API server refuses.
 
 use super::field::{Field, Operator, phase, reason};
+use crate::server::Server;
 use crate::support::wait;
 use ibmi_clone_operator::api::CloneRun;
 use ibmi_clone_operator::controllers::locks::lease;
@@ -8,22 +9,23 @@ use ibmi_clone_operator::engine::journal::{EntryState, ObligationKind, Phase};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::runtime::wait::await_condition;
 use kube::{Api, ResourceExt};
+use macro_rules_attribute::apply;
 use serde_json::json;
 
 /// A run `r` of one environment, held in a step.
-async fn held_at(step: &str) -> Option<(Field, Operator)> {
-    let field = Field::new().await?;
+async fn held_at(server: Server, step: &str) -> (Field, Operator) {
+    let field = Field::new(server).await;
     field.environment("nightly", |_| {}).await;
     field.verified_by(step).await
 }
 
 impl Field {
-    async fn verified_by(self, step: &str) -> Option<(Field, Operator)> {
+    async fn verified_by(self, step: &str) -> (Field, Operator) {
         self.world.hold(step);
         let operator = self.operator();
         self.run("r", "nightly").await;
         self.at_step("r", step).await;
-        Some((self, operator))
+        (self, operator)
     }
 
     pub async fn gone(&self, run: &str) {
@@ -52,11 +54,9 @@ fn acknowledged(run: &CloneRun) -> bool {
     run.status.as_ref().and_then(|s| s.observed_generation) == run.metadata.generation
 }
 
-#[tokio::test]
-async fn stop_waits_for_the_step_under_way_and_takes_no_further_one() {
-    let Some((field, _operator)) = held_at("prepare-copy").await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn stop_waits_for_the_step_under_way_and_takes_no_further_one(server: Server) {
+    let (field, _operator) = held_at(server, "prepare-copy").await;
     field.set("r", "cancel", json!("Stop")).await.unwrap();
     let stopping = field.until("r", |r| phase(r) == Phase::Cancelling).await;
     assert!(acknowledged(&stopping));
@@ -78,11 +78,9 @@ async fn stop_waits_for_the_step_under_way_and_takes_no_further_one() {
     assert!(told.contains(&"Cancelling".to_owned()), "{told:?}");
 }
 
-#[tokio::test]
-async fn abort_interrupts_a_wait_and_is_never_taken_back() {
-    let Some((field, _operator)) = held_at("await-clone").await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn abort_interrupts_a_wait_and_is_never_taken_back(server: Server) {
+    let (field, _operator) = held_at(server, "await-clone").await;
     field.set("r", "cancel", json!("Stop")).await.unwrap();
     field.until("r", |r| phase(r) == Phase::Cancelling).await;
     for back in [json!(null), json!("Later")] {
@@ -106,11 +104,9 @@ async fn abort_interrupts_a_wait_and_is_never_taken_back() {
     assert!(message.contains("clone and image stay"), "{message}");
 }
 
-#[tokio::test]
-async fn a_queued_run_is_cancelled_at_once_and_gives_its_place_back() {
-    let Some(field) = Field::new().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn a_queued_run_is_cancelled_at_once_and_gives_its_place_back(server: Server) {
+    let field = Field::new(server).await;
     let partition = format!("SHARED-{}", field.namespace);
     for name in ["nightly", "other"] {
         let partition = partition.clone();
@@ -120,9 +116,7 @@ async fn a_queued_run_is_cancelled_at_once_and_gives_its_place_back() {
             })
             .await;
     }
-    let Some((field, _operator)) = field.verified_by("run-function").await else {
-        return;
-    };
+    let (field, _operator) = field.verified_by("run-function").await;
     field.run("waits", "other").await;
     field.until("waits", |r| phase(r) == Phase::Queued).await;
     field.set("waits", "cancel", json!("Stop")).await.unwrap();
@@ -143,11 +137,9 @@ async fn a_queued_run_is_cancelled_at_once_and_gives_its_place_back() {
     assert!(late.to_string().contains("this run is over"), "{late}");
 }
 
-#[tokio::test]
-async fn a_run_cancelled_before_it_is_opened_takes_no_number() {
-    let Some(field) = Field::new().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn a_run_cancelled_before_it_is_opened_takes_no_number(server: Server) {
+    let field = Field::new(server).await;
     field.environment("nightly", |_| {}).await;
     field.run("r", "nightly").await;
     field.set("r", "cancel", json!("Abort")).await.unwrap();
@@ -160,11 +152,9 @@ async fn a_run_cancelled_before_it_is_opened_takes_no_number() {
     assert_eq!(next.status.unwrap().number, Some(1));
 }
 
-#[tokio::test]
-async fn a_cancelled_run_whose_devices_cannot_be_opened_ends_too() {
-    let Some((field, operator)) = held_at("await-clone").await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn a_cancelled_run_whose_devices_cannot_be_opened_ends_too(server: Server) {
+    let (field, operator) = held_at(server, "await-clone").await;
     // Devices that are open stay open: the next operator finds the Secrets gone, and the wish.
     operator.ends().await;
     field.remove_secrets().await;
@@ -177,25 +167,23 @@ async fn a_cancelled_run_whose_devices_cannot_be_opened_ends_too() {
 }
 
 /// A run that is cancelled while its source does not answer any more.
-async fn owing() -> Option<(Field, Operator)> {
-    let field = Field::new().await?;
+async fn owing(server: Server) -> (Field, Operator) {
+    let field = Field::new(server).await;
     field.environment("nightly", |_| {}).await;
     field.world.cannot_meet(super::fakes::OWED);
-    let (field, operator) = field.verified_by("suspend-source").await?;
+    let (field, operator) = field.verified_by("suspend-source").await;
     field.set("r", "cancel", json!("Abort")).await.unwrap();
     field
         .until("r", |r| {
             phase(r) == Phase::Cancelling && owes(r, ObligationKind::ResumeSource)
         })
         .await;
-    Some((field, operator))
+    (field, operator)
 }
 
-#[tokio::test]
-async fn a_persons_word_counts_as_the_resume_and_the_rest_is_still_tried() {
-    let Some((field, _operator)) = owing().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn a_persons_word_counts_as_the_resume_and_the_rest_is_still_tried(server: Server) {
+    let (field, _operator) = owing(server).await;
     let no = field.refused("resumedByHand", json!(false)).await;
     assert!(no.contains("write true, or leave it out"), "{no}");
     field.told("r", "ObligationUnmet").await;
@@ -224,11 +212,9 @@ async fn a_persons_word_counts_as_the_resume_and_the_rest_is_still_tried() {
     assert_eq!(phase(&field.ended("r").await), Phase::Cancelled);
 }
 
-#[tokio::test]
-async fn a_persons_word_is_refused_while_no_resume_is_owed() {
-    let Some((field, _operator)) = held_at("stop-clone").await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn a_persons_word_is_refused_while_no_resume_is_owed(server: Server) {
+    let (field, _operator) = held_at(server, "stop-clone").await;
     let early = field.refused("resumedByHand", json!(true)).await;
     assert!(early.contains("does not owe a resume"), "{early}");
     field.set("r", "forceDelete", json!(true)).await.unwrap();
@@ -239,11 +225,9 @@ async fn a_persons_word_is_refused_while_no_resume_is_owed() {
     assert_eq!(phase(&field.ended("r").await), Phase::Succeeded);
 }
 
-#[tokio::test]
-async fn a_deleted_run_stays_while_something_is_owed_and_goes_by_force() {
-    let Some((field, _operator)) = owing().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn a_deleted_run_stays_while_something_is_owed_and_goes_by_force(server: Server) {
+    let (field, _operator) = owing(server).await;
     let early = field.refused("forceDelete", json!(true)).await;
     assert!(early.contains("resume it by hand"), "{early}");
     field.runs().delete("r", &Default::default()).await.unwrap();

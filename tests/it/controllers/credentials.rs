@@ -1,18 +1,18 @@
 //! Credentials are read by name, only with the label, and what is wrong with them is said (`product.md` § 2).
 
 use super::field::Field;
+use crate::server::Server;
 use ibmi_clone_operator::controllers::secrets::{Credential, read};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::Api;
 use kube::api::{Patch, PatchParams, PostParams};
+use macro_rules_attribute::apply;
 use secrecy::ExposeSecret;
 use serde_json::json;
 
-#[tokio::test]
-async fn what_is_wrong_with_a_credential_is_said() {
-    let Some(field) = Field::new().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn what_is_wrong_with_a_credential_is_said(server: Server) {
+    let field = Field::new(server).await;
     let environment = field
         .environment("nightly", |spec| {
             spec["console"]["hmc"]["tls"] = json!({"caBundle": {"name": "site-ca"}});
@@ -96,11 +96,9 @@ async fn what_is_wrong_with_a_credential_is_said() {
     assert_ne!(before, after.fingerprint());
 }
 
-#[tokio::test]
-async fn a_secret_of_another_type_is_refused() {
-    let Some(field) = Field::new().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn a_secret_of_another_type_is_refused(server: Server) {
+    let field = Field::new(server).await;
     let environment = field
         .environment("nightly", |spec| {
             spec["clone"]["host"]["credentials"]["name"] = json!("opaque");

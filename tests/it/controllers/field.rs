@@ -2,10 +2,9 @@
 
 use super::fakes::{FakeFactory, FakeRecipes, World};
 use crate::crd_rules::environment;
-use crate::support::kube::{namespace, shared};
+use crate::server::Server;
 use crate::support::wait::{self, LIMIT};
 use ibmi_clone_operator::api::{CloneEnvironment, CloneRun, CloneRunSpec};
-use ibmi_clone_operator::commands::kube_stack::KubeStack;
 use ibmi_clone_operator::controllers::{OperatorConfig, run_operator_with};
 use ibmi_clone_operator::engine::journal::Phase;
 use k8s_openapi::api::core::v1::Secret;
@@ -43,14 +42,13 @@ impl Operator {
 }
 
 impl Field {
-    /// `None` = no API server here, the test is skipped.
-    pub async fn new() -> Option<Self> {
-        Some(Self::on(shared().await?).await)
+    pub async fn new(server: Server) -> Self {
+        let (client, namespace) = server.namespace().await;
+        Self::on(client, namespace).await
     }
 
-    /// In a control plane that the test breaks.
-    pub async fn on(stack: &KubeStack) -> Self {
-        let (client, namespace) = namespace(stack).await;
+    /// In a namespace of a control plane that the test breaks.
+    pub async fn on(client: Client, namespace: String) -> Self {
         let field = Self {
             client,
             namespace,

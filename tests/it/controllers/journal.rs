@@ -1,10 +1,12 @@
 //! Rule 2: the journal's write is conditional, and a label never costs it its evidence.
 
 use super::field::Field;
+use crate::server::Server;
 use ibmi_clone_operator::controllers::run::store::KubeStore;
 use ibmi_clone_operator::engine::journal::{Journal, Phase};
 use ibmi_clone_operator::engine::ports::{JournalStore, StoreError};
 use kube::api::{DeleteParams, Patch, PatchParams};
+use macro_rules_attribute::apply;
 use serde_json::json;
 
 fn step(journal: &Journal, writer: &str) -> Journal {
@@ -16,11 +18,9 @@ fn step(journal: &Journal, writer: &str) -> Journal {
     next
 }
 
-#[tokio::test]
-async fn a_label_is_merged_and_another_writer_wins() {
-    let Some(field) = Field::new().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn a_label_is_merged_and_another_writer_wins(server: Server) {
+    let field = Field::new(server).await;
     let run = field.run("one", "nightly").await;
     let mine = KubeStore::new(field.runs(), &run);
     let other = KubeStore::new(field.runs(), &run);
@@ -55,11 +55,9 @@ async fn a_label_is_merged_and_another_writer_wins() {
     );
 }
 
-#[tokio::test]
-async fn a_run_of_the_same_name_is_another_run() {
-    let Some(field) = Field::new().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn a_run_of_the_same_name_is_another_run(server: Server) {
+    let field = Field::new(server).await;
     let run = field.run("one", "nightly").await;
     let store = KubeStore::new(field.runs(), &run);
     let empty = store.load().await.unwrap();

@@ -1,12 +1,14 @@
 //! Devices shared by runs: one at a time, first come first served, and the row of an ended image.
 
 use super::field::{Field, phase};
+use crate::server::Server;
 use crate::support::wait;
 use ibmi_clone_operator::controllers::locks::{KubeLocks, device_locks};
 use ibmi_clone_operator::engine::journal::Phase;
 use ibmi_clone_operator::engine::ports::{Acquired, Locks};
 use ibmi_clone_operator::engine::step::LockKind;
 use ibmi_clone_operator::recipe::Pins;
+use macro_rules_attribute::apply;
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,11 +16,9 @@ use std::time::{Duration, Instant};
 
 const ALL: &[LockKind] = &[LockKind::Clone, LockKind::TargetSet, LockKind::Source];
 
-#[tokio::test]
-async fn two_runs_on_one_device_queue() {
-    let Some(field) = Field::new().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn two_runs_on_one_device_queue(server: Server) {
+    let field = Field::new(server).await;
     let partition = format!("SHARED-{}", field.namespace);
     for name in ["left", "right"] {
         let partition = partition.clone();
@@ -58,11 +58,9 @@ async fn two_runs_on_one_device_queue() {
     assert_eq!(second.status.unwrap().queue, None);
 }
 
-#[tokio::test]
-async fn locks_are_taken_all_or_none_and_a_final_holder_gives_way() {
-    let Some(field) = Field::new().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn locks_are_taken_all_or_none_and_a_final_holder_gives_way(server: Server) {
+    let field = Field::new(server).await;
     let environment = field.environment("nightly", |_| {}).await;
     let mut runs = Vec::new();
     for name in ["a", "b", "c"] {
@@ -145,11 +143,9 @@ async fn locks_are_taken_all_or_none_and_a_final_holder_gives_way() {
     assert!(!c.holds(LockKind::Source).await.unwrap());
 }
 
-#[tokio::test]
-async fn the_row_whose_image_a_later_run_ends_turns_end_fc() {
-    let Some(field) = Field::new().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn the_row_whose_image_a_later_run_ends_turns_end_fc(server: Server) {
+    let field = Field::new(server).await;
     let environment = field.environment("nightly", |_| {}).await;
     let operator = field.operator();
     field.run("owner", "nightly").await;
@@ -195,11 +191,9 @@ async fn the_row_whose_image_a_later_run_ends_turns_end_fc() {
     assert_eq!(later.own_image().await.unwrap(), None);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_runs_on_one_device_never_hold_it_together() {
-    let Some(field) = Field::new().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn many_runs_on_one_device_never_hold_it_together(server: Server) {
+    let field = Field::new(server).await;
     let environment = field.environment("nightly", |_| {}).await;
     let locks = device_locks(&environment.spec, &Pins::default());
     let inside = Arc::new(AtomicUsize::new(0));

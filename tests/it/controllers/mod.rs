@@ -1,4 +1,4 @@
-//! The controllers on the real API server, with devices that are not there and steps the tests hold and let go.
+//! The controllers on a real and on the embedded API server, with devices that are not there and steps the tests hold and let go.
 
 pub mod cancel;
 mod credentials;

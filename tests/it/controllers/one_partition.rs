@@ -2,10 +2,12 @@
 //! that uses it, and environments that take turns on it.
 
 use crate::failures::stage::{HOLD, SCALE, Stage, USER, as_it_is};
+use crate::server::Server;
 use ibmi_clone_operator::api::{CloneEnvironment, CloneRun, CloneRunStatus};
 use ibmi_clone_operator::engine::journal::{EntryState, Phase};
 use ibmi_clone_operator::simulators::world::file::WorldFile;
 use kube::api::PostParams;
+use macro_rules_attribute::apply;
 use serde_json::{Value, json};
 
 /// Both environments copy the same production for the same clone partition, each into its own target set.
@@ -29,11 +31,9 @@ fn long_night(world: &mut WorldFile) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hold_that_is_not_attached_does_not_wait_for_the_partitions_user() {
-    let Some(stage) = Stage::new(long_night, one_partition).await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn a_hold_that_is_not_attached_does_not_wait_for_the_partitions_user(server: Server) {
+    let stage = Stage::at(server, long_night, one_partition).await;
     stage.ready(USER).await;
     let user = stage.run(USER).await;
     stage.at_step(&user, "run-function").await;
@@ -60,8 +60,8 @@ async fn a_hold_that_is_not_attached_does_not_wait_for_the_partitions_user() {
     stage.unharmed().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hold_whose_targets_are_attached_waits_for_the_partition() {
+#[apply(on_both!)]
+async fn a_hold_whose_targets_are_attached_waits_for_the_partition(server: Server) {
     let same_targets = |object: &mut Value| {
         one_partition(object);
         if object["kind"] == "CloneEnvironment" {
@@ -69,9 +69,7 @@ async fn a_hold_whose_targets_are_attached_waits_for_the_partition() {
             array["consistencyGroups"] = json!(["CLONE1"]);
         }
     };
-    let Some(stage) = Stage::new(long_night, same_targets).await else {
-        return;
-    };
+    let stage = Stage::at(server, long_night, same_targets).await;
     stage.ready(USER).await;
     let user = stage.run(USER).await;
     stage.at_step(&user, "run-function").await;
@@ -96,8 +94,8 @@ fn nightly_only(object: &mut Value) {
 }
 
 /// A second environment on the clone partition of the first, with a target set of its own.
-async fn with_weekly() -> Option<Stage> {
-    let mut stage = Stage::without_operator(as_it_is, nightly_only).await?;
+async fn with_weekly(server: Server) -> Stage {
+    let mut stage = Stage::at_without_operator(server, as_it_is, nightly_only).await;
     let nightly = stage.environments().get(USER).await.unwrap();
     let mut weekly = CloneEnvironment::new(WEEKLY, nightly.spec);
     let array = &mut weekly.spec.storage.spectrum_virtualize;
@@ -105,7 +103,7 @@ async fn with_weekly() -> Option<Stage> {
     let api = stage.environments();
     api.create(&PostParams::default(), &weekly).await.unwrap();
     stage.start_operator(SCALE);
-    Some(stage)
+    stage
 }
 
 async fn row(stage: &Stage, run: &str) -> CloneRunStatus {
@@ -123,11 +121,9 @@ fn counts(length: &Option<String>) -> bool {
     length.as_ref().is_some_and(|t| t.starts_with("since"))
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_environments_take_turns_on_one_clone_and_both_images_stay() {
-    let Some(stage) = with_weekly().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn two_environments_take_turns_on_one_clone_and_both_images_stay(server: Server) {
+    let stage = with_weekly(server).await;
     for name in [USER, WEEKLY] {
         stage.ready(name).await;
     }
@@ -153,11 +149,9 @@ async fn two_environments_take_turns_on_one_clone_and_both_images_stay() {
     stage.unharmed().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_pinned_image_of_the_other_environment_is_not_taken_from_the_clone() {
-    let Some(stage) = with_weekly().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn a_pinned_image_of_the_other_environment_is_not_taken_from_the_clone(server: Server) {
+    let stage = with_weekly(server).await;
     let nightly = stage.run(USER).await;
     stage.ended(&nightly).await.succeeded();
     stage.pin("target set CLONE1").await;
@@ -173,11 +167,11 @@ async fn a_pinned_image_of_the_other_environment_is_not_taken_from_the_clone() {
     stage.unharmed().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_person_mapped_to_the_clone_stops_the_run_before_anything_is_switched() {
-    let Some(stage) = with_weekly().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn what_a_person_mapped_to_the_clone_stops_the_run_before_anything_is_switched(
+    server: Server,
+) {
+    let stage = with_weekly(server).await;
     let nightly = stage.run(USER).await;
     stage.ended(&nightly).await.succeeded();
     stage.forget_what_was_mapped().await;

@@ -1,6 +1,7 @@
 //! Opening (`product.md` § 3 and § 9): numbers without gaps, restored runs are never executed, what is missing is said.
 
 use super::field::{Field, phase, ready, reason};
+use crate::server::Server;
 use crate::support::wait;
 use ibmi_clone_operator::api::{
     CloneEnvironmentStatus, ENVIRONMENT_LABEL, NUMBER_LABEL, OPENED_ANNOTATION, OUTCOME_LABEL,
@@ -9,14 +10,13 @@ use ibmi_clone_operator::api::{
 use ibmi_clone_operator::engine::journal::Phase;
 use kube::ResourceExt;
 use kube::api::{Patch, PatchParams, PostParams};
+use macro_rules_attribute::apply;
 use serde_json::json;
 use std::time::{Duration, Instant};
 
-#[tokio::test]
-async fn runs_are_numbered_in_order_and_their_rows_are_closed() {
-    let Some(field) = Field::new().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn runs_are_numbered_in_order_and_their_rows_are_closed(server: Server) {
+    let field = Field::new(server).await;
     field.environment("nightly", |_| {}).await;
     let _operator = field.operator();
     field.verified("nightly").await;
@@ -49,11 +49,9 @@ async fn runs_are_numbered_in_order_and_their_rows_are_closed() {
     assert_eq!(field.world.sites_opened(), 2, "one site for all passes");
 }
 
-#[tokio::test]
-async fn a_crash_after_the_reservation_is_completed_with_the_same_number() {
-    let Some(field) = Field::new().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn a_crash_after_the_reservation_is_completed_with_the_same_number(server: Server) {
+    let field = Field::new(server).await;
     let mut environment = field.environment("nightly", |_| {}).await;
     let run = field.run("stopped", "nightly").await;
     field.run("gone", "nightly").await;
@@ -87,11 +85,9 @@ async fn a_crash_after_the_reservation_is_completed_with_the_same_number() {
     assert_eq!(field.ended("next").await.status.unwrap().number, Some(8));
 }
 
-#[tokio::test]
-async fn the_highest_label_wins_at_start() {
-    let Some(field) = Field::new().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn the_highest_label_wins_at_start(server: Server) {
+    let field = Field::new(server).await;
     field.environment("nightly", |_| {}).await;
     // The environment was restored from git and has forgotten its numbers; an old row has not.
     let old = field.run("old", "nightly").await;
@@ -110,11 +106,9 @@ async fn the_highest_label_wins_at_start() {
     assert_eq!(field.ended("new").await.status.unwrap().number, Some(42));
 }
 
-#[tokio::test]
-async fn a_restored_run_is_skipped_and_never_executed() {
-    let Some(field) = Field::new().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn a_restored_run_is_skipped_and_never_executed(server: Server) {
+    let field = Field::new(server).await;
     field.environment("nightly", |_| {}).await;
     let mut copy = field.run("first", "nightly").await;
     let _operator = field.operator();
@@ -148,11 +142,9 @@ async fn a_restored_run_is_skipped_and_never_executed() {
     assert_eq!(status.last_run_number, 1);
 }
 
-#[tokio::test]
-async fn a_run_without_environment_says_so() {
-    let Some(field) = Field::new().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn a_run_without_environment_says_so(server: Server) {
+    let field = Field::new(server).await;
     field.run("orphan", "nowhere").await;
     let _operator = field.operator();
     let run = field.ended("orphan").await;
@@ -167,11 +159,9 @@ async fn a_run_without_environment_says_so() {
     );
 }
 
-#[tokio::test]
-async fn a_missing_secret_is_named_and_its_arrival_is_noticed() {
-    let Some(field) = Field::new().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn a_missing_secret_is_named_and_its_arrival_is_noticed(server: Server) {
+    let field = Field::new(server).await;
     let name = "other-ssh";
     field
         .environment("nightly", |spec| {
@@ -199,11 +189,9 @@ async fn a_missing_secret_is_named_and_its_arrival_is_noticed() {
     assert_eq!(phase(&field.ended("late").await), Phase::Succeeded);
 }
 
-#[tokio::test]
-async fn a_clone_that_is_anothers_source_is_refused() {
-    let Some(field) = Field::new().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn a_clone_that_is_anothers_source_is_refused(server: Server) {
+    let field = Field::new(server).await;
     let production = format!("PROD-{}", field.namespace);
     field.environment("good", |_| {}).await;
     field
@@ -226,11 +214,9 @@ async fn a_clone_that_is_anothers_source_is_refused() {
 
 /// The environment's own look and the one before its first run come together; a console that is slow to open must not get
 /// two sessions for one environment.
-#[tokio::test]
-async fn a_look_and_a_run_that_come_together_open_one_set_of_devices() {
-    let Some(field) = Field::new().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn a_look_and_a_run_that_come_together_open_one_set_of_devices(server: Server) {
+    let field = Field::new(server).await;
     field.environment("nightly", |_| {}).await;
     field.run("first", "nightly").await;
     let slow = format!("open nightly-{}", field.namespace);
@@ -246,11 +232,9 @@ async fn a_look_and_a_run_that_come_together_open_one_set_of_devices() {
     assert_eq!(opened, 1, "sets of devices opened at once");
 }
 
-#[tokio::test]
-async fn a_changed_secret_opens_a_new_site() {
-    let Some(field) = Field::new().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn a_changed_secret_opens_a_new_site(server: Server) {
+    let field = Field::new(server).await;
     field.environment("nightly", |_| {}).await;
     let _operator = field.operator();
     field.verified("nightly").await;
@@ -267,11 +251,9 @@ async fn a_changed_secret_opens_a_new_site() {
     assert_eq!(field.world.sites_opened(), 3);
 }
 
-#[tokio::test]
-async fn a_run_under_way_keeps_its_sessions_when_the_secrets_go() {
-    let Some(field) = Field::new().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn a_run_under_way_keeps_its_sessions_when_the_secrets_go(server: Server) {
+    let field = Field::new(server).await;
     field.environment("nightly", |_| {}).await;
     field.world.hold("run-function");
     let _operator = field.operator();
@@ -293,11 +275,9 @@ async fn a_run_under_way_keeps_its_sessions_when_the_secrets_go() {
     assert_eq!(phase(&field.ended("under-way").await), Phase::Succeeded);
 }
 
-#[tokio::test]
-async fn numbers_behind_device_names_are_unique_and_survive_a_restore() {
-    let Some(field) = Field::new().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn numbers_behind_device_names_are_unique_and_survive_a_restore(server: Server) {
+    let field = Field::new(server).await;
     let _operator = field.operator();
     let mut numbers = Vec::new();
     for name in ["left", "right"] {

@@ -1,6 +1,7 @@
 //! Rows, logs and events: what people read, and that it stays small.
 
 use super::field::{Field, phase, reason};
+use crate::server::Server;
 use crate::support::wait;
 use ibmi_clone_operator::controllers::run::logs::{RUN_LABEL, read_logs};
 use ibmi_clone_operator::engine::journal::{Facts, Phase};
@@ -9,14 +10,13 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{DeleteParams, ListParams, PostParams};
 use kube::runtime::wait::{await_condition, conditions};
 use kube::{Api, ResourceExt};
+use macro_rules_attribute::apply;
 use serde_json::json;
 use std::time::Duration;
 
-#[tokio::test]
-async fn logs_are_kept_read_back_and_forgotten() {
-    let Some(field) = Field::new().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn logs_are_kept_read_back_and_forgotten(server: Server) {
+    let field = Field::new(server).await;
     field
         .environment("nightly", |spec| spec["logs"] = json!({"retainRuns": 1}))
         .await;
@@ -73,11 +73,9 @@ async fn logs_are_kept_read_back_and_forgotten() {
     assert!(live.is_some(), "it is no log of a run that is over");
 }
 
-#[tokio::test]
-async fn a_final_row_is_small_as_it_is_stored() {
-    let Some(field) = Field::new().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn a_final_row_is_small_as_it_is_stored(server: Server) {
+    let field = Field::new(server).await;
     field.environment("nightly", |_| {}).await;
     let long = "a long text of a device ".repeat(40);
     for (step, key) in [("prepare-copy", "targets"), ("run-function", "jobName")] {
@@ -107,11 +105,9 @@ async fn a_final_row_is_small_as_it_is_stored() {
     assert_eq!((resolved.spec, resolved.sha256.len()), (None, 64));
 }
 
-#[tokio::test]
-async fn transitions_become_events_once() {
-    let Some(field) = Field::new().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn transitions_become_events_once(server: Server) {
+    let field = Field::new(server).await;
     field.environment("nightly", |_| {}).await;
     field.world.hold("run-function");
     let _operator = field.operator();
@@ -129,11 +125,9 @@ async fn transitions_become_events_once() {
     assert_eq!(field.told("nightly", "Ready").await, ["Ready"]);
 }
 
-#[tokio::test]
-async fn deleting_a_run_ends_it_like_an_abort() {
-    let Some(field) = Field::new().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn deleting_a_run_ends_it_like_an_abort(server: Server) {
+    let field = Field::new(server).await;
     field.environment("nightly", |_| {}).await;
     field.world.hold("run-function");
     let _operator = field.operator();
@@ -169,11 +163,9 @@ async fn deleting_a_run_ends_it_like_an_abort() {
     assert_eq!(status.active_run, None);
 }
 
-#[tokio::test]
-async fn a_broken_run_is_reported_by_name_and_stops_nobody() {
-    let Some(field) = Field::new().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn a_broken_run_is_reported_by_name_and_stops_nobody(server: Server) {
+    let field = Field::new(server).await;
     field.environment("nightly", |_| {}).await;
     let mut broken = field.run("broken", "nightly").await;
     broken.status = Some(
@@ -202,11 +194,9 @@ async fn a_broken_run_is_reported_by_name_and_stops_nobody() {
     field.told("broken", "ObligationUnmet").await;
 }
 
-#[tokio::test]
-async fn the_next_operator_finishes_what_a_killed_one_left() {
-    let Some(field) = Field::new().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn the_next_operator_finishes_what_a_killed_one_left(server: Server) {
+    let field = Field::new(server).await;
     field.environment("nightly", |_| {}).await;
     field.world.hold("run-function");
     let killed = field.operator();
@@ -227,11 +217,9 @@ async fn the_next_operator_finishes_what_a_killed_one_left() {
     assert_eq!(field.world.acts_of("long"), 14, "no effect was sent twice");
 }
 
-#[tokio::test]
-async fn sigterm_waits_for_the_pass_under_way_and_starts_no_other() {
-    let Some(field) = Field::new().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn sigterm_waits_for_the_pass_under_way_and_starts_no_other(server: Server) {
+    let field = Field::new(server).await;
     field.environment("nightly", |_| {}).await;
     field.world.slow_down("prepare-copy");
     field.world.hold("prepare-copy");

@@ -2,11 +2,13 @@
 
 use super::field::{Field, phase};
 use crate::failures::stage::{HOLD, Stage, USER, as_it_is};
+use crate::server::Server;
 use ibmi_clone_operator::api::{CloneRun, CloneRunStatus};
 use ibmi_clone_operator::engine::journal::Phase;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{ListParams, Patch};
 use kube::{Api, ResourceExt};
+use macro_rules_attribute::apply;
 use serde_json::{Value, json};
 
 /// The one set that a run was opened with.
@@ -20,11 +22,9 @@ fn opened(run: &CloneRun) -> bool {
     !set_of(run).is_empty()
 }
 
-#[tokio::test]
-async fn a_run_passes_over_the_set_at_work_and_the_pinned_one() {
-    let Some(field) = Field::new().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn a_run_passes_over_the_set_at_work_and_the_pinned_one(server: Server) {
+    let field = Field::new(server).await;
     let sets = ["A", "B", "C"].map(|set| format!("{set}_{}", field.namespace.replace('-', "_")));
     let groups = json!(sets);
     field
@@ -100,11 +100,9 @@ fn image_on(row: &CloneRunStatus) -> Option<&str> {
     row.image.as_ref()?.target_set.rsplit('/').next()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_sets_are_used_in_turn_and_the_older_image_stays() {
-    let Some(stage) = Stage::new(as_it_is, both_sets).await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn two_sets_are_used_in_turn_and_the_older_image_stays(server: Server) {
+    let stage = Stage::at(server, as_it_is, both_sets).await;
     stage.ready(USER).await;
     let mut runs: Vec<String> = Vec::new();
     for set in ["CLONE1", "CLONE2", "CLONE1"] {
@@ -125,8 +123,8 @@ async fn two_sets_are_used_in_turn_and_the_older_image_stays() {
     stage.unharmed().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_wrong_with_any_of_the_sets_is_told_before_its_turn_comes() {
+#[apply(on_both!)]
+async fn what_is_wrong_with_any_of_the_sets_is_told_before_its_turn_comes(server: Server) {
     let one_map_less = |world: &mut ibmi_clone_operator::simulators::world::file::WorldFile| {
         let group = world.array.groups.iter_mut().find(|g| g.name == "CLONE2");
         group.unwrap().maps.pop();
@@ -138,9 +136,7 @@ async fn what_is_wrong_with_any_of_the_sets_is_told_before_its_turn_comes() {
                 json!(["CLONE1"]);
         }
     };
-    let Some(stage) = Stage::new(one_map_less, first_set).await else {
-        return;
-    };
+    let stage = Stage::at(server, one_map_less, first_set).await;
     stage.ready(USER).await;
     let both = json!({"consistencyGroups": ["CLONE1", "CLONE2"]});
     let storage = json!({"storage": {"spectrumVirtualize": both}});

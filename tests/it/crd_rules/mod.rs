@@ -3,12 +3,13 @@
 mod runs;
 mod saves;
 
-use crate::support::kube::{namespace, shared};
+use crate::server::Server;
 use ibmi_clone_operator::api::{CloneEnvironment, CloneRun, CloneRunStatus};
 use ibmi_clone_operator::engine::journal::Phase;
 use kube::api::{DynamicObject, Patch, PatchParams, PostParams, ValidationDirective};
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::{Api, Client, ResourceExt};
+use macro_rules_attribute::apply;
 use serde_json::{Value, json};
 
 /// A USER environment with nothing left out that has no default.
@@ -94,10 +95,9 @@ fn set(object: &mut Value, pointer: &str, value: Value) {
     }
 }
 
-#[tokio::test]
-async fn a_bad_environment_is_refused_with_field_and_remedy() {
-    let Some(stack) = shared().await else { return };
-    let (client, ns) = namespace(stack).await;
+#[apply(on_both!)]
+async fn a_bad_environment_is_refused_with_field_and_remedy(server: Server) {
+    let (client, ns) = server.namespace().await;
     #[rustfmt::skip]
     let cases = [
         ("/metadata/name", json!("a".repeat(41)), "metadata.name", "at most 40 characters"),
@@ -159,10 +159,9 @@ async fn a_bad_environment_is_refused_with_field_and_remedy() {
 }
 
 /// A HOLD starts no clone: what would need one is refused with the field's name.
-#[tokio::test]
-async fn a_hold_has_no_hooks_on_the_clone_and_keeps_its_image() {
-    let Some(stack) = shared().await else { return };
-    let (client, ns) = namespace(stack).await;
+#[apply(on_both!)]
+async fn a_hold_has_no_hooks_on_the_clone_and_keeps_its_image(server: Server) {
+    let (client, ns) = server.namespace().await;
     let hold = |field: &str, value: Value| {
         let mut object = environment("hold");
         set(&mut object, "/spec/function", json!("HOLD"));
@@ -208,10 +207,9 @@ async fn a_hold_has_no_hooks_on_the_clone_and_keeps_its_image() {
     create(&client, &ns, &full).await.unwrap();
 }
 
-#[tokio::test]
-async fn a_short_environment_gets_its_defaults_from_the_schema() {
-    let Some(stack) = shared().await else { return };
-    let (client, ns) = namespace(stack).await;
+#[apply(on_both!)]
+async fn a_short_environment_gets_its_defaults_from_the_schema(server: Server) {
+    let (client, ns) = server.namespace().await;
     create(&client, &ns, &environment("user")).await.unwrap();
     let mut hold = environment("hold");
     set(&mut hold, "/spec/function", json!("HOLD"));
@@ -275,10 +273,9 @@ async fn a_short_environment_gets_its_defaults_from_the_schema() {
     );
 }
 
-#[tokio::test]
-async fn partition_names_are_immutable_and_managed_systems_are_not() {
-    let Some(stack) = shared().await else { return };
-    let (client, ns) = namespace(stack).await;
+#[apply(on_both!)]
+async fn partition_names_are_immutable_and_managed_systems_are_not(server: Server) {
+    let (client, ns) = server.namespace().await;
     create(&client, &ns, &environment("moved")).await.unwrap();
     for side in ["source", "clone"] {
         let mut renamed = environment("moved");

@@ -1,6 +1,8 @@
 //! Rules of `CloneRun`.
 
 use super::*;
+use crate::server::Server;
+use macro_rules_attribute::apply;
 
 fn run(name: &str) -> Value {
     json!({
@@ -9,10 +11,9 @@ fn run(name: &str) -> Value {
     })
 }
 
-#[tokio::test]
-async fn a_bad_run_is_refused_with_field_and_remedy() {
-    let Some(stack) = shared().await else { return };
-    let (client, ns) = namespace(stack).await;
+#[apply(on_both!)]
+async fn a_bad_run_is_refused_with_field_and_remedy(server: Server) {
+    let (client, ns) = server.namespace().await;
     #[rustfmt::skip]
     let cases = [
         ("/metadata/name", json!("r".repeat(64)), "metadata.name", "at most 63 characters"),
@@ -50,10 +51,9 @@ async fn a_bad_run_is_refused_with_field_and_remedy() {
     }
 }
 
-#[tokio::test]
-async fn a_scheduled_run_is_accepted_with_its_time_and_with_a_skip() {
-    let Some(stack) = shared().await else { return };
-    let (client, ns) = namespace(stack).await;
+#[apply(on_both!)]
+async fn a_scheduled_run_is_accepted_with_its_time_and_with_a_skip(server: Server) {
+    let (client, ns) = server.namespace().await;
     let mut object = run("nightly-20261123t0000z");
     set(&mut object, "/spec/trigger", json!("Schedule"));
     set(
@@ -72,10 +72,11 @@ async fn a_scheduled_run_is_accepted_with_its_time_and_with_a_skip() {
     create(&client, &ns, &object).await.unwrap();
 }
 
-#[tokio::test]
-async fn a_run_about_an_image_is_accepted_with_its_run_and_keeps_no_image_of_its_own() {
-    let Some(stack) = shared().await else { return };
-    let (client, ns) = namespace(stack).await;
+#[apply(on_both!)]
+async fn a_run_about_an_image_is_accepted_with_its_run_and_keeps_no_image_of_its_own(
+    server: Server,
+) {
+    let (client, ns) = server.namespace().await;
     for mode in ["StartHeld", "ReleaseHeld", "End"] {
         let mut object = run(&mode.to_lowercase());
         set(&mut object, "/spec/mode", json!(mode));
@@ -106,10 +107,9 @@ async fn a_run_about_an_image_is_accepted_with_its_run_and_keeps_no_image_of_its
     create(&client, &ns, &held).await.unwrap();
 }
 
-#[tokio::test]
-async fn an_image_may_be_kept_later_and_once() {
-    let Some(stack) = shared().await else { return };
-    let (client, ns) = namespace(stack).await;
+#[apply(on_both!)]
+async fn an_image_may_be_kept_later_and_once(server: Server) {
+    let (client, ns) = server.namespace().await;
     create(&client, &ns, &run("kept")).await.unwrap();
     let api: Api<CloneRun> = Api::namespaced(client, &ns);
     let keep = |until: Value| json!({"spec": {"keepUntil": until}});
@@ -131,10 +131,9 @@ async fn an_image_may_be_kept_later_and_once() {
     }
 }
 
-#[tokio::test]
-async fn the_spec_of_a_run_is_immutable() {
-    let Some(stack) = shared().await else { return };
-    let (client, ns) = namespace(stack).await;
+#[apply(on_both!)]
+async fn the_spec_of_a_run_is_immutable(server: Server) {
+    let (client, ns) = server.namespace().await;
     create(&client, &ns, &run("fixed")).await.unwrap();
     let api: Api<CloneRun> = Api::namespaced(client, &ns);
     for (field, value) in [
@@ -161,10 +160,9 @@ async fn the_spec_of_a_run_is_immutable() {
         .unwrap();
 }
 
-#[tokio::test]
-async fn a_final_phase_never_changes_even_when_the_whole_status_is_removed() {
-    let Some(stack) = shared().await else { return };
-    let (client, ns) = namespace(stack).await;
+#[apply(on_both!)]
+async fn a_final_phase_never_changes_even_when_the_whole_status_is_removed(server: Server) {
+    let (client, ns) = server.namespace().await;
     create(&client, &ns, &run("done")).await.unwrap();
     let api: Api<CloneRun> = Api::namespaced(client, &ns);
     let mut object = api.get("done").await.unwrap();
@@ -210,10 +208,9 @@ async fn a_final_phase_never_changes_even_when_the_whole_status_is_removed() {
         .expect("the words of a final row may still change");
 }
 
-#[tokio::test]
-async fn open_runs_can_be_selected_by_phase() {
-    let Some(stack) = shared().await else { return };
-    let (client, ns) = namespace(stack).await;
+#[apply(on_both!)]
+async fn open_runs_can_be_selected_by_phase(server: Server) {
+    let (client, ns) = server.namespace().await;
     create(&client, &ns, &run("open")).await.unwrap();
     create(&client, &ns, &run("closed")).await.unwrap();
     let api: Api<CloneRun> = Api::namespaced(client, &ns);
@@ -234,10 +231,9 @@ async fn open_runs_can_be_selected_by_phase() {
     assert_eq!(names, ["open"]);
 }
 
-#[tokio::test]
-async fn replies_are_only_added_to_and_not_to_a_run_that_is_over() {
-    let Some(stack) = shared().await else { return };
-    let (client, ns) = namespace(stack).await;
+#[apply(on_both!)]
+async fn replies_are_only_added_to_and_not_to_a_run_that_is_over(server: Server) {
+    let (client, ns) = server.namespace().await;
     create(&client, &ns, &run("asks")).await.unwrap();
     let api: Api<CloneRun> = Api::namespaced(client.clone(), &ns);
     let patched = async |what: Value| {

@@ -1,6 +1,8 @@
 //! BRMS and SAVE21 in the schema, and the examples as the API server takes them.
 
-use super::{create, environment, namespace, set, shared};
+use super::{create, environment, set};
+use crate::server::Server;
+use macro_rules_attribute::apply;
 use serde_json::{Value, json};
 
 /// An environment of another function, with the block it needs.
@@ -25,10 +27,9 @@ fn save21() -> Value {
     saving("SAVE21", "save21", json!({"device": "TAP01"}))
 }
 
-#[tokio::test]
-async fn a_function_that_saves_has_its_own_block_and_no_other() {
-    let Some(stack) = shared().await else { return };
-    let (client, here) = namespace(stack).await;
+#[apply(on_both!)]
+async fn a_function_that_saves_has_its_own_block_and_no_other(server: Server) {
+    let (client, here) = server.namespace().await;
     let mut both = brms();
     both["spec"]["save21"] = json!({"device": "TAP01"});
     let mut none = brms();
@@ -69,11 +70,11 @@ async fn a_function_that_saves_has_its_own_block_and_no_other() {
     }
 }
 
-#[tokio::test]
-async fn nothing_is_called_on_a_clone_that_has_no_network_and_no_history_is_waited_for_that_never_comes()
- {
-    let Some(stack) = shared().await else { return };
-    let (client, here) = namespace(stack).await;
+#[apply(on_both!)]
+async fn nothing_is_called_on_a_clone_that_has_no_network_and_no_history_is_waited_for_that_never_comes(
+    server: Server,
+) {
+    let (client, here) = server.namespace().await;
     let hook = |at: &str| json!([{"at": at, "program": "CLNLIB/HOOK"}]);
     for (mut object, at, remedy) in [
         (save21(), "BeforeFunction", "CloneReady or AfterFunction"),
@@ -92,10 +93,9 @@ async fn nothing_is_called_on_a_clone_that_has_no_network_and_no_history_is_wait
     create(&client, &here, &object).await.unwrap();
 }
 
-#[tokio::test]
-async fn the_examples_are_taken_as_they_stand() {
-    let Some(stack) = shared().await else { return };
-    let (client, here) = namespace(stack).await;
+#[apply(on_both!)]
+async fn the_examples_are_taken_as_they_stand(server: Server) {
+    let (client, here) = server.namespace().await;
     for text in [
         include_str!("../../../examples/nightly-user.yaml"),
         include_str!("../../../examples/midday-hold.yaml"),

@@ -3,6 +3,7 @@
 
 use super::stage::{HOLD, Stage, USER, as_it_is, environments, says_all};
 use super::surroundings::worsen;
+use crate::server::Server;
 use crate::support::wait;
 use chrono::TimeDelta;
 use ibmi_clone_operator::engine::journal::{ObligationKind, Phase};
@@ -11,6 +12,7 @@ use ibmi_clone_operator::simulators::hmc::PowerState;
 use ibmi_clone_operator::simulators::ibmi::commands;
 use ibmi_clone_operator::simulators::ibmi::file::{ProgramMessage, ProgramResult};
 use ibmi_clone_operator::simulators::world::file::WorldFile;
+use macro_rules_attribute::apply;
 use serde_json::json;
 
 fn function(result: ProgramResult) -> impl FnOnce(&mut WorldFile) {
@@ -29,11 +31,11 @@ fn clone_state(stage: &Stage) -> PowerState {
     stage.world(|w| w.console.partitions["CLONE1"].state)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn row_02_ssh_lost_while_suspended_is_resumed_first_and_tried_again_in_a_new_window() {
-    let Some(stage) = Stage::new(as_it_is, as_it_is).await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn row_02_ssh_lost_while_suspended_is_resumed_first_and_tried_again_in_a_new_window(
+    server: Server,
+) {
+    let stage = Stage::at(server, as_it_is, as_it_is).await;
     stage.ready(HOLD).await;
     // Production is suspended, and the connection is gone before it says so.
     let lost = FaultKind::AnswerLost;
@@ -54,11 +56,11 @@ async fn row_02_ssh_lost_while_suspended_is_resumed_first_and_tried_again_in_a_n
     stage.unharmed().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn row_05_a_resume_that_is_refused_is_tried_until_it_works_and_a_person_is_called() {
-    let Some(stage) = Stage::new(as_it_is, as_it_is).await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn row_05_a_resume_that_is_refused_is_tried_until_it_works_and_a_person_is_called(
+    server: Server,
+) {
+    let stage = Stage::at(server, as_it_is, as_it_is).await;
     stage.ready(HOLD).await;
     let refused = FaultKind::Refuse {
         code: "CPFB703".into(),

@@ -2,12 +2,14 @@
 //! restricted state, the tape, the job or the network did not come to an end as they should.
 
 use super::stage::{Stage, USER, as_it_is, environments, says_all};
+use crate::server::Server;
 use ibmi_clone_operator::api::CloneRun;
 use ibmi_clone_operator::engine::journal::{EntryState, Phase};
 use ibmi_clone_operator::simulators::faults::{Device, FaultKind};
 use ibmi_clone_operator::simulators::hmc::stop_by_hand;
 use ibmi_clone_operator::simulators::world::file::WorldFile;
 use kube::api::Patch;
+use macro_rules_attribute::apply;
 use serde_json::{Value, json};
 
 /// A drive that the clone reaches, and two cartridges, one of which may not be overwritten yet.
@@ -35,13 +37,21 @@ fn impatient(spec: &mut Value) {
 }
 
 async fn stage(devices: impl FnOnce(&mut WorldFile), change: impl Fn(&mut Value)) -> Option<Stage> {
+    Some(stage_at(Server::real().await?, devices, change).await)
+}
+
+async fn stage_at(
+    server: Server,
+    devices: impl FnOnce(&mut WorldFile),
+    change: impl Fn(&mut Value),
+) -> Stage {
     let devices = |w: &mut WorldFile| {
         tapes(w);
         devices(w);
     };
-    let stage = Stage::new(devices, environments(change)).await?;
+    let stage = Stage::at(server, devices, environments(change)).await;
     stage.ready(USER).await;
-    Some(stage)
+    stage
 }
 
 async fn set(stage: &Stage, run: &str, spec: Value) {
@@ -82,13 +92,13 @@ fn kinds(run: &CloneRun) -> Vec<String> {
     logs.map(|l| l.kind.clone()).collect()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_whole_system_is_saved_first_and_the_log_comes_back_over_the_clones_own_network() {
+#[apply(on_both!)]
+async fn the_whole_system_is_saved_first_and_the_log_comes_back_over_the_clones_own_network(
+    server: Server,
+) {
     // Long enough to be seen: a look at an address that does not answer takes five seconds of ours.
     let slow = |w: &mut WorldFile| w.knobs.save_libraries_milliseconds = 600_000;
-    let Some(stage) = stage(slow, saves).await else {
-        return;
-    };
+    let stage = stage_at(server, slow, saves).await;
     let run = stage.run(USER).await;
     let message = stage
         .says(&run, "run-function", "saves in restricted state")

@@ -1,12 +1,12 @@
-//! One simulated site on real sockets, one namespace of the shared control plane, one operator that drives the real
+//! One simulated site on real sockets, one namespace of an API server that tests share, one operator that drives the real
 //! drivers against the site, 60 times faster than real time.
 
 mod told;
 
 use super::end::message_of;
 pub use super::end::{End, condition, is, says_all};
+use crate::server::Server;
 use crate::support::devices;
-use crate::support::kube::{namespace, shared};
 use crate::support::wait::{self, LIMIT};
 use ibmi_clone_operator::api::{CloneEnvironment, CloneEnvironmentStatus, CloneRun};
 use ibmi_clone_operator::commands::factory::Drivers;
@@ -36,6 +36,7 @@ pub const HOLD: &str = "midday-hold";
 pub const USER: &str = "nightly-user";
 
 pub struct Stage {
+    server: Server,
     pub client: Client,
     pub namespace: String,
     pub site: Arc<SimulatedSite>,
@@ -57,43 +58,61 @@ pub fn quick(world: &mut WorldFile) {
 
 impl Stage {
     /// The demo's site and objects, changed: the devices before they start, and every object before it is created
-    /// (Secrets too; `Value::Null` = it is not created). `None` = no API server here, the test is skipped.
+    /// (Secrets too; `Value::Null` = it is not created). On the real API server; `None` = there is none here, the test is
+    /// skipped.
     pub async fn new(
         devices: impl FnOnce(&mut WorldFile),
         objects: impl Fn(&mut Value),
     ) -> Option<Self> {
-        let mut stage = Self::without_operator(devices, objects).await?;
+        Some(Self::at(Server::real().await?, devices, objects).await)
+    }
+
+    /// The same on this server.
+    pub async fn at(
+        server: Server,
+        devices: impl FnOnce(&mut WorldFile),
+        objects: impl Fn(&mut Value),
+    ) -> Self {
+        let mut stage = Self::at_without_operator(server, devices, objects).await;
         stage.start_operator(SCALE);
-        Some(stage)
+        stage
     }
 
     pub async fn without_operator(
         devices: impl FnOnce(&mut WorldFile),
         objects: impl Fn(&mut Value),
     ) -> Option<Self> {
-        shared().await?;
+        Some(Self::at_without_operator(Server::real().await?, devices, objects).await)
+    }
+
+    pub async fn at_without_operator(
+        server: Server,
+        devices: impl FnOnce(&mut WorldFile),
+        objects: impl Fn(&mut Value),
+    ) -> Self {
         let mut world = parse_world(include_str!("../../../examples/demo/world.yaml")).unwrap();
         quick(&mut world);
         devices(&mut world);
         let site = Arc::new(SimulatedSite::start(&world, SCALE).await.unwrap());
-        Self::on(site, "test-operator", objects).await
+        Self::on(server, site, "test-operator", objects).await
     }
 
     /// Another operator with a namespace, objects and Leases of its own, on the same devices.
     pub async fn beside(&self, operator_id: &str) -> Self {
-        let stage = Self::on(self.site.clone(), operator_id, as_it_is).await;
-        let mut stage = stage.expect("there is an API server");
+        let mut stage = Self::on(self.server, self.site.clone(), operator_id, as_it_is).await;
         stage.start_operator(SCALE);
         stage
     }
 
     async fn on(
+        server: Server,
         site: Arc<SimulatedSite>,
         operator_id: &str,
         objects: impl Fn(&mut Value),
-    ) -> Option<Self> {
-        let (client, namespace) = namespace(shared().await?).await;
+    ) -> Self {
+        let (client, namespace) = server.namespace().await;
         let stage = Self {
+            server,
             client,
             namespace,
             site,
@@ -108,7 +127,7 @@ impl Stage {
                 stage.create(&object).await;
             }
         }
-        Some(stage)
+        stage
     }
 
     /// The demo's objects with this site's endpoints.

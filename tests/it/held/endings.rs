@@ -1,7 +1,8 @@
-//! `after.endAfterSeconds` on the real API server: when the operator ends an image by itself, and when it does not.
+//! `after.endAfterSeconds` on a real and on the embedded API server: when the operator ends an image by itself, and when it does not.
 
 use crate::controllers::field::{Field, phase};
 use crate::history::finished_as;
+use crate::server::Server;
 use crate::support::wait;
 use ibmi_clone_operator::api::{CloneEnvironment, CloneRun, ENDS_ANNOTATION};
 use ibmi_clone_operator::controllers::locks::names::target_lease;
@@ -9,6 +10,7 @@ use ibmi_clone_operator::engine::journal::Phase;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{Patch, PostParams};
 use kube::{Api, ResourceExt};
+use macro_rules_attribute::apply;
 use serde_json::{Value, json};
 
 /// The array that the fake check finds.
@@ -83,11 +85,9 @@ async fn until_disarmed(field: &Field, run: &CloneRun) {
     field.until(&run.name_any(), |r| !armed(r)).await;
 }
 
-#[tokio::test]
-async fn a_due_image_is_ended_once_though_two_operators_look_and_none_saw_its_run() {
-    let Some(field) = Field::new().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn a_due_image_is_ended_once_though_two_operators_look_and_none_saw_its_run(server: Server) {
+    let field = Field::new(server).await;
     let environment = field.environment("nightly", |_| {}).await;
     let run = due(&field, &environment, |_| {}).await;
     let _one = field.operator();
@@ -103,11 +103,9 @@ async fn a_due_image_is_ended_once_though_two_operators_look_and_none_saw_its_ru
     assert_eq!(ends_of(&field, &run).await.len(), 1);
 }
 
-#[tokio::test]
-async fn nothing_is_ended_before_its_time() {
-    let Some(field) = Field::new().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn nothing_is_ended_before_its_time(server: Server) {
+    let field = Field::new(server).await;
     let environment = field.environment("nightly", |_| {}).await;
     // The annotation is early: the status knows better.
     let run = due(&field, &environment, |run| {
@@ -123,12 +121,11 @@ async fn nothing_is_ended_before_its_time() {
     assert!(run.annotations().contains_key(ENDS_ANNOTATION));
 }
 
-#[tokio::test]
-async fn an_image_that_is_held_or_kept_is_ended_when_it_is_free_and_one_of_an_open_run_is_left_to_it()
- {
-    let Some(field) = Field::new().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn an_image_that_is_held_or_kept_is_ended_when_it_is_free_and_one_of_an_open_run_is_left_to_it(
+    server: Server,
+) {
+    let field = Field::new(server).await;
     let [held, kept, used, free] = ["held", "kept", "used", "free"];
     let mut runs = Vec::new();
     for name in [held, kept, used, free] {
@@ -170,11 +167,11 @@ async fn an_image_that_is_held_or_kept_is_ended_when_it_is_free_and_one_of_an_op
     }
 }
 
-#[tokio::test]
-async fn an_image_whose_environment_was_made_anew_or_whose_set_has_another_owner_is_left_alone() {
-    let Some(field) = Field::new().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn an_image_whose_environment_was_made_anew_or_whose_set_has_another_owner_is_left_alone(
+    server: Server,
+) {
+    let field = Field::new(server).await;
     let environment = field.environment("nightly", |_| {}).await;
     let stranger = due(&field, &environment, |run| {
         run["status"]["resolved"]["environmentUID"] = json!("another");
@@ -193,11 +190,9 @@ async fn an_image_whose_environment_was_made_anew_or_whose_set_has_another_owner
 }
 
 /// The Lease decides whose image a target set carries: a change of it alone is enough.
-#[tokio::test]
-async fn a_row_turns_end_fc_and_may_go_as_soon_as_its_lease_names_another_owner() {
-    let Some(field) = Field::new().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn a_row_turns_end_fc_and_may_go_as_soon_as_its_lease_names_another_owner(server: Server) {
+    let field = Field::new(server).await;
     let none = |spec: &mut Value| {
         spec["history"] = json!({"succeeded": 1, "failed": 0, "skipped": 0});
     };

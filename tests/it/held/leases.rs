@@ -1,6 +1,7 @@
-//! Pins on the real API server: who may take a pinned lock, and what the schedule makes of it.
+//! Pins on a real and on the embedded API server: who may take a pinned lock, and what the schedule makes of it.
 
 use crate::controllers::field::{Field, phase, reason};
+use crate::server::Server;
 use ibmi_clone_operator::api::schedule::SkipReason;
 use ibmi_clone_operator::api::{CloneRun, CloneRunSpec};
 use ibmi_clone_operator::controllers::ScheduleClock;
@@ -13,6 +14,7 @@ use ibmi_clone_operator::recipe::Pins;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::Patch;
 use kube::{Api, ResourceExt};
+use macro_rules_attribute::apply;
 use serde_json::json;
 use std::time::Duration;
 
@@ -58,11 +60,9 @@ async fn pinned(field: &Field) -> usize {
         .count()
 }
 
-#[tokio::test]
-async fn a_pin_outlives_its_run_and_lets_only_its_own_image_be_started_or_released() {
-    let Some(field) = Field::new().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn a_pin_outlives_its_run_and_lets_only_its_own_image_be_started_or_released(server: Server) {
+    let field = Field::new(server).await;
     let environment = field.environment("nightly", |_| {}).await;
     let of = device_locks(&environment.spec, &Pins::default());
     let image = field.run("image", "nightly").await;
@@ -115,11 +115,9 @@ async fn a_pin_outlives_its_run_and_lets_only_its_own_image_be_started_or_releas
     assert_eq!(of_others[0].acquire(HELD).await.unwrap(), Acquired::All);
 }
 
-#[tokio::test]
-async fn the_schedule_skips_while_an_image_on_its_devices_is_held() {
-    let Some(field) = Field::new().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn the_schedule_skips_while_an_image_on_its_devices_is_held(server: Server) {
+    let field = Field::new(server).await;
     let partition = format!("SHARED-{}", field.namespace);
     for name in ["nightly", "weekly"] {
         let partition = partition.clone();
@@ -179,11 +177,9 @@ async fn the_schedule_skips_while_an_image_on_its_devices_is_held() {
     assert!(field.world.acts().is_empty());
 }
 
-#[tokio::test]
-async fn a_run_that_waits_is_skipped_when_its_device_becomes_pinned() {
-    let Some(field) = Field::new().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn a_run_that_waits_is_skipped_when_its_device_becomes_pinned(server: Server) {
+    let field = Field::new(server).await;
     let environment = field.environment("nightly", |_| {}).await;
     let operator = field.operator();
     field.verified("nightly").await;
@@ -197,7 +193,7 @@ async fn a_run_that_waits_is_skipped_when_its_device_becomes_pinned() {
     let pins = Pins::from_facts(&serde_json::from_str(&pins).unwrap());
     let of = device_locks(&environment.spec, &pins);
     // Where no operator of this test looks: the run stays open.
-    let elsewhere = Field::new().await.expect("there is one");
+    let elsewhere = Field::new(server).await;
     let image = elsewhere.run("image", "nightly").await;
     let start = about(&elsewhere, "start", "StartHeld", &image).await;
     let held = locks(&field, &start, &of);

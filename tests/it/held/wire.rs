@@ -1,6 +1,7 @@
 //! A held image from the copy to its release, with the real drivers on a simulated site.
 
 use crate::failures::stage::{End, HOLD, SCALE, Stage, USER, as_it_is, environments};
+use crate::server::Server;
 use ibmi_clone_operator::api::CloneRun;
 use ibmi_clone_operator::engine::journal::{EntryState, Phase};
 use ibmi_clone_operator::simulators::hmc::{PowerState, stop_by_hand};
@@ -10,6 +11,7 @@ use ibmi_clone_operator::simulators::world::{Content, World};
 use ibmi_clone_operator::site::Uid;
 use kube::ResourceExt;
 use kube::api::{Patch, PostParams};
+use macro_rules_attribute::apply;
 use serde_json::{Value, json};
 
 /// A run of an environment with more than its name.
@@ -52,11 +54,9 @@ async fn skips(stage: &Stage, name: &str, reason: &str, words: &[&str]) {
     stage.ended(name).await.is(Phase::Skipped, reason, words);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_held_image_is_started_pinned_released_and_replaced() {
-    let Some(stage) = Stage::new(as_it_is, as_it_is).await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn a_held_image_is_started_pinned_released_and_replaced(server: Server) {
+    let stage = Stage::at(server, as_it_is, as_it_is).await;
     stage.ready(HOLD).await;
     let image = stage.run(HOLD).await;
     stage.ended(&image).await.succeeded();
@@ -142,11 +142,11 @@ async fn a_dead_production_needs_no_word() {
     assert_eq!(from_production.as_deref(), Some("PROD"));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_end_switches_the_clone_off_unmaps_and_stops_the_copy_and_closes_the_row() {
-    let Some(stage) = Stage::new(as_it_is, as_it_is).await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn an_end_switches_the_clone_off_unmaps_and_stops_the_copy_and_closes_the_row(
+    server: Server,
+) {
+    let stage = Stage::at(server, as_it_is, as_it_is).await;
     stage.ready(USER).await;
     let image = stage.run(USER).await;
     stage.ended(&image).await.succeeded();

@@ -1,4 +1,4 @@
-//! The history on the real API server (`product.md` § 9): what stays as objects, what goes to the archive, numbers.
+//! The history on a real and on the embedded API server (`product.md` § 9): what stays as objects, what goes to the archive, numbers.
 
 mod numbers;
 mod retention;

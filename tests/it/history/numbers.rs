@@ -2,12 +2,14 @@
 
 use super::{archived, finished, objects};
 use crate::controllers::field::Field;
+use crate::server::Server;
 use crate::support::wait;
 use ibmi_clone_operator::api::{
     CloneRun, ENVIRONMENT_LABEL, FINALIZER, NUMBER_LABEL, OPENED_ANNOTATION,
 };
 use kube::ResourceExt;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use macro_rules_attribute::apply;
 use serde_json::json;
 
 /// Where the opening of a run was stopped.
@@ -53,12 +55,12 @@ async fn crash(field: &Field, environment: &str, run: &CloneRun, number: i64, at
     }
 }
 
-#[tokio::test]
-async fn every_crash_point_of_an_opening_is_completed_by_two_operators_without_a_gap() {
+#[apply(on_both!)]
+async fn every_crash_point_of_an_opening_is_completed_by_two_operators_without_a_gap(
+    server: Server,
+) {
     for at in [Crash::Reserved, Crash::Marked, Crash::ReservedAndDeleted] {
-        let Some(field) = Field::new().await else {
-            return;
-        };
+        let field = Field::new(server).await;
         field.environment("nightly", |_| {}).await;
         // Numbers go on behind what the objects show, wherever the status says it is.
         for number in 1..=2 {
@@ -94,11 +96,11 @@ async fn every_crash_point_of_an_opening_is_completed_by_two_operators_without_a
     }
 }
 
-#[tokio::test]
-async fn an_environment_that_lost_its_status_and_its_rows_goes_on_behind_its_archive() {
-    let Some(field) = Field::new().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn an_environment_that_lost_its_status_and_its_rows_goes_on_behind_its_archive(
+    server: Server,
+) {
+    let field = Field::new(server).await;
     let keep = |spec: &mut serde_json::Value| spec["history"] = json!({"failed": 0});
     field.environment("nightly", keep).await;
     for number in 1..=4 {

@@ -2,6 +2,7 @@
 
 use super::{archived, finished, finished_as, objects};
 use crate::controllers::field::{Field, phase};
+use crate::server::Server;
 use crate::support::wait;
 use ibmi_clone_operator::api::{CloneEnvironment, CloneRun};
 use ibmi_clone_operator::controllers::history::archive;
@@ -11,6 +12,7 @@ use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, ResourceQuota};
 use kube::api::{DeleteParams, PostParams};
 use kube::{Api, Client, ResourceExt};
+use macro_rules_attribute::apply;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -64,11 +66,11 @@ fn condition(environment: &CloneEnvironment) -> Option<(String, String)> {
     Some((found.status.clone(), found.reason.clone()))
 }
 
-#[tokio::test]
-async fn rows_beyond_the_count_live_on_as_one_line_each_and_their_logs_go_with_them() {
-    let Some(field) = Field::new().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn rows_beyond_the_count_live_on_as_one_line_each_and_their_logs_go_with_them(
+    server: Server,
+) {
+    let field = Field::new(server).await;
     field.environment("nightly", keep(2, 1, 0)).await;
     let mut rows = Vec::new();
     for (number, phase) in [
@@ -112,11 +114,9 @@ async fn rows_beyond_the_count_live_on_as_one_line_each_and_their_logs_go_with_t
     );
 }
 
-#[tokio::test]
-async fn a_live_image_the_last_success_and_runs_with_a_name_of_a_person_stay() {
-    let Some(field) = Field::new().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn a_live_image_the_last_success_and_runs_with_a_name_of_a_person_stay(server: Server) {
+    let field = Field::new(server).await;
     field.environment("nightly", keep(1, 0, 0)).await;
     let named = |run: &mut Value| {
         run["metadata"]["name"] = json!("before-the-upgrade");
@@ -154,11 +154,11 @@ async fn a_live_image_the_last_success_and_runs_with_a_name_of_a_person_stay() {
     until_objects(&field, &[1, 2, 3, 8, 9]).await;
 }
 
-#[tokio::test]
-async fn a_crash_between_archive_and_delete_and_two_operators_at_once_make_no_line_twice() {
-    let Some(field) = Field::new().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn a_crash_between_archive_and_delete_and_two_operators_at_once_make_no_line_twice(
+    server: Server,
+) {
+    let field = Field::new(server).await;
     field.environment("nightly", keep(1, 0, 0)).await;
     let mut rows: Vec<CloneRun> = Vec::new();
     for number in 1..=30 {
@@ -178,9 +178,10 @@ async fn a_crash_between_archive_and_delete_and_two_operators_at_once_make_no_li
 
 #[tokio::test]
 async fn what_the_archive_does_not_take_stays_and_is_said_until_it_can_be_written() {
-    let Some(field) = Field::new().await else {
+    let Some(server) = Server::real().await else {
         return;
     };
+    let field = Field::new(server).await;
     field.environment("nightly", keep(1, 0, 0)).await;
     for number in 1..=3 {
         finished(&field, "nightly", number, "Failed").await;
@@ -217,11 +218,9 @@ async fn what_the_archive_does_not_take_stays_and_is_said_until_it_can_be_writte
         .await;
 }
 
-#[tokio::test]
-async fn a_config_map_of_somebody_else_is_never_written_over() {
-    let Some(field) = Field::new().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn a_config_map_of_somebody_else_is_never_written_over(server: Server) {
+    let field = Field::new(server).await;
     let theirs = json!({"metadata": {"name": "nightly-history"}, "data": {"notes": "mine"}});
     let _: ConfigMap = create(&field.client, &field.namespace, theirs).await;
     field.environment("nightly", keep(1, 0, 0)).await;

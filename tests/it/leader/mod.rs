@@ -1,9 +1,10 @@
-//! Several operators on the real API server: one leads. What a candidate makes of a Lease is tested where it is decided,
-//! in the room `controllers::leader` of the crate.
+//! Several operators on a real and on the embedded API server: one leads. What a candidate makes of a Lease is tested where
+//! it is decided, in the room `controllers::leader` of the crate.
 
 mod replica;
 
 use crate::controllers::field::{Field, phase};
+use crate::server::Server;
 use crate::support::wait;
 use chrono::Utc;
 use ibmi_clone_operator::controllers::ScheduleClock;
@@ -11,6 +12,7 @@ use ibmi_clone_operator::engine::journal::Phase;
 use ibmi_clone_operator::observability::metrics::Metrics;
 use kube::ResourceExt;
 use kube::api::ListParams;
+use macro_rules_attribute::apply;
 use replica::{Line, Replica, election, lease, steal, until_leads};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -28,15 +30,13 @@ async fn is_running(field: &Field, run: &str) {
     .await;
 }
 
-#[tokio::test]
-async fn of_two_operators_one_acts_and_sigterm_hands_over_at_once() {
-    let Some(field) = Field::new().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn of_two_operators_one_acts_and_sigterm_hands_over_at_once(server: Server) {
+    let field = Field::new(server).await;
     field.environment("nightly", |_| {}).await;
-    let first = Replica::start(&field, "first").await;
+    let first = Replica::start(server, &field, "first");
     until_leads(&field, "first").await;
-    let second = Replica::start(&field, "second").await;
+    let second = Replica::start(server, &field, "second");
     second.until_ready().await;
     field.run("one", "nightly").await;
     let run = field.ended("one").await;
@@ -79,26 +79,22 @@ fn told(scrape: &str, name: &str, labels: &[&str]) -> Option<f64> {
     line.rsplit(' ').next()?.parse().ok()
 }
 
-#[tokio::test]
-async fn a_run_moves_the_leaders_metrics_and_a_stand_by_tells_of_no_object() {
-    let Some(field) = Field::new().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn a_run_moves_the_leaders_metrics_and_a_stand_by_tells_of_no_object(server: Server) {
+    let field = Field::new(server).await;
     let every_midnight = |spec: &mut Value| spec["schedule"] = json!({"cron": ["0 0 * * *"]});
     field.environment("nightly", every_midnight).await;
     let clock = ScheduleClock::scaled("2026-11-23T23:59:55Z".parse().unwrap(), 1.0);
     let (first, second) = (Arc::<Metrics>::default(), Arc::<Metrics>::default());
     let (watch, other) = (first.clone(), clock.clone());
-    let _leader = Replica::with(&field, "first", None, |config| {
+    let _leader = Replica::with(server, &field, "first", None, |config| {
         (config.metrics, config.schedule_clock) = (watch, other);
-    })
-    .await;
+    });
     until_leads(&field, "first").await;
     let watch = second.clone();
-    let stand_by = Replica::with(&field, "second", None, |config| {
+    let stand_by = Replica::with(server, &field, "second", None, |config| {
         (config.metrics, config.schedule_clock) = (watch, clock);
-    })
-    .await;
+    });
     stand_by.until_ready().await;
     field.ended("nightly-20261124t0000z").await;
     let here = format!("namespace=\"{}\"", field.namespace);
@@ -129,16 +125,15 @@ async fn a_run_moves_the_leaders_metrics_and_a_stand_by_tells_of_no_object() {
     assert_eq!(told(&scrape, "ibmiclone_runs_total", &[]), None);
 }
 
-#[tokio::test]
-async fn a_killed_leader_is_replaced_within_the_lease_and_a_second_and_its_run_finished_not_repeated()
- {
-    let Some(field) = Field::new().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn a_killed_leader_is_replaced_within_the_lease_and_a_second_and_its_run_finished_not_repeated(
+    server: Server,
+) {
+    let field = Field::new(server).await;
     field.environment("nightly", |_| {}).await;
-    let first = Replica::start(&field, "first").await;
+    let first = Replica::start(server, &field, "first");
     until_leads(&field, "first").await;
-    let second = Replica::start(&field, "second").await;
+    let second = Replica::start(server, &field, "second");
     second.until_ready().await;
     field.world.hold("stop-clone");
     field.run("night", "nightly").await;
@@ -156,16 +151,16 @@ async fn a_killed_leader_is_replaced_within_the_lease_and_a_second_and_its_run_f
     assert_eq!(field.world.acts_of("night"), EACH_ONCE, "each effect once");
 }
 
-#[tokio::test]
-async fn a_leader_that_loses_the_api_server_hands_over_stands_by_again_and_leads_again() {
-    let Some(field) = Field::new().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn a_leader_that_loses_the_api_server_hands_over_stands_by_again_and_leads_again(
+    server: Server,
+) {
+    let field = Field::new(server).await;
     field.environment("nightly", |_| {}).await;
-    let line = Line::new().await;
-    let first = Replica::with(&field, "first", Some(&line), |_| {}).await;
+    let line = Line::new(server).await;
+    let first = Replica::with(server, &field, "first", Some(&line), |_| {});
     until_leads(&field, "first").await;
-    let second = Replica::start(&field, "second").await;
+    let second = Replica::start(server, &field, "second");
     second.until_ready().await;
     field.world.hold("stop-clone");
     field.run("night", "nightly").await;
@@ -186,13 +181,11 @@ async fn a_leader_that_loses_the_api_server_hands_over_stands_by_again_and_leads
     assert_eq!(field.world.acts_of("again"), EACH_ONCE);
 }
 
-#[tokio::test]
-async fn a_stolen_lease_stops_the_acting_until_it_is_ours_again() {
-    let Some(field) = Field::new().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn a_stolen_lease_stops_the_acting_until_it_is_ours_again(server: Server) {
+    let field = Field::new(server).await;
     field.environment("nightly", |_| {}).await;
-    let _only = Replica::start(&field, "only").await;
+    let _only = Replica::start(server, &field, "only");
     until_leads(&field, "only").await;
     field.world.hold("stop-clone");
     field.run("night", "nightly").await;
@@ -222,12 +215,12 @@ async fn a_stolen_lease_stops_the_acting_until_it_is_ours_again() {
     assert_eq!(lease(&field).await.lease_transitions, Some(1));
 }
 
-#[tokio::test]
-async fn a_lease_lost_in_the_middle_of_a_burst_of_slots_makes_each_run_once_and_misses_none() {
+#[apply(on_both!)]
+async fn a_lease_lost_in_the_middle_of_a_burst_of_slots_makes_each_run_once_and_misses_none(
+    server: Server,
+) {
     const COUNT: usize = 80;
-    let Some(field) = Field::new().await else {
-        return;
-    };
+    let field = Field::new(server).await;
     let every_midnight = |spec: &mut Value| spec["schedule"] = json!({"cron": ["0 0 * * *"]});
     let names: Vec<String> = (0..COUNT).map(|n| format!("night-{n}")).collect();
     for name in &names {
@@ -238,9 +231,9 @@ async fn a_lease_lost_in_the_middle_of_a_burst_of_slots_makes_each_run_once_and_
     let at_night = |config: &mut ibmi_clone_operator::controllers::OperatorConfig| {
         config.schedule_clock = clock.clone();
     };
-    let first = Replica::with(&field, "first", None, at_night).await;
+    let first = Replica::with(server, &field, "first", None, at_night);
     until_leads(&field, "first").await;
-    let second = Replica::with(&field, "second", None, at_night).await;
+    let second = Replica::with(server, &field, "second", None, at_night);
     second.until_ready().await;
     let runs = async || {
         let found = field.runs().list_metadata(&ListParams::default()).await;

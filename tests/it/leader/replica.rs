@@ -2,11 +2,11 @@
 
 use crate::controllers::fakes::{FakeFactory, FakeRecipes};
 use crate::controllers::field::Field;
-use crate::support::kube::shared;
+use crate::server::Server;
 use crate::support::wait;
 use ibmi_clone_operator::controllers::{Election, OperatorConfig, run_operator_with};
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
-use kube::{Api, Client};
+use kube::{Api, Client, Config};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -35,21 +35,19 @@ pub struct Replica {
 }
 
 impl Replica {
-    pub async fn start(field: &Field, name: &str) -> Self {
-        Self::with(field, name, None, |_| {}).await
+    pub fn start(server: Server, field: &Field, name: &str) -> Self {
+        Self::with(server, field, name, None, |_| {})
     }
 
-    pub async fn with(
+    pub fn with(
+        server: Server,
         field: &Field,
         name: &str,
         line: Option<&Line>,
         change: impl FnOnce(&mut OperatorConfig),
     ) -> Self {
-        let mut connection = shared().await.unwrap().config().clone();
-        connection.default_namespace = field.namespace.clone();
-        if let Some(line) = line {
-            connection.cluster_url = line.url.parse().unwrap();
-        }
+        let line = line.map(|line| line.behind(server));
+        let namespace = field.namespace.clone();
         let mut config = OperatorConfig {
             namespaces: vec![field.namespace.clone()],
             pace: 30.0,
@@ -65,7 +63,10 @@ impl Replica {
             .build()
             .unwrap();
         let task = runtime.spawn(async move {
-            let client = Client::try_from(connection).unwrap();
+            let client = match line {
+                Some(config) => Client::try_from(config).unwrap(),
+                None => server.client(&namespace),
+            };
             let factory = Arc::new(FakeFactory(world.clone()));
             let recipes = Arc::new(FakeRecipes(world));
             let ended = run_operator_with(client, config, factory, recipes, token).await;
@@ -162,8 +163,8 @@ pub struct Line {
 }
 
 impl Line {
-    pub async fn new() -> Self {
-        let server = shared().await.unwrap().config().cluster_url.clone();
+    pub async fn new(server: Server) -> Self {
+        let server = server.config().cluster_url;
         let server = format!("{}:{}", server.host().unwrap(), server.port_u16().unwrap());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("https://{}", listener.local_addr().unwrap());
@@ -174,6 +175,11 @@ impl Line {
             }
         });
         Self { url, whole }
+    }
+    fn behind(&self, server: Server) -> Config {
+        let mut config = server.config();
+        config.cluster_url = self.url.parse().unwrap();
+        config
     }
     pub fn cut(&self) {
         self.whole.send_replace(false);

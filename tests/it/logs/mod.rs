@@ -6,10 +6,9 @@ mod stdout;
 
 use crate::commands::user::User;
 use crate::commands::whole::{InProcess, SCALE, apply_demo, demo_world};
-use crate::support::kube::{namespace, shared};
+use crate::server::Server;
 use crate::support::wait;
 use ibmi_clone_operator::api::{CloneEnvironment, CloneRun, CloneRunSpec};
-use ibmi_clone_operator::commands::kube_stack::KubeStack;
 use ibmi_clone_operator::controllers::{OperatorConfig, run_operator};
 use ibmi_clone_operator::engine::journal::Phase;
 use ibmi_clone_operator::simulators::Shared;
@@ -17,6 +16,7 @@ use ibmi_clone_operator::simulators::ibmi::disk_of;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt};
+use macro_rules_attribute::apply;
 use serde_json::{Value, json};
 use std::process::Output;
 use std::sync::Arc;
@@ -34,8 +34,8 @@ struct Site {
 }
 
 impl Site {
-    async fn new(stack: &KubeStack, log_budget: u64) -> Self {
-        let (client, namespace) = namespace(stack).await;
+    async fn new(server: Server, log_budget: u64) -> Self {
+        let (client, namespace) = server.namespace().await;
         let world = demo_world();
         apply_demo(&client, &namespace).await;
         let shutdown = CancellationToken::new();
@@ -48,7 +48,7 @@ impl Site {
         let factory = Arc::new(InProcess(world.clone()));
         let run = run_operator(client.clone(), config, factory, shutdown.clone());
         let operator = tokio::spawn(async move { run.await.unwrap() });
-        let kubeconfig = stack.kubeconfig().display().to_string();
+        let kubeconfig = server.kubeconfig().display().to_string();
         Self {
             client,
             world,
@@ -129,8 +129,10 @@ const PLENTY: u64 = 256 << 20;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_and_its_job_are_followed_to_the_end_and_the_live_tail_goes_with_it() {
-    let Some(stack) = shared().await else { return };
-    let site = Site::new(stack, PLENTY).await;
+    let Some(server) = Server::real().await else {
+        return;
+    };
+    let site = Site::new(server, PLENTY).await;
     site.start("followed").await;
     let maps: Api<ConfigMap> = site.api();
     let tail = async {
@@ -179,8 +181,10 @@ async fn a_run_and_its_job_are_followed_to_the_end_and_the_live_tail_goes_with_i
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn downloads_are_proved_and_overwrite_nothing() {
-    let Some(stack) = shared().await else { return };
-    let site = Site::new(stack, PLENTY).await;
+    let Some(server) = Server::real().await else {
+        return;
+    };
+    let site = Site::new(server, PLENTY).await;
     site.start("loaded").await;
     site.ended("loaded").await;
     let directory = tempfile::tempdir().unwrap();
@@ -244,10 +248,9 @@ async fn downloads_are_proved_and_overwrite_nothing() {
     site.end().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn beyond_the_operators_budget_the_oldest_logs_go_and_everybody_is_told() {
-    let Some(stack) = shared().await else { return };
-    let site = Site::new(stack, 100).await;
+#[apply(on_both!)]
+async fn beyond_the_operators_budget_the_oldest_logs_go_and_everybody_is_told(server: Server) {
+    let site = Site::new(server, 100).await;
     site.start("older").await;
     site.ended("older").await;
     assert!(
@@ -284,8 +287,10 @@ async fn beyond_the_operators_budget_the_oldest_logs_go_and_everybody_is_told() 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn row_and_logs_are_on_production_and_qsysopr_was_told_once() {
-    let Some(stack) = shared().await else { return };
-    let site = Site::new(stack, PLENTY).await;
+    let Some(server) = Server::real().await else {
+        return;
+    };
+    let site = Site::new(server, PLENTY).await;
     site.change(json!({"onSource": {"directory": "/home/ibmiclone/logs"}}))
         .await;
     site.start("told").await;

@@ -3,6 +3,7 @@
 
 use super::{err, out};
 use crate::commands::user::User;
+use crate::server::Server;
 use crate::support::kube::{namespace, shared};
 use flate2::read::GzDecoder;
 use ibmi_clone_operator::api::{CloneRun, CloneRunSpec};
@@ -12,6 +13,7 @@ use ibmi_clone_operator::recipe::{LogKind, LogLine, LogSink};
 use k8s_openapi::api::core::v1::{ConfigMap, ResourceQuota};
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt};
+use macro_rules_attribute::apply;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::io::Read;
@@ -48,23 +50,22 @@ struct Long {
 
 impl Long {
     /// A run that has left a long job log.
-    async fn new() -> Option<Self> {
-        let stack = shared().await?;
-        let (client, namespace) = namespace(stack).await;
+    async fn new(server: Server) -> Self {
+        let (client, namespace) = server.namespace().await;
         let run = run(&client, &namespace).await;
         let given = lines();
         let logs = RunLogs::new(client.clone(), &run, Some(1), i32::MAX);
         let stored = logs.put(LogKind::JobLog, given.clone()).await.unwrap();
         assert_eq!(stored.refused, None);
-        Some(Self {
+        Self {
             maps: Api::namespaced(client, &namespace),
             user: User {
                 namespace,
-                kubeconfig: stack.kubeconfig().display().to_string(),
+                kubeconfig: server.kubeconfig().display().to_string(),
             },
             parts: usize::try_from(stored.parts).unwrap(),
             given,
-        })
+        }
     }
 
     fn name(part: usize) -> String {
@@ -107,11 +108,9 @@ fn unpacked(map: &ConfigMap) -> String {
     text
 }
 
-#[tokio::test]
-async fn each_part_is_immutable_and_has_its_digest_and_its_time_range() {
-    let Some(long) = Long::new().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn each_part_is_immutable_and_has_its_digest_and_its_time_range(server: Server) {
+    let long = Long::new(server).await;
     assert!(long.parts > 1, "one part proves little");
     let mut all = String::new();
     for part in 1..=long.parts {
@@ -146,11 +145,9 @@ async fn each_part_is_immutable_and_has_its_digest_and_its_time_range() {
     assert!(why.contains("immutable"), "{why}");
 }
 
-#[tokio::test]
-async fn a_part_that_was_changed_or_is_missing_is_refused_by_its_name() {
-    let Some(long) = Long::new().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn a_part_that_was_changed_or_is_missing_is_refused_by_its_name(server: Server) {
+    let long = Long::new(server).await;
     let (first, second) = (long.part(1).await, long.part(2).await);
     // Somebody puts other content under the name.
     let mut changed = second.clone();

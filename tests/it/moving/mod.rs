@@ -8,7 +8,7 @@ mod round;
 use crate::commands::{ibmi_clone, text};
 use crate::controllers::field::Field;
 use crate::history::finished_as;
-use crate::support::kube::shared;
+use crate::support::kube::{namespace, shared};
 use crate::support::wait;
 use ibmi_clone_operator::api::{CloneRun, NUMBER_LABEL};
 use ibmi_clone_operator::commands::embedded_api::{EmbeddedApi, Place};
@@ -42,14 +42,7 @@ impl Side {
             namespace: namespace.clone(),
         };
         let api = EmbeddedApi::start(&place).await.unwrap();
-        let field = Field {
-            client: api.client(&namespace),
-            namespace,
-            world: Default::default(),
-        };
-        for name in ["prod-ssh", "clone-ssh", "hmc", "svc"] {
-            field.secret(name).await;
-        }
+        let field = Field::on(api.client(&namespace), namespace).await;
         Self {
             field,
             kubeconfig: api.kubeconfig().to_owned(),
@@ -60,8 +53,9 @@ impl Side {
     /// On the real one; `None` = there is none here.
     pub async fn real() -> Option<Self> {
         let stack = shared().await?;
+        let (client, namespace) = namespace(stack).await;
         Some(Self {
-            field: Field::on(stack).await,
+            field: Field::on(client, namespace).await,
             kubeconfig: stack.kubeconfig().to_owned(),
             _embedded: None,
         })

@@ -2,19 +2,19 @@
 
 use super::{in_order, kept, npiv, seen_by, swapped};
 use crate::failures::stage::{HOLD, Stage, USER};
+use crate::server::Server;
 use ibmi_clone_operator::engine::journal::Phase;
 use ibmi_clone_operator::simulators::faults::{Device, FaultKind};
 use ibmi_clone_operator::simulators::world::file::WorldFile;
+use macro_rules_attribute::apply;
 use serde_json::{Value, json};
 
 const MAPPED: &str = "array.mkvdiskhostmap";
 const UNMAPPED: &str = "array.rmvdiskhostmap";
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn swapped_mappings_leave_before_the_copy_and_come_back_in_order() {
-    let Some(stage) = Stage::new(swapped, npiv(true)).await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn swapped_mappings_leave_before_the_copy_and_come_back_in_order(server: Server) {
+    let stage = Stage::at(server, swapped, npiv(true)).await;
     // What a safety copy does not start it does not map.
     let run = stage.run(HOLD).await;
     stage.ended(&run).await.succeeded();

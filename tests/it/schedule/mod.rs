@@ -1,7 +1,8 @@
-//! The schedule on the real API server (`product.md` § 8); its decisions are tested where they are made, in the room
+//! The schedule on a real and on the embedded API server (`product.md` § 8); its decisions are tested where they are made, in the room
 //! `schedule` of the crate.
 
 use crate::controllers::field::{Field, Operator, phase, reason};
+use crate::server::Server;
 use crate::support::wait;
 use chrono::{DateTime, Utc};
 use ibmi_clone_operator::api::run::Trigger;
@@ -14,6 +15,7 @@ use ibmi_clone_operator::engine::journal::Phase;
 use ibmi_clone_operator::engine::time::Timestamp;
 use kube::ResourceExt;
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
+use macro_rules_attribute::apply;
 use serde_json::{Value, json};
 
 const NIGHT: &str = "nightly-20261124t0000z";
@@ -63,11 +65,11 @@ async fn patch(field: &Field, name: &str, spec: Value) {
         .unwrap();
 }
 
-#[tokio::test]
-async fn a_due_slot_is_one_run_and_its_name_label_owner_and_finalizer_are_in_the_create() {
-    let Some(field) = Field::new().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn a_due_slot_is_one_run_and_its_name_label_owner_and_finalizer_are_in_the_create(
+    server: Server,
+) {
+    let field = Field::new(server).await;
     let environment = field.environment("nightly", every_midnight).await;
     field.world.hold("stop-clone");
     let _operator = operator(&field, &clock("2026-11-23T23:59:58Z"));
@@ -104,11 +106,9 @@ async fn a_due_slot_is_one_run_and_its_name_label_owner_and_finalizer_are_in_the
     assert_eq!(names(&field).await, [NIGHT]);
 }
 
-#[tokio::test]
-async fn two_operators_at_once_and_a_restarted_one_create_one_run() {
-    let Some(field) = Field::new().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn two_operators_at_once_and_a_restarted_one_create_one_run(server: Server) {
+    let field = Field::new(server).await;
     field.environment("nightly", every_midnight).await;
     let clock = clock("2026-11-23T23:59:57Z");
     let one = operator(&field, &clock);
@@ -136,11 +136,9 @@ async fn two_operators_at_once_and_a_restarted_one_create_one_run() {
     assert_eq!(names(&field).await, [NIGHT]);
 }
 
-#[tokio::test]
-async fn missed_slots_are_one_skipped_run_that_never_opens() {
-    let Some(field) = Field::new().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn missed_slots_are_one_skipped_run_that_never_opens(server: Server) {
+    let field = Field::new(server).await;
     let mut environment = field.environment("nightly", every_midnight).await;
     environment.status = Some(CloneEnvironmentStatus {
         schedule: vec![ScheduleLine {
@@ -179,11 +177,9 @@ async fn missed_slots_are_one_skipped_run_that_never_opens() {
     assert!(field.world.acts().is_empty());
 }
 
-#[tokio::test]
-async fn a_suspended_environment_runs_nothing_and_resumed_it_makes_up_for_nothing() {
-    let Some(field) = Field::new().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn a_suspended_environment_runs_nothing_and_resumed_it_makes_up_for_nothing(server: Server) {
+    let field = Field::new(server).await;
     let suspended = |spec: &mut Value| {
         every_midnight(spec);
         spec["suspend"] = json!(true);
@@ -208,11 +204,9 @@ async fn a_suspended_environment_runs_nothing_and_resumed_it_makes_up_for_nothin
     assert!(names(&field).await.is_empty());
 }
 
-#[tokio::test]
-async fn an_edit_of_another_field_changes_nothing_and_of_a_line_its_baseline() {
-    let Some(field) = Field::new().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn an_edit_of_another_field_changes_nothing_and_of_a_line_its_baseline(server: Server) {
+    let field = Field::new(server).await;
     field.environment("nightly", every_midnight).await;
     let clock = clock("2026-11-23T12:00:00Z");
     let _operator = operator(&field, &clock);
@@ -240,11 +234,9 @@ async fn an_edit_of_another_field_changes_nothing_and_of_a_line_its_baseline() {
     );
 }
 
-#[tokio::test]
-async fn a_scheduled_run_found_later_than_its_deadline_is_skipped_at_opening() {
-    let Some(field) = Field::new().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn a_scheduled_run_found_later_than_its_deadline_is_skipped_at_opening(server: Server) {
+    let field = Field::new(server).await;
     field.environment("nightly", every_midnight).await;
     let run = json!({
         "apiVersion": "ibmiclone.dev/v1alpha1", "kind": "CloneRun",
@@ -261,11 +253,9 @@ async fn a_scheduled_run_found_later_than_its_deadline_is_skipped_at_opening() {
     assert!(field.world.acts().is_empty());
 }
 
-#[tokio::test]
-async fn an_active_run_is_waited_for_inside_the_deadline() {
-    let Some(field) = Field::new().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn an_active_run_is_waited_for_inside_the_deadline(server: Server) {
+    let field = Field::new(server).await;
     field.environment("nightly", every_midnight).await;
     field.world.hold("stop-clone");
     field.run("by-hand", "nightly").await;

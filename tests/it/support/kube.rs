@@ -82,17 +82,20 @@ pub fn tool(name: &str) -> Option<PathBuf> {
 
 /// Makes a namespace nobody else uses, and a client whose default it is. Nobody waits for its end: that takes 5 s.
 pub async fn namespace(stack: &KubeStack) -> (Client, String) {
-    let namespace =
-        serde_json::from_value(serde_json::json!({"metadata": {"generateName": "test-"}})).unwrap();
-    let api: Api<Namespace> = Api::all(stack.client().unwrap());
-    let name = api
-        .create(&Default::default(), &namespace)
-        .await
-        .unwrap()
-        .name_any();
+    let name = create_namespace(stack.client().unwrap()).await;
     let mut config = stack.config().clone();
     config.default_namespace = name.clone();
     (Client::try_from(config).unwrap(), name)
+}
+
+/// Makes a namespace nobody else uses.
+pub async fn create_namespace(client: Client) -> String {
+    let namespace =
+        serde_json::from_value(serde_json::json!({"metadata": {"generateName": "test-"}})).unwrap();
+    let created = Api::<Namespace>::all(client)
+        .create(&Default::default(), &namespace)
+        .await;
+    created.unwrap().name_any()
 }
 
 /// Where `make kube` put the binaries; nothing, with a word about it, when it did not. In CI that is a failure.

@@ -1,11 +1,10 @@
-//! A small proxy in front of the API server: plain HTTP on loopback, forwarded with the administrator's certificate. On
+//! A small proxy in front of the API server: plain HTTP on loopback, forwarded by the administrator's client. On
 //! command it answers 429 and 500 in place of the API server, or loses the answer to a create that was carried out.
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use ibmi_clone_operator::commands::kube_stack::KubeStack;
 use kube::{Client, Config};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -52,9 +51,9 @@ impl Drop for Proxy {
 
 impl Proxy {
     /// Listens on a free loopback port.
-    pub async fn before(stack: &KubeStack) -> Self {
+    pub async fn before(behind: Client) -> Self {
         let inner = Arc::new(Mutex::new(Inner {
-            behind: stack.client().unwrap(),
+            behind,
             trouble: Trouble::None,
             refused: BTreeMap::new(),
             creates: [0; 3],

@@ -1,7 +1,7 @@
 //! An API server that answers 429 and 500 (`product.md` § 8: a slot is one run; § 3: a row is closed).
 
 use crate::controllers::field::{Field, phase};
-use crate::support::kube::shared;
+use crate::server::Server;
 use crate::support::proxy::{Proxy, Trouble};
 use crate::support::wait;
 use chrono::{DateTime, Utc};
@@ -9,17 +9,17 @@ use ibmi_clone_operator::controllers::ScheduleClock;
 use ibmi_clone_operator::engine::journal::Phase;
 use kube::ResourceExt;
 use kube::api::ListParams;
+use macro_rules_attribute::apply;
 use serde_json::json;
 
 const NAMES: [&str; 3] = ["first", "second", "third"];
 
 /// Twenty seconds of it, shortened: until every environment's create was refused several times and then carried out
 /// without an answer.
-#[tokio::test]
-async fn a_slot_at_which_the_api_server_refuses_and_forgets_is_one_late_run_each() {
-    let Some(stack) = shared().await else { return };
-    let field = Field::on(stack).await;
-    let proxy = Proxy::before(stack).await;
+#[apply(on_both!)]
+async fn a_slot_at_which_the_api_server_refuses_and_forgets_is_one_late_run_each(server: Server) {
+    let field = Field::new(server).await;
+    let proxy = Proxy::before(server.client("default")).await;
     for name in NAMES {
         field
             .environment(name, |spec| {
@@ -88,11 +88,12 @@ async fn names(field: &Field) -> Vec<String> {
 }
 
 /// A final run leaves the watch on open runs; that its finalizer could not be taken off must not be forgotten.
-#[tokio::test]
-async fn a_row_that_could_not_be_closed_is_closed_when_the_api_server_answers_again() {
-    let Some(stack) = shared().await else { return };
-    let field = Field::on(stack).await;
-    let proxy = Proxy::before(stack).await;
+#[apply(on_both!)]
+async fn a_row_that_could_not_be_closed_is_closed_when_the_api_server_answers_again(
+    server: Server,
+) {
+    let field = Field::new(server).await;
+    let proxy = Proxy::before(server.client("default")).await;
     field.environment("nightly", |_| {}).await;
     field.world.hold("run-function");
     let _operator = field.operator_via(proxy.client(), |_| {});

@@ -4,7 +4,7 @@
 use crate::controllers::cancel::owes;
 use crate::controllers::fakes::OWED;
 use crate::controllers::field::{Field, phase};
-use crate::support::kube::{crds, own};
+use crate::support::kube::{crds, namespace, own};
 use crate::support::wait;
 use ibmi_clone_operator::api::{CloneEnvironment, CloneRun, FINALIZER};
 use ibmi_clone_operator::commands::kube_stack::KubeStack;
@@ -84,7 +84,8 @@ async fn suspended(field: &Field) {
 #[tokio::test]
 async fn unreadable_objects_stop_neither_a_resume_nor_the_schedule_of_others() {
     let Some(stack) = own().await else { return };
-    let field = Field::on(&stack).await;
+    let (client, namespace) = namespace(&stack).await;
+    let field = Field::on(client, namespace).await;
     suspended(&field).await;
     field
         .environment("scheduled", |spec| {
@@ -122,7 +123,8 @@ async fn unreadable_objects_stop_neither_a_resume_nor_the_schedule_of_others() {
 async fn a_run_whose_own_environment_cannot_be_read_is_resumed_and_ends_and_the_next_one_says_why_it_waits()
  {
     let Some(stack) = own().await else { return };
-    let field = Field::on(&stack).await;
+    let (client, namespace) = namespace(&stack).await;
+    let field = Field::on(client, namespace).await;
     suspended(&field).await;
     loosen(&stack).await;
     break_environment(&field, "nightly").await;

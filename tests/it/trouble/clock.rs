@@ -1,6 +1,7 @@
 //! The clock of the machine is an hour wrong for a while (`product.md` § 8: a slot never fires twice; a jump is down time).
 
 use crate::controllers::field::{Field, Operator, phase, reason};
+use crate::server::Server;
 use chrono::{DateTime, DurationRound, TimeDelta, Timelike, Utc};
 use ibmi_clone_operator::controllers::ScheduleClock;
 use ibmi_clone_operator::engine::clock::SystemClock;
@@ -9,6 +10,7 @@ use ibmi_clone_operator::engine::ports::Clock;
 use ibmi_clone_operator::schedule::slot_name;
 use kube::ResourceExt;
 use kube::api::{ListParams, Patch, PatchParams};
+use macro_rules_attribute::apply;
 use serde_json::json;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -57,12 +59,11 @@ async fn names(field: &Field) -> Vec<String> {
     names
 }
 
-#[tokio::test]
-async fn a_clock_an_hour_ahead_and_then_corrected_fires_no_slot_twice_and_skips_what_it_jumped_over()
- {
-    let Some(field) = Field::new().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn a_clock_an_hour_ahead_and_then_corrected_fires_no_slot_twice_and_skips_what_it_jumped_over(
+    server: Server,
+) {
+    let field = Field::new(server).await;
     let minute = TimeDelta::minutes(1);
     let first = Utc::now().duration_trunc(minute).unwrap() + minute;
     let after = |minutes| first + TimeDelta::minutes(minutes);

@@ -1,6 +1,7 @@
 //! Environments and runs that are deleted while a run waits for its devices (`product.md` § 7.7, § 9).
 
 use crate::controllers::field::{Field, Operator, phase, reason};
+use crate::server::Server;
 use crate::support::wait;
 use ibmi_clone_operator::api::{CloneEnvironment, CloneRun};
 use ibmi_clone_operator::controllers::ScheduleClock;
@@ -9,6 +10,7 @@ use ibmi_clone_operator::engine::journal::Phase;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{DeleteParams, ListParams};
 use kube::{Api, ResourceExt};
+use macro_rules_attribute::apply;
 use serde_json::{Value, json};
 
 /// Two environments on one clone partition.
@@ -73,11 +75,9 @@ async fn next_is_number(field: &Field, number: i64) {
     assert_eq!(next.status.unwrap().number, Some(number));
 }
 
-#[tokio::test]
-async fn a_queued_run_whose_environment_is_deleted_ends_and_does_nothing() {
-    let Some(field) = Field::new().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn a_queued_run_whose_environment_is_deleted_ends_and_does_nothing(server: Server) {
+    let field = Field::new(server).await;
     two_on_one_clone(&field, |_| {}).await;
     let _operator = taken(&field, Field::operator).await;
     field.run("waits", "other").await;
@@ -101,11 +101,9 @@ async fn a_queued_run_whose_environment_is_deleted_ends_and_does_nothing() {
     assert_eq!(phase(&field.ended("holder").await), Phase::Succeeded);
 }
 
-#[tokio::test]
-async fn a_queued_run_does_not_go_on_for_an_environment_that_was_created_again() {
-    let Some(field) = Field::new().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn a_queued_run_does_not_go_on_for_an_environment_that_was_created_again(server: Server) {
+    let field = Field::new(server).await;
     two_on_one_clone(&field, |_| {}).await;
     let operator = taken(&field, Field::operator).await;
     field.run("waits", "other").await;
@@ -132,11 +130,9 @@ async fn a_queued_run_does_not_go_on_for_an_environment_that_was_created_again()
     next_is_number(&field, 2).await;
 }
 
-#[tokio::test]
-async fn a_run_under_way_goes_to_its_end_when_its_environment_is_deleted() {
-    let Some(field) = Field::new().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn a_run_under_way_goes_to_its_end_when_its_environment_is_deleted(server: Server) {
+    let field = Field::new(server).await;
     two_on_one_clone(&field, |_| {}).await;
     let _operator = taken(&field, Field::operator).await;
     let environments = field.environments();
@@ -150,11 +146,11 @@ async fn a_run_under_way_goes_to_its_end_when_its_environment_is_deleted() {
 }
 
 /// The schedule's runs belong to their environment: the garbage collector deletes them with it.
-#[tokio::test]
-async fn a_scheduled_run_goes_with_its_environment_and_the_slot_is_not_run_for_the_next_one() {
-    let Some(field) = Field::new().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn a_scheduled_run_goes_with_its_environment_and_the_slot_is_not_run_for_the_next_one(
+    server: Server,
+) {
+    let field = Field::new(server).await;
     let every_midnight = |spec: &mut Value| spec["schedule"] = json!({"cron": ["0 0 * * *"]});
     two_on_one_clone(&field, every_midnight).await;
     let clock = ScheduleClock::scaled("2026-11-23T23:59:50Z".parse().unwrap(), 1.0);
@@ -184,11 +180,9 @@ async fn a_scheduled_run_goes_with_its_environment_and_the_slot_is_not_run_for_t
     next_is_number(&field, 1).await;
 }
 
-#[tokio::test]
-async fn a_run_deleted_while_queued_gives_its_place_back_and_numbers_go_on() {
-    let Some(field) = Field::new().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn a_run_deleted_while_queued_gives_its_place_back_and_numbers_go_on(server: Server) {
+    let field = Field::new(server).await;
     two_on_one_clone(&field, |_| {}).await;
     let _operator = taken(&field, Field::operator).await;
     field.run("waits", "other").await;
@@ -213,11 +207,9 @@ async fn a_run_deleted_while_queued_gives_its_place_back_and_numbers_go_on() {
     next_is_number(&field, 2).await;
 }
 
-#[tokio::test]
-async fn a_run_deleted_while_running_gives_its_devices_to_the_next_in_the_queue() {
-    let Some(field) = Field::new().await else {
-        return;
-    };
+#[apply(on_both!)]
+async fn a_run_deleted_while_running_gives_its_devices_to_the_next_in_the_queue(server: Server) {
+    let field = Field::new(server).await;
     two_on_one_clone(&field, |_| {}).await;
     let _operator = taken(&field, Field::operator).await;
     let uid = field.runs().get("holder").await.unwrap().uid().unwrap();

@@ -3,7 +3,8 @@
 use crate::controllers::cancel::owes;
 use crate::controllers::fakes::OWED;
 use crate::controllers::field::{Field, phase};
-use crate::support::kube::{namespace, shared, without_controllers};
+use crate::server::Server;
+use crate::support::kube::{namespace, without_controllers};
 use crate::support::proxy::Proxy;
 use crate::support::wait;
 use chrono::TimeDelta;
@@ -13,6 +14,7 @@ use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::Api;
 use kube::api::ListParams;
+use macro_rules_attribute::apply;
 use serde_json::json;
 
 async fn delete_namespace(field: &Field) {
@@ -24,11 +26,10 @@ async fn delete_namespace(field: &Field) {
         .unwrap();
 }
 
-#[tokio::test]
-async fn what_is_owed_is_met_in_a_namespace_that_is_being_deleted() {
-    let Some(stack) = shared().await else { return };
-    let field = Field::on(stack).await;
-    let (_, operators) = namespace(stack).await;
+#[apply(on_both!)]
+async fn what_is_owed_is_met_in_a_namespace_that_is_being_deleted(server: Server) {
+    let field = Field::new(server).await;
+    let (_, operators) = server.namespace().await;
     field.world.cannot_meet(OWED);
     field.world.hold("start-copy");
     field.environment("nightly", |_| {}).await;
@@ -82,8 +83,9 @@ async fn slots_that_are_due_in_a_namespace_that_is_being_deleted_make_no_storm()
     let Some(stack) = without_controllers().await else {
         return;
     };
-    let field = Field::on(&stack).await;
-    let proxy = Proxy::before(&stack).await;
+    let (client, namespace) = namespace(&stack).await;
+    let field = Field::on(client, namespace).await;
+    let proxy = Proxy::before(stack.client().unwrap()).await;
     for name in ["one", "two"] {
         field
             .environment(name, |spec| {

@@ -1,6 +1,7 @@
 //! A role that lacks something: the operator says what, and goes on when it is granted.
 
 use crate::controllers::field::{Field, phase};
+use crate::server::Server;
 use crate::support::kube::shared;
 use crate::support::wait;
 use ibmi_clone_operator::engine::journal::Phase;
@@ -57,7 +58,7 @@ async fn limited(field: &Field, config: &Config) -> Client {
 #[tokio::test]
 async fn a_missing_permission_is_named_and_the_run_goes_on_when_it_is_granted() {
     let Some(stack) = shared().await else { return };
-    let field = Field::on(stack).await;
+    let field = Field::new(Server::Real(stack)).await;
     let client = limited(&field, stack.config()).await;
     field.environment("nightly", |_| {}).await;
     field.run("first", "nightly").await;
