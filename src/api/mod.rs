@@ -14,8 +14,9 @@ pub mod surroundings;
 pub use environment::{CloneEnvironment, CloneEnvironmentSpec, CloneEnvironmentStatus};
 pub use run::{CloneRun, CloneRunSpec, CloneRunStatus};
 
+use chrono::{DateTime, Utc};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::CustomResourceExt;
+use kube::{CustomResourceExt, ResourceExt};
 use serde_json::Value;
 
 /// API group of both kinds.
@@ -33,12 +34,28 @@ pub const OUTCOME_LABEL: &str = "ibmiclone.dev/outcome";
 /// Annotation on a finished run whose image the operator ends by itself: when it looks at it next, RFC 3339. It is a
 /// reminder and no order: what is due is told by the status.
 pub const ENDS_ANNOTATION: &str = "ibmiclone.dev/image-ends";
+/// Annotation on what was imported: when the object it was exported from was created, RFC 3339. It decides the order of the
+/// history and what is archived first, and nothing else.
+pub const CREATED_ANNOTATION: &str = "ibmiclone.dev/created";
+/// Annotation on what was imported: the id of the export, so that an import that was interrupted knows its own work.
+pub const IMPORT_ANNOTATION: &str = "ibmiclone.dev/import";
 /// Label a Secret must carry with value `true`.
 pub const CREDENTIALS_LABEL: &str = "ibmiclone.dev/credentials";
 /// Finalizer of a run, from before the first effect until right after the verdict.
 pub const FINALIZER: &str = "ibmiclone.dev/run";
 /// Field manager of everything we write.
 pub const FIELD_MANAGER: &str = "ibmi-clone-operator";
+
+/// When an object was created; of what was imported, when that was created elsewhere. For the order of rows only: how long an
+/// object has been here is told by its `creationTimestamp`.
+pub fn created_at(object: &impl ResourceExt) -> Option<DateTime<Utc>> {
+    let note = object.annotations().get(CREATED_ANNOTATION);
+    let noted = note.and_then(|text| text.parse().ok());
+    noted.or_else(|| {
+        let seconds = object.creation_timestamp()?.0.as_second();
+        DateTime::from_timestamp(seconds, 0)
+    })
+}
 
 /// Both definitions as `(file name, YAML)`, as the command `crd` prints them and `crds/` keeps them.
 ///

@@ -40,6 +40,7 @@ use serde::{Deserialize, Serialize};
     validation = Rule::new("!has(self.spec.forceDelete) || has(self.status)").message("spec.forceDelete: a new run owes nothing; create it without, and set it only on a run that is being deleted and cannot end"),
     validation = Rule::new("!has(self.spec.replies) || size(self.spec.replies) == 0 || has(self.status)").message("spec.replies: a new run asks nothing; create it without, and answer the message that status.waiting shows"),
     validation = Rule::new("!has(self.spec.replies) || has(oldSelf.spec.replies) && self.spec.replies == oldSelf.spec.replies || !has(oldSelf.status) || !has(oldSelf.status.phase) || !(oldSelf.status.phase in ['Succeeded','Warning','Failed','Cancelled','Skipped'])").message("spec.replies: this run is over, nothing of it waits for an answer"),
+    validation = Rule::new("!has(self.spec.imported) || !has(self.status) || has(self.status.phase) && self.status.phase in ['Succeeded','Warning','Failed','Cancelled','Skipped']").message("spec.imported: this is a row of another history and never executes; only the final status it had there can be written"),
     printcolumn(name = "Number", type_ = "integer", json_path = ".status.number"),
     printcolumn(name = "Started", type_ = "string", json_path = ".status.started"),
     printcolumn(name = "Status", type_ = "string", json_path = ".status.state"),
@@ -68,6 +69,7 @@ use serde::{Deserialize, Serialize};
     validation = Rule::new("has(self.scheduledTime) == has(oldSelf.scheduledTime) && (!has(self.scheduledTime) || self.scheduledTime == oldSelf.scheduledTime)").message("scheduledTime is immutable: create a new CloneRun instead").field_path(".scheduledTime"),
     validation = Rule::new("has(self.skip) == has(oldSelf.skip) && (!has(self.skip) || self.skip == oldSelf.skip)").message("skip is immutable: create a new CloneRun instead").field_path(".skip"),
     validation = Rule::new("(has(self.requestedBy) ? self.requestedBy : '') == (has(oldSelf.requestedBy) ? oldSelf.requestedBy : '')").message("requestedBy is immutable: create a new CloneRun instead").field_path(".requestedBy"),
+    validation = Rule::new("has(self.imported) == has(oldSelf.imported) && (!has(self.imported) || self.imported == oldSelf.imported)").message("imported is immutable: create a new CloneRun instead").field_path(".imported"),
     validation = Rule::new("has(self.run) == has(oldSelf.run) && (!has(self.run) || self.run == oldSelf.run)").message("run is immutable: create a new CloneRun instead").field_path(".run"),
     validation = Rule::new("(has(self.sourceIsDown) && self.sourceIsDown) == (has(oldSelf.sourceIsDown) && oldSelf.sourceIsDown)").message("sourceIsDown is immutable: create a new CloneRun instead").field_path(".sourceIsDown"),
     validation = Rule::new("!has(oldSelf.keepUntil) || (has(self.keepUntil) && self.keepUntil == oldSelf.keepUntil)").message("keepUntil: set once and never changed; deleting the run ends the keeping").field_path(".keepUntil"),
@@ -107,6 +109,10 @@ pub struct CloneRunSpec {
     /// The run is never opened: its time is not run. With trigger Schedule only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skip: Option<Skip>,
+    /// This object is a row of a history that was kept elsewhere, as `ibmi-clone import` brings it: it is never executed, and
+    /// only a final status can be written to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imported: Option<Imported>,
     /// Until this time the image of this run is neither replaced nor ended; may be set later, once. Deleting the run ends the
     /// keeping.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -140,6 +146,15 @@ pub struct CloneRunSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub replies: Vec<Reply>,
+}
+
+/// Where a row comes from that was not executed here.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Imported {
+    /// UID of the object that was executed. Its row in the archive is told by it.
+    #[schemars(length(min = 1, max = 64))]
+    pub uid: String,
 }
 
 /// A person's answer to a waiting message.

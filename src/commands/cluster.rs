@@ -2,13 +2,13 @@
 
 use super::CommandError;
 use super::error::chain;
-use crate::api::{CloneEnvironment, CloneRun, ENVIRONMENT_LABEL, NUMBER_LABEL};
+use crate::api::{CloneEnvironment, CloneRun, ENVIRONMENT_LABEL, NUMBER_LABEL, created_at};
 use crate::observability::api_requests::CountingLayer;
 use crate::observability::metrics::Metrics;
 use kube::api::ListParams;
 use kube::client::ClientBuilder;
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Api, Client, Config, ResourceExt};
+use kube::{Api, Client, Config};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -156,7 +156,7 @@ impl Cluster {
         found
             .items
             .into_iter()
-            .max_by_key(ResourceExt::creation_timestamp)
+            .max_by_key(created_at)
             .ok_or_else(|| CommandError::NotFound(format!("{what}: none has this number")))
     }
 }

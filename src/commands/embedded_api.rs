@@ -8,7 +8,7 @@ use crate::embedded::kind::Kind;
 use crate::embedded::kinds::builtin;
 use crate::embedded::registry::Registry;
 use crate::embedded::store::{Options, Store};
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use kube::{Client, CustomResourceExt};
 use serde_json::Value;
 use std::net::{SocketAddr, TcpListener};
@@ -35,6 +35,7 @@ pub struct Place {
 
 /// A running API.
 pub struct EmbeddedApi {
+    store: Store,
     registry: Registry,
     url: String,
     kubeconfig: PathBuf,
@@ -54,7 +55,8 @@ impl EmbeddedApi {
         let address = listener
             .local_addr()
             .map_err(|e| CommandError::io(format!("listen on {}", place.listen), e))?;
-        let registry = registry(open(&place.data).await?, &place.namespace).await?;
+        let store = open(&place.data).await?;
+        let registry = registry(store.clone(), &place.namespace).await?;
         let mut names = vec![
             "localhost".to_owned(),
             "127.0.0.1".to_owned(),
@@ -81,6 +83,7 @@ impl EmbeddedApi {
             }
         });
         Ok(Self {
+            store,
             registry,
             url,
             kubeconfig: file,
@@ -93,6 +96,20 @@ impl EmbeddedApi {
     /// A client in this process: no socket between it and the store.
     pub fn client(&self, namespace: &str) -> Client {
         client(self.registry.clone(), namespace)
+    }
+
+    /// When the backup was made that the data was restored from, until [`EmbeddedApi::settle_restored`].
+    pub fn restored(&self) -> Option<DateTime<Utc>> {
+        self.store.restored()
+    }
+
+    /// What the backup shows as under way has been seen to.
+    ///
+    /// # Errors
+    /// A store that cannot be written.
+    pub async fn settle_restored(&self) -> Result<(), CommandError> {
+        let settled = self.store.settle_restored().await;
+        settled.map_err(|e| CommandError::other(&e))
     }
 
     /// Where other processes reach it.

@@ -95,6 +95,9 @@ pub enum CommandError {
         /// Its words.
         why: String,
     },
+    /// We say no, before the API is asked to: why, and what to do.
+    #[error("{0}")]
+    Declined(String),
     /// A file or socket.
     #[error("cannot {what}: {source}")]
     Io {
@@ -160,7 +163,7 @@ impl CommandError {
             Self::Data { .. } => Exit::Data,
             Self::NotFound(_) => Exit::NotFound,
             Self::Unavailable(_) => Exit::Unavailable,
-            Self::Refused { .. } => Exit::Refused,
+            Self::Refused { .. } | Self::Declined(_) => Exit::Refused,
             Self::Io { .. } => Exit::File,
             Self::Other(_) => Exit::Internal,
         }

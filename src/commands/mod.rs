@@ -1,6 +1,7 @@
 //! One file or folder per command of the binary, and what commands share.
 
 mod archived;
+mod backup;
 mod cancel;
 mod cluster;
 mod completion;
@@ -16,6 +17,7 @@ mod held;
 mod history;
 pub mod kube_stack;
 mod logs;
+mod moving;
 mod next;
 mod operator;
 mod operator_state;
@@ -67,6 +69,8 @@ enum Command {
     Operator(operator::Arguments),
     /// Run the operator with an embedded Kubernetes API, on a machine without a cluster.
     Standalone(standalone::Arguments),
+    /// Back up the data of `standalone`, while it runs or not.
+    Backup(backup::Arguments),
     /// Print the custom resource definitions, or write them to a directory.
     Crd(crd::Arguments),
     /// Serve simulated devices (HMC, VIOS, array, IBM i) from a world file.
@@ -105,6 +109,10 @@ enum Command {
     Guest(guest::Arguments),
     /// Say what to type on production if all else fails. Reads only.
     SourceStatus(source_status::Arguments),
+    /// Export environments and history, to be imported elsewhere.
+    Export(moving::ExportArguments),
+    /// Import what `export` wrote: nothing of it is executed.
+    Import(moving::ImportArguments),
     /// Print the script with which a shell completes this command line.
     Completion(completion::Arguments),
 }
@@ -167,6 +175,7 @@ async fn execute(cli: Cli) -> Result<Exit, CommandError> {
         Command::Standalone(arguments) => {
             standalone::execute(kube.namespace.as_deref(), arguments).await
         }
+        Command::Backup(arguments) => backup::execute(arguments).await,
         Command::Crd(arguments) => crd::execute(&arguments),
         Command::Simulate(arguments) => simulate::execute(arguments).await,
         Command::Demo(arguments) => demo::execute(arguments).await,
@@ -186,6 +195,8 @@ async fn execute(cli: Cli) -> Result<Exit, CommandError> {
         Command::Verify(arguments) => verify::execute(kube, &arguments).await,
         Command::Guest(arguments) => guest::execute(kube, arguments).await,
         Command::SourceStatus(arguments) => source_status::execute(kube, &arguments).await,
+        Command::Export(arguments) => moving::export(kube, &arguments).await,
+        Command::Import(arguments) => moving::import(kube, &arguments).await,
         Command::Completion(arguments) => completion::execute(&arguments, Cli::command()),
     }
 }

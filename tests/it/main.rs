@@ -22,6 +22,7 @@ mod kube;
 mod layout;
 mod leader;
 mod logs;
+mod moving;
 mod npiv;
 mod promised;
 mod recorded;

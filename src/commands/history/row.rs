@@ -1,8 +1,8 @@
 //! One row of the history, made from a CloneRun; durations of what is still going on are computed at the moment.
 
 use super::times::Times;
-use crate::api::CloneRun;
 use crate::api::run::{CloneRunStatus, RunMode, Trigger};
+use crate::api::{CloneRun, created_at};
 use crate::commands::text::{clock, freeze, seconds_between};
 use crate::controllers::history::line::ArchivedRun;
 use crate::engine::journal::{Entry, EntryState, Phase};
@@ -156,9 +156,7 @@ impl Row {
             message: status.message.clone(),
             times: Times::of(status),
             archived: false,
-            created: run
-                .creation_timestamp()
-                .and_then(|t| DateTime::from_timestamp(t.0.as_second(), 0)),
+            created: created_at(run),
         }
     }
 

@@ -1,12 +1,15 @@
 //! `standalone`: the operator with the embedded API, for sites without a cluster.
 
 mod manifests;
+mod restored;
 
 use super::embedded_api::{EmbeddedApi, Place};
 use super::operator::{Common, cancel_on_signal, installation, serve, writer};
 use super::{CommandError, Exit};
 use crate::observability::health;
 use crate::observability::metrics::Metrics;
+use chrono::SecondsFormat;
+use kube::Client;
 use manifests::Manifests;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -71,6 +74,7 @@ async fn operate(
 ) -> Result<(), CommandError> {
     let metrics = Arc::new(Metrics::default());
     let client = api.client(namespace);
+    settle(api, &client, arguments.manifests.is_some()).await?;
     let operator = installation(&client, namespace).await?;
     let config = arguments
         .common
@@ -102,6 +106,35 @@ async fn operate(
         let _ = following.await;
     }
     result
+}
+
+/// Data that was restored from a backup: nothing in it executes before a person has looked.
+async fn settle(api: &EmbeddedApi, client: &Client, follows: bool) -> Result<(), CommandError> {
+    let Some(at) = api.restored() else {
+        return Ok(());
+    };
+    let at = at.to_rfc3339_opts(SecondsFormat::Secs, true);
+    if follows {
+        // They could start schedules in the same moment.
+        return Err(CommandError::Usage(format!(
+            "this data was restored from a backup of {at}: start it once without --manifests, look at it, then with"
+        )));
+    }
+    let settled = restored::settle(client).await?;
+    api.settle_restored().await?;
+    tracing::warn!(
+        backup = at,
+        runs = settled.runs,
+        "restored from a backup: open runs are not executed, environments are paused"
+    );
+    eprintln!(
+        "restored from a backup of {at}: {} open runs are not executed again, {} environments are paused;",
+        settled.runs, settled.environments
+    );
+    eprintln!(
+        "look whether production runs and whether a clone stands in for it, then `ibmi-clone schedule continue ENV`"
+    );
+    Ok(())
 }
 
 /// A certificate without the name that clients use helps nobody, and who opens the API to a network should know it.

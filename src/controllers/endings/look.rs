@@ -140,6 +140,7 @@ fn is_active(context: &Context, run: &CloneRun) -> bool {
             other.namespace() == namespace
                 && other.spec.environment == run.spec.environment
                 && other.spec.skip.is_none()
+                && other.spec.imported.is_none()
         })
 }
 

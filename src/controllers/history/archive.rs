@@ -144,13 +144,7 @@ fn next(
         return Ok(None);
     }
     let archive = pack::append(bytes, &added, pack::LIMIT).map_err(unreadable)?;
-    let mut map = found.cloned().unwrap_or_else(|| ConfigMap {
-        metadata: ObjectMeta {
-            name: Some(name.clone()),
-            ..ObjectMeta::default()
-        },
-        ..ConfigMap::default()
-    });
+    let mut map = found.cloned().unwrap_or_else(|| new(environment));
     map.metadata.managed_fields = None;
     let number = |key| number(&map, key);
     let highest = rows.iter().filter_map(|row| row.number).max();
@@ -163,9 +157,8 @@ fn next(
     ];
     let notes = notes.map(|(key, value)| (key.to_owned(), value));
     map.annotations_mut().extend(notes);
-    let labels = [(ARCHIVE_LABEL, "history"), (ENVIRONMENT_LABEL, environment)];
-    let labels = labels.map(|(key, value)| (key.to_owned(), value.to_owned()));
-    map.labels_mut().extend(labels);
+    let labels = new(environment).metadata.labels;
+    map.labels_mut().extend(labels.unwrap_or_default());
     let data = map.binary_data.get_or_insert_with(BTreeMap::new);
     data.insert(ARCHIVE_KEY.to_owned(), ByteString(archive.bytes));
     Ok(Some(map))
@@ -228,6 +221,33 @@ pub enum ArchiveReadError {
     /// The API does not answer or says no.
     #[error(transparent)]
     Kube(#[from] kube::Error),
+}
+
+/// The highest number that an archive knows.
+pub fn last_number_of(map: &ConfigMap) -> i64 {
+    number(map, LAST_NUMBER)
+}
+
+/// The archive of an environment, one without rows where there is none, that knows at least this number: for an export, where the
+/// objects that have the numbers come after it.
+pub fn with_number(found: Option<ConfigMap>, environment: &str, number: i64) -> ConfigMap {
+    let mut map = found.unwrap_or_else(|| new(environment));
+    let number = last_number_of(&map).max(number).to_string();
+    map.annotations_mut().insert(LAST_NUMBER.to_owned(), number);
+    map
+}
+
+fn new(environment: &str) -> ConfigMap {
+    let labels = [(ARCHIVE_LABEL, "history"), (ENVIRONMENT_LABEL, environment)];
+    let labels = labels.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    ConfigMap {
+        metadata: ObjectMeta {
+            name: Some(archive_name(environment)),
+            labels: Some(labels.into()),
+            ..ObjectMeta::default()
+        },
+        ..ConfigMap::default()
+    }
 }
 
 /// Highest number of a run in the archive, 0 without one: an environment that was restored or made anew goes on from there.

@@ -1,10 +1,9 @@
 //! One line of the archive: what `history` shows of a run, without what the objects repeat.
 
-use crate::api::CloneRun;
 use crate::api::run::{RunMode, Trigger};
+use crate::api::{CloneRun, created_at};
 use crate::engine::journal::Phase;
 use crate::engine::time::Timestamp;
-use chrono::DateTime;
 use kube::ResourceExt;
 use serde::{Deserialize, Serialize};
 
@@ -95,13 +94,14 @@ impl ArchivedRun {
     /// The line of a finished run; `None` while it is open.
     pub fn of(run: &CloneRun) -> Option<Self> {
         let status = run.status.as_ref().filter(|s| s.phase.is_final())?;
-        let seconds = run.creation_timestamp().map(|t| t.0.as_second());
-        let created = seconds.and_then(|s| DateTime::from_timestamp(s, 0));
+        // Of a row that was imported, the line may be in the archive already.
+        let imported = run.spec.imported.as_ref().map(|i| i.uid.clone());
+        let uid = imported.or_else(|| run.uid()).unwrap_or_default();
         Some(Self {
-            uid: run.uid().unwrap_or_default().chars().take(UID).collect(),
+            uid: uid.chars().take(UID).collect(),
             name: run.name_any(),
             number: status.number,
-            created: created.map(Timestamp::new),
+            created: created_at(run).map(Timestamp::new),
             started: status.started.clone(),
             finished: status.finished_at.map(Timestamp::to_seconds_text),
             state: status.state.clone(),

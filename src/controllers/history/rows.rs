@@ -6,7 +6,7 @@
 
 use super::Key;
 use crate::api::options::History;
-use crate::api::{CloneRun, ENVIRONMENT_LABEL, NUMBER_LABEL, OUTCOME_LABEL};
+use crate::api::{CloneRun, ENVIRONMENT_LABEL, NUMBER_LABEL, OUTCOME_LABEL, created_at};
 use crate::schedule::slot_of_name;
 use kube::ResourceExt;
 use kube::core::PartialObjectMeta;
@@ -131,7 +131,7 @@ impl Rows {
         };
         let row = Row {
             outcome,
-            created: run.creation_timestamp().map_or(0, |t| t.0.as_second()),
+            created: created_at(run).map_or(0, |at| at.timestamp()),
             number: label(NUMBER_LABEL)
                 .and_then(|n| n.parse().ok())
                 .unwrap_or(0),

@@ -4,6 +4,7 @@ pub mod broken;
 pub mod ended;
 pub mod finish;
 pub mod forced;
+mod imported;
 pub mod logs;
 pub mod numbers;
 pub mod opening;
@@ -68,6 +69,9 @@ pub async fn reconcile(
     if status.phase.is_final() {
         finish::finish(&context, &run).await?;
         return Ok(Action::await_change());
+    }
+    if run.spec.imported.is_some() {
+        return Ok(imported::left_alone(&context, &run).await);
     }
     if !is_open(run.status.as_ref()) {
         return Ok(match opening::open(&context, &run).await? {

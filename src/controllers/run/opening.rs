@@ -208,7 +208,7 @@ async fn known(
     Ok(Known::Unusable(fresh, (outcome.reason, outcome.message)))
 }
 
-fn age(context: &Context, run: &CloneRun) -> Duration {
+pub(super) fn age(context: &Context, run: &CloneRun) -> Duration {
     let Some(created) = run.creation_timestamp() else {
         return Duration::ZERO;
     };

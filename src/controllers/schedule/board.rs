@@ -182,7 +182,7 @@ impl Board {
                 // A run that cannot be read has no environment; its own loop reports it.
                 let Ok(run) = &object.0 else { return };
                 // It never opens: nothing waits for it.
-                if run.spec.skip.is_some() {
+                if run.spec.skip.is_some() || run.spec.imported.is_some() {
                     return;
                 }
                 let namespace = run.namespace().unwrap_or_default();

@@ -94,6 +94,9 @@ impl Entry {
         if last != self.success.map(|s| s.0) {
             self.success = last.map(|t| (t, clock.from_real(t.utc())));
         }
+        // It only rises; an import may write it after the environment was seen for the first time.
+        let missed = environment.status.as_ref().map_or(0, |s| s.missed_count);
+        self.missed = self.missed.max(missed);
         self.deleting = self.ending || environment.metadata.deletion_timestamp.is_some();
         // The pins are learned later than the first generation.
         self.needed = held::Needed::of(environment);

@@ -247,6 +247,28 @@ pub enum BackupError {
         /// Why not.
         source: io::Error,
     },
+    /// Nothing in the directory is a store.
+    #[error("there is no store in {}: give the directory that `standalone --data` was given", .0.display())]
+    NoStore(PathBuf),
+    /// The backup would lie in the directory of the store.
+    #[error("{} would lie in the directory of the store ({}), and be lost with it: choose another directory", target.display(), dir.display())]
+    Inside {
+        /// The backup.
+        target: PathBuf,
+        /// The store's directory.
+        dir: PathBuf,
+    },
+    /// The store is none that this version reads.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// No room for the backup.
+    #[error("cannot write {}: its disk is full", .0.display())]
+    Full(PathBuf),
+    /// The copy is not what it should be; it was removed.
+    #[error(
+        "the copy is not whole ({0}), so the store may be damaged: no backup was made, look at the disk"
+    )]
+    Wrong(String),
     /// The store, or the disk of the backup.
     #[error("cannot write the backup: {0}")]
     Store(#[from] StoreError),

@@ -7,6 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
@@ -35,6 +36,8 @@ pub(super) struct Opened {
     pub(super) vault: Vault,
     /// The newest revision.
     pub(super) revision: u64,
+    /// When the backup was made that this store was restored from; none once that has been seen to.
+    pub(super) restored: Option<DateTime<Utc>>,
 }
 
 /// Creates the directory when it is missing, and refuses one that others may read.
@@ -69,6 +72,7 @@ pub(super) fn open(dir: &Path, options: &Options) -> Result<Opened, OpenError> {
     Ok(Opened {
         readers: readers.collect::<Result<_, _>>().map_err(sqlite)?,
         revision: format::revision(&writer).map_err(sqlite)?,
+        restored: format::backup(&writer).map_err(sqlite)?,
         writer,
         vault,
         file,
@@ -94,6 +98,7 @@ pub(super) fn in_memory(options: &Options) -> Result<Opened, OpenError> {
         file: PathBuf::new(),
         readers: Vec::new(),
         revision,
+        restored: None,
         writer,
         vault,
     })
@@ -283,6 +288,26 @@ fn writer(file: &Path, options: &Options) -> rusqlite::Result<Connection> {
 fn reader(file: &Path, options: &Options) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(file, flags(OpenFlags::SQLITE_OPEN_READ_ONLY))?;
     tune(&connection, options)?;
+    Ok(connection)
+}
+
+/// One more reader of a database that another process may have open. Its header is asked for through SQLite: to open and close
+/// the file itself would take away the locks that a store in this very process has on it.
+pub(super) fn beside_its_process(file: &Path) -> Result<Connection, OpenError> {
+    let look = || {
+        let connection = reader(file, &Options::default())?;
+        // Read only, it leaves the log to the process that writes.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, u32>(0));
+        let (application, format) = (number("application_id")?, number("user_version")?);
+        Ok((connection, application, format))
+    };
+    let looked: rusqlite::Result<_> = look();
+    let (connection, application, format) = looked.map_err(|e| match e.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => OpenError::NotDatabase(file.to_owned()),
+        Some(_) | None => OpenError::sqlite("read", file, e),
+    })?;
+    known(file, application, format)?;
     Ok(connection)
 }
 

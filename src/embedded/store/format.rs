@@ -1,5 +1,6 @@
 //! What is in the file.
 
+use chrono::{DateTime, Utc};
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -50,6 +51,26 @@ pub(super) fn create(connection: &mut Connection, check: &[u8]) -> rusqlite::Res
     tx.commit()
 }
 
+/// Notes that this is a copy, made at this time.
+pub(super) fn mark_backup(connection: &Connection, at: DateTime<Utc>) -> rusqlite::Result<()> {
+    let insert = "INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)";
+    connection.execute(insert, params![BACKUP, at.timestamp_millis()])?;
+    Ok(())
+}
+
+/// When the copy was made that this store began as; none once that has been seen to.
+pub(super) fn backup(connection: &Connection) -> rusqlite::Result<Option<DateTime<Utc>>> {
+    let at = meta::<i64>(connection, BACKUP).optional()?;
+    Ok(at.map(|at| DateTime::from_timestamp_millis(at).unwrap_or_default()))
+}
+
+/// The store is no copy any more.
+pub(super) fn forget_backup(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute("DELETE FROM meta WHERE name = ?1", [BACKUP])?;
+    Ok(())
+}
+
+const BACKUP: &str = "backup";
 const REVISION: &str = "revision";
 const COMPACTED: &str = "compacted";
 const CHECK: &str = "key_check";

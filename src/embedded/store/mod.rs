@@ -40,6 +40,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use tokio::sync::watch;
 
+pub use backup::{Existing, Saved, of_directory as backup_of_directory};
 pub use error::{BackupError, OpenError, StoreError};
 
 use codec::Codec;
@@ -248,6 +249,7 @@ struct Inner {
     last: Last,
     codec: Arc<Codec>,
     file: PathBuf,
+    restored: Option<DateTime<Utc>>,
     _lock: Option<lock::Lock>,
 }
 
@@ -277,7 +279,7 @@ impl Store {
         options: Options,
     ) -> Result<Self, OpenError> {
         let codec = Arc::new(Codec::new(opened.vault, options.compress_from));
-        let file = opened.file;
+        let (file, restored) = (opened.file, opened.restored);
         let thread = |source| OpenError::io("start a thread for", &file, source);
         let (sender, newest) = watch::channel(opened.revision);
         let last = Last::default();
@@ -299,6 +301,7 @@ impl Store {
                 last,
                 codec,
                 file,
+                restored,
                 _lock: lock,
             }),
         })
@@ -457,10 +460,26 @@ impl Store {
     ///
     /// # Errors
     /// [`BackupError`]; then no new file stays behind.
-    pub async fn backup(&self, target: &Path) -> Result<(), BackupError> {
+    pub async fn backup(&self, target: &Path) -> Result<Saved, BackupError> {
         let target = target.to_owned();
-        let job = move |connection: &mut rusqlite::Connection| backup::write(connection, &target);
+        let job = move |connection: &mut rusqlite::Connection| {
+            backup::write(connection, &target, Existing::Refuse, Utc::now())
+        };
         self.inner.readers.run(job).await?
+    }
+
+    /// When the backup was made that this store was restored from, until [`Store::settle_restored`]: what it shows as under way
+    /// is not.
+    pub fn restored(&self) -> Option<DateTime<Utc>> {
+        self.inner.restored
+    }
+
+    /// Nothing in the store is shown as under way any more: it is no copy now.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then the next one that opens it is told again.
+    pub async fn settle_restored(&self) -> Result<(), StoreError> {
+        self.inner.writer.forget_backup().await.map(drop)
     }
 
     /// The database file; empty without one.

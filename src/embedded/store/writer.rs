@@ -36,6 +36,7 @@ struct Write {
 enum Job {
     Write(Write),
     Compact(Keep, Reply),
+    ForgetBackup(Reply),
 }
 
 /// Takes writes, and ends its thread when dropped.
@@ -89,6 +90,11 @@ impl Writer {
     /// Where history begins afterwards.
     pub(super) async fn compact(&self, keep: Keep) -> Result<u64, StoreError> {
         self.ask(|reply| Job::Compact(keep, reply)).await
+    }
+
+    /// The store is no copy any more.
+    pub(super) async fn forget_backup(&self) -> Result<u64, StoreError> {
+        self.ask(Job::ForgetBackup).await
     }
 
     async fn ask(&self, job: impl FnOnce(Reply) -> Job) -> Result<u64, StoreError> {
@@ -151,6 +157,11 @@ impl Desk {
         match job {
             Job::Write(write) => group.push(write),
             Job::Compact(keep, reply) => self.compactions.push_back((keep, reply)),
+            Job::ForgetBackup(reply) => {
+                let done = format::forget_backup(&held(&self.connection));
+                let newest = *self.newest.borrow();
+                let _ = reply.send(done.map(|()| newest).map_err(StoreError::from));
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! The binary from outside: command line, exit codes, output; with a real Kubernetes API where it needs one.
 
 mod agree;
+mod backup;
 mod cluster;
 mod everyday;
 mod examples;
@@ -28,6 +29,6 @@ pub fn ibmi_clone() -> Command {
 }
 
 /// What a command printed to one of its streams.
-fn text(bytes: &[u8]) -> String {
+pub fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).expect("commands write UTF-8")
 }

@@ -13,13 +13,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 /// The process and what it writes.
-struct Standalone {
+pub(super) struct Standalone {
     child: Child,
     log: PathBuf,
 }
 
 impl Standalone {
-    fn start(directory: &Path, more: &[&str]) -> Self {
+    pub(super) fn start(directory: &Path, more: &[&str]) -> Self {
         let log = directory.join("log");
         let output = std::fs::File::create(&log).unwrap();
         let child = Command::new(assert_cmd::cargo::cargo_bin("ibmi-clone"))
@@ -35,12 +35,12 @@ impl Standalone {
         Self { child, log }
     }
 
-    fn log(&self) -> String {
+    pub(super) fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap()
     }
 
     /// A client by the kubeconfig, when this process has written it.
-    async fn client(&self, directory: &Path) -> Client {
+    pub(super) async fn client(&self, directory: &Path) -> Client {
         wait::until("the operator runs", async || {
             self.log().contains("operator started")
         })
@@ -49,7 +49,7 @@ impl Standalone {
         Client::try_from(server::config(&file).await).unwrap()
     }
 
-    async fn stop(mut self) {
+    pub(super) async fn stop(mut self) {
         let id = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
         let ended = wait::found("the end of standalone", async || {
@@ -59,7 +59,7 @@ impl Standalone {
         assert!(ended.await.success(), "{}", self.log());
     }
 
-    fn kill(mut self) {
+    pub(super) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
@@ -72,7 +72,7 @@ impl Drop for Standalone {
     }
 }
 
-fn config_map(name: &str) -> ConfigMap {
+pub(super) fn config_map(name: &str) -> ConfigMap {
     let mut map = ConfigMap {
         data: Some(BTreeMap::from([("a".to_owned(), "b".to_owned())])),
         ..ConfigMap::default()

@@ -6,7 +6,9 @@
 
 use super::live::LIVE;
 use super::{LOG_LABEL, LOGS_REMOVED, RUN_LABEL, part_bytes};
-use crate::api::{CloneEnvironment, CloneEnvironmentStatus, CloneRun, ENVIRONMENT_LABEL};
+use crate::api::{
+    CloneEnvironment, CloneEnvironmentStatus, CloneRun, ENVIRONMENT_LABEL, created_at,
+};
 use crate::controllers::conditions::{self, Truth};
 use crate::controllers::context::Context;
 use crate::controllers::environment::status::update;
@@ -135,7 +137,7 @@ async fn every_run(context: &Context) -> Result<Vec<RunOfLogs>, StoreError> {
 fn enter(runs: &mut BTreeMap<(String, String), RunOfLogs>, map: &impl ResourceExt) {
     let label = |key: &str| map.labels().get(key).cloned().unwrap_or_default();
     let (namespace, run) = (map.namespace().unwrap_or_default(), label(RUN_LABEL));
-    let stored = map.creation_timestamp().map_or(0, |t| t.0.as_second());
+    let stored = created_at(map).map_or(0, |at| at.timestamp());
     let entry = runs.entry((namespace.clone(), run.clone()));
     let known = entry.or_insert_with(|| RunOfLogs {
         stored,

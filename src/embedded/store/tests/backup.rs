@@ -2,8 +2,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
-use super::super::BackupError;
+use super::super::{BackupError, Existing, backup_of_directory};
 use super::*;
+use chrono::{DateTime, Utc};
 
 fn restore(from: &Path, key: PathBuf) -> (TempDir, Store) {
     let dir = directory();
@@ -93,4 +94,59 @@ async fn a_store_in_memory_can_be_saved() {
     let target = directory();
     store.backup(&target.path().join("saved.db")).await.unwrap();
     assert_eq!(contents(target.path()).len(), 1);
+}
+
+fn noon() -> DateTime<Utc> {
+    "2026-11-23T12:00:00Z".parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_store_knows_that_it_was_restored_until_that_is_settled() {
+    let dir = directory();
+    let store = open(dir.path());
+    store.create(key("a", "x"), object(1)).await.unwrap();
+    let target = directory();
+    let file = target.path().join("saved.db");
+    let saved = backup_of_directory(dir.path(), &file, Existing::Refuse, noon()).unwrap();
+    assert_eq!((saved.objects, saved.revision), (1, store.revision()));
+    assert_eq!(saved.bytes, fs::metadata(&file).unwrap().len());
+    assert_eq!(store.restored(), None, "the store itself is no copy");
+    let (dir, copy) = restore(&file, dir.path().join("secrets.key"));
+    assert_eq!(copy.restored(), Some(noon()));
+    drop(copy);
+    let copy = open(dir.path());
+    assert_eq!(copy.restored(), Some(noon()), "nobody has seen to it");
+    copy.settle_restored().await.unwrap();
+    drop(copy);
+    assert_eq!(open(dir.path()).restored(), None);
+}
+
+#[tokio::test]
+async fn a_backup_takes_the_place_of_another_one_only_when_asked_and_whole() {
+    let dir = directory();
+    let store = open(dir.path());
+    store.create(key("a", "x"), object(1)).await.unwrap();
+    let target = directory();
+    let file = target.path().join("saved.db");
+    fs::write(&file, "precious").unwrap();
+    let refused = backup_of_directory(dir.path(), &file, Existing::Refuse, noon());
+    assert!(matches!(refused, Err(BackupError::Exists(_))));
+    assert_eq!(fs::read(&file).unwrap(), b"precious");
+    let inside = dir.path().join("store.db");
+    let refused = backup_of_directory(dir.path(), &inside, Existing::Replace, noon());
+    assert!(matches!(refused, Err(BackupError::Inside { .. })));
+    backup_of_directory(dir.path(), &file, Existing::Replace, noon()).unwrap();
+    assert_eq!(contents(target.path()).len(), 1);
+    let refused = backup_of_directory(target.path(), &file, Existing::Replace, noon());
+    assert!(matches!(refused, Err(BackupError::NoStore(_))));
+    // The store goes on, with its lock and its log.
+    store.create(key("a", "y"), object(2)).await.unwrap();
+}
+
+#[test]
+fn a_full_disk_is_told_as_one() {
+    let full = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL);
+    let error = rusqlite::Error::SqliteFailure(full, None);
+    let error = super::super::backup::failed(Path::new("/b/x.db"), error);
+    assert_eq!(error.to_string(), "cannot write /b/x.db: its disk is full");
 }
