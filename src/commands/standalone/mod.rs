@@ -52,6 +52,9 @@ pub async fn execute(namespace: Option<&str>, arguments: Arguments) -> Result<Ex
     reachable(arguments.listen, &arguments.tls_name)?;
     arguments.common.log();
     let namespace = namespace.unwrap_or("default").to_owned();
+    // From the first moment: a store that is just being opened is closed too.
+    let shutdown = CancellationToken::new();
+    let stopping = tokio::spawn(cancel_on_signal(shutdown.clone()));
     let api = EmbeddedApi::start(&Place {
         data: arguments.data.clone(),
         listen: arguments.listen,
@@ -61,7 +64,8 @@ pub async fn execute(namespace: Option<&str>, arguments: Arguments) -> Result<Ex
     .await?;
     eprintln!("Kubernetes API (a subset) on {}", api.url());
     eprintln!("  export KUBECONFIG={}", shown(api.kubeconfig()));
-    let outcome = operate(&api, &namespace, arguments).await;
+    let outcome = operate(&api, &namespace, arguments, shutdown).await;
+    stopping.abort();
     // Whatever happened, what was acknowledged is on the disk and the file is closed.
     let stopped = api.stop().await;
     outcome.and(stopped).map(|()| Exit::Done)
@@ -71,6 +75,7 @@ async fn operate(
     api: &EmbeddedApi,
     namespace: &str,
     arguments: Arguments,
+    shutdown: CancellationToken,
 ) -> Result<(), CommandError> {
     let metrics = Arc::new(Metrics::default());
     let client = api.client(namespace);
@@ -79,8 +84,6 @@ async fn operate(
     let config = arguments
         .common
         .config(namespace, writer(), operator, metrics);
-    let shutdown = CancellationToken::new();
-    let stopping = tokio::spawn(cancel_on_signal(shutdown.clone()));
     let health = match arguments.metrics {
         Some(address) => {
             let listener = TcpListener::bind(address)
@@ -98,7 +101,6 @@ async fn operate(
     });
     let result = serve(client, config, shutdown.clone()).await;
     shutdown.cancel();
-    stopping.abort();
     if let Some(health) = health {
         health.abort();
     }

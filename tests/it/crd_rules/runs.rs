@@ -34,6 +34,7 @@ async fn a_bad_run_is_refused_with_field_and_remedy(server: Server) {
         ("/spec/resumedByHand", json!(false), "spec.resumedByHand", "write true, or leave it out"),
         ("/spec/forceDelete", json!(false), "spec.forceDelete", "write true, or leave it out"),
         ("/spec/resumedByHand", json!(true), "spec.resumedByHand", "a new run owes nothing"),
+        ("/spec/releaseBackups", json!(true), "spec.releaseBackups", "a new run owes nothing"),
         ("/spec/forceDelete", json!(true), "spec.forceDelete", "a new run owes nothing"),
         ("/spec/replies", json!([{"key": "C1_1-00000220-060010", "text": "G"}]), "spec.replies", "a new run asks nothing"),
         ("/spec/replies", json!([{"key": "K", "text": "G".repeat(133)}]), "spec.replies[0].text", "may not be more than 132"),
