@@ -1,10 +1,11 @@
 //! Store, locks and clock of the matrix: in memory, at the mercy of the fault controls.
 
 use super::controls::{Controls, Injected, Point};
-use crate::engine::journal::{Journal, ReplyState};
+use crate::engine::journal::{Journal, ObligationKind, ReplyState};
 use crate::engine::ports::{Acquired, Answer, Clock, JournalStore, Locks, StoreError, Wishes};
 use crate::engine::rules::{Rule, kept};
 use crate::engine::step::LockKind;
+use crate::simulators::Shared;
 use crate::simulators::clock::SimulatedClock;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -20,6 +21,10 @@ pub struct MemoryStore {
     pub wishes: Arc<Mutex<(i64, Wishes)>>,
     /// Answers of a person who answers every message as soon as it is shown, and once more what was refused.
     pub answers: Option<Arc<Mutex<Vec<Answer>>>>,
+    /// Where it is looked whether production runs when the journal says so.
+    pub world: Option<Shared>,
+    /// Writes that said it while it did not.
+    pub untrue: Arc<Mutex<Vec<String>>>,
 }
 
 impl MemoryStore {
@@ -29,6 +34,23 @@ impl MemoryStore {
             controls,
             wishes: Arc::default(),
             answers: None,
+            world: None,
+            untrue: Arc::default(),
+        }
+    }
+    /// A resume counts as met only by the proof that production runs, whatever resumes it a moment later.
+    fn check_resume(&self, stored: &Journal, next: &Journal) {
+        let owed = |journal: &Journal| journal.owes(ObligationKind::ResumeSource);
+        if !owed(stored) || owed(next) || self.wishes().resumed_by_hand {
+            return;
+        }
+        let world = self.world.as_ref().map(Shared::now);
+        let production = world.as_ref().and_then(|w| w.systems.get("PROD"));
+        let suspended = production.map(|s| s.suspended()).unwrap_or_default();
+        if !suspended.is_empty() {
+            let text = format!("the resume is said to be met while {suspended:?} is suspended");
+            let mut untrue = self.untrue.lock().unwrap_or_else(PoisonError::into_inner);
+            untrue.push(text);
         }
     }
     /// Makes a wish at a revision of the journal.
@@ -82,6 +104,7 @@ impl JournalStore for MemoryStore {
         if self.controls.api_is_down() || injected == Some(Injected::NotSent) {
             return Err(StoreError::Lost("connection refused".into()));
         }
+        self.check_resume(&self.get(), next);
         {
             let mut stored = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
             let ours = stored.revision == previous.revision && stored.writer == previous.writer;

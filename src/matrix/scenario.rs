@@ -124,6 +124,7 @@ impl RunUnderTest {
         let journal = Journal::open(&recipe.name, &plan.run_token, &names);
         let mut store = MemoryStore::new(journal, controls.clone());
         store.answers = asks.then(Arc::default);
+        store.world = Some(shared.clone());
         Self {
             store,
             clock: MatrixClock {
@@ -201,6 +202,8 @@ impl RunUnderTest {
                 controls: controls.clone(),
                 wishes: self.store.wishes.clone(),
                 answers: self.store.answers.clone(),
+                world: self.store.world.clone(),
+                untrue: self.store.untrue.clone(),
             },
             clock: MatrixClock {
                 controls: controls.clone(),

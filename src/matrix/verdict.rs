@@ -64,6 +64,8 @@ impl RunUnderTest {
         if journal.open_obligations().next().is_some() {
             found.push("an obligation is open although the phase is final".into());
         }
+        let untrue = self.store.untrue.lock();
+        found.extend(untrue.iter().flat_map(|texts| texts.iter().cloned()));
         if self.controls.api_calls_in_freeze() > 0 {
             found.push("the API was called inside the freeze".into());
         }
