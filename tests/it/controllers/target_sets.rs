@@ -74,7 +74,8 @@ async fn pin(field: &Field, device: &str) {
         named.is_some_and(|d| d.starts_with(device))
     };
     let name = all.iter().find(is_it).unwrap().name_any();
-    let change = json!({"metadata": {"annotations": {"ibmiclone.dev/pinned": "a test"}}});
+    let change =
+        json!({"metadata": {"annotations": {"ibmiclone.dev/pinned": crate::support::kube::PIN}}});
     let patch = Patch::Merge(&change);
     api.patch(&name, &Default::default(), &patch).await.unwrap();
 }

@@ -366,7 +366,7 @@ impl Stage {
 
     /// Marks the lock of a device as pinned, as `start-held` does.
     pub async fn pin(&self, device: &str) {
-        let note = json!({"ibmiclone.dev/pinned": "a test"});
+        let note = json!({"ibmiclone.dev/pinned": crate::support::kube::PIN});
         self.change_lock(device, note).await;
     }
 

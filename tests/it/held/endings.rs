@@ -140,7 +140,7 @@ async fn an_image_that_is_held_or_kept_is_ended_when_it_is_free_and_one_of_an_op
     note_on_lease(
         &field,
         &runs[0].0,
-        json!({"ibmiclone.dev/pinned": "a test"}),
+        json!({"ibmiclone.dev/pinned": crate::support::kube::PIN}),
     )
     .await;
     field.world.hold("run-function");

@@ -16,6 +16,10 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::{Api, Client, ResourceExt};
 use tokio::sync::OnceCell;
 
+/// What `start-held` writes on a lock, for a run that is nobody's here. A pin that cannot be read would count for everybody on a
+/// control plane that tests share.
+pub const PIN: &str = r#"{"uid":"elsewhere","namespace":"elsewhere","run":"a-test"}"#;
+
 /// A static is never dropped: the servers end with this process because their stdin does.
 static SHARED: OnceCell<Result<KubeStack, KubeStackError>> = OnceCell::const_new();
 
