@@ -28,7 +28,7 @@ use crate::api::{CloneEnvironment, CloneRun};
 use crate::engine::ports::StoreError;
 use context::Context;
 use events::{Transition, publish};
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::ListParams;
 use kube::core::{DeserializeGuard, PartialObjectMeta};
@@ -239,16 +239,16 @@ async fn runs(context: Arc<Context>, scope: Option<String>, shutdown: Cancellati
         // Our own status writes must not start a pass: the requeue says when to look again, and devices punish clients
         // that ask too often. Creation and deletion both change the generation.
         .predicate_filter(predicates::generation, Default::default());
-    Controller::for_stream(stream, reader)
+    let work = Controller::for_stream(stream, reader.clone())
         .with_config(Config::default().concurrency(RUNS))
-        .graceful_shutdown_on(shutdown.cancelled_owned())
+        .graceful_shutdown_on(shutdown.clone().cancelled_owned())
         .run(
             |object, context| once_leading(object, context, run::reconcile),
             run::again,
             context,
         )
-        .for_each(|outcome| async move { complain(outcome) })
-        .await;
+        .for_each(|outcome| async move { complain(outcome) });
+    until_stopped(&reader, &shutdown, work).await;
 }
 
 async fn environments(context: Arc<Context>, scope: Option<String>, shutdown: CancellationToken) {
@@ -277,16 +277,38 @@ async fn environments(context: Arc<Context>, scope: Option<String>, shutdown: Ca
         })
         .applied_objects()
         .predicate_filter(predicates::generation, Default::default());
-    Controller::for_stream(stream, reader)
+    let work = Controller::for_stream(stream, reader.clone())
         .with_config(Config::default().concurrency(VERIFIES))
-        .graceful_shutdown_on(shutdown.cancelled_owned())
+        .graceful_shutdown_on(shutdown.clone().cancelled_owned())
         .run(
             |object, context| once_leading(object, context, environment::reconcile),
             environment::again,
             context,
         )
-        .for_each(|outcome| async move { complain(outcome) })
-        .await;
+        .for_each(|outcome| async move { complain(outcome) });
+    until_stopped(&reader, &shutdown, work).await;
+}
+
+/// Runs a controller until it has ended: a pass under way is waited for. It begins none before its objects are listed, but told
+/// to stop before that it would wait for the list, which may never come.
+async fn until_stopped<K>(
+    listed: &reflector::Store<K>,
+    shutdown: &CancellationToken,
+    work: impl Future<Output = ()>,
+) where
+    K: reflector::Lookup + Clone + 'static,
+    K::DynamicType: std::hash::Hash + Eq + Clone,
+{
+    let stopped_unlisted = async {
+        shutdown.cancelled().await;
+        if let Some(Ok(())) = listed.wait_until_ready().now_or_never() {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        () = work => {}
+        () = stopped_unlisted => {}
+    }
 }
 
 /// What is seen while standing by waits for the term, and is then taken from the cache again: it may have changed.

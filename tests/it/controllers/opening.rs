@@ -317,3 +317,10 @@ async fn numbers_behind_device_names_are_unique_and_survive_a_restore(server: Se
     assert_eq!(again.device_number, Some(2));
     assert_eq!(again.last_run_number, 2, "the labels of its rows remember");
 }
+
+/// It would hang until it is killed, and a service manager waits long for an operator that may be in a freeze window.
+#[apply(on_both!)]
+async fn an_operator_that_is_told_to_stop_while_it_starts_ends(server: Server) {
+    let field = Field::new(server).await;
+    field.operator().ends().await;
+}
