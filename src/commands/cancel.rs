@@ -3,7 +3,7 @@
 use super::follow::follow;
 use super::progress::Progress;
 use super::run::report;
-use super::{CommandError, Exit, KubeFlags, text};
+use super::{CommandError, Exit, KubeFlags, MANAGER, text};
 use crate::api::CloneRun;
 use crate::api::run::{CancelMode, CloneRunStatus};
 use crate::engine::journal::{ObligationKind, Phase};
@@ -54,7 +54,7 @@ pub async fn execute(kube: &KubeFlags, arguments: &Arguments) -> Result<Exit, Co
     if run.spec.cancel != Some(mode) {
         let patch = json!({"metadata": {"uid": run.uid()}, "spec": {"cancel": mode}});
         let parameters = PatchParams {
-            field_manager: Some("ibmi-clone".to_owned()),
+            field_manager: Some(MANAGER.to_owned()),
             ..PatchParams::default()
         };
         let what = format!("cancel run {name} in namespace {}", cluster.namespace);

@@ -159,11 +159,18 @@ pub fn split(text: &str) -> Vec<Document> {
     parts.into_iter().map(document).collect()
 }
 
-/// Parsed below empty lines, so that the parser's line numbers are those of the file. What kubectl would take otherwise than it
-/// looks is read as kubectl reads it; a key that is there twice is nobody's wish.
+/// Parsed below empty lines, so that the parser's line numbers are those of the file.
 fn parse(text: &str, line: usize) -> Result<Value, String> {
-    let padded = "\n".repeat(line - 1) + text;
-    let read = go_yaml::read(&padded).map_err(|error| error.to_string())?;
+    value(&("\n".repeat(line - 1) + text))
+}
+
+/// What one document says. What kubectl would take otherwise than it looks is read as kubectl reads it; a key that is there
+/// twice is nobody's wish.
+///
+/// # Errors
+/// Why it is no good, with the line of this text where that is known.
+pub fn value(text: &str) -> Result<Value, String> {
+    let read = go_yaml::read(text).map_err(|error| error.to_string())?;
     match read.duplicates.first() {
         None => Ok(read.value),
         Some(twice) => Err(format!(

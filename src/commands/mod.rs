@@ -58,6 +58,9 @@ struct Cli {
     command: Command,
 }
 
+/// Field manager of what a person writes with a command.
+const MANAGER: &str = "ibmi-clone";
+
 const EXIT_CODES: &str = "\
 Exit codes: 0 done; `verify`, `demo` and, with --wait, `run`, `cancel`, `end`, `start-held`, `release-held`: 0 Succeeded,
 1 Warning, 2 Failed, 4 Cancelled, 5 Skipped, 6 wait timed out; `guest verify`, `validate`: 2 something must be mended.

@@ -1,6 +1,6 @@
 //! `reply`: shows the message that a job of a run waits to be answered, and answers it by adding to `spec.replies`.
 
-use super::{CommandError, Exit, KubeFlags};
+use super::{CommandError, Exit, KubeFlags, MANAGER};
 use crate::api::CloneRun;
 use crate::api::run::Reply;
 use crate::engine::journal::{Question, ReplyRecord};
@@ -36,7 +36,7 @@ pub async fn execute(kube: &KubeFlags, arguments: &Arguments) -> Result<Exit, Co
     replies.push(reply.clone());
     let patch = json!({"metadata": {"uid": run.uid()}, "spec": {"replies": replies}});
     let parameters = PatchParams {
-        field_manager: Some("ibmi-clone".to_owned()),
+        field_manager: Some(MANAGER.to_owned()),
         ..PatchParams::default()
     };
     let what = format!("reply to run {name} in namespace {}", cluster.namespace);

@@ -5,7 +5,7 @@ use super::follow::{Followed, follow};
 use super::outcome::{exit_of, result};
 use super::progress::Progress;
 use super::text::{TERMINAL, hanging, parse_span};
-use super::{CommandError, Exit, KubeFlags};
+use super::{CommandError, Exit, KubeFlags, MANAGER};
 use crate::api::run::{RunMode, Trigger};
 use crate::api::{CloneRun, CloneRunSpec, ENVIRONMENT_LABEL};
 use kube::ResourceExt;
@@ -94,7 +94,7 @@ pub async fn create(cluster: &Cluster, spec: CloneRunSpec) -> Result<String, Com
         ..ObjectMeta::default()
     };
     let parameters = PostParams {
-        field_manager: Some("ibmi-clone".to_owned()),
+        field_manager: Some(MANAGER.to_owned()),
         ..PostParams::default()
     };
     let what = format!(

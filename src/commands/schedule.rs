@@ -1,7 +1,7 @@
 //! `schedule pause|continue`: sets `spec.suspend` and says what happens next.
 
 use super::next::slots;
-use super::{CommandError, Exit, KubeFlags};
+use super::{CommandError, Exit, KubeFlags, MANAGER};
 use crate::api::CloneEnvironment;
 use crate::schedule::{CronLine, Zone};
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -50,7 +50,7 @@ pub async fn execute(kube: &KubeFlags, arguments: &Arguments) -> Result<Exit, Co
         before
     } else {
         let parameters = PatchParams {
-            field_manager: Some("ibmi-clone".to_owned()),
+            field_manager: Some(MANAGER.to_owned()),
             ..PatchParams::default()
         };
         // The very object that was read. Not its version: the operator writes the status all the time, and only this one field

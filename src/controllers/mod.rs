@@ -13,6 +13,7 @@ pub mod history;
 pub mod leader;
 mod left_behind;
 pub mod locks;
+pub mod pages;
 pub mod ports;
 mod rounds;
 pub mod run;

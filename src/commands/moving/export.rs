@@ -2,8 +2,9 @@
 
 use super::file::Format;
 use super::pick;
-use super::reading::{Everything, PAGE_OF_LOGS, Reading, logs, pages, rendered};
+use super::reading::{Everything, PAGE_OF_LOGS, Reading, pages, rendered};
 use crate::commands::{CommandError, Exit, KubeFlags};
+use crate::controllers::run::logs::stored;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, Client, ResourceExt};
 use std::fs::{self, File, OpenOptions};
@@ -104,7 +105,7 @@ async fn write(
     let mut written = 0;
     for (namespace, names) in &everything.logs {
         let api: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
-        pages(&api, logs(), PAGE_OF_LOGS, |map| {
+        pages(&api, stored(), PAGE_OF_LOGS, |map| {
             let name = map.name_any();
             if names.contains(&name) {
                 let text = rendered(format, &name, pick::config_map(&map))?;

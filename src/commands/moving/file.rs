@@ -1,7 +1,7 @@
 //! The text of an export: one document after the other, YAML or JSON. Read piece by piece, since logs may make it large.
 
 use super::{GROUP, Header, KIND, VERSION};
-use crate::commands::CommandError;
+use crate::commands::{CommandError, documents};
 use serde_json::Value;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ impl Format {
             Self::Yaml => {
                 let yaml = serde_saphyr::to_string(value).unwrap_or_default();
                 // JSON is YAML too: for a text that would be read as something else.
-                let same = parsed(&yaml).is_ok_and(|read| read == *value);
+                let same = documents::value(&yaml).is_ok_and(|read| read == *value);
                 let alone = yaml.lines().all(|line| !divides(line));
                 match same && alone {
                     true => format!("---\n{}\n", yaml.trim_end()),
@@ -36,14 +36,6 @@ impl Format {
 
 fn divides(line: &str) -> bool {
     line == "---" || line.starts_with("--- ") || line == "..."
-}
-
-fn parsed(yaml: &str) -> Result<Value, String> {
-    serde_saphyr::from_str(yaml).map_err(|error| {
-        // The first line says it; the others draw the place.
-        let text = error.to_string();
-        text.lines().next().unwrap_or_default().to_owned()
-    })
 }
 
 /// A file that was read.
@@ -110,7 +102,7 @@ impl Text {
     pub(super) fn value(&self, piece: Piece<'_>) -> Result<Value, CommandError> {
         let parsed = match piece.text.trim_start().starts_with('{') {
             true => serde_json::from_str(piece.text).map_err(|e| e.to_string()),
-            false => parsed(piece.text),
+            false => documents::value(piece.text),
         };
         parsed.map_err(|why| self.wrong(piece, &format!("cannot be read: {why}")))
     }

@@ -37,8 +37,6 @@ const GROUP: &str = "export.ibmiclone.dev/";
 const VERSION: &str = "v1";
 /// Kind of the header document.
 const KIND: &str = "Export";
-/// Field manager of what is written.
-const MANAGER: &str = "ibmi-clone";
 
 /// The first document of an export.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,9 +1,11 @@
 //! Why nothing is exported: what the new side could not know, and would do harm without.
 
+use super::reading::PAGE;
 use crate::api::{CloneEnvironment, CloneRun, CloneRunStatus, FINALIZER};
 use crate::commands::CommandError;
 use crate::controllers::environment::pins;
 use crate::controllers::locks::{device_locks, lease};
+use crate::controllers::pages::pages as by_pages;
 use crate::controllers::run::ended::end_image;
 use crate::engine::time::Timestamp;
 use chrono::{DateTime, Utc};
@@ -24,8 +26,14 @@ pub(super) enum Images {
 
 /// Whether the row still counts something on the devices as its own.
 pub(super) fn is_live(status: &CloneRunStatus) -> bool {
-    let since = |text: &Option<String>| text.as_ref().is_some_and(|t| t.starts_with("since "));
-    status.image.is_some() || since(&status.partition_active) || since(&status.flash_copy_active)
+    status.image.is_some()
+        || goes_on(&status.partition_active)
+        || goes_on(&status.flash_copy_active)
+}
+
+/// `since TIME`: it has no end yet.
+fn goes_on(told: &Option<String>) -> bool {
+    told.as_ref().is_some_and(|text| text.starts_with("since "))
 }
 
 /// Closes the row of an image that is left behind: nothing of it counts any more.
@@ -33,10 +41,7 @@ pub(super) fn close(status: &mut CloneRunStatus, now: Timestamp) {
     end_image(status, now);
     for field in [&mut status.partition_active, &mut status.flash_copy_active] {
         // Since when is told by a step that is not in the row.
-        if field
-            .as_ref()
-            .is_some_and(|text| text.starts_with("since "))
-        {
+        if goes_on(field) {
             *field = None;
         }
     }
@@ -94,6 +99,12 @@ fn devices(environment: &CloneEnvironment) -> Vec<(String, String)> {
     locks.into_iter().map(|l| (l.lease, l.device)).collect()
 }
 
+/// The same of several environments, without the words.
+pub(super) fn used(environments: &[CloneEnvironment]) -> BTreeSet<String> {
+    let devices = environments.iter().flat_map(devices);
+    devices.map(|(lease, _)| lease).collect()
+}
+
 /// Held images: a clone that was started for a disaster, perhaps in the place of production. The pin is on the Leases and on
 /// nothing else.
 ///
@@ -103,7 +114,7 @@ pub(super) async fn held(
     client: &Client,
     lease_namespace: Option<&str>,
     namespace: Option<&str>,
-    environments: &[CloneEnvironment],
+    used: &BTreeSet<String>,
 ) -> Result<Vec<String>, CommandError> {
     let leases: Api<Lease> = match lease_namespace {
         Some(name) => Api::namespaced(client.clone(), name),
@@ -119,7 +130,6 @@ pub(super) async fn held(
             "no Lease of an operator is in namespace {name}: name the one where the operator keeps them"
         )));
     }
-    let used: BTreeSet<String> = environments.iter().flat_map(devices).map(|d| d.0).collect();
     let mut held = BTreeSet::new();
     for lease in &found.items {
         let Some(pin) = lease::pinned(lease) else {
@@ -144,7 +154,7 @@ pub(super) async fn held(
 pub(super) async fn left_behind(
     client: &Client,
     namespace: &str,
-    environments: &[CloneEnvironment],
+    used: &BTreeSet<String>,
 ) -> Result<Vec<String>, CommandError> {
     let everywhere: Api<DeserializeGuard<CloneEnvironment>> = Api::all(client.clone());
     let nobody_looked = |why: &str| {
@@ -152,20 +162,26 @@ pub(super) async fn left_behind(
             "{why}: see to it that no environment of another namespace uses the same devices"
         );
     };
-    let all = match everywhere.list(&ListParams::default()).await {
-        Ok(list) => list.items,
+    let (mut all, mut broken) = (Vec::new(), false);
+    let list = async |page: ListParams| everywhere.list(&page).await;
+    let listed = by_pages(ListParams::default(), PAGE, list, |environment| {
+        match environment.0 {
+            Ok(environment) => all.push(environment),
+            Err(_) => broken = true,
+        }
+        Ok(())
+    });
+    match listed.await {
+        Ok(()) => {}
         Err(kube::Error::Api(status)) if status.code == 403 => {
             nobody_looked("you may not list environments of all namespaces");
             return Ok(Vec::new());
         }
         Err(error) => return Err(CommandError::kube("list all environments", &error)),
-    };
-    let (all, broken): (Vec<_>, Vec<_>) = all.into_iter().partition(|e| e.0.is_ok());
-    if !broken.is_empty() {
+    }
+    if broken {
         nobody_looked("some environments cannot be read");
     }
-    let all: Vec<CloneEnvironment> = all.into_iter().filter_map(|e| e.0.ok()).collect();
-    let used: BTreeSet<String> = environments.iter().flat_map(devices).map(|d| d.0).collect();
     let others = all
         .iter()
         .filter(|e| e.namespace().as_deref() != Some(namespace));

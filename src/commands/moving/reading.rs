@@ -12,20 +12,21 @@ use crate::controllers::OPEN;
 use crate::controllers::history::archive::{
     ARCHIVE_LABEL, archive_name, last_number_of, with_number,
 };
-use crate::controllers::run::logs::live::LIVE;
-use crate::controllers::run::logs::{LOG_LABEL, RUN_LABEL};
+use crate::controllers::pages::pages as by_pages;
+use crate::controllers::run::logs::{RUN_LABEL, stored};
 use crate::engine::time::Timestamp;
 use chrono::{DateTime, Utc};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::api::ListParams;
+use kube::core::PartialObjectMeta;
 use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
 /// Objects asked for at once; of logs, which are large, fewer.
-const PAGE: u32 = 500;
+pub(super) const PAGE: u32 = 500;
 pub(super) const PAGE_OF_LOGS: u32 = 20;
 
 /// What was read, as it is written.
@@ -237,22 +238,15 @@ impl<'a> Reading<'a> {
     ) -> Result<BTreeMap<String, BTreeSet<String>>, CommandError> {
         let api = self.api::<ConfigMap>();
         let mut names: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        let mut page = logs().limit(PAGE);
-        loop {
-            let found = api.list_metadata(&page).await;
-            let found = found.map_err(|e| CommandError::kube("list logs", &e))?;
-            for map in &found.items {
-                let (namespace, name) = place(map);
-                let run = map.labels().get(RUN_LABEL).cloned().unwrap_or_default();
-                if rows.contains(&(namespace.clone(), run)) {
-                    names.entry(namespace).or_default().insert(name);
-                }
+        log_metadata(&api, stored(), |map| {
+            let (namespace, name) = place(&map);
+            let run = map.labels().get(RUN_LABEL).cloned().unwrap_or_default();
+            if rows.contains(&(namespace.clone(), run)) {
+                names.entry(namespace).or_default().insert(name);
             }
-            match found.metadata.continue_.filter(|next| !next.is_empty()) {
-                Some(next) => page = page.continue_token(&next),
-                None => return Ok(names),
-            }
-        }
+        })
+        .await?;
+        Ok(names)
     }
 
     /// Says what is in the way, if anything is. Runs are looked at last once more: one may have begun while the others were read.
@@ -260,9 +254,10 @@ impl<'a> Reading<'a> {
         let client = &self.cluster.client;
         let namespace = self.namespace.as_deref();
         let leases = self.arguments.lease_namespace.as_deref();
-        let held = obstacles::held(client, leases, namespace, environments).await?;
+        let used = obstacles::used(environments);
+        let held = obstacles::held(client, leases, namespace, &used).await?;
         let left = match namespace {
-            Some(namespace) => obstacles::left_behind(client, namespace, environments).await?,
+            Some(namespace) => obstacles::left_behind(client, namespace, &used).await?,
             None => Vec::new(),
         };
         if self.obstacles.is_empty() {
@@ -290,12 +285,6 @@ fn place(object: &impl ResourceExt) -> Place {
     (object.namespace().unwrap_or_default(), object.name_any())
 }
 
-/// Chooses the parts of logs.
-pub(super) fn logs() -> ListParams {
-    // Live tails go with their runs.
-    ListParams::default().labels(&format!("{RUN_LABEL},{LOG_LABEL},{LOG_LABEL}!={LIVE}"))
-}
-
 /// A document, or why there is none.
 pub(super) fn rendered(
     format: Format,
@@ -311,20 +300,32 @@ pub(super) async fn pages<K>(
     api: &Api<K>,
     parameters: ListParams,
     size: u32,
-    mut each: impl FnMut(K) -> Result<(), CommandError>,
+    each: impl FnMut(K) -> Result<(), CommandError>,
 ) -> Result<(), CommandError>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
 {
-    let mut page = parameters.limit(size);
-    loop {
+    let list = async |page: ListParams| {
         let found = api.list(&page).await;
-        let what = format!("list {}", K::plural(&()));
-        let found = found.map_err(|e| CommandError::kube(what, &e))?;
-        found.items.into_iter().try_for_each(&mut each)?;
-        match found.metadata.continue_.filter(|next| !next.is_empty()) {
-            Some(next) => page = page.continue_token(&next),
-            None => return Ok(()),
-        }
-    }
+        let what = || format!("list {}", K::plural(&()));
+        found.map_err(|e| CommandError::kube(what(), &e))
+    };
+    by_pages(parameters, size, list, each).await
+}
+
+/// The metadata of logs, by pages.
+pub(super) async fn log_metadata(
+    api: &Api<ConfigMap>,
+    parameters: ListParams,
+    mut each: impl FnMut(PartialObjectMeta<ConfigMap>),
+) -> Result<(), CommandError> {
+    let list = async |page: ListParams| {
+        let found = api.list_metadata(&page).await;
+        found.map_err(|e| CommandError::kube("list logs", &e))
+    };
+    by_pages(parameters, PAGE, list, |map| {
+        each(map);
+        Ok(())
+    })
+    .await
 }

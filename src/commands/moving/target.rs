@@ -2,6 +2,7 @@
 //! refused as a whole.
 
 use super::check::{Item, Plan};
+use super::reading::log_metadata;
 use super::summed;
 use super::write::{Prepared, posts, prepared};
 use crate::api::{CloneEnvironment, CloneRun, IMPORT_ANNOTATION};
@@ -15,7 +16,16 @@ use kube::{Api, Client, Resource, ResourceExt};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Requests under way at the same time.
-pub(super) const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 8;
+
+/// Does it all, some of it at the same time. What comes of it, in order.
+pub(super) async fn each<T, F>(work: impl Iterator<Item = F>) -> Result<Vec<T>, CommandError>
+where
+    F: Future<Output = Result<T, CommandError>>,
+{
+    let work = futures::stream::iter(work);
+    work.buffered(AT_ONCE).try_collect().await
+}
 
 /// The API of one kind in one namespace, for objects as they stand in the file.
 pub(super) fn api<K: Resource<DynamicType = ()>>(
@@ -69,11 +79,7 @@ async fn trials<K: Resource<DynamicType = ()>>(
     plan: &Plan<'_>,
     items: &[Item<'_>],
 ) -> Result<Vec<String>, CommandError> {
-    let trials = items.iter().map(|item| trial::<K>(client, plan, item));
-    let found: Vec<Option<String>> = futures::stream::iter(trials)
-        .buffered(AT_ONCE)
-        .try_collect()
-        .await?;
+    let found = each(items.iter().map(|item| trial::<K>(client, plan, item))).await?;
     Ok(found.into_iter().flatten().collect())
 }
 
@@ -131,16 +137,16 @@ async fn logs(client: &Client, plan: &Plan<'_>) -> Result<Vec<String>, CommandEr
     for (namespace, names) in wanted {
         let maps: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
         let all = ListParams::default().labels(&format!("{RUN_LABEL},{LOG_LABEL}"));
-        let there = maps.list_metadata(&all).await;
-        let there = there.map_err(|e| CommandError::kube("list logs", &e))?;
-        let others = there.items.iter().filter(|map| {
+        log_metadata(&maps, all, |map| {
             let ours = map.annotations().get(IMPORT_ANNOTATION) == Some(&plan.header.id);
-            !ours && names.contains(&map.name_any())
-        });
-        findings.extend(others.map(|map| {
             let name = map.name_any();
-            format!("ConfigMap {namespace}/{name} is there already: import where it is not")
-        }));
+            if !ours && names.contains(&name) {
+                findings.push(format!(
+                    "ConfigMap {namespace}/{name} is there already: import where it is not"
+                ));
+            }
+        })
+        .await?;
     }
     Ok(findings)
 }

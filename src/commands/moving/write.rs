@@ -1,13 +1,11 @@
 //! Writes what was checked, in an order in which an interruption at any point does no harm and the next try goes on: archives
 //! with the last numbers, environments, runs with their status, logs with the first part of each last.
 
-use super::MANAGER;
 use super::check::{Item, Plan};
-use super::target::{AT_ONCE, api, imported, is_ours};
+use super::target::{api, each, imported, is_ours};
 use crate::api::{CloneEnvironment, CloneEnvironmentStatus, CloneRun, IMPORT_ANNOTATION};
-use crate::commands::CommandError;
+use crate::commands::{CommandError, MANAGER};
 use crate::controllers::run::logs::RUN_LABEL;
-use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::{DeleteParams, DynamicObject, PostParams, Preconditions};
@@ -87,14 +85,6 @@ pub(super) async fn all(client: &Client, plan: &Plan<'_>) -> Result<(), CommandE
         writing.log(item, &runs).await?;
     }
     Ok(())
-}
-
-async fn each<T, F>(work: impl Iterator<Item = F>) -> Result<Vec<T>, CommandError>
-where
-    F: Future<Output = Result<T, CommandError>>,
-{
-    let work = futures::stream::iter(work);
-    work.buffered(AT_ONCE).try_collect().await
 }
 
 #[derive(Clone, Copy)]

@@ -5,7 +5,7 @@
 //! moment is pinned nowhere any more, so nothing is started on a schedule either before a person has looked.
 
 use crate::api::{CloneEnvironment, CloneRun, OPENED_ANNOTATION};
-use crate::commands::CommandError;
+use crate::commands::{CommandError, MANAGER};
 use crate::controllers::OPEN;
 use kube::api::{ListParams, Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
@@ -63,7 +63,7 @@ where
     K: kube::Resource<DynamicType = ()> + Clone + std::fmt::Debug + serde::de::DeserializeOwned,
 {
     let parameters = PatchParams {
-        field_manager: Some("ibmi-clone".to_owned()),
+        field_manager: Some(MANAGER.to_owned()),
         ..PatchParams::default()
     };
     let patch = Patch::Merge(change);

@@ -4,14 +4,14 @@
 //! Asking for all logs is expensive, so it is done once per process and then only when what was stored since may have
 //! passed the budget.
 
-use super::live::LIVE;
-use super::{LOG_LABEL, LOGS_REMOVED, RUN_LABEL, part_bytes};
+use super::{LOGS_REMOVED, RUN_LABEL, part_bytes, stored};
 use crate::api::{
     CloneEnvironment, CloneEnvironmentStatus, CloneRun, ENVIRONMENT_LABEL, created_at,
 };
 use crate::controllers::conditions::{self, Truth};
 use crate::controllers::context::Context;
 use crate::controllers::environment::status::update;
+use crate::controllers::pages::pages;
 use crate::controllers::run::store::call;
 use crate::engine::ports::StoreError;
 use crate::engine::time::Timestamp;
@@ -113,16 +113,15 @@ async fn every_run(context: &Context) -> Result<Vec<RunOfLogs>, StoreError> {
             None => Api::all(context.client.clone()),
             Some(namespace) => Api::namespaced(context.client.clone(), namespace),
         };
-        let selector = format!("{RUN_LABEL},{LOG_LABEL},{LOG_LABEL}!={LIVE}");
-        let mut page = ListParams::default().labels(&selector).limit(PAGE);
-        loop {
-            let found = call(maps.list_metadata(&page)).await?;
-            found.items.iter().for_each(|map| enter(&mut runs, map));
-            match found.metadata.continue_.filter(|next| !next.is_empty()) {
-                Some(next) => page = page.continue_token(&next),
-                None => break,
-            }
-        }
+        let list = |page: ListParams| {
+            let maps = &maps;
+            async move { call(maps.list_metadata(&page)).await }
+        };
+        pages(stored(), PAGE, list, |map| {
+            enter(&mut runs, &map);
+            Ok(())
+        })
+        .await?;
     }
     // An open run is just collecting its logs.
     let open = context.open_runs.all().unwrap_or_default();

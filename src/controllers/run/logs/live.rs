@@ -32,7 +32,7 @@ const REST: u32 = 50;
 /// Writes per second over all runs, and how many may come at once.
 const WRITES_PER_SECOND: f64 = 5.0;
 /// Value of the log label.
-pub const LIVE: &str = "live";
+pub(in crate::controllers::run) const LIVE: &str = "live";
 
 /// `<run>-log-live`.
 pub fn live_name(run: &str) -> String {

@@ -27,7 +27,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::api::{DeleteParams, ListParams};
 use kube::{Api, Client, Resource, ResourceExt};
-use live::LiveTail;
+use live::{LIVE, LiveTail};
 use pack::{Packed, Packer};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -37,6 +37,11 @@ use std::time::Duration;
 pub const RUN_LABEL: &str = "ibmiclone.dev/run";
 /// Label: kind of the log.
 pub const LOG_LABEL: &str = "ibmiclone.dev/log";
+
+/// Chooses the parts of logs. Live tails go with their runs.
+pub fn stored() -> ListParams {
+    ListParams::default().labels(&format!("{RUN_LABEL},{LOG_LABEL},{LOG_LABEL}!={LIVE}"))
+}
 /// Key of the gzip member in `binaryData`.
 pub const LOG_KEY: &str = "log.jsonl.gz";
 pub(super) const DIGEST: &str = "ibmiclone.dev/log-digest";
