@@ -144,8 +144,7 @@ async fn carry_out(
         // In the middle of a burst: the next leader finds the slot by itself, and this board is thrown away.
         return;
     }
-    // On the heap from here on: thousands may wait for their place, and 16 are under way.
-    let outcome = Box::pin(create::create(&context, &order)).await;
+    let outcome = create::create(&context, &order).await;
     drop(place);
     let now = context.schedule_clock().now();
     if outcome == Created::Ours {
@@ -159,7 +158,7 @@ async fn carry_out(
     if let (Created::Ours, Some(skip)) = (&outcome, &order.skip) {
         let note = skip.note(&order);
         let told = Transition::new(true, "SlotMissed", skip.reason.as_str(), note);
-        Box::pin(publish(&context.recorder, &order.environment(), &[told])).await;
+        publish(&context.recorder, &order.environment(), &[told]).await;
     }
 }
 

@@ -12,7 +12,7 @@ use axum::http::{HeaderValue, Response, StatusCode};
 use chrono::{DateTime, Utc};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use futures::stream;
+use futures::{StreamExt as _, stream};
 use serde_json::{Value, json};
 
 use super::answer;
@@ -44,18 +44,14 @@ pub async fn answer(
         return reply.list(registry.list(&place.target(), options).await?);
     };
     let item = Item::of(reply)?;
-    let mut pages = registry.pages(&place.target(), options, move |text| item.write(text))?;
-    let mut text = frame.head.clone().into_bytes();
-    let mut begun = false;
-    join(
-        pages.next().await?.unwrap_or_default(),
-        &mut begun,
-        &mut text,
-    );
-    let over = pages.is_over();
-    if over {
-        text.extend(frame.tail(&pages.ending()).into_bytes());
-    }
+    let pages = registry.pages(&place.target(), options, move |text| item.write(text))?;
+    let mut list = List {
+        pages,
+        frame,
+        filled: false,
+    };
+    let text = list.next().await?.unwrap_or_default();
+    let over = list.pages.is_over();
     let large = text.len() >= reply.service.limits().compress || !over;
     let packed = packs && large;
     let mut out = Out::new(packed);
@@ -64,7 +60,7 @@ pub async fn answer(
     let body = if over {
         Body::from(first)
     } else {
-        Body::from_stream(rest(first, pages, begun, out, frame))
+        Body::from_stream(rest(first, list, out))
     };
     let mut response = answer::bytes(StatusCode::OK, answer::JSON, body);
     if packed {
@@ -76,49 +72,45 @@ pub async fn answer(
 }
 
 /// The pieces of a list that has more than one. The next is read when the client has taken the one before.
-fn rest(
-    first: Vec<u8>,
-    pages: Pages<Vec<u8>>,
-    begun: bool,
-    out: Out,
-    frame: Frame,
-) -> impl futures::Stream<Item = io::Result<Bytes>> {
-    let state = (Some(first), pages, begun, out, frame);
-    stream::try_unfold(
-        state,
-        |(first, mut pages, mut begun, mut out, frame)| async move {
-            if let Some(first) = first {
-                return Ok(Some((Bytes::from(first), (None, pages, begun, out, frame))));
-            }
-            let piece = pages.next().await.map_err(|refusal| {
-                tracing::warn!(%refusal, "a list of the embedded API was broken off");
-                io::Error::other(refusal.message)
-            })?;
-            let Some(piece) = piece else { return Ok(None) };
-            let mut text = Vec::new();
-            join(piece, &mut begun, &mut text);
-            let over = pages.is_over();
-            if over {
-                text.extend(frame.tail(&pages.ending()).into_bytes());
-            }
-            let packed = out.pack(text, over)?;
-            Ok(Some((
-                Bytes::from(packed),
-                (None, pages, begun, out, frame),
-            )))
-        },
-    )
+fn rest(first: Vec<u8>, list: List, out: Out) -> impl futures::Stream<Item = io::Result<Bytes>> {
+    let after = stream::try_unfold((list, out), |(mut list, mut out)| async move {
+        let text = list.next().await.map_err(|refusal| {
+            tracing::warn!(%refusal, "a list of the embedded API was broken off");
+            io::Error::other(refusal.message)
+        })?;
+        let Some(text) = text else { return Ok(None) };
+        let packed = out.pack(text, list.pages.is_over())?;
+        Ok(Some((Bytes::from(packed), (list, out))))
+    });
+    stream::iter([Ok(Bytes::from(first))]).chain(after)
 }
 
-/// With commas between.
-fn join(items: Vec<Vec<u8>>, begun: &mut bool, text: &mut Vec<u8>) {
-    text.reserve(items.iter().map(|i| i.len() + 1).sum());
-    for item in items {
-        if *begun {
-            text.push(b',');
+/// A list on its way, as its text.
+struct List {
+    pages: Pages<Vec<u8>>,
+    frame: Frame,
+    /// An item has been written.
+    filled: bool,
+}
+
+impl List {
+    /// The text of the next piece, the first one with the head, the last one with the tail. None: there are no more.
+    async fn next(&mut self) -> Result<Option<Vec<u8>>, Refusal> {
+        let Some(items) = self.pages.next().await? else {
+            return Ok(None);
+        };
+        let mut text = std::mem::take(&mut self.frame.head).into_bytes();
+        text.reserve(items.iter().map(|i| i.len() + 1).sum());
+        for item in items {
+            if std::mem::replace(&mut self.filled, true) {
+                text.push(b',');
+            }
+            text.extend(item);
         }
-        *begun = true;
-        text.extend(item);
+        if self.pages.is_over() {
+            text.extend(self.frame.tail(&self.pages.ending()).into_bytes());
+        }
+        Ok(Some(text))
     }
 }
 
@@ -154,6 +146,7 @@ impl Out {
 
 /// What is around the items. What the list says of itself comes last, because it is known last.
 struct Frame {
+    /// Until it has been written.
     head: String,
     kind: String,
     /// Metadata as of a list of our kind.
@@ -208,7 +201,11 @@ impl Frame {
 
 /// How an object becomes an item.
 enum Item {
-    Whole(Box<Kind>),
+    Whole {
+        kind: Box<Kind>,
+        /// As the text of an object of ours begins, before its metadata.
+        beginning: String,
+    },
     Metadata(MetaVersion),
     Row {
         columns: Arc<Columns>,
@@ -228,7 +225,14 @@ impl Item {
     fn of(reply: &Reply<'_>) -> Result<Self, Refusal> {
         let (kind, include) = (reply.kind, reply.include);
         Ok(match reply.wanted.shape {
-            Shape::Object => Self::Whole(Box::new(kind.clone())),
+            Shape::Object => Self::Whole {
+                beginning: format!(
+                    "{{\"apiVersion\":{},\"kind\":{},\"metadata\":",
+                    Value::from(kind.api_version()),
+                    Value::from(kind.kind.as_str())
+                ),
+                kind: Box::new(kind.clone()),
+            },
             Shape::Metadata(version) | Shape::MetadataList(version) => Self::Metadata(version),
             Shape::Table(version) => {
                 let columns = Arc::clone(reply.service.columns(kind)?);
@@ -252,7 +256,7 @@ impl Item {
 
     fn write(&self, text: &Text<'_>) -> Result<Vec<u8>, Unreadable> {
         let value = match self {
-            Self::Whole(kind) => match spliced(kind, text) {
+            Self::Whole { kind, beginning } => match spliced(kind, beginning, text) {
                 Some(written) => return Ok(written),
                 None => resources::item(kind, text.object()?),
             },
@@ -273,12 +277,7 @@ impl Item {
 }
 
 /// The text of an object of ours with its revision in it. None when it does not begin as such texts do.
-fn spliced(kind: &Kind, text: &Text<'_>) -> Option<Vec<u8>> {
-    let beginning = format!(
-        "{{\"apiVersion\":{},\"kind\":{},\"metadata\":",
-        Value::from(kind.api_version()),
-        Value::from(kind.kind.as_str())
-    );
+fn spliced(kind: &Kind, beginning: &str, text: &Text<'_>) -> Option<Vec<u8>> {
     let rest = text.json.strip_prefix(beginning.as_bytes())?;
     let rest = rest
         .strip_prefix(b"{")

@@ -8,7 +8,8 @@
 use json_patch::PatchOperation;
 use serde_json::{Map, Value, json};
 
-use super::{bad_request, go_sort};
+use super::bad_request;
+use crate::embedded::go_json;
 use crate::embedded::refusal::Refusal;
 
 /// Operations of one patch.
@@ -79,7 +80,7 @@ fn operation(value: &Value) -> Result<&Map<String, Value>, Refusal> {
 }
 
 fn undecodable(value: &Value, into: &str) -> Refusal {
-    let sort = go_sort(value);
+    let sort = go_json::type_name(value);
     bad_request(format!(
         "error decoding patch: json: cannot unmarshal {sort} into Go {into}"
     ))

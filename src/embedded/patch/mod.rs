@@ -11,6 +11,7 @@ use serde_json::Value;
 
 pub use self::json::json;
 pub use self::strategic::strategic;
+use super::go_json;
 use super::kind::Kind;
 use super::refusal::Refusal;
 
@@ -23,10 +24,8 @@ pub fn merge(object: &Value, patch: &Value) -> Result<Value, Refusal> {
         Value::Object(_) => {}
         Value::Null => return Err(bad_request("Invalid JSON Patch")),
         other => {
-            let sort = go_sort(other);
-            return Err(bad_request(format!(
-                "error decoding patch: json: cannot unmarshal {sort} into Go value of type map[string]interface {{}}"
-            )));
+            let why = go_json::cannot_become(other, "map[string]interface {}");
+            return Err(bad_request(format!("error decoding patch: {why}")));
         }
     }
     let mut patch = patch.clone();
@@ -70,16 +69,4 @@ fn drop_nulls_in_lists(value: &mut Value, in_list: bool) {
 
 fn bad_request(message: impl Into<String>) -> Refusal {
     Refusal::new(400, "BadRequest", message)
-}
-
-/// What the real server's decoder calls a value.
-fn go_sort(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "bool",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    }
 }

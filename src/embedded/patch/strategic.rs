@@ -11,8 +11,9 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 };
 use serde_json::{Map, Value, json};
 
-use super::{bad_request, go_sort, no_strategic};
+use super::{bad_request, no_strategic};
 use crate::embedded::apply::go;
+use crate::embedded::go_json;
 use crate::embedded::kind::Kind;
 use crate::embedded::refusal::Refusal;
 
@@ -36,10 +37,8 @@ pub fn strategic(kind: &Kind, object: &Value, patch: &Value) -> Result<Value, Re
         Value::Null => return Ok(object.clone()),
         Value::Object(patch) => patch.clone(),
         other => {
-            let sort = go_sort(other);
-            return Err(bad_request(format!(
-                "json: cannot unmarshal {sort} into Go value of type map[string]interface {{}}"
-            )));
+            let why = go_json::cannot_become(other, "map[string]interface {}");
+            return Err(bad_request(why));
         }
     };
     let live = object.as_object().cloned().unwrap_or_default();
@@ -419,7 +418,7 @@ fn no_key(item: &Object, key: &str) -> Refusal {
 fn not_a_map(item: &Value) -> Refusal {
     failed(format!(
         "list element types are not identical: map, {}",
-        go_sort(item)
+        go_json::type_name(item)
     ))
 }
 
@@ -428,7 +427,7 @@ fn wrong_type(value: &Value) -> Refusal {
         Value::Null => "%!s(<nil>)",
         Value::Object(_) => "map[string]interface {}",
         Value::Number(_) => "int64",
-        other => go_sort(other),
+        other => go_json::type_name(other),
     };
     failed(format!(
         "expected a []interface {{}}, but received a {sort}"

@@ -42,13 +42,7 @@ pub enum Reading {
 fn read(served: &Served, object: &Value, reading: Reading) -> Result<(), String> {
     match reading {
         Reading::Converted => served.structural.convertible(object),
-        Reading::Parsed => served.structural.readable(object).map_err(|refusal| {
-            let after = |text: &str, mark| {
-                let (_, after) = text.split_once(mark).unwrap_or_default();
-                after.to_owned()
-            };
-            after(&after(&refusal.message, " cannot be handled as a "), ": ")
-        }),
+        Reading::Parsed => served.structural.parsable(object),
     }
 }
 

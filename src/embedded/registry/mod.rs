@@ -53,6 +53,7 @@ pub use request::{
 
 pub use shown::Shown;
 
+use change::Change;
 use feed::Feed;
 use served::Served;
 
@@ -194,8 +195,8 @@ impl Registry {
                     "resourceVersion",
                     live.revision.to_string().into(),
                 );
-                self.replace_any(&served, &target, &name, object, &options)
-                    .await
+                let change = Change::new(&served, &target, &options, &name);
+                self.replace_any(&change, object).await
             }
         }
     }

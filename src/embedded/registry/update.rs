@@ -29,21 +29,8 @@ impl Registry {
         options: &WriteOptions,
     ) -> Result<Written, Refusal> {
         let served = self.writable(target)?;
-        self.replace_any(&served, target, name, body, options).await
-    }
-
-    pub(super) async fn replace_any(
-        &self,
-        served: &Served,
-        target: &Target<'_>,
-        name: &str,
-        body: Value,
-        options: &WriteOptions,
-    ) -> Result<Written, Refusal> {
-        let change = Change::new(served, target, options, name);
-        let mut warnings = Vec::new();
-        let written = self.replace_read(&change, body, &mut warnings).await;
-        request::told(written, warnings)
+        let change = Change::new(&served, target, options, name);
+        self.replace_any(&change, body).await
     }
 
     /// Says what keeps a namespace, its `spec.finalizers`: no other write changes them. Without any, one that ends is gone at
@@ -66,8 +53,16 @@ impl Registry {
             through: Through::Finalize,
             ..Change::new(&served, target, options, name)
         };
+        self.replace_any(&change, body).await
+    }
+
+    pub(super) async fn replace_any(
+        &self,
+        change: &Change<'_>,
+        body: Value,
+    ) -> Result<Written, Refusal> {
         let mut warnings = Vec::new();
-        let written = self.replace_read(&change, body, &mut warnings).await;
+        let written = self.replace_read(change, body, &mut warnings).await;
         request::told(written, warnings)
     }
 

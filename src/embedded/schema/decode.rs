@@ -7,7 +7,6 @@ use super::node::{Additional, Node, Type};
 use crate::embedded::go_json;
 use crate::embedded::kind::Kind;
 use crate::embedded::kinds;
-use crate::embedded::refusal::Refusal;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
@@ -35,9 +34,9 @@ impl At {
 /// Checks the JSON types of an object.
 ///
 /// # Errors
-/// 400 with the first that does not fit.
-pub fn check(kind: &Kind, root: &Node, meta: &Node, object: &Value) -> Result<(), Refusal> {
-    let found = match kind.custom {
+/// What is said of the first that does not fit.
+pub fn check(kind: &Kind, root: &Node, meta: &Node, object: &Value) -> Result<(), String> {
+    match kind.custom {
         true => {
             let at = At {
                 structure: "ObjectMeta".to_owned(),
@@ -47,13 +46,7 @@ pub fn check(kind: &Kind, root: &Node, meta: &Node, object: &Value) -> Result<()
             fits(meta, metadata, &at, &at, "v1.ObjectMeta")
         }
         false => whole(kind, root, meta, object),
-    };
-    found.map_err(|words| {
-        let Kind { kind, version, .. } = kind;
-        let message =
-            format!("{kind} in version \"{version}\" cannot be handled as a {kind}: {words}");
-        Refusal::new(400, "BadRequest", message)
-    })
+    }
 }
 
 fn whole(kind: &Kind, root: &Node, meta: &Node, object: &Value) -> Result<(), String> {

@@ -128,6 +128,19 @@ impl Structural {
     /// # Errors
     /// 400, in the words of the real server.
     pub fn readable(&self, object: &Value) -> Result<(), Refusal> {
+        self.parsable(object).map_err(|words| {
+            let Kind { kind, version, .. } = &self.kind;
+            let message =
+                format!("{kind} in version \"{version}\" cannot be handled as a {kind}: {words}");
+            Refusal::new(400, "BadRequest", message)
+        })
+    }
+
+    /// The same, where what is around the words is another's.
+    ///
+    /// # Errors
+    /// What it says of the first field that does not fit.
+    pub fn parsable(&self, object: &Value) -> Result<(), String> {
         decode::check(&self.kind, &self.root, &self.meta, object)
     }
 

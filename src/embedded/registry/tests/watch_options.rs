@@ -1,4 +1,4 @@
-use super::watches::{from, is_silent, streaming, take, watch};
+use super::watches::{bookmark, from, is_silent, streaming, take, watch};
 use super::*;
 use crate::embedded::registry::request::{WatchItem, WatchOptions};
 use futures::StreamExt as _;
@@ -24,15 +24,8 @@ async fn the_end_of_the_initial_state_is_marked_when_asked_for() {
     assert_eq!(take(&mut items, 1).await, "+c");
     let empty = world.of("secrets");
     let mut items = watch(&empty, streaming()).await;
-    let Some(WatchItem::Bookmark {
-        resource_version,
-        initial_end: true,
-    }) = items.next().await
-    else {
-        panic!()
-    };
     assert_eq!(
-        resource_version,
+        bookmark(&mut items, true).await,
         world.registry.store().revision().to_string()
     );
 }
@@ -123,18 +116,7 @@ async fn a_bookmark_tells_how_far_everything_has_been_told() {
     let mut items = watch(&maps, options).await;
     world.things().made("t", json!({}), json!({})).await;
     let newest = world.registry.store().revision().to_string();
-    loop {
-        let Some(WatchItem::Bookmark {
-            resource_version,
-            initial_end: false,
-        }) = items.next().await
-        else {
-            panic!()
-        };
-        if resource_version == newest {
-            break;
-        }
-    }
+    while bookmark(&mut items, false).await != newest {}
     assert!(
         is_silent(&mut watch(&maps, from(newest)).await).await,
         "who did not ask gets none"
@@ -161,14 +143,7 @@ async fn a_watch_says_where_to_go_on_two_seconds_before_its_time_out() {
         ..from(revision)
     };
     let mut items = watch(&world.maps(), options.clone()).await;
-    let Some(WatchItem::Bookmark {
-        resource_version,
-        initial_end: false,
-    }) = items.next().await
-    else {
-        panic!()
-    };
-    assert_eq!(resource_version, revision.to_string());
+    assert_eq!(bookmark(&mut items, false).await, revision.to_string());
     let shorter = WatchOptions {
         timeout: Some(Duration::from_millis(50)),
         ..options

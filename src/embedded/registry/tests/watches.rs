@@ -48,6 +48,17 @@ pub async fn take(items: &mut Items, count: usize) -> String {
     short.collect::<Vec<_>>().join(" ")
 }
 
+/// The next item, a bookmark: up to where everything has been told.
+pub async fn bookmark(items: &mut Items, at_initial_end: bool) -> String {
+    match items.next().await {
+        Some(WatchItem::Bookmark {
+            resource_version,
+            initial_end,
+        }) if initial_end == at_initial_end => resource_version,
+        Some(_) | None => panic!("no bookmark"),
+    }
+}
+
 /// Nothing is there now. What a first poll begins is given the time to end.
 pub async fn is_silent(items: &mut Items) -> bool {
     for _ in 0..50 {

@@ -2,6 +2,7 @@
 //! case of `tests/it/crd_rules` among them, accepted and refused ones, new and changed objects. Some were changed after the
 //! definition had become stricter. `tests/it/recorded` writes it.
 
+mod pointer;
 mod recorded;
 mod rules;
 mod speed;
@@ -19,23 +20,6 @@ fn structural(definition: &str) -> Structural {
 const ENVIRONMENT: &str = include_str!("../../../../crds/cloneenvironments.ibmiclone.dev.yaml");
 const RUN: &str = include_str!("../../../../crds/cloneruns.ibmiclone.dev.yaml");
 const SAMPLE: &str = include_str!("sample.yaml");
-
-fn set(object: &mut Value, pointer: &str, value: &Value) {
-    let (parent, key) = pointer.rsplit_once('/').unwrap();
-    let key = key.replace("~1", "/");
-    let mut at = object;
-    for step in parent.split('/').skip(1) {
-        at = match at {
-            Value::Array(list) => &mut list[step.parse::<usize>().unwrap()],
-            other => &mut other[step],
-        };
-    }
-    match at {
-        Value::Array(list) => list[key.parse::<usize>().unwrap()] = value.clone(),
-        other if value == "__remove__" => drop(other.as_object_mut().unwrap().remove(&key)),
-        other => other[&key] = value.clone(),
-    }
-}
 
 /// As the registry does it: read, prune, defaults.
 fn taken(structural: &Structural, mut object: Value) -> Value {

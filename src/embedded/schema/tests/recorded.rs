@@ -45,7 +45,7 @@ impl Recorded {
     fn object(&self, base: &str, changes: &[(String, Value)]) -> Value {
         let mut object = self.bases[base].clone();
         for (pointer, value) in changes {
-            set(&mut object, pointer, value);
+            pointer::set(&mut object, pointer, value);
         }
         object
     }
