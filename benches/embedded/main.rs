@@ -23,7 +23,10 @@
 
 mod lists;
 #[path = "../shared/process.rs"]
-#[allow(dead_code)]
+#[allow(
+    dead_code,
+    reason = "starting an operator and CPU time are for other benches"
+)]
 mod process;
 mod report;
 mod rows;

@@ -6,7 +6,10 @@ use kube::CustomResourceExt;
 use std::path::Path;
 
 /// Starts it in this directory.
-#[allow(dead_code)]
+#[allow(
+    dead_code,
+    reason = "a bench that measures the start itself makes the kinds known later"
+)]
 pub async fn start(workdir: &Path) -> KubeStack {
     let stack = bare(workdir).await;
     define(&stack).await;

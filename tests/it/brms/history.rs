@@ -138,6 +138,24 @@ async fn a_history_that_is_not_wanted_is_kept_as_a_save_file() {
     stage.unharmed().await;
 }
 
+/// Somebody works with BRMS on frozen production.
+fn work_on_production(stage: &Stage) {
+    stage.world(|w| {
+        let now = w.now;
+        by_hand(w, "PROD", |b| {
+            b.changed.insert("QA1AMM *FILE".to_owned(), now);
+        });
+    });
+}
+
+/// Production's BRMS was not replaced: the run is a Warning, and names the volumes that a person protects then.
+fn assert_kept(stage: &Stage, end: &End) {
+    assert_eq!(end.outcome().0, Phase::Warning, "{}", end.message());
+    says_all(end.message(), &["BackupHistoryKept"]);
+    assert!(known_saves(stage).is_empty());
+    super::protect(stage, &named(end));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_production_that_was_changed_meanwhile_is_not_replaced() {
     let Some(stage) = ready_to_save(json!({})).await else {
@@ -147,22 +165,11 @@ async fn a_production_that_was_changed_meanwhile_is_not_replaced() {
     stage
         .says(&run, "run-function", "control group DAILY")
         .await;
-    // Somebody works on frozen production.
-    stage.world(|w| {
-        let now = w.now;
-        by_hand(w, "PROD", |b| {
-            b.changed.insert("QA1AMM *FILE".to_owned(), now);
-        });
-    });
+    work_on_production(&stage);
     let end = stage.ended(&run).await;
-    assert_eq!(end.outcome().0, Phase::Warning, "{}", end.message());
-    says_all(
-        end.message(),
-        &["BackupHistoryKept", "INZBRM OPTION(*MERGE)"],
-    );
+    assert_kept(&stage, &end);
+    says_all(end.message(), &["INZBRM OPTION(*MERGE)"]);
     assert_eq!(state(&stage), Some(BrmsState::Normal));
-    assert!(known_saves(&stage).is_empty());
-    super::protect(&stage, &named(&end));
     stage.unharmed().await;
 }
 
@@ -182,17 +189,9 @@ async fn a_production_whose_objects_do_not_tell_is_not_replaced_when_its_records
     stage
         .says(&run, "run-function", "control group DAILY")
         .await;
-    stage.world(|w| {
-        let now = w.now;
-        by_hand(w, "PROD", |b| {
-            b.changed.insert("QA1AMM *FILE".to_owned(), now);
-        });
-    });
+    work_on_production(&stage);
     let end = stage.ended(&run).await;
-    assert_eq!(end.outcome().0, Phase::Warning, "{}", end.message());
-    says_all(end.message(), &["BackupHistoryKept"]);
-    assert!(known_saves(&stage).is_empty());
-    super::protect(&stage, &named(&end));
+    assert_kept(&stage, &end);
     stage.unharmed().await;
 }
 

@@ -1,6 +1,9 @@
 //! `src/embedded/schema/tests/recorded.json`: objects of our definitions and of `sample.yaml`, which has everything that a schema
 //! can say. To record more of them, add them to the file without causes and let it be updated.
 
+#[path = "../../../src/embedded/schema/tests/pointer.rs"]
+mod pointer;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -208,20 +211,7 @@ impl Server {
 fn built(recorded: &Recorded, base: &str, changes: &[(String, Value)]) -> Value {
     let mut object = recorded.bases[base].clone();
     for (pointer, value) in changes {
-        let (parent, key) = pointer.rsplit_once('/').unwrap();
-        let key = key.replace("~1", "/");
-        let at = parent
-            .split('/')
-            .skip(1)
-            .fold(&mut object, |at, step| match at {
-                Value::Array(list) => &mut list[step.parse::<usize>().unwrap()],
-                other => &mut other[step],
-            });
-        match at {
-            Value::Array(list) => list[key.parse::<usize>().unwrap()] = value.clone(),
-            other if value == "__remove__" => drop(other.as_object_mut().unwrap().remove(&key)),
-            other => other[&key] = value.clone(),
-        }
+        pointer::set(&mut object, pointer, value);
     }
     object
 }
